@@ -1,0 +1,1 @@
+"""The command line: the only floor that parses, prints, reads the environment and exits."""

@@ -1,0 +1,585 @@
+"""The nouns of prune-audit. Read this first.
+
+What flows through an audit, in order: a `Classifier` and a `Dataset` give `Batch` after `Batch` and end as
+`Predictions`, the only thing that leaves a forward pass. Two models of those predictions make a `Pair`: a few counts
+per class, of which every statistic is a function. Statistics and lenses give `Measure`s, rules turn them into
+`Check`s, and all of it rests in `Comparison`s within one `Audit`, which is all that reports and exit codes ever see.
+
+Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
+was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
+never 0 and never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from prune_audit.errors import UsageError
+
+Array: TypeAlias = npt.NDArray[Any]
+Counts: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+Value: TypeAlias = float | int | str | None
+Unit = Literal["share", "points", "p", "ratio", "count", "label"]
+Outcome = Literal["passed", "failed", "inconclusive", "waived", "skipped"]
+Level = Literal["off", "warn", "error"]
+Layout = Literal["NCHW", "NHWC"]
+Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+# ----------------------------------------------------------------------------------------------- what is asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where a model comes from: ``NAME=PATH@package.module:factory(arguments)``, taken apart.
+
+    ``factory`` is the text behind the last ``@``, None where the file needs no architecture.
+    """
+
+    name: str
+    path: Path
+    factory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How an image becomes a model's input: resize, centre crop, scale to [0, 1], subtract mean, divide by std.
+
+    ``resize`` as in torchvision: one number is the length of the shorter side, two are (height, width). ``crop`` is
+    a centre crop to (height, width). ``mean`` and ``std`` have one entry per channel, in units of [0, 1]. A field
+    that is None was not asked for; the data room fills ``channels`` and ``size`` from the model and the images.
+    ``size`` is (height, width) of what the model receives, after resize and crop.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: Literal["rgb", "gray"] | None = None
+    interpolation: Interpolation | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """Where the labelled data come from and how they are to be read."""
+
+    path: Path
+    classes: Path | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every number that an audit can be asked for; shares are shares (2 points are .02).
+
+    Statistics: ``margin`` is the drop that fails, ``assure`` the drop that "fine" rules out (never below the
+    margin), ``retention_margin`` the share of what the rest kept below which a class is harmed; all three, the
+    ``confidence`` of intervals and the ``correction`` over classes are defined in docs/reading-an-audit.md.
+    Running: ``seed`` draws the sample of ``limit``; ``batch_size`` and ``workers`` are fitted where None;
+    ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code.
+    """
+
+    confidence: float = 0.95
+    correction: Correction = "fdr_bh"
+    margin: float = 0.02
+    assure: float = 0.05
+    retention_margin: float = 0.95
+    seed: int = 0
+    limit: int | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    device: str = "cpu"
+    skip_bad: int = 0
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        def need(holds: bool, what: str, found: object) -> None:
+            if not holds:
+                raise UsageError(f"{what}, found {found}", hint="see `prune-audit compare --help` for the defaults")
+
+        need(0.5 <= self.confidence < 1, "confidence must be a share in [0.5, 1)", self.confidence)
+        need(0 <= self.margin < 1, "the margin must be a share in [0, 1), in points on the command line", self.margin)
+        need(
+            self.margin <= self.assure < 1,
+            f"the assurance limit must be at least the margin ({self.margin}) and below 1",
+            self.assure,
+        )
+        need(0 < self.retention_margin <= 1, "the retention margin must be a share in (0, 1]", self.retention_margin)
+        need(self.limit is None or self.limit > 0, "the limit must be a positive number of samples", self.limit)
+        need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
+        need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
+        need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSetting:
+    """How seriously a policy takes one rule, and the limit that it judges against (None: the rule's own)."""
+
+    level: Level = "error"
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a gate asks: rule name -> level and limit, and whether an inconclusive check may pass."""
+
+    name: str
+    rules: Mapping[str, RuleSetting]
+    inconclusive: Literal["allow", "forbid"] = "allow"
+
+
+# --------------------------------------------------------------------------------------------- what a model and a
+# data set must supply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One named input of a model. ``shape`` holds None where a dimension is free or unknown, and is None where even
+    the rank is; ``dtype`` is a numpy name (``float32``, ``uint8``, ``int64`` ...), None where unknown."""
+
+    name: str
+    dtype: str | None = None
+    shape: tuple[int | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expects:
+    """What a model declares of itself. Everything may be unknown; what is known is checked before the run.
+
+    ``batch`` is the fixed batch size of a model that has one. ``channels`` and ``layout`` concern models of images.
+    ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
+    """
+
+    inputs: tuple[Input, ...] = ()
+    batch: int | None = None
+    layout: Layout = "NCHW"
+    channels: int | None = None
+    size: tuple[int, int] | None = None
+    outputs: int | None = None
+    classes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One weight of a convolution, linear or embedding layer: the unit of the density count."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    nonzero: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What a report says of a model: measured, not believed.
+
+    ``digest`` is the SHA-256 of the file and its external data; ``size`` is in bytes on disk, external data
+    included; ``layers`` are the weights of convolution, linear and embedding layers; ``parameters`` counts all
+    parameters, biases and normalisation too, None where they cannot be seen.
+    """
+
+    name: str
+    path: str
+    format: str
+    digest: str
+    size: int
+    layers: tuple[Layer, ...] = ()
+    parameters: int | None = None
+
+    @property
+    def nonzero(self) -> int:
+        """Nonzero weights in the counted layers."""
+        return sum(layer.nonzero for layer in self.layers)
+
+    @property
+    def density(self) -> float | None:
+        """Nonzero share of the weights of convolution, linear and embedding layers; None where none can be seen."""
+        total = sum(layer.total for layer in self.layers)
+        return self.nonzero / total if total else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Some samples of a data set: what a data set yields and, once fitted to it, a classifier sees.
+
+    ``inputs`` maps names to arrays whose first axis is the batch. Images come as ``{"image": uint8 (B, C, H, W)}``
+    and are scaled, normalised, cast and laid out for each model by `prune_audit.evaluate.feed`. ``digests`` are
+    64-bit hashes of the raw samples. ``bad`` lists samples that could not be read, as (id, reason); they have no
+    row in the arrays.
+    """
+
+    rows: Counts  # (B,) positions in the data set
+    inputs: Mapping[str, Array]
+    labels: Counts  # (B,)
+    digests: npt.NDArray[np.uint64]  # (B,)
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+class Classifier(Protocol):
+    """All that a model format must supply."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def expects(self) -> Expects: ...
+
+    def predict(self, inputs: Mapping[str, Array]) -> Array:
+        """Scores (B, C) or (B, 1), or (B,) integer classes where a recorded model has no scores.
+
+        ``inputs`` bears the names, dtypes and layout that ``expects`` declares; a classifier with one input takes
+        it under whatever name. Raises `ModelError` where the model cannot run on them.
+        """
+        ...
+
+
+class Dataset(Protocol):
+    """All that a data format must supply. The order is fixed; ``read`` is safe from several threads.
+
+    ``indexed`` says that labels are output columns themselves (an NPZ file's ``y``), so that ``classes`` may be
+    extended to the model's outputs. ``preprocess`` is None where inputs are fed as they are. ``notes`` are what the
+    report should say about how the data were understood.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def indexed(self) -> bool: ...
+    @property
+    def labels(self) -> Counts: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    @property
+    def groups(self) -> Mapping[str, Array]: ...
+    @property
+    def preprocess(self) -> Preprocess | None: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def read(self, rows: Sequence[int] | Counts) -> Batch:
+        """The samples at ``rows``, in that order; unreadable ones are named in ``Batch.bad``."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------- what an evaluation leaves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outputs:
+    """What is kept of one model's run: never the logits.
+
+    ``predicted (N,)`` classes; where there were scores, ``confidence (N,)`` of the predicted class and
+    ``true_score (N,)`` of the labelled one, as probabilities.
+    """
+
+    name: str
+    predicted: Counts
+    confidence: Floats | None = None
+    true_score: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """The labels and every model's predictions on N samples: the only thing that leaves a forward pass.
+
+    ``labels`` and ``Outputs.predicted`` are positions in ``classes``. ``groups`` maps metadata columns to (N,)
+    arrays. ``digests`` are 64-bit hashes of the raw samples, empty where they are unknown.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: Counts
+    models: tuple[Outputs, ...]
+    groups: Mapping[str, Array] = field(default_factory=dict)
+    digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    def __post_init__(self) -> None:
+        n, c = len(self.labels), len(self.classes)
+        columns = {"ids": self.ids, **{f"predictions of {m.name}": m.predicted for m in self.models}}
+        columns |= {f"group {name}": values for name, values in self.groups.items()}
+        for what, values in columns.items():
+            if len(values) != n:
+                raise UsageError(
+                    f"{what}: expected one entry for each of {n} labels, found {len(values)}",
+                    hint="labels, ids and predictions must list the same samples in the same order",
+                )
+        for what, values in {"labels": self.labels, **{m.name: m.predicted for m in self.models}}.items():
+            if n and (values.min() < 0 or values.max() >= c):
+                raise UsageError(
+                    f"{what}: expected classes 0 to {c - 1}, found {values.min()} to {values.max()}",
+                    hint="give all class names, in the order of the model's outputs",
+                )
+
+    def model(self, name: str) -> Outputs:
+        """The outputs of the model called ``name``."""
+        for outputs in self.models:
+            if outputs.name == name:
+                return outputs
+        known = ", ".join(m.name for m in self.models)
+        raise UsageError(f"no predictions of a model {name!r}", hint=f"known: {known}")
+
+    def pair(self, dense: str, pruned: str, by: str = "class") -> Pair:
+        """Count dense against pruned within each stratum: the classes, or the values of the group column ``by``."""
+        a, b = self.model(dense).predicted, self.model(pruned).predicted  # (N,)
+        if by == "class":
+            strata, stratum = self.classes, self.labels
+        elif by in self.groups:
+            values, inverse = np.unique(self.groups[by].astype(str), return_inverse=True)
+            strata, stratum = tuple(values.tolist()), inverse.astype(np.int64)
+        else:
+            known = ", ".join(["class", *self.groups])
+            raise UsageError(f"no group column {by!r}", hint=f"known: {known}")
+        size = len(strata)
+        a_right, b_right = a == self.labels, b == self.labels
+
+        def count(mask: Array) -> Counts:
+            return np.bincount(stratum[mask], minlength=size).astype(np.int64)
+
+        changed = a != b
+        rows = np.stack([self.labels[changed], a[changed], b[changed]], axis=1)  # (K, 3)
+        kinds, times = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.empty(0))
+        return Pair(
+            by=by,
+            strata=strata,
+            both=count(a_right & b_right),
+            lost=count(a_right & ~b_right),
+            gained=count(~a_right & b_right),
+            neither=count(~a_right & ~b_right),
+            classes=self.classes,
+            labelled=np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64),
+            dense_predicted=np.bincount(a, minlength=len(self.classes)).astype(np.int64),
+            pruned_predicted=np.bincount(b, minlength=len(self.classes)).astype(np.int64),
+            moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pair:
+    """Dense against pruned on the same samples, as counts: what every statistic is a function of.
+
+    Per stratum (S,): ``both`` right, ``lost`` (dense right, pruned wrong), ``gained`` (the reverse), ``neither``.
+    Per class (C,): how often each is the label, and is predicted by either model. ``moves`` (K, 4) lists
+    (label, dense prediction, pruned prediction, count) of the samples whose prediction changed. ``same_model`` says
+    that both are one file, so that nothing can have changed. Every count is additive over shards and can be written
+    by hand in a test, where `Pair.of` fills in the rest.
+    """
+
+    by: str
+    strata: tuple[str, ...]
+    both: Counts
+    lost: Counts
+    gained: Counts
+    neither: Counts
+    classes: tuple[str, ...]
+    labelled: Counts
+    dense_predicted: Counts
+    pruned_predicted: Counts
+    moves: Counts
+    same_model: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        counts: Sequence[tuple[int, int, int, int]] | Array,
+        *,
+        by: str = "class",
+        strata: Sequence[str] | None = None,
+    ) -> Pair:
+        """A pair from (both, lost, gained, neither) per class, where nothing else is known.
+
+        Wrong predictions are spread nowhere: predicted totals count the right ones alone.
+        """
+        table = np.asarray(counts, np.int64).reshape(-1, 4)  # (S, 4)
+        both, lost, gained, neither = (column.copy() for column in table.T)
+        names = tuple(strata) if strata is not None else tuple(str(i) for i in range(len(table)))
+        return cls(
+            by=by,
+            strata=names,
+            both=both,
+            lost=lost,
+            gained=gained,
+            neither=neither,
+            classes=names,
+            labelled=table.sum(axis=1),
+            dense_predicted=both + lost,
+            pruned_predicted=both + gained,
+            moves=np.empty((0, 4), np.int64),
+        )
+
+    @property
+    def support(self) -> Counts:
+        """Samples per stratum (S,)."""
+        return self.both + self.lost + self.gained + self.neither
+
+    @property
+    def identical(self) -> bool:
+        """Whether no sample's correctness changed."""
+        return not (self.lost.any() or self.gained.any())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pair):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in Pair.__dataclass_fields__)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+# ---------------------------------------------------------------------------------------------- what an audit says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A statistic: one number for the model, one per stratum, or both, with intervals where it has them.
+
+    ``by_stratum`` (S,) holds None where there is no value, and ``absent`` then says why, stratum position -> reason.
+    ``low`` and ``high`` are () where the statistic has no interval. ``by_stratum`` is () for a statistic of the model
+    alone; ``overall`` is None for one of the strata alone, with a reason in ``overall_absent`` where a value was due.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    by_stratum: tuple[Value, ...] = ()
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    absent: Mapping[int, str] = field(default_factory=dict)
+    overall: Value = None
+    overall_low: float | None = None
+    overall_high: float | None = None
+    overall_absent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One stratification of a comparison: the counts, and every measure of them, in the order of the columns."""
+
+    pair: Pair
+    measures: tuple[Measure, ...]
+
+    @property
+    def by(self) -> str:
+        return self.pair.by
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        return self.pair.strata
+
+    def measure(self, name: str) -> Measure:
+        """The measure called ``name``. Raises `KeyError` where there is none."""
+        for measure in self.measures:
+            if measure.name == name:
+                return measure
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A sample on which exactly one of the two models is right."""
+
+    id: str
+    label: str
+    dense: str
+    pruned: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a rule looked at, not only what it caught: nothing checked can never look like all well."""
+
+    rule: str
+    subject: str
+    outcome: Outcome
+    level: Level
+    observed: Value
+    limit: Value
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One pruned variant against the dense model. ``flips`` is capped; ``flipped`` is how many there were."""
+
+    dense: ModelCard
+    pruned: ModelCard
+    views: tuple[View, ...]
+    flips: tuple[Flip, ...] = ()
+    flipped: int = 0
+    checks: tuple[Check, ...] = ()
+
+    def view(self, by: str = "class") -> View:
+        """The view stratified ``by``. Raises `KeyError` where there is none."""
+        for view in self.views:
+            if view.by == by:
+                return view
+        raise KeyError(by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where the numbers come from: enough to repeat the audit and to see what it may not be compared with.
+
+    ``samples`` were audited of ``available``; ``limited`` says that a sample was drawn, which never gates.
+    ``skipped`` are (id, reason) of unreadable samples. ``data_digest`` covers every sample's id, label and content.
+    ``preprocess`` is None where inputs were fed as they are. ``run`` holds what may differ between two equal runs:
+    timings, threads, batch size.
+    """
+
+    data: str
+    data_digest: str
+    samples: int
+    available: int
+    limited: bool = False
+    skipped: tuple[tuple[str, str], ...] = ()
+    preprocess: Preprocess | None = None
+    settings: Settings = field(default_factory=Settings)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    run: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """All that reports and exit codes ever see. ``policy`` is None where no gate was asked for."""
+
+    comparisons: tuple[Comparison, ...]
+    provenance: Provenance
+    policy: Policy | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict of the gate: ``skipped`` where none was asked for or the data were a sample.
+
+        A warning never fails; an inconclusive check of level ``error`` makes the audit inconclusive unless a
+        check failed.
+        """
+        if self.policy is None or self.provenance.limited:
+            return "skipped"
+        outcomes = {c.outcome for comparison in self.comparisons for c in comparison.checks if c.level == "error"}
+        if "failed" in outcomes:
+            return "failed"
+        return "inconclusive" if "inconclusive" in outcomes else "passed"
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 a check failed, 3 inconclusive where the policy forbids it."""
+        if self.outcome == "failed":
+            return 1
+        forbidden = self.policy is not None and self.policy.inconclusive == "forbid"
+        return 3 if self.outcome == "inconclusive" and forbidden else 0

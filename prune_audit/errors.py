@@ -1,0 +1,63 @@
+"""Every error that prune-audit raises on purpose, as one tree.
+
+AuditError                  the audit could not be done; always with a hint
+├── UsageError              the request makes no sense as asked
+├── InputError              a file is missing, broken, or not what it should be
+│   ├── ModelError          ... a model
+│   │   └── UnsafeFile      ... that would run code
+│   ├── DataError           ... the labelled data
+│   └── PolicyError         ... a policy file
+├── AlignmentError          models and data do not fit together
+├── MissingExtra            an optional library is not installed
+└── OutputError             a report could not be written
+
+Errors are raised low, where expected and found values are at hand, and caught once, in ``cli/``, which prints
+``error:`` and ``hint:`` and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """The audit could not be done. ``message`` says what was expected and found; ``hint`` says what to do."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AuditError):
+    """The request makes no sense as asked."""
+
+
+class InputError(AuditError):
+    """A file is missing, broken, or not what it should be."""
+
+
+class ModelError(InputError):
+    """A model could not be loaded or run."""
+
+
+class UnsafeFile(ModelError):
+    """A model file that would run code when loaded, and no permission to do so."""
+
+
+class DataError(InputError):
+    """The labelled data could not be read."""
+
+
+class PolicyError(InputError):
+    """A policy file could not be understood."""
+
+
+class AlignmentError(AuditError):
+    """Models and data do not fit together."""
+
+
+class MissingExtra(AuditError):
+    """An optional library is not installed; the hint is the line that installs it."""
+
+
+class OutputError(AuditError):
+    """A report could not be written."""
