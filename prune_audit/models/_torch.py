@@ -1,0 +1,214 @@
+"""Any torch module as a `Classifier`, and what can be seen of it without running it.
+
+One class serves eager modules, TorchScript and exported programs, because to an audit they differ only in how they
+are loaded. Everything here measures the tensors that will be used: a weight that torch's own pruning still masks
+counts as masked, and a weight that two layers share counts once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prune_audit.core import Array, Expects, Input, Layer, ModelCard
+from prune_audit.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TorchClassifier:
+    """A torch module as a `Classifier`; ``module`` is the module itself, in evaluation mode and on ``device``."""
+
+    def __init__(self, module: torch.nn.Module, card: ModelCard, expects: Expects, device: str = "cpu") -> None:
+        import torch
+
+        self.card = card
+        self.expects = expects
+        self._device = _device(device)
+        # Exported programs are frozen in the mode that they were exported in, and say so by raising.
+        with contextlib.suppress(NotImplementedError):
+            module.eval()
+        self.module = module.to(self._device)
+        # numpy has no bfloat16, so such a model declares float32 and is given its own type here.
+        weights = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
+        self._narrow = next(weights, None) is torch.bfloat16
+
+    def predict(self, inputs: Mapping[str, Array]) -> Array:
+        """Scores (B, C) or (B, 1) as floats. One input goes in by position, several by the names of ``forward``.
+
+        Raises:
+            ModelError: the module raised, or returned something that is no table of scores.
+        """
+        import torch
+
+        tensors = {name: self._tensor(array) for name, array in inputs.items()}
+        with torch.inference_mode():
+            try:
+                result = self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)
+            # A forward pass may run anybody's code, so anything may be raised.
+            except Exception as fault:
+                raise self._failed(fault, tensors) from fault
+        return self._scores(result, batch=next(iter(tensors.values())).shape[0])
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        import torch
+
+        # from_numpy shares memory, which it warns of when that memory is read-only.
+        tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+        if self._narrow and tensor.is_floating_point():
+            tensor = tensor.to(torch.bfloat16)
+        return tensor.to(self._device)
+
+    def _scores(self, result: object, batch: int) -> Array:
+        import torch
+
+        scores = _first_tensor(result)
+        if scores is None:
+            raise ModelError(
+                f"{self.card.name}: expected a tensor of scores, found {type(result).__name__}",
+                hint="export the model so that it returns its logits, alone or first in a tuple, or named 'logits'",
+            )
+        shape = tuple(scores.shape)
+        if scores.dtype in (torch.float16, torch.bfloat16) or not scores.is_floating_point():
+            scores = scores.float()
+        while scores.ndim > 2 and scores.shape[-1] == 1:
+            scores = scores.squeeze(-1)
+        if scores.ndim == 1:
+            scores = scores.unsqueeze(1)
+        if scores.ndim != 2 or scores.shape[0] != batch:
+            raise ModelError(
+                f"{self.card.name}: expected scores of shape ({batch}, classes), found {shape}",
+                hint="only classifiers that give one row of scores per sample can be audited",
+            )
+        numbers: Array = scores.cpu().numpy()
+        return numbers
+
+    def _failed(self, fault: Exception, tensors: Mapping[str, torch.Tensor]) -> ModelError:
+        import torch
+
+        given = ", ".join(
+            f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in tensors.items()
+        )
+        if isinstance(fault, torch.OutOfMemoryError):
+            hint = "give a smaller --batch-size"
+        else:
+            hint = "check --size, --channels and --preprocess against what the model was trained on"
+        return ModelError(f"{self.card.name} failed on input {given}: {_gist(fault)}", hint=hint)
+
+
+def layers(module: torch.nn.Module) -> tuple[Layer, ...]:
+    """The weights of the convolution, linear, attention and embedding layers of an eager ``module``, each once."""
+    found: list[Layer] = []
+    seen: set[torch.nn.Parameter | None] = set()
+    for prefix, child in module.named_modules():
+        kind = _kind(child)
+        for name, parameter, weight in _weights(child) if kind else ():
+            if parameter is None or parameter not in seen:
+                seen.add(parameter)
+                found.append(layer(f"{prefix}.{name}".removeprefix("."), kind, weight))
+    return tuple(found)
+
+
+def layer(name: str, kind: str, weight: torch.Tensor) -> Layer:
+    """The density count of one ``weight``."""
+    return Layer(
+        name=name, kind=kind, shape=tuple(weight.shape), nonzero=int(weight.count_nonzero()), total=weight.numel()
+    )
+
+
+def parameters(module: torch.nn.Module) -> int:
+    """The number of all parameters of ``module``, shared ones once."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def expects_of(module: torch.nn.Module) -> Expects:
+    """What an eager ``module`` tells of its inputs: their names, their type and the channels of its first convolution.
+
+    The type is that of the first parameter, and unknown where the first layer is an embedding, which takes integers.
+    """
+    import torch
+    from torch.nn.modules.conv import _ConvNd
+
+    conv = next((m for m in module.modules() if isinstance(m, _ConvNd)), None)
+    first = next((m for m in module.modules() if next(m.parameters(recurse=False), None) is not None), None)
+    embeds = isinstance(first, torch.nn.Embedding | torch.nn.EmbeddingBag)
+    dtype = None if embeds else dtype_of(module)
+    names = [
+        p.name
+        for p in inspect.signature(module.forward).parameters.values()
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    return Expects(
+        inputs=tuple(Input(name=name, dtype=dtype) for name in names or ["input"]),
+        channels=conv.in_channels if conv is not None else None,
+    )
+
+
+def dtype_of(module: torch.nn.Module) -> str | None:
+    """The numpy name of the type of the first floating parameter; float32 for bfloat16, which numpy lacks."""
+    for parameter in module.parameters():
+        if parameter.dtype.is_floating_point:
+            name = str(parameter.dtype).removeprefix("torch.")
+            return name if name in ("float16", "float32", "float64") else "float32"
+    return None
+
+
+def _kind(module: torch.nn.Module) -> str:
+    import torch
+    from torch.nn.modules.conv import _ConvNd
+
+    if isinstance(module, _ConvNd):
+        return "convolution"
+    if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag):
+        return "embedding"
+    linear = torch.nn.Linear | torch.nn.Bilinear | torch.nn.MultiheadAttention
+    return "linear" if isinstance(module, linear) else ""
+
+
+def _weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter | None, torch.Tensor]]:
+    """Each weight as (name, the parameter that tells whether it is shared, the values in use)."""
+    import torch
+
+    for name in ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+        # The pruned attribute is rewritten only by the next forward pass, so the mask is applied here.
+        mask = getattr(module, f"{name}_mask", None)
+        stored = getattr(module, name if mask is None else f"{name}_orig", None)
+        if stored is not None:
+            values = stored.detach() if mask is None else stored.detach() * mask
+            yield name, stored if isinstance(stored, torch.nn.Parameter) else None, values
+
+
+def _first_tensor(result: Any) -> torch.Tensor | None:
+    import torch
+
+    if isinstance(result, Mapping):
+        named = result.get("logits")
+        result = named if named is not None else list(result.values())
+    if isinstance(result, list | tuple):
+        result = next((item for item in result if isinstance(item, torch.Tensor)), None)
+    return result if isinstance(result, torch.Tensor) else None
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise UsageError(
+            f"the device {name!r} cannot be used: {_gist(fault)}", hint="give --device cpu, cuda or cuda:N"
+        ) from fault
+    return device
+
+
+def _gist(fault: Exception) -> str:
+    """The line of a torch error that says what went wrong; TorchScript puts it last, below its own traceback."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    if not lines:
+        return type(fault).__name__
+    last = lines[-1]
+    return last if last.startswith("RuntimeError:") else lines[0]
