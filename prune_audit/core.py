@@ -68,6 +68,22 @@ class Preprocess:
     interpolation: Interpolation | None = None
     name: str | None = None
 
+    def describe(self) -> str:
+        """One line for people: every step, in the order in which it is done; sizes are height x width."""
+        steps: list[str] = []
+        if self.resize is not None:
+            to = self.resize if isinstance(self.resize, int) else "x".join(map(str, self.resize))
+            steps.append(f"resize {to}" + (f" ({self.interpolation})" if self.interpolation else ""))
+        if self.crop is not None:
+            steps.append("crop " + "x".join(map(str, self.crop)))
+        if not steps and self.size is not None:
+            steps.append("size " + "x".join(map(str, self.size)))
+        steps += [self.channels] if self.channels else []
+        steps.append("/255")
+        for what, values in (("mean", self.mean), ("std", self.std)):
+            steps += [" ".join([what, *(f"{value:g}" for value in values)])] if values is not None else []
+        return (f"{self.name}: " if self.name else "") + ", ".join(steps)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource:
