@@ -1,0 +1,390 @@
+"""The JSON document of an `Audit`, written and read back equal.
+
+Each noun is listed here once, key by key, and that list serves both directions: nothing can be written that is not
+read, and renaming a field of a dataclass cannot change a format that other programs read. The format is described by
+``audit-1.schema.json`` beside this file. Columns are arrays with one entry per stratum, which keeps 1,000 classes
+small. Keys may be added within a version, so a reader skips those that it does not know; ``outcome`` and ``density``
+are written for other readers and computed anew when read here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn, get_args
+
+import numpy as np
+
+from prune_audit.core import (
+    Audit,
+    Check,
+    Comparison,
+    Correction,
+    Counts,
+    Flip,
+    Interpolation,
+    Layer,
+    Level,
+    Measure,
+    ModelCard,
+    Outcome,
+    Pair,
+    Policy,
+    Preprocess,
+    Provenance,
+    RuleSetting,
+    Settings,
+    Unit,
+    View,
+)
+from prune_audit.errors import InputError, UsageError
+
+SCHEMA = "prune-audit/1"
+SCHEMA_FILE = Path(__file__).parent / "audit-1.schema.json"
+
+_BROKEN = "the file was edited or cut short; write it again with `prune-audit compare ... -o audit.json`"
+
+
+def to_document(audit: Audit) -> dict[str, Any]:
+    """``audit`` as a dict of JSON types alone."""
+    return {"schema": SCHEMA, "outcome": audit.outcome, **_AUDIT.write(audit)}
+
+
+def from_document(document: object) -> Audit:
+    """The audit that ``document`` was made of.
+
+    Raises:
+        InputError: the document is of another version or broken; the message names the place within it.
+    """
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != SCHEMA:
+        raise InputError(
+            f"schema: expected {SCHEMA!r}, found {found!r}",
+            hint="it was written by another version of prune-audit, or it is no audit; give what -o audit.json wrote",
+        )
+    audit: Audit = _AUDIT.read("", document)
+    return audit
+
+
+def read_audit(path: Path) -> Audit:
+    """The audit in the JSON file at ``path``.
+
+    Raises:
+        InputError: the file is missing, is not JSON, is of another version, or is broken, and where.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except OSError as error:
+        hint = "give an audit that `prune-audit compare ... -o audit.json` wrote"
+        raise InputError(f"{path}: {error.strerror or error}", hint=hint) from error
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or NaN
+        raise InputError(f"{path}: expected a JSON document, found {error}", hint=_BROKEN) from error
+    try:
+        return from_document(document)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, which is no number")
+
+
+# ---------------------------------------------------------------------------------- how a value is written and read
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """``write(value)`` gives JSON types; ``read(path, json)`` gives the value back or says what is wrong at path."""
+
+    write: Callable[[Any], Any]
+    read: Callable[[str, Any], Any]
+
+
+def _wrong(path: str, expected: str, found: object) -> NoReturn:
+    what = repr(found)[:60]
+    if isinstance(found, dict):
+        what = "an object"
+    elif isinstance(found, list):
+        what = f"a list of {len(found)}"
+    raise InputError(f"{path or 'the document'}: expected {expected}, found {what}", hint=_BROKEN)
+
+
+def _atom(expected: str, holds: Callable[[Any], bool]) -> _Codec:
+    def read(path: str, value: Any) -> Any:
+        return value if holds(value) else _wrong(path, expected, value)
+
+    return _Codec(write=lambda value: value, read=read)
+
+
+def _is(value: object, *types: type) -> bool:
+    return isinstance(value, types) and not (isinstance(value, bool) and bool not in types)  # a bool is an int
+
+
+def _is_finite(value: Any) -> bool:
+    return _is(value, int, float) and abs(value) <= sys.float_info.max  # JSON can spell infinity, as 1e999
+
+
+_TEXT = _atom("a text", lambda v: _is(v, str))
+_INTEGER = _atom("a whole number", lambda v: _is(v, int))
+_COUNT = _atom("a count", lambda v: _is(v, int) and 0 <= v < 2**63)
+_NUMBER = _atom("a finite number", _is_finite)
+_FLAG = _atom("true or false", lambda v: _is(v, bool))
+_VALUE = _atom("a finite number, a text or null", lambda v: v is None or _is(v, str) or _is_finite(v))
+
+
+def _one_of(literal: Any) -> _Codec:
+    return _atom("one of " + ", ".join(get_args(literal)), lambda v: v in get_args(literal))
+
+
+def _maybe(item: _Codec) -> _Codec:
+    return _Codec(
+        write=lambda value: None if value is None else item.write(value),
+        read=lambda path, value: None if value is None else item.read(path, value),
+    )
+
+
+def _many(item: _Codec, length: int | None = None) -> _Codec:
+    """A tuple of items, as a list."""
+
+    def read(path: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or length not in (None, len(value)):
+            _wrong(path, "a list" if length is None else f"a list of {length}", value)
+        return tuple(item.read(f"{path}[{i}]", entry) for i, entry in enumerate(value))
+
+    return _Codec(write=lambda values: [item.write(value) for value in values], read=read)
+
+
+def _mapping(item: _Codec) -> _Codec:
+    def read(path: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            _wrong(path, "an object", value)
+        return {key: item.read(f"{path}.{key}", entry) for key, entry in value.items()}
+
+    return _Codec(write=lambda values: {key: item.write(value) for key, value in values.items()}, read=read)
+
+
+def _record(make: type, fields: Mapping[str, _Codec]) -> _Codec:
+    """A dataclass ``make`` as an object with the keys of ``fields``, in that order."""
+
+    def read(path: str, value: Any) -> Any:
+        if not isinstance(value, dict):
+            _wrong(path, "an object", value)
+        for key in fields:
+            if key not in value:
+                raise InputError(f"{path or 'the document'}: {key!r} is missing", hint=_BROKEN)
+        try:
+            return make(**{key: item.read(f"{path}.{key}".lstrip("."), value[key]) for key, item in fields.items()})
+        except UsageError as error:  # values that a dataclass itself refuses
+            raise InputError(f"{path}: {error.message}", hint=_BROKEN) from error
+
+    return _Codec(write=lambda value: {key: item.write(getattr(value, key)) for key, item in fields.items()}, read=read)
+
+
+def _with(item: _Codec, derived: Mapping[str, Callable[[Any], Any]]) -> _Codec:
+    """``item`` with further keys that are written and never read."""
+    return _Codec(
+        write=lambda value: item.write(value) | {key: of(value) for key, of in derived.items()}, read=item.read
+    )
+
+
+# ------------------------------------------------------------------------------------- the columns that are not plain
+
+
+def _read_counts(path: str, value: Any) -> Counts:
+    return np.array(_many(_COUNT).read(path, value), np.int64)
+
+
+_MOVE = ("label", "dense", "pruned", "count")  # the columns of Pair.moves
+
+
+def _write_moves(moves: Counts) -> dict[str, list[int]]:
+    return dict(zip(_MOVE, moves.T.tolist(), strict=True))
+
+
+def _read_moves(path: str, value: Any) -> Counts:
+    columns = _mapping(_COUNTS).read(path, value)
+    if not columns.keys() >= set(_MOVE) or len({len(columns[name]) for name in _MOVE}) != 1:
+        _wrong(path, f"lists {', '.join(_MOVE)} of one length", value)
+    return np.stack([columns[name] for name in _MOVE], axis=1)  # (K, 4)
+
+
+def _write_absent(absent: Mapping[int, str]) -> dict[str, list[int]]:
+    """Reason -> positions, since a thousand classes share a few reasons."""
+    positions: dict[str, list[int]] = {}
+    for position, reason in sorted(absent.items()):
+        positions.setdefault(reason, []).append(position)
+    return positions
+
+
+def _read_absent(path: str, value: Any) -> dict[int, str]:
+    positions = _mapping(_many(_COUNT)).read(path, value)
+    return dict(sorted((position, reason) for reason, many in positions.items() for position in many))
+
+
+def _write_view(view: View) -> dict[str, Any]:
+    return {**_PAIR.write(view.pair), "measures": _MEASURES.write(view.measures)}
+
+
+def _read_view(path: str, value: Any) -> View:
+    pair: Pair = _PAIR.read(path, value)
+    s, c = len(pair.strata), len(pair.classes)
+    lengths = dict.fromkeys(("both", "lost", "gained", "neither"), s)
+    lengths |= dict.fromkeys(("labelled", "dense_predicted", "pruned_predicted"), c)
+    for key, length in lengths.items():
+        if len(getattr(pair, key)) != length:
+            _wrong(f"{path}.{key}", f"a list of {length}", value[key])
+    if len(pair.moves) and pair.moves[:, :3].max() >= c:
+        _wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
+    measures: tuple[Measure, ...] = _MEASURES.read(f"{path}.measures", value.get("measures"))
+    for i, measure in enumerate(measures):
+        for key in ("by_stratum", "low", "high"):
+            if len(getattr(measure, key)) not in (0, s):
+                _wrong(f"{path}.measures[{i}].{key}", f"a list of {s}", list(getattr(measure, key)))
+        if max(measure.absent, default=-1) >= s:
+            _wrong(f"{path}.measures[{i}].absent", f"positions below {s}", max(measure.absent))
+    return View(pair=pair, measures=measures)
+
+
+def _read_resize(path: str, value: Any) -> Any:
+    return (_HEIGHT_WIDTH if isinstance(value, list) else _INTEGER).read(path, value)
+
+
+_COUNTS = _Codec(write=lambda counts: counts.tolist(), read=_read_counts)
+_HEIGHT_WIDTH = _many(_INTEGER, 2)
+_RESIZE = _Codec(write=lambda v: list(v) if isinstance(v, tuple) else v, read=_read_resize)
+_SKIPPED = _Codec(write=list, read=lambda path, value: _many(_TEXT, 2).read(path, value))
+
+# ------------------------------------------------------------------------------------------- the nouns, key by key
+
+_PAIR = _record(
+    Pair,
+    {
+        "by": _TEXT,
+        "same_model": _FLAG,
+        "strata": _many(_TEXT),
+        "both": _COUNTS,
+        "lost": _COUNTS,
+        "gained": _COUNTS,
+        "neither": _COUNTS,
+        "classes": _many(_TEXT),
+        "labelled": _COUNTS,
+        "dense_predicted": _COUNTS,
+        "pruned_predicted": _COUNTS,
+        "moves": _Codec(_write_moves, _read_moves),
+    },
+)
+_MEASURES = _many(
+    _record(
+        Measure,
+        {
+            "name": _TEXT,
+            "title": _TEXT,
+            "unit": _one_of(Unit),
+            "overall": _VALUE,
+            "overall_low": _maybe(_NUMBER),
+            "overall_high": _maybe(_NUMBER),
+            "overall_absent": _maybe(_TEXT),
+            "by_stratum": _many(_VALUE),
+            "low": _many(_maybe(_NUMBER)),
+            "high": _many(_maybe(_NUMBER)),
+            "absent": _Codec(_write_absent, _read_absent),
+        },
+    )
+)
+_LAYER = _record(Layer, {"name": _TEXT, "kind": _TEXT, "shape": _many(_COUNT), "nonzero": _COUNT, "total": _COUNT})
+_CARD = _with(
+    _record(
+        ModelCard,
+        {
+            "name": _TEXT,
+            "path": _TEXT,
+            "format": _TEXT,
+            "digest": _TEXT,
+            "size": _COUNT,
+            "parameters": _maybe(_COUNT),
+            "layers": _many(_LAYER),
+        },
+    ),
+    {"density": lambda card: card.density},
+)
+_CHECK = _record(
+    Check,
+    {
+        "rule": _TEXT,
+        "subject": _TEXT,
+        "outcome": _one_of(Outcome),
+        "level": _one_of(Level),
+        "observed": _VALUE,
+        "limit": _VALUE,
+        "message": _TEXT,
+    },
+)
+_COMPARISON = _record(
+    Comparison,
+    {
+        "dense": _CARD,
+        "pruned": _CARD,
+        "checks": _many(_CHECK),
+        "views": _many(_Codec(_write_view, _read_view)),
+        "flipped": _COUNT,
+        "flips": _many(_record(Flip, {"id": _TEXT, "label": _TEXT, "dense": _TEXT, "pruned": _TEXT})),
+    },
+)
+_PREPROCESS = _record(
+    Preprocess,
+    {
+        "name": _maybe(_TEXT),
+        "size": _maybe(_HEIGHT_WIDTH),
+        "resize": _maybe(_RESIZE),
+        "crop": _maybe(_HEIGHT_WIDTH),
+        "mean": _maybe(_many(_NUMBER)),
+        "std": _maybe(_many(_NUMBER)),
+        "channels": _maybe(_one_of(Literal["rgb", "gray"])),
+        "interpolation": _maybe(_one_of(Interpolation)),
+    },
+)
+_SETTINGS = _record(
+    Settings,
+    {
+        "confidence": _NUMBER,
+        "correction": _one_of(Correction),
+        "margin": _NUMBER,
+        "assure": _NUMBER,
+        "retention_margin": _NUMBER,
+        "seed": _INTEGER,
+        "limit": _maybe(_INTEGER),
+        "batch_size": _maybe(_INTEGER),
+        "workers": _maybe(_INTEGER),
+        "device": _TEXT,
+        "skip_bad": _INTEGER,
+        "allow_pickle": _FLAG,
+    },
+)
+_PROVENANCE = _record(
+    Provenance,
+    {
+        "data": _TEXT,
+        "data_digest": _TEXT,
+        "samples": _COUNT,
+        "available": _COUNT,
+        "limited": _FLAG,
+        "skipped": _many(_SKIPPED),
+        "preprocess": _maybe(_PREPROCESS),
+        "settings": _SETTINGS,
+        "versions": _mapping(_TEXT),
+        "notes": _many(_TEXT),
+        "run": _mapping(_VALUE),
+    },
+)
+_POLICY = _record(
+    Policy,
+    {
+        "name": _TEXT,
+        "inconclusive": _one_of(Literal["allow", "forbid"]),
+        "rules": _mapping(_record(RuleSetting, {"level": _one_of(Level), "limit": _maybe(_NUMBER)})),
+    },
+)
+_AUDIT = _record(Audit, {"provenance": _PROVENANCE, "policy": _maybe(_POLICY), "comparisons": _many(_COMPARISON)})
