@@ -1,0 +1,157 @@
+"""Rebuild the sample models and their labelled data: ``python sample_models/make.py``.
+
+A small CNN learns scikit-learn's digits from a training set in which two digits are rare, and is then pruned by
+global magnitude and tuned again for a moment. That is the usual way, and it shows the usual thing: the rare digits
+pay for the pruning. Seeded, CPU, single thread, about ten seconds.
+
+Written beside this file: ``dense``, ``pruned-50`` and ``pruned-90`` as TorchScript (.pt) and ONNX (.onnx), the dense
+model as torch.export program (.pt2), as state dict (.pth, for ``dense.pth@sample_models.make:network``) and as
+safetensors, and ``val/<digit>/*.png``.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+HERE = Path(__file__).parent
+SEED = 0
+RARE = {8: 12, 9: 16}  # digit -> training samples; the others have about 72
+TRAIN_SHARE = 0.4
+TUNING_EPOCHS = 4
+DENSITIES = {"pruned-50": 0.5, "pruned-90": 0.1}
+
+
+def network() -> nn.Module:
+    """The sample architecture: 8x8 gray pixels in, ten digits out."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 4 * 4, 48),
+        nn.ReLU(),
+        nn.Linear(48, 10),
+    )
+
+
+Masks = Sequence[tuple[torch.Tensor, torch.Tensor]]
+
+
+def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, epochs: int, rate: float, masks: Masks = ()) -> None:
+    """Fit ``model`` to x (N, 1, 8, 8) and y (N,) by Adam; weights that ``masks`` cut stay zero."""
+    generator = torch.Generator().manual_seed(SEED)
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=1e-4)
+    for _ in range(epochs):
+        for part in torch.randperm(len(x), generator=generator).split(32):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(x[part]), y[part]).backward()
+            optimiser.step()
+            with torch.no_grad():
+                for weight, mask in masks:
+                    weight.mul_(mask)
+
+
+def prune(model: nn.Module, density: float) -> Masks:
+    """Zero all but the largest ``density`` of the convolution and linear weights, over all layers together."""
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    sizes = torch.cat([w.detach().abs().flatten() for w in weights])
+    threshold = sizes.sort(descending=True).values[round(density * len(sizes)) - 1]
+    masks = [(w, (w.detach().abs() >= threshold).float()) for w in weights]
+    with torch.no_grad():
+        for weight, mask in masks:
+            weight.mul_(mask)
+    return masks
+
+
+def split() -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
+    """Training pixels (N, 1, 8, 8) and labels, validation images (M, 8, 8) as bytes and labels."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images * (255 / 16)).round().astype(np.uint8)
+    rng = np.random.default_rng(SEED)
+    training, validation = [], []
+    for digit in range(10):
+        rows = rng.permutation(np.flatnonzero(digits.target == digit))
+        cut = round(TRAIN_SHARE * len(rows))
+        training.append(rows[: RARE.get(digit, cut)])
+        validation.append(rows[cut:])
+    train_rows, val_rows = np.concatenate(training), np.concatenate(validation)
+    x = torch.from_numpy(images[train_rows]).float().div(255).unsqueeze(1)
+    return x, torch.from_numpy(digits.target[train_rows]), images[val_rows], digits.target[val_rows]
+
+
+def save(model: nn.Module, name: str) -> None:
+    """Write ``model`` as TorchScript and ONNX."""
+    example = torch.zeros(2, 1, 8, 8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision's operators, which are not used
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # exporters announce their own successors
+        torch.jit.trace(model, example).save(str(HERE / f"{name}.pt"))
+        batch = {0: torch.export.Dim("batch")}
+        program = torch.onnx.export(model, (example,), dynamo=True, input_names=["image"], dynamic_shapes=(batch,))
+        assert program is not None
+        program.save(HERE / f"{name}.onnx", external_data=False)
+
+
+def save_dense(model: nn.Module) -> None:
+    """Write the dense model in the remaining formats."""
+    from safetensors.torch import save_file
+
+    example = torch.zeros(2, 1, 8, 8)
+    program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, HERE / "dense.pt2")
+    torch.save(model.state_dict(), HERE / "dense.pth")
+    save_file(model.state_dict(), HERE / "dense.safetensors")
+
+
+def save_images(images: np.ndarray, labels: np.ndarray) -> None:
+    """Write ``val/<digit>/<number>.png``."""
+    from PIL import Image
+
+    shutil.rmtree(HERE / "val", ignore_errors=True)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = HERE / "val" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number:04}.png", optimize=True)
+
+
+def main() -> None:
+    """Make everything."""
+    torch.set_num_threads(1)  # sums in another order would give other weights
+    torch.manual_seed(SEED)
+    x, y, images, labels = split()
+    dense = network()
+    train(dense, x, y, epochs=30, rate=2e-3)
+    made = {"dense": dense.eval()}
+    for name, density in DENSITIES.items():
+        pruned = copy.deepcopy(dense)
+        masks = prune(pruned, density)
+        train(pruned, x, y, epochs=TUNING_EPOCHS, rate=1e-3, masks=masks)
+        made[name] = pruned.eval()
+    pixels = torch.from_numpy(images).float().div(255).unsqueeze(1)
+    for name, model in made.items():
+        with torch.inference_mode():
+            right = model(pixels).argmax(1).numpy() == labels
+        recalls = " ".join(f"{d}:{right[labels == d].mean():.2f}" for d in range(10))
+        print(f"{name:10} accuracy {right.mean():.3f}  recall {recalls}")
+        save(model, name)
+    save_dense(made["dense"])
+    save_images(images, labels)
+
+
+if __name__ == "__main__":
+    main()
