@@ -3,3 +3,92 @@
 A plugin defines ``recognises(path) -> bool``, which inspects and runs nothing, and
 ``load(source, settings) -> Classifier``.
 """
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import cast
+
+from prune_audit import plugins
+from prune_audit.core import Classifier, ModelSource, Settings
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.models._container import describe
+
+
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
+
+
+def parse(argument: str) -> ModelSource:
+    """Take ``NAME=PATH@package.module:factory(arguments)`` apart; name and factory may be left out.
+
+    What exists as a path is a path, whatever it contains. Else the factory begins at the last ``@`` that can begin
+    one, and the name ends at the first ``=`` before it: a ``=`` or ``@`` among the factory's arguments is theirs. The
+    default name is the file's stem.
+
+    Raises:
+        UsageError: the name or the path is empty.
+    """
+    if argument and Path(argument).exists():
+        return ModelSource(name=Path(argument).stem, path=Path(argument))
+    name, equals, rest = argument.partition("=")
+    if equals and "@" not in name and rest and Path(rest).exists():
+        place, factory = argument, None
+    else:
+        place, factory = _split_factory(argument)
+    if "=" in place and not Path(place).exists():
+        name, _, place = place.partition("=")
+    else:
+        name = Path(place).stem
+    if not name or not place:
+        raise UsageError(
+            f"expected a model as NAME=PATH or PATH, found {argument!r}",
+            hint="give NAME=PATH@package.module:factory, where NAME and the factory may be left out",
+        )
+    return ModelSource(name=name, path=Path(place), factory=factory)
+
+
+def load(source: ModelSource, settings: Settings) -> Classifier:
+    """The model at ``source``, by whichever plugin recognises its content.
+
+    Raises:
+        ModelError: there is no such file, or it is no model of a supported format.
+        UnsafeFile: the file would run code and ``settings.allow_pickle`` does not permit that.
+    """
+    path = source.path
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, a model is a file", hint=_near(path / "model"))
+    if not path.exists():
+        raise ModelError(f"there is no file {path}", hint=_near(path))
+    try:
+        plugin = plugins.choose("models", path)
+        if plugin is None:
+            known = ", ".join(plugins.names("models"))
+            raise ModelError(
+                f"{path} is no model that prune-audit can read: it is {describe(path)}",
+                hint=f"formats are told by content, whatever the suffix; supported: {known}",
+            )
+    except OSError as fault:
+        raise ModelError(
+            f"{path} cannot be read: {fault.strerror}", hint="check that it is a file you may read"
+        ) from fault
+    return cast(Classifier, plugins.load("models", plugin).load(source, settings))
+
+
+def _split_factory(argument: str) -> tuple[str, str | None]:
+    """``argument`` at its last ``@`` that begins a factory, or whose left side is a file, so that it was meant to."""
+    for at in (found.start() for found in reversed(list(re.finditer("@", argument)))):
+        place, factory = argument[:at], argument[at + 1 :]
+        if _FACTORY.fullmatch(factory) or Path(place).is_file() or Path(place.partition("=")[2]).is_file():
+            return place, factory
+    return argument, None
+
+
+def _near(path: Path) -> str:
+    """A hint that names the files which the missing ``path`` may have meant."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent} either"
+    files = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
+    close = difflib.get_close_matches(path.name, files, n=3) or files[:3]
+    return f"in {path.parent} there is {', '.join(close)}" if close else f"there is no file in {path.parent}"

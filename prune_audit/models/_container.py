@@ -1,0 +1,108 @@
+"""Look into a model file without running any of it.
+
+torch packs TorchScript, exported programs and checkpoints into zip archives with one top folder, whose name is an
+accident of saving; records are named here without it. What has been checked is written into a new archive and that
+one is loaded, so that no trick of the container (a record that is there twice, a second directory) can bring in what
+was not looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prune_audit.errors import ModelError
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_HINT = "copy or export the file again"
+
+_MAGIC = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes it",
+    b"\x1f\x8b": "gzip data",
+    b"BZh": "bzip2 data",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x93NUMPY": "a NumPy array",
+    b"GGUF": "a GGUF file of a language model",
+    b"version https://git-lfs": "a Git LFS pointer: the file itself was not fetched (git lfs pull)",
+}
+
+
+def names(path: Path) -> frozenset[str]:
+    """The records of the torch archive at ``path``, without its top folder; empty where it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.namelist()
+    except _DAMAGED:
+        return frozenset()
+    if len({entry.partition("/")[0] for entry in entries}) != 1:
+        return frozenset()
+    return frozenset(entry.partition("/")[2] for entry in entries)
+
+
+def read(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The contents of those records of the torch archive at ``path`` whose name is ``wanted``.
+
+    Raises:
+        ModelError: a record is damaged, or is there twice, so that readers may disagree on what it holds.
+    """
+    records: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                name = entry.filename.partition("/")[2]
+                if name in records:
+                    raise ModelError(f"{path}: the record {name!r} is in the archive twice", hint=_HINT)
+                if wanted(name):
+                    records[name] = archive.read(entry)
+    except _DAMAGED as fault:
+        raise ModelError(f"{path}: the archive is damaged: {fault}", hint=_HINT) from fault
+    return records
+
+
+def rebuilt(records: Mapping[str, bytes]) -> io.BytesIO:
+    """A torch archive that holds ``records`` and nothing else."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(f"model/{name}", content)
+    buffer.seek(0)
+    return buffer
+
+
+def describe(path: Path) -> str:
+    """What the file at ``path`` seems to be, for a message that it is no model."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "an empty file"
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            return what
+    if head.startswith(b"PK\x03\x04"):
+        return _describe_zip(path)
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as fault:
+        # A character may be cut in two by the end of the head.
+        text = head[: fault.start].decode() if fault.start > len(head) - 4 else ""
+    if text and all(letter.isprintable() or letter.isspace() for letter in text):
+        line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+        return f"text beginning {line[:40]!r}" if line else "blank text"
+    return f"binary data of no known kind, beginning {head[:8].hex(' ')}"
+
+
+def _describe_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.namelist()
+    except _DAMAGED:
+        return "a zip archive that is cut short: its directory, which comes last, is missing"
+    if "serialized_exported_program.json" in entries:
+        return "a torch.export program written before torch 2.8, whose format later versions of torch dropped"
+    if any("/data/aotinductor/" in entry for entry in entries):
+        return "a program that AOTInductor compiled to machine code"
+    shown = ", ".join(entries[:4]) + (", ..." if len(entries) > 4 else "")
+    return f"a zip archive of {shown}" if entries else "an empty zip archive"
