@@ -1,0 +1,6 @@
+"""``python -m prune_audit``."""
+
+from prune_audit.cli import main
+
+if __name__ == "__main__":
+    main()

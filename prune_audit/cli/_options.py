@@ -1,0 +1,191 @@
+"""The options that several commands share, and what they become: sources, settings, preprocessing.
+
+Drops are points on the command line (``--margin 2``) and shares inside (.02).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from prune_audit.errors import UsageError
+
+if TYPE_CHECKING:
+    from prune_audit.core import Preprocess
+
+DATA, IMAGES, STATISTICS, GATE, OUTPUT, RUN = "Data", "Images", "Statistics", "Gate", "Output", "Run"
+
+Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: [NAME=]PATH[@module:factory(...)].")]
+Pruned = Annotated[list[str], typer.Argument(metavar="PRUNED...", help="Its pruned variants, written likewise.")]
+Saved = Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit.json that `compare -o audit.json` wrote.")]
+
+Data = Annotated[Path, typer.Option("--data", "-d", help="Image folder, manifest or .npz.", rich_help_panel=DATA)]
+Classes = Annotated[
+    Path | None,
+    typer.Option(help="Class names in the order of the model's outputs, one a line.", rich_help_panel=DATA),
+]
+PathColumn = Annotated[str | None, typer.Option(help="Column of a manifest with the paths.", rich_help_panel=DATA)]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of a manifest with the labels.", rich_help_panel=DATA)]
+SkipBad = Annotated[int, typer.Option(metavar="N", help="Allow N unreadable samples.", rich_help_panel=DATA)]
+Limit = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Audit a stratified sample of N; never gates.", rich_help_panel=DATA),
+]
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="NAME|FILE",
+        help="imagenet, cifar10, mnist, none, or a JSON, TOML or preprocessor_config.json file.",
+        rich_help_panel=IMAGES,
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="What the model receives; alone, an exact resize.", rich_help_panel=IMAGES),
+]
+Resize = Annotated[
+    str | None, typer.Option(metavar="N|HxW", help="N is the shorter side, HxW exact.", rich_help_panel=IMAGES)
+]
+Crop = Annotated[str | None, typer.Option(metavar="N|HxW", help="Centre crop.", rich_help_panel=IMAGES)]
+Mean = Annotated[
+    str | None, typer.Option(metavar="M,...", help="Subtracted per channel, in units of [0, 1].", rich_help_panel=IMAGES)
+]
+Std = Annotated[str | None, typer.Option(metavar="S,...", help="Divided by, per channel.", rich_help_panel=IMAGES)]
+Channels = Annotated[str | None, typer.Option(metavar="rgb|gray", rich_help_panel=IMAGES)]
+Resample = Annotated[
+    str | None,
+    typer.Option("--interpolation", metavar="NAME", help="bilinear (default), bicubic ...", rich_help_panel=IMAGES),
+]
+
+Margin = Annotated[
+    float, typer.Option(metavar="POINTS", help="A class that lost more has regressed.", rich_help_panel=STATISTICS)
+]
+Assure = Annotated[
+    float, typer.Option(metavar="POINTS", help="A loss that 'fine' rules out.", rich_help_panel=STATISTICS)
+]
+RetentionMargin = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="A class that kept less of its recall than this share of what the rest kept is harmed.",
+        rich_help_panel=STATISTICS,
+    ),
+]
+Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of all intervals.", rich_help_panel=STATISTICS)]
+Correct = Annotated[
+    str,
+    typer.Option(
+        "--correction",
+        metavar="NAME",
+        help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
+        rich_help_panel=STATISTICS,
+    ),
+]
+
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Judge by the default policy: exit 1 where a check fails.", rich_help_panel=GATE)
+]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="Judge by this policy (TOML).", rich_help_panel=GATE)
+]
+
+Outputs = Annotated[
+    list[Path] | None,
+    typer.Option("--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT),
+]
+ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
+
+AllowPickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Let model files run code: only for files you trust.", rich_help_panel=RUN),
+]
+Seed = Annotated[int, typer.Option(help="Draws the sample of --limit.", rich_help_panel=RUN)]
+BatchSize = Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN)]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Threads that decode.", rich_help_panel=RUN)]
+Device = Annotated[str, typer.Option(help="Where torch models run.", rich_help_panel=RUN)]
+
+
+def preprocess(
+    preset: str | None,
+    size: str | None,
+    resize: str | None,
+    crop: str | None,
+    mean: str | None,
+    std: str | None,
+    channels: str | None,
+    interpolation: str | None,
+) -> Preprocess:
+    """The preprocessing that was asked for: a preset or file, with single options laid over it."""
+    from prune_audit import data
+    from prune_audit.core import Interpolation, Preprocess
+
+    shape = _pair("--resize", resize) if resize is not None else None
+    explicit = Preprocess(
+        size=_both("--size", size),
+        resize=shape[0] if shape and len(shape) == 1 else (shape[0], shape[1]) if shape else None,
+        crop=_both("--crop", crop),
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        channels=_choice("--channels", channels, ("rgb", "gray")),  # type: ignore[arg-type]  # checked by _choice
+        interpolation=_choice("--interpolation", interpolation, get_args(Interpolation)),  # type: ignore[arg-type]
+    )
+    return data.preprocess(preset, explicit)
+
+
+def points(option: str, value: float) -> float:
+    """A drop given in points, as a share."""
+    if not 0 <= value < 100:
+        raise UsageError(f"{option}: expected points from 0 to 100, found {value:g}", hint="2 means two points")
+    if 0 < value < 0.1:
+        raise UsageError(
+            f"{option} {value:g} is {value:g} points, a {value / 100:.2%} share",
+            hint=f"points, not shares: for {value * 100:g} points write {option} {value * 100:g}",
+        )
+    return value / 100
+
+
+def _choice(option: str, value: str | None, known: tuple[str, ...]) -> str | None:
+    if value is not None and value not in known:
+        raise UsageError(f"{option}: expected one of {', '.join(known)}, found {value!r}", hint="see --help")
+    return value
+
+
+def correction(value: str) -> str:
+    """The name of a correction over classes."""
+    from prune_audit.core import Correction
+
+    return _choice("--correction", value, get_args(Correction)) or value
+
+
+def _pair(option: str, text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.lower().split("x"))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise UsageError(f"{option}: expected N or HxW, found {text!r}", hint=f"for example {option} 224 or 224x192")
+    return numbers
+
+
+def _both(option: str, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = _pair(option, text)
+    return numbers[0], numbers[-1]
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise UsageError(
+            f"{option}: expected numbers, found {text!r}", hint=f"for example {option} 0.485,0.456,0.406"
+        ) from None

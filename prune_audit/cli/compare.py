@@ -1,0 +1,86 @@
+"""prune-audit compare: dense against pruned, class by class."""
+
+from __future__ import annotations
+
+from prune_audit.cli import _options as o
+
+
+def run(
+    dense: o.Dense,
+    pruned: o.Pruned,
+    data: o.Data,
+    classes: o.Classes = None,
+    path_column: o.PathColumn = None,
+    label_column: o.LabelColumn = None,
+    skip_bad: o.SkipBad = 0,
+    limit: o.Limit = None,
+    preset: o.Preset = None,
+    size: o.Size = None,
+    resize: o.Resize = None,
+    crop: o.Crop = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    channels: o.Channels = None,
+    interpolation: o.Resample = None,
+    margin: o.Margin = 2,
+    assure: o.Assure = 5,
+    retention_margin: o.RetentionMargin = 0.95,
+    confidence: o.Confidence = 0.95,
+    correction: o.Correct = "fdr_bh",
+    gate: o.Gate = False,
+    policy: o.PolicyFile = None,
+    output: o.Outputs = None,
+    show_all: o.ShowAll = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    allow_pickle: o.AllowPickle = False,
+    seed: o.Seed = 0,
+    batch_size: o.BatchSize = None,
+    workers: o.Workers = None,
+    device: o.Device = "cpu",
+) -> int:
+    """Compare a dense model with pruned variants, class by class, on labelled data.
+
+    Every sample is decoded once and shown to all models. Without --gate or --policy the audit is reported and the
+    exit code is 0.
+
+    Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
+    """
+    from prune_audit import audit, models, reports, rules
+    from prune_audit.cli import _terminal
+    from prune_audit.core import DataSource, Settings
+
+    settings = Settings(
+        confidence=confidence,
+        correction=o.correction(correction),  # type: ignore[arg-type]  # checked there
+        margin=o.points("--margin", margin),
+        assure=o.points("--assure", assure),
+        retention_margin=retention_margin,
+        seed=seed,
+        limit=limit,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        skip_bad=skip_bad,
+        allow_pickle=allow_pickle,
+    )
+    source = DataSource(
+        path=data,
+        classes=classes,
+        path_column=path_column,
+        label_column=label_column,
+        preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
+    )
+    judged = rules.chosen(policy, gate)
+    for path in output or ():
+        reports.check_writable(path)
+    with _terminal.progress(quiet=quiet) as progress:
+        done = audit.run(
+            models.parse(dense),
+            [models.parse(each) for each in pruned],
+            source,
+            settings,
+            policy=judged,
+            progress=progress,
+        )
+    return _terminal.deliver(done, output or (), show_all=show_all, quiet=quiet, verbose=verbose)

@@ -1,0 +1,47 @@
+"""What all tests share: where the sample models and the shared data lie, and that a skip is never silent.
+
+``PRUNE_AUDIT_NO_SKIP=1`` (set by ``.ci/run``) fails the run where a test was skipped, unless it was for want of the
+shared data, which are not part of the repository, or of torchvision, which has no build for the pinned torch on the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+MAY_BE_ABSENT = ("shared data", "torchvision")
+
+_skipped: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def sample_models() -> Path:
+    """The folder of the sample models."""
+    return ROOT / "sample_models"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of the shared data; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("shared data are absent")
+    return SHARED
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember every skip with its reason."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where something was skipped that must not be."""
+    unexpected = [skip for skip in _skipped if not any(name in skip for name in MAY_BE_ABSENT)]
+    if os.environ.get("PRUNE_AUDIT_NO_SKIP") and unexpected:
+        print("\nskipped, and must not be:", *unexpected, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,153 @@
+"""The pass over the data: what is kept, what is refused, and that nothing is shown twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from prune_audit.core import Array, Expects, Floats, Input, Settings
+from prune_audit.errors import AlignmentError, DataError, ModelError
+from prune_audit.evaluate.loop import Evaluation, evaluate
+from tests.evaluate._models import ArrayData, FunctionModel
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(37, 3))
+Y = RNG.integers(0, 3, 37)
+CLASSES = ("a", "b", "c")
+
+
+def run(models: Sequence[FunctionModel], data: ArrayData, *, batch_size: int = 8, skip_bad: int = 0) -> Evaluation:
+    settings = Settings(batch_size=batch_size, workers=2, skip_bad=skip_bad)
+    return evaluate(models, data, np.arange(len(data.labels)), settings)
+
+
+def softmax(scores: Array) -> Array:
+    exp = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def given(values: Floats | None) -> Floats:
+    assert values is not None
+    return values
+
+
+def test_keeps_class_confidence_and_true_score_of_every_model() -> None:
+    models = [FunctionModel("dense", lambda x: x), FunctionModel("pruned", lambda x: -x)]
+    data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES)
+    got = run(models, data).predictions
+    assert (data.reads == 1).all()
+    for name, scores in (("dense", X), ("pruned", -X)):
+        probabilities = softmax(scores)
+        np.testing.assert_array_equal(got.model(name).predicted, scores.argmax(1))
+        np.testing.assert_allclose(given(got.model(name).confidence), probabilities.max(1), rtol=1e-12)
+        np.testing.assert_allclose(given(got.model(name).true_score), probabilities[np.arange(37), Y], rtol=1e-12)
+    assert got.ids == data.ids
+    np.testing.assert_array_equal(got.groups["parity"], np.arange(37) % 2)
+
+
+def test_probabilities_are_not_softmaxed_again() -> None:
+    got = run([FunctionModel("m", softmax)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES)).predictions
+    np.testing.assert_allclose(given(got.model("m").confidence), softmax(X).max(1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 37, 64])
+def test_the_batch_size_changes_nothing(batch_size: int) -> None:
+    data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES)
+    got = run([FunctionModel("m", lambda x: x)], data, batch_size=batch_size).predictions.model("m")
+    np.testing.assert_array_equal(got.predicted, X.argmax(1))
+
+
+@pytest.mark.parametrize("fixed", [1, 4])
+def test_a_fixed_batch_is_filled_up_and_the_filling_dropped(fixed: int) -> None:
+    model = FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", shape=(fixed, 3)),), batch=fixed))
+    got = run([model], ArrayData({"x": X}, Y.tolist(), classes=CLASSES), batch_size=10).predictions.model("m")
+    np.testing.assert_array_equal(got.predicted, X.argmax(1))
+    assert {shape[0] for shape in model.shapes} == {fixed}
+
+
+def test_one_column_of_logits_splits_at_zero_and_of_probabilities_at_half() -> None:
+    data = ArrayData({"x": X}, (Y % 2).tolist())
+    logit = FunctionModel("logit", lambda x: x[:, :1])
+    chance = FunctionModel("chance", lambda x: 1 / (1 + np.exp(-x[:, :1])))
+    done = run([logit, chance], data)
+    for outputs in done.predictions.models:
+        np.testing.assert_array_equal(outputs.predicted, X[:, 0] > 0)
+        p = 1 / (1 + np.exp(-X[:, 0]))
+        np.testing.assert_allclose(given(outputs.true_score), np.where(Y % 2 == 1, p, 1 - p), rtol=1e-12)
+    assert "logits and split at 0" in done.notes[0]
+    assert "probabilities and split at 0.5" in done.notes[1]
+
+
+def test_classes_alone_have_no_confidence() -> None:
+    data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES)
+    got = run([FunctionModel("m", lambda x: x.argmax(1))], data).predictions.model("m")
+    np.testing.assert_array_equal(got.predicted, X.argmax(1))
+    assert got.confidence is None
+    assert got.true_score is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_stop_the_run(bad: float) -> None:
+    def broken(x: Array) -> Array:
+        return np.where(x == x.max(), bad, x)
+
+    with pytest.raises(ModelError, match="model m gave NaN or infinity"):
+        run([FunctionModel("m", broken)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES))
+
+
+def test_fewer_outputs_than_classes_stop_the_run() -> None:
+    with pytest.raises(AlignmentError, match="2 output columns, the data have 3 classes") as caught:
+        run([FunctionModel("m", lambda x: x[:, :2])], ArrayData({"x": X}, Y.tolist(), classes=CLASSES))
+    assert "right model" in caught.value.hint
+
+
+def test_more_outputs_than_named_classes_need_the_names() -> None:
+    with pytest.raises(AlignmentError, match="3 output columns") as caught:
+        run([FunctionModel("m", lambda x: x)], ArrayData({"x": X}, (Y % 2).tolist()))
+    assert "--classes" in caught.value.hint
+
+
+def test_labels_that_are_output_columns_take_the_models_classes() -> None:
+    data = ArrayData({"x": X}, (Y % 2).tolist(), classes=("0", "1"), indexed=True)
+    assert run([FunctionModel("m", lambda x: x)], data).predictions.classes == ("0", "1", "2")
+
+
+def test_models_of_different_outputs_do_not_fit() -> None:
+    data = ArrayData({"x": X}, (Y % 2).tolist(), classes=("0", "1"), indexed=True)
+    with pytest.raises(AlignmentError, match="a 3, b 2"):
+        run([FunctionModel("a", lambda x: x), FunctionModel("b", lambda x: x[:, :2])], data)
+
+
+def test_a_wrong_input_shape_is_told_before_the_model_runs() -> None:
+    model = FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", shape=(None, 4)),)))
+    with pytest.raises(AlignmentError, match=r"takes \(batch, 4\), the data give \(batch, 3\)"):
+        run([model], ArrayData({"x": X}, Y.tolist(), classes=CLASSES))
+    assert model.shapes == []
+
+
+def test_unreadable_samples_stop_the_run_or_are_listed() -> None:
+    data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES, bad=(0, 20))
+    with pytest.raises(DataError, match="cannot read s0: broken"):
+        run([FunctionModel("m", lambda x: x)], data)
+    with pytest.raises(DataError, match="cannot read s20"):
+        run([FunctionModel("m", lambda x: x)], data, skip_bad=1)
+    done = run([FunctionModel("m", lambda x: x)], data, skip_bad=2)
+    assert done.skipped == (("s0", "broken"), ("s20", "broken"))
+    assert len(done.predictions.labels) == 35
+    assert "s20" not in done.predictions.ids
+
+
+def test_all_unreadable_is_an_error_however_many_may_be_skipped() -> None:
+    data = ArrayData({"x": X[:2]}, [0, 1], bad=(0, 1))
+    with pytest.raises(DataError, match="no sample could be read"):
+        run([FunctionModel("m", lambda x: x)], data, skip_bad=9)
+
+
+def test_progress_ends_at_the_whole() -> None:
+    seen: list[tuple[int, int]] = []
+    data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES)
+    settings = Settings(batch_size=10, workers=1)
+    evaluate([FunctionModel("m", lambda x: x)], data, np.arange(37), settings, lambda a, b: seen.append((a, b)))
+    assert seen == [(10, 37), (20, 37), (30, 37), (37, 37)]

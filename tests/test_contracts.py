@@ -1,0 +1,106 @@
+"""Every plugin of every room keeps its room's contract, because it is in the folder.
+
+A type checker cannot see modules that arrive at run time, so this is what makes a folder safe as a registry.
+"""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prune_audit import plugins
+from prune_audit.core import RuleSetting, Settings
+from tests.conftest import ROOT
+
+# room -> function -> parameter names
+CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "models": {"recognises": ("path",), "load": ("source", "settings")},
+    "data": {"recognises": ("path",), "load": ("source", "expects", "settings")},
+    "stats": {"measure": ("pair", "settings")},
+    "rules": {"check": ("comparison", "setting")},
+    "reports": {"render": ("audit",)},
+}
+PLUGINS = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]
+
+
+def test_every_room_has_a_contract_and_plugins() -> None:
+    assert set(CONTRACTS) == set(plugins.ROOMS)
+    assert {room for room, _ in PLUGINS} == set(plugins.ROOMS)
+
+
+@pytest.mark.parametrize(("room", "name"), PLUGINS)
+def test_functions_and_signatures(room: str, name: str) -> None:
+    module = plugins.load(room, name)
+    for function, parameters in CONTRACTS[room].items():
+        signature = inspect.signature(getattr(module, function))
+        assert tuple(signature.parameters) == parameters
+        assert signature.return_annotation is not inspect.Signature.empty
+
+
+@pytest.mark.parametrize(("room", "name"), PLUGINS)
+def test_first_docstring_line_is_a_help_line(room: str, name: str) -> None:
+    line = plugins.help_line(room, name)
+    assert 10 <= len(line) <= 100
+    assert line[0].isupper() or not line[0].isalpha()
+    assert line.endswith(".")
+
+
+@pytest.mark.parametrize(("room", "name"), PLUGINS)
+def test_every_plugin_has_its_test(room: str, name: str) -> None:
+    assert (ROOT / "tests" / room / f"test_{name.replace('-', '_')}.py").is_file()
+
+
+def test_constants_of_the_rooms() -> None:
+    ranks = [module.RANK for _, module in plugins.loaded("stats")]
+    assert all(isinstance(rank, int) for rank in ranks)
+    assert len(set(ranks)) == len(ranks)
+    for _, module in plugins.loaded("rules"):
+        assert isinstance(module.DEFAULT, RuleSetting)
+        assert getattr(module, "SETTING", "margin") in Settings.__dataclass_fields__
+    suffixes = [suffix for _, module in plugins.loaded("reports") for suffix in module.SUFFIXES]
+    assert all(suffix.startswith(".") for suffix in suffixes)
+    assert len(set(suffixes)) == len(suffixes)
+
+
+def test_a_model_file_is_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
+    files = [path for path in sorted(sample_models.iterdir()) if path.is_file() and path.suffix != ".py"]
+    assert len(files) >= 9
+    for path in files:
+        assert len([name for name, module in plugins.loaded("models") if module.recognises(path)]) == 1, path
+
+
+def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
+    assert [n for n, module in plugins.loaded("data") if module.recognises(sample_models / "val")] == ["image-folder"]
+
+
+HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL")
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(done.stderr.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    loaded = modules_after("from prune_audit.cli import invoke; assert invoke(['compare', '--help']) == 0")
+    assert "typer" in loaded
+    assert loaded.isdisjoint({*HEAVY, "numpy"})
+
+
+def test_an_onnx_audit_never_imports_torch() -> None:
+    loaded = modules_after(
+        "from prune_audit.cli import invoke; assert invoke(['compare', 'sample_models/dense.onnx', "
+        "'sample_models/pruned-90.onnx', '--data', 'sample_models/val', '--quiet']) == 0"
+    )
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+
+
+def test_loading_every_plugin_imports_nothing_heavy_but_numpy_and_scipy() -> None:
+    loaded = modules_after("from prune_audit import plugins\nfor room in plugins.ROOMS: plugins.loaded(room)")
+    assert loaded.isdisjoint({"torch", "onnx", "onnxruntime", "pandas", "pyarrow", "PIL", "scipy.stats"})
