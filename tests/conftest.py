@@ -1,7 +1,7 @@
 """What all tests share: where the sample models and the shared data lie, and that a skip is never silent.
 
 ``PRUNE_AUDIT_NO_SKIP=1`` (set by ``.ci/run``) fails the run where a test was skipped, unless it was for want of the
-shared data, which are not part of the repository, or of torchvision, which has no build for the pinned torch on the CPU.
+shared data, which are not part of the repository, or of torchvision, which need not exist for the pinned torch.
 """
 
 from __future__ import annotations

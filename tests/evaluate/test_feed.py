@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prune_audit.core import Expects, Input, Preprocess
+from prune_audit.core import Array, Expects, Input, Preprocess
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate.feed import Feeder
 
@@ -58,7 +58,7 @@ def test_images_alone_do_not_feed_two_inputs() -> None:
 
 def test_arrays_go_by_name_and_are_cast() -> None:
     wanted = Expects(inputs=(Input(name="ids", dtype="int64"), Input(name="mask", dtype="float32")))
-    arrays = {"mask": np.ones((2, 3)), "ids": np.ones((2, 3), np.int32), "unused": np.zeros(2)}
+    arrays: dict[str, Array] = {"mask": np.ones((2, 3)), "ids": np.ones((2, 3), np.int32), "unused": np.zeros(2)}
     fed = Feeder(arrays, None).feed("m", wanted)
     assert {name: values.dtype for name, values in fed.items()} == {"ids": np.int64, "mask": np.float32}
 

@@ -24,8 +24,9 @@ def run(models: Sequence[FunctionModel], data: ArrayData, *, batch_size: int = 8
 
 
 def softmax(scores: Array) -> Array:
-    exp = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exp / exp.sum(axis=1, keepdims=True)
+    exp: Array = np.exp(scores - scores.max(axis=1, keepdims=True))
+    exp /= exp.sum(axis=1, keepdims=True)
+    return exp
 
 
 def given(values: Floats | None) -> Floats:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from prune_audit.core import Batch, Counts
 from prune_audit.evaluate.pipeline import AHEAD_PER_WORKER, batches, cores
 from tests.evaluate._models import ArrayData
 
@@ -31,7 +33,7 @@ def test_decoding_ahead_is_bounded() -> None:
 
 def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads() -> None:
     class Broken(ArrayData):
-        def read(self, rows: object) -> object:  # type: ignore[override]
+        def read(self, rows: Sequence[int] | Counts) -> Batch:
             raise OSError("disk gone")
 
     before = threading.active_count()
