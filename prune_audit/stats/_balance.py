@@ -1,0 +1,27 @@
+"""Normalised recall balance: where a class stands in its model.
+
+Good et al., NeurIPS 2022 (arXiv 2206.02976), section 3: the recall of a class over the accuracy of the model, less 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from prune_audit.core import Floats, Pair
+from prune_audit.stats._column import without_samples
+
+
+def balance(pair: Pair, which: Literal["dense", "pruned"]) -> tuple[Floats, dict[int, str]]:
+    """Recall / accuracy - 1, (S,), and why it is absent where it is; absent entries are 0.
+
+    From integers to the last step, so that a class that stands exactly at its model's accuracy reads exactly 0.
+    """
+    n = pair.support
+    right = pair.both + (pair.lost if which == "dense" else pair.gained)
+    absent = without_samples(pair)
+    all_right, samples = int(right.sum()), int(n.sum())
+    if not all_right:
+        return np.zeros(len(n)), dict.fromkeys(range(len(n)), f"the {which} model is never right") | absent
+    return (right * samples - n * all_right) / (np.maximum(n, 1) * all_right), absent

@@ -1,0 +1,102 @@
+"""Score test and interval of relative retention: what a class kept, over what the rest kept.
+
+Within a class the two recalls are paired, q = k p, which has a multinomial fit in closed form (Nam, Blackwelder,
+Statistics in Medicine 21 (2002) 689-699); the rest is independent of the class and adds the variance of its own
+ratio. The delta method is no substitute: it gives a class without flips almost no variance, and rejects a true
+hypothesis in .60 of cases at 10 samples and .10 at 100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from prune_audit.core import Array, Floats, Pair
+from prune_audit.stats import _tango
+from prune_audit.stats._root import falling_root, standardised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Side:
+    """Paired counts of one side of a comparison, each (S,)."""
+
+    both: Array
+    lost: Array
+    gained: Array
+    n: Array
+
+    @property
+    def dense(self) -> Array:
+        """Samples that the dense model got right (S,)."""
+        return self.both + self.lost
+
+    @property
+    def pruned(self) -> Array:
+        """Samples that the pruned model got right (S,)."""
+        return self.both + self.gained
+
+    def where(self, mask: Array, other: Side) -> Side:
+        """``other`` where ``mask`` (S,) holds, else this side."""
+        names = ("both", "lost", "gained", "n")
+        return Side(**{name: np.where(mask, getattr(other, name), getattr(self, name)) for name in names})
+
+
+def sides(pair: Pair) -> tuple[Side, Side]:
+    """Each stratum (S,), and all other samples together (S,)."""
+    own = Side(both=pair.both, lost=pair.lost, gained=pair.gained, n=pair.support)
+    rest = Side(**{name: getattr(own, name).sum() - getattr(own, name) for name in ("both", "lost", "gained", "n")})
+    return own, rest
+
+
+def fit(side: Side, k: Floats) -> tuple[Floats, Floats, Floats]:
+    """P(dense right), P(lost) and P(gained), each (S,), of the likeliest multinomial whose recalls are q = k p.
+
+    The root of the usual quadratic is written without differences, so that it holds for k from 0 to infinity.
+    """
+    x, y, ever = side.dense, side.pruned, side.both + side.lost + side.gained
+    seen = ever / side.n
+    root = np.sqrt((y - k * k * x) ** 2 + 4 * k * k * side.lost * side.gained)
+    p = 2 * seen * (y + k * x) / (y + 2 * k * ever + k * k * x + root)
+    return p, np.maximum(seen - k * p, 0.0), np.maximum(seen - p, 0.0)
+
+
+def _score(side: Side, other: Side, rho: Floats) -> Floats:
+    """The statistic with ``other`` supplying the ratio and ``side`` the restricted fit; shapes (S,)."""
+    ratio = other.pruned / other.dense
+    k = rho * ratio
+    p, p_lost, p_gained = fit(side, k)
+    variance_k = rho**2 * ratio * (other.lost + other.gained) / other.dense.astype(np.float64) ** 2
+    variance = k * (p_lost + p_gained) / side.n + p**2 * variance_k
+    return standardised((side.pruned - k * side.dense) / side.n, variance)
+
+
+def score(own: Side, rest: Side, rho: Floats) -> Floats:
+    """How far a class kept more than ``rho`` times what the rest kept, in standard deviations (S,).
+
+    Both sides need samples that the dense model got right, and the rest some that it kept. The smaller side takes
+    the restricted fit, which is the exact part, so that two classes are one hypothesis: their statistics are
+    opposite at opposite ratios.
+    """
+    swapped = np.zeros(len(own.n), bool)
+    undecided = np.ones(len(own.n), bool)
+    for a, b in ((own.n, rest.n), (own.lost, rest.lost), (own.gained, rest.gained), (own.both, rest.both)):
+        swapped |= undecided & (a > b)
+        undecided &= a == b
+    swapped &= own.pruned > 0  # a side that kept nothing has no ratio to supply
+    # Side by side rather than a division by zero on the side that is not taken.
+    z = _score(own.where(swapped, rest), rest.where(swapped, own), np.where(swapped, 1 / rho, rho))
+    return np.where(swapped, -z, z)
+
+
+def interval(own: Side, rest: Side, confidence: float) -> tuple[Floats, Floats, Floats]:
+    """Relative retention and its two-sided limits (value, low, high), each (S,); same needs as `score`.
+
+    The limits are sought on rho / (1 + rho), which has a bounded bracket.
+    """
+    z = _tango.two_sided(confidence)
+    value = (own.pruned / own.dense) / (rest.pruned / rest.dense)
+    at = value / (1 + value)
+    low = falling_root(lambda u: score(own, rest, u / (1 - u)) - z, np.zeros_like(at), at)
+    high = falling_root(lambda u: score(own, rest, u / (1 - u)) + z, at, np.ones_like(at))
+    return value, low / (1 - low), high / (1 - high)

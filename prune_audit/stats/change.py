@@ -1,0 +1,45 @@
+"""How much recall a class lost or won by pruning, and how sure that is.
+
+The change is the pruned minus the dense recall; the interval holds the values that this many samples cannot rule
+out, and is the part to read. change = (gained - lost) / n.
+
+Both models saw the same samples, so only those on which they part count; the interval inverts Tango's score test
+(1998) and is closed at no flips: +-z^2 / (n + z^2). ``overall`` is the change of accuracy, over all samples. A model
+compared with itself has changed by exactly 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats import _tango
+from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+
+RANK = 30
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """Change of recall with its two-sided interval; ``overall`` is that of accuracy."""
+    # One more row for all samples together: the same formula serves accuracy.
+    lost, gained, n = (np.append(column, column.sum()) for column in (pair.lost, pair.gained, pair.support))  # (S + 1,)
+    some = np.maximum(n, 1)
+    change = (gained - lost) / some
+    if pair.same_model:
+        low, high = change, change
+    else:
+        drop_low, drop_high = _tango.interval(lost, gained, some, settings.confidence)
+        low, high = -drop_high, -drop_low
+    return (
+        column(
+            "change",
+            "change",
+            "points",
+            change[:-1],
+            without_samples(pair),
+            limits=(low[:-1], high[:-1]),
+            overall=float(change[-1]) if n[-1] else None,
+            overall_limits=(float(low[-1]), float(high[-1])) if n[-1] else None,
+            overall_absent=None if n[-1] else NO_SAMPLES,
+        ),
+    )

@@ -1,0 +1,31 @@
+"""Whether the pruned model still does better than guessing.
+
+A model that has collapsed is right about as often as one that always names the largest class; what it does to single
+classes is then beside the point. Collapsed: accuracy not shown above max(1 / classes, largest class / samples), and
+shown below the dense model's.
+
+Both by intervals (Wilson for the accuracy, Tango for the paired change). Where it is so, distortion and alpha are
+absent, because they divide by what remains, and the accuracy-drop rule fails by itself.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats._collapse import chance, collapsed
+from prune_audit.stats._column import NO_SAMPLES
+
+RANK = 200
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """``collapsed`` is "yes" or "no" for the model; ``chance_accuracy`` is what guessing gets on these labels."""
+    if not pair.support.any():
+        return (
+            Measure(name="collapsed", title="collapsed", unit="label", overall_absent=NO_SAMPLES),
+            Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall_absent=NO_SAMPLES),
+        )
+    answer = "yes" if collapsed(pair, settings) else "no"
+    return (
+        Measure(name="collapsed", title="collapsed", unit="label", overall=answer),
+        Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall=chance(pair)),
+    )

@@ -1,0 +1,28 @@
+"""Samples per class, and on how many the two models agree or part.
+
+Of the support, both models get some right, the pruned model loses some that the dense one had, gains some that it
+had not, and neither gets the rest. Every other column is a function of these four: n = both + lost + gained + neither.
+
+The pairing is what makes small audits speak: two models that are right equally often may still part on many samples.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Counts, Measure, Pair, Settings, Unit
+from prune_audit.stats._column import column
+
+RANK = 10
+
+_COUNT: Unit = "count"
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
+    """Support and the four paired counts; ``overall`` is the sum. A class without samples has a support of 0."""
+    columns: tuple[tuple[str, str, Counts], ...] = (
+        ("support", "samples", pair.support),
+        ("both", "both right", pair.both),
+        ("lost", "lost", pair.lost),
+        ("gained", "gained", pair.gained),
+        ("neither", "neither right", pair.neither),
+    )
+    return tuple(column(name, title, _COUNT, values, {}, overall=int(values.sum())) for name, title, values in columns)

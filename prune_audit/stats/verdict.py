@@ -1,0 +1,111 @@
+"""Has the class lost more than the margin: regressed, fine, or cannot tell.
+
+Regressed says that a drop beyond the margin is shown, fine that a drop beyond the assurance limit is ruled out, and
+cannot tell that this many samples allow both. regressed: low > margin and q <= .05; fine: high < assure; low and high
+are the limits of the drop (lost - gained) / n.
+
+What fails and what is assured are two numbers (2 and 5 points unless set), because proving the absence of a 2-point
+drop takes thousands of samples per class. The interval alone would convict too many among many classes and the
+corrected p-value alone could contradict the interval, so conviction needs both; both come from one score function
+(Tango 1998). p is one-sided at the margin, corrected within this variant, this verdict and this stratification. Fine
+is a claim about each class by itself: of 1,000 classes that all lost 3 points, some 30 would read fine at 2.
+
+The worst plausible drop is the upper limit of the interval; over the model it is the largest of all classes' upper
+limits at a confidence that holds for all of them at once (Bonferroni): no class lost more. A pass is no clearance:
+it is bounded by that number. The samples needed would settle a cannot tell in four of five cases, if lost and gained
+keep their rates: with every count multiplied by k the score statistic grows by the square root of k.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from prune_audit.core import Array, Floats, Measure, Pair, Settings
+from prune_audit.stats import _tango
+from prune_audit.stats._adjust import adjusted, next_level
+from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._mcnemar import mid_p
+
+RANK = 90
+
+POWER = 0.8
+"""The usual convention for a planned study: settled in four of five cases."""
+
+SAME = "both models are the same file"
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """Verdict with its reason, q of the test at the margin, worst plausible drop, samples needed to settle."""
+    absent = without_samples(pair)
+    some = pair.support > 0  # (S,)
+    n = np.maximum(pair.support, 1)
+    m = int(some.sum())
+    lost, gained, alpha = pair.lost, pair.gained, 1 - settings.confidence
+    low, high = _tango.interval(lost, gained, n, settings.confidence)
+    worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][some].max()) if m else None
+    above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
+    q = adjusted(np.where(some, ndtr(-above), np.nan), settings.correction)
+    if pair.same_model:
+        low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(some, 1.0, np.nan)
+
+    regressed = (low > settings.margin) & (q <= alpha)
+    fine = ~regressed & (high < settings.assure)
+    suspect = ~regressed & ~fine & (low > settings.margin)
+    verdict = np.select([regressed, fine], ["regressed", "fine"], "cannot tell")
+    real = adjusted(np.where(some, mid_p(lost, gained), np.nan), settings.correction) <= alpha
+    noun = "classes" if pair.by == "class" else "groups"
+    margin, assure = f"{100 * settings.margin:g}", f"{100 * settings.assure:g}"
+
+    def reason(i: int) -> str:
+        found = f"{100 * settings.confidence:g} % interval of the drop {100 * low[i]:.1f} to {100 * high[i]:.1f} points"
+        if pair.same_model:
+            return SAME
+        if regressed[i]:
+            return f"{found}, beyond the margin of {margin}"
+        if fine[i]:
+            small = "real but small: " if real[i] and lost[i] > gained[i] else ""
+            return f"{small}{found}, below {assure}"
+        if suspect[i]:
+            return f"suspect: {found}, beyond the margin of {margin}, but not after correction for {m} {noun}"
+        return f"too few samples: {found}"
+
+    level = next_level(settings.correction, alpha, max(m, 1), int(regressed.sum()))
+    needed = _needed(n, _tango.score(lost, gained, n, settings.assure), above, settings.confidence, level)
+    settled = {int(i): "settled" for i in (regressed | fine).nonzero()[0]}
+    hopeless = {int(i): "the drop seen is the margin itself" for i in np.isinf(needed).nonzero()[0]}
+    return (
+        column("verdict", "verdict", "label", verdict, absent),
+        column("reason", "why", "label", np.array([reason(i) for i in range(len(n))], object), absent),
+        column("q_regressed", "q (regressed)", "p", q, absent),
+        column(
+            "worst_plausible_drop",
+            "worst plausible drop",
+            "points",
+            high,
+            absent,
+            overall=worst,
+            overall_absent=None if m else NO_SAMPLES,
+        ),
+        column("samples_needed", "samples needed", "count", _whole(needed), hopeless | settled | absent),
+    )
+
+
+def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: float) -> Floats:
+    """Samples (S,) at which one of the two bounds would be cleared, infinite where the drop seen lies on both.
+
+    ``below`` and ``above`` are the score statistics at the assurance limit and at the margin; ``level`` is the
+    p-value that the correction would ask of one more regressed class.
+    """
+    z, z_b = _tango.two_sided(confidence), float(ndtri(POWER))
+    z_c = max(z, float(-ndtri(level)))
+    with np.errstate(divide="ignore"):
+        fine = np.where(below < 0, (z + z_b) / np.maximum(-below, 0), np.inf)
+        regressed = np.where(above > 0, (z_c + z_b) / np.maximum(above, 0), np.inf)
+    needed: Floats = n * np.minimum(fine, regressed) ** 2
+    return needed
+
+
+def _whole(needed: Floats) -> Array:
+    """The next whole numbers, (S,) as Python integers; infinities as they are."""
+    return np.array([int(np.ceil(x)) if np.isfinite(x) else x for x in needed], object)
