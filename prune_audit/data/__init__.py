@@ -1,4 +1,54 @@
 """Path to `Dataset`: a data format is a file here.
 
-A plugin defines ``recognises(path) -> bool`` and ``load(source, expects, settings) -> Dataset``.
+A plugin defines ``recognises(path) -> bool`` and ``load(source, expects, settings) -> Dataset``. ``expects`` is what
+all models of the run declare together; it may know nothing.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prune_audit import plugins
+from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
+from prune_audit.data import _preprocess
+from prune_audit.errors import DataError
+
+
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
+    """The labelled data at ``source``, in whatever format they are.
+
+    Raises:
+        DataError: there is nothing at the path, no format recognises it, or the one that does cannot read it.
+        AlignmentError: the data and what the models expect do not fit together.
+        UsageError: the source asks for something that its format does not have.
+    """
+    path = source.path
+    if not path.exists():
+        raise DataError(
+            f"{path}: there is no such file or folder", hint="--data takes the labelled data; check the path"
+        )
+    name = plugins.choose("data", path)
+    if name is None:
+        forms = "; ".join(f"{known}: {plugins.help_line('data', known)}" for known in plugins.names("data"))
+        raise DataError(f"{path}: {_found(path)}, which is no known form of labelled data", hint=f"known are {forms}")
+    dataset: Dataset = plugins.load("data", name).load(source, expects, settings)
+    return dataset
+
+
+def preprocess(preset: str | None, explicit: Preprocess) -> Preprocess:
+    """What was asked for: the preset or file called ``preset``, with the single options of ``explicit`` laid over it.
+
+    Raises:
+        UsageError: ``preset`` is neither a known name nor a file.
+        DataError: the file cannot be understood.
+    """
+    return explicit if preset is None else _preprocess.combine(_preprocess.named(preset), explicit)
+
+
+def _found(path: Path) -> str:
+    """What lies at ``path``, for a message about something unknown."""
+    if not path.is_file():
+        return "not a regular file"
+    with path.open("rb") as file:
+        start = file.read(16)
+    return f"a file that starts with {start!r}" if start else "an empty file"

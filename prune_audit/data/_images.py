@@ -1,0 +1,99 @@
+"""Labelled image files as a data set: what the image formats share.
+
+Opening it costs no decoding, however many files there are; a file is opened once, when it is read, for both its
+digest and its pixels. An unreadable file is reported beside the others instead of raised, because how many of those
+are tolerated is for the run to decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Preprocess, Settings
+from prune_audit.data._pixels import decode
+from prune_audit.data._preprocess import resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageDataset:
+    """A `prune_audit.core.Dataset` of N image files; ``preprocess`` is resolved, so every image has its size."""
+
+    name: str
+    path: str
+    classes: tuple[str, ...]
+    labels: Counts  # (N,)
+    ids: tuple[str, ...]
+    files: tuple[Path, ...]
+    groups: Mapping[str, Array]
+    preprocess: Preprocess
+    notes: tuple[str, ...]
+    indexed: bool = False
+
+    def read(self, rows: Sequence[int] | Counts) -> Batch:
+        """The images at ``rows``, decoded, resized and cropped: ``{"image": uint8 (B, C, H, W)}``."""
+        height, width = self.preprocess.size or (0, 0)
+        channels = 1 if self.preprocess.channels == "gray" else 3
+        images = np.empty((len(rows), channels, height, width), np.uint8)  # (B, C, H, W)
+        digests = np.empty(len(rows), np.uint64)  # (B,)
+        kept: list[int] = []
+        bad: list[tuple[str, str]] = []
+        for row in map(int, rows):
+            at = len(kept)
+            try:
+                data = self.files[row].read_bytes()
+                images[at] = decode(data, self.preprocess)
+            except OSError as error:
+                bad.append((self.ids[row], error.strerror or str(error)))
+            except ValueError as error:
+                bad.append((self.ids[row], str(error)))
+            else:
+                digests[at] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+                kept.append(row)
+        good = np.array(kept, np.int64)
+        return Batch(
+            rows=good,
+            inputs={"image": images[: len(kept)]},
+            labels=self.labels[good],
+            digests=digests[: len(kept)],
+            bad=tuple(bad),
+        )
+
+
+def dataset(
+    source: DataSource,
+    expects: Expects,
+    settings: Settings,
+    *,
+    classes: tuple[str, ...],
+    labels: Counts,
+    ids: Sequence[str],
+    files: Sequence[Path],
+    groups: Mapping[str, Array],
+    notes: tuple[str, ...],
+) -> ImageDataset:
+    """The data set of ``files``, with the preprocessing that they, the models and the user agree on.
+
+    Raises:
+        AlignmentError: they do not agree.
+    """
+    # What Pillow warns of (odd metadata, large images) is either harmless or an error when the file is read. The
+    # filter is set here, once, because warning filters belong to the process and not to the threads that decode.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    preprocess, more = resolve(source.preprocess, expects, files, settings.workers)
+    return ImageDataset(
+        name=source.path.resolve().name,
+        path=str(source.path),
+        classes=classes,
+        labels=labels,
+        ids=tuple(ids),
+        files=tuple(files),
+        groups=groups,
+        preprocess=preprocess,
+        notes=(*notes, *more),
+    )

@@ -1,0 +1,193 @@
+"""Arrays in an .npz file: inputs "x" (or one array per model input), labels "y"; any modality, fed as they are.
+
+The way in for whatever is not an image file: sound, text, tables, images that were prepared elsewhere. Nothing is
+scaled or cast on the way, and no pickle is ever read. The file is read once into memory, since a member of an
+archive cannot be mapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Counts, Dataset, DataSource, Expects, Preprocess, Settings
+from prune_audit.data import _classes
+from prune_audit.errors import AlignmentError, DataError, UsageError
+
+NAMES = ("classes", "class_names")
+IDS = ("id", "ids")
+AS_IS = "arrays are fed as they are"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayDataset:
+    """A `prune_audit.core.Dataset` of N rows of arrays in memory."""
+
+    name: str
+    path: str
+    classes: tuple[str, ...]
+    indexed: bool
+    labels: Counts  # (N,)
+    ids: tuple[str, ...]
+    groups: Mapping[str, Array]
+    inputs: Mapping[str, Array]  # each (N, ...), in C order
+    notes: tuple[str, ...]
+    preprocess: Preprocess | None = None
+
+    def read(self, rows: Sequence[int] | Counts) -> Batch:
+        """The rows of every input array, whose digests are over the inputs' bytes in the order of the names."""
+        at = np.asarray(rows, np.int64)
+        inputs = {name: values[at] for name, values in self.inputs.items()}
+        digests = np.empty(len(at), np.uint64)  # (B,)
+        for i in range(len(at)):
+            content = hashlib.blake2b(digest_size=8)
+            for name in sorted(inputs):
+                content.update(inputs[name][i].tobytes())
+            digests[i] = int.from_bytes(content.digest(), "little")
+        return Batch(rows=at, inputs=inputs, labels=self.labels[at], digests=digests)
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a zip archive of .npy files and nothing else."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+    return bool(members) and all(member.endswith(".npy") for member in members)
+
+
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
+    """The arrays of the file, all of the same length N.
+
+    Integer ``y`` are output columns; text ``y`` are class names. Further arrays (N,) are groups, except ``id`` or
+    ``ids``, which name the samples, and ``classes`` or ``class_names``, which name the classes that ``y`` counts.
+
+    Raises:
+        DataError: an array is missing, of the wrong length or type, or a label is no class.
+        AlignmentError: the models' inputs are not in the file.
+        UsageError: preprocessing or columns were asked for.
+    """
+    path = source.path
+    if source.preprocess != Preprocess():
+        raise UsageError(f"{path}: {AS_IS}, and preprocessing was asked for", hint="leave the image options out")
+    if source.path_column or source.label_column:
+        raise UsageError(
+            f"{path} has no columns",
+            hint="--path-column and --label-column are for a manifest file; here they are x, y",
+        )
+    arrays = _read(path)
+    inputs = _inputs(path, arrays, expects)
+    y = arrays.get("y")
+    if y is None:
+        raise DataError(f"{path}: no array 'y' of labels; found {', '.join(arrays)}", hint="save the labels as y")
+    if y.ndim != 1 or not len(y):
+        raise DataError(f"{path}: y must be one label per sample, found shape {y.shape}", hint="save y with shape (N,)")
+    n = len(y)
+    for name, values in inputs.items():
+        if values.ndim == 0 or len(values) != n:
+            raise DataError(
+                f"{path}: {name} has shape {values.shape}, y {n} labels", hint="the first axis must be the samples"
+            )
+    own = _first(arrays, NAMES)
+    classes, labels, indexed, notes = _labels(source, expects, y, None if own is None else _names(path, arrays[own]))
+    ids = _first(arrays, IDS)
+    if ids is not None and arrays[ids].shape != (n,):
+        raise DataError(f"{path}: {ids} has shape {arrays[ids].shape}, y {n} labels", hint="save one id per sample")
+    further = {name: values for name, values in arrays.items() if name not in (*inputs, "y", own, ids)}
+    groups = {name: values.astype(np.str_) for name, values in further.items() if values.shape == (n,)}
+    unused = [name for name in further if name not in groups]
+    return ArrayDataset(
+        name=path.resolve().name,
+        path=str(path),
+        classes=classes,
+        indexed=indexed,
+        labels=labels,
+        ids=tuple(map(str, range(n) if ids is None else arrays[ids].tolist())),
+        groups=groups,
+        inputs=inputs,
+        notes=(*notes, *([f"arrays not used: {', '.join(unused)}"] if unused else [])),
+    )
+
+
+def _read(path: Path) -> Mapping[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: the arrays cannot be read: {error}",
+            hint="save plain arrays with numpy.savez; arrays of Python objects are pickles and are never loaded",
+        ) from error
+
+
+def _inputs(path: Path, arrays: Mapping[str, Array], expects: Expects) -> Mapping[str, Array]:
+    """The arrays that the model's inputs are called after; for a model of one input, or of unknown ones, else ``x``."""
+    names = [i.name for i in expects.inputs]
+    if not names or (len(names) == 1 and names[0] not in arrays):
+        names = ["x"]
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        wanted = " or ".join(dict.fromkeys(["x", *(i.name for i in expects.inputs)])) if names == ["x"] else missing[0]
+        raise AlignmentError(
+            f"{path}: no array {wanted} to feed the model; found {', '.join(arrays)}",
+            hint="save the input as x, or one array for each input of the model, under its name",
+        )
+    return {name: np.ascontiguousarray(arrays[name]) for name in names}
+
+
+def _labels(
+    source: DataSource, expects: Expects, y: Array, own: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], Counts, bool, tuple[str, ...]]:
+    """(classes, labels (N,), whether labels are output columns themselves, notes).
+
+    ``own`` are the names that the file gives to the integers in ``y``: where another list decides the order, labels
+    go there by name.
+    """
+
+    def place(at: int) -> str:
+        return f"{source.path}, y[{at}]"
+
+    given = _classes.given(source, expects)
+    if y.dtype.kind == "U":
+        names = y.tolist()
+        classes, notes = (given, ()) if given is not None else (own, ()) if own is not None else _classes.ordered(names)
+        return classes, _classes.positions(names, classes, place), False, notes
+    if y.dtype.kind not in "iu":
+        raise DataError(
+            f"{source.path}: labels must be integers or text, found {y.dtype}",
+            hint="save y as int64, or as class names",
+        )
+    known = own if own is not None else given
+    limit = len(known) if known is not None else int(y.max()) + 1
+    wrong = np.flatnonzero((y < 0) | (y >= limit))
+    if len(wrong):
+        raise DataError(
+            f"{place(int(wrong[0]))}: {y[wrong[0]]} is no class, expected 0 to {limit - 1}",
+            hint="labels are positions of output columns, from 0; name every class with --classes",
+        )
+    if own is not None and given is not None and own != given:
+        return given, _classes.positions([own[label] for label in y.tolist()], given, place), False, ()
+    classes = known if known is not None else tuple(map(str, range(limit)))
+    return classes, y.astype(np.int64), True, ()
+
+
+def _names(path: Path, values: Array) -> tuple[str, ...]:
+    if values.ndim != 1 or values.dtype.kind != "U" or len(set(values.tolist())) != len(values):
+        raise DataError(
+            f"{path}: class names must be one text per class, each once; found {values.dtype} {values.shape}",
+            hint="save classes as a numpy array of text",
+        )
+    return tuple(values.tolist())
+
+
+def _first(arrays: Mapping[str, Array], names: Sequence[str]) -> str | None:
+    return next((name for name in names if name in arrays), None)
