@@ -1,0 +1,156 @@
+"""Build an architecture from ``package.module:factory(arguments)``.
+
+A state dict holds numbers without a network, so its owner names a function that builds one. That is their own code
+and runs as such, but the text that names it does not: arguments are literals, read from the syntax tree and never
+evaluated, so a path that was pasted from somewhere cannot smuggle in an expression.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from prune_audit.core import ModelSource
+from prune_audit.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+SYNTAX = "a factory is package.module:name or package.module:name(10, width=0.5), with literal arguments"
+
+
+def build(text: str) -> torch.nn.Module:
+    """The network that the factory in ``text`` returns.
+
+    The working directory can be imported from while the factory is looked up and called, and not afterwards.
+
+    Raises:
+        UsageError: ``text`` is no factory, or names a module or an attribute that is not there.
+        ModelError: the factory raised, or returned something else than a network.
+    """
+    import torch
+
+    module_name, path, arguments, named = _parse(text)
+    with _working_directory():
+        factory = _attribute(_import(module_name, text), path, text)
+        if not callable(factory):
+            raise UsageError(
+                f"{text}: expected a function or a class, found {type(factory).__name__}",
+                hint="name a function that returns the network, or the network's class",
+            )
+        try:
+            built = factory(*arguments, **named)
+        # The factory is anybody's code, so anything may be raised.
+        except Exception as fault:
+            raise ModelError(
+                f"the factory {text} raised {_told(fault)}",
+                hint=f"call it in Python to see where; {SYNTAX}",
+            ) from fault
+    if not isinstance(built, torch.nn.Module):
+        found = f"the class {built.__name__}" if isinstance(built, type) else type(built).__name__
+        raise ModelError(
+            f"the factory {text}: expected a torch.nn.Module, found {found}",
+            hint="a factory returns the network itself, with or without trained weights",
+        )
+    return built
+
+
+def refuse_factory(source: ModelSource) -> None:
+    """Raise `UsageError` where a file that holds its own network was given a factory."""
+    if source.factory is not None:
+        raise UsageError(
+            f"{source.path} holds its own network, so the factory {source.factory} would not be used",
+            hint=f"give the path alone: {source.path}",
+        )
+
+
+def _parse(text: str) -> tuple[str, list[str], list[object], dict[str, object]]:
+    module_name, colon, call = text.partition(":")
+    try:
+        tree = ast.parse(call.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as fault:
+        raise UsageError(f"{text!r} is not a factory", hint=SYNTAX) from fault
+    function = tree.func if isinstance(tree, ast.Call) else tree
+    path: list[str] = []
+    while isinstance(function, ast.Attribute):
+        path.insert(0, function.attr)
+        function = function.value
+    dotted = all(part.isidentifier() for part in module_name.strip().split("."))
+    if not (colon and dotted and isinstance(function, ast.Name)):
+        raise UsageError(f"{text!r} is not a factory", hint=SYNTAX)
+    path.insert(0, function.id)
+    call_arguments = tree.args if isinstance(tree, ast.Call) else []
+    keywords = tree.keywords if isinstance(tree, ast.Call) else []
+    named = {k.arg: _literal(k.value, text) for k in keywords if k.arg is not None}
+    if len(named) < len(keywords):
+        raise UsageError(f"{text!r}: ** is not a literal argument", hint=SYNTAX)
+    return module_name.strip(), path, [_literal(node, text) for node in call_arguments], named
+
+
+def _literal(node: ast.expr, text: str) -> object:
+    try:
+        return ast.literal_eval(node)
+    except ValueError as fault:
+        raise UsageError(f"{text!r}: {ast.unparse(node)} is not a literal", hint=SYNTAX) from fault
+
+
+def _import(name: str, text: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as fault:
+        if fault.name is not None and (name == fault.name or name.startswith(f"{fault.name}.")):
+            raise UsageError(
+                f"{text}: there is no module {fault.name}",
+                hint=f"it is looked for in {Path.cwd()} and among the installed packages",
+            ) from fault
+        raise _not_imported(name, fault) from fault
+    # Importing runs anybody's code, so anything may be raised.
+    except Exception as fault:
+        raise _not_imported(name, fault) from fault
+
+
+def _not_imported(name: str, fault: Exception) -> ModelError:
+    return ModelError(
+        f"the module {name} could not be imported: {_told(fault)}",
+        hint=f"it must import without errors: python -c 'import {name}'",
+    )
+
+
+def _attribute(module: ModuleType, path: list[str], text: str) -> Any:
+    found: Any = module
+    for name in path:
+        if not hasattr(found, name):
+            public = [other for other in dir(found) if not other.startswith("_")]
+            near = difflib.get_close_matches(name, public) or public[:8]
+            known = ", ".join(near) or "nothing public"
+            where = getattr(found, "__name__", type(found).__name__)
+            raise UsageError(f"{text}: {where} has no {name}", hint=f"it has {known}")
+        found = getattr(found, name)
+    return found
+
+
+def _told(fault: Exception) -> str:
+    lines = str(fault).strip().splitlines()
+    return f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__
+
+
+@contextlib.contextmanager
+def _working_directory() -> Iterator[None]:
+    here = str(Path.cwd())
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        # First, as for `python -m`: people mean their own `models` rather than an installed one.
+        sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)

@@ -1,0 +1,284 @@
+"""ONNX, run by onnxruntime on the CPU: any opset, fixed or free batch, NCHW or NHWC, external data beside the file.
+
+The file is told by its protobuf fields, which are walked without reading the weights, so that a text file that is
+called .onnx is no ONNX and a truncated download still is one, and can be named as such. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from prune_audit.core import Array, Expects, Input, Layout, ModelCard, ModelSource, Settings
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.models._classes import names
+from prune_audit.models._factory import refuse_factory
+from prune_audit.models._files import digest, size
+from prune_audit.models._onnx_graph import Graph, external_files
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# The fields of onnx.proto's ModelProto: those that hold a number, and those that hold bytes.
+_NUMBERS, _BYTES = {1, 5}, {2, 3, 4, 6, 7, 8, 14, 20, 25, 26}
+_IR_VERSION, _GRAPH = 1, 7
+# Every field of a GraphProto holds bytes: (field << 3) | 2.
+_GRAPH_TAGS = {field << 3 | 2 for field in (1, 2, 5, 10, 11, 12, 13, 14, 15)}
+
+# What onnxruntime wraps its reasons in: its error code, the C++ function that raised, and general advice.
+_NOISE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(cc|h):\d+ .*?\) | Please fix either the inputs/outputs or the model\."
+)
+_DTYPES = {"float": "float32", "double": "float64", "string": "str"}
+_SCORES = ("logits", "probabilities", "output")
+
+
+class OnnxClassifier:
+    """An onnxruntime session as a `Classifier`, reading the one output that holds the scores."""
+
+    def __init__(self, session: Any, card: ModelCard, expects: Expects, output: str, labels: Sequence[object]) -> None:
+        self.card = card
+        self.expects = expects
+        self._session = session
+        self._output = output
+        self._labels = labels
+
+    def predict(self, inputs: Mapping[str, Array]) -> Array:
+        """Scores (B, C) or (B, 1), or (B,) integer classes where the model gives nothing else.
+
+        Raises:
+            ModelError: an input is missing, or onnxruntime could not run the model on them.
+        """
+        wanted = [i.name for i in self.expects.inputs]
+        feed = {wanted[0]: next(iter(inputs.values()))} if len(wanted) == len(inputs) == 1 else dict(inputs)
+        if set(feed) != set(wanted):
+            raise ModelError(
+                f"{self.card.name}: expected inputs {', '.join(wanted)}, found {', '.join(feed)}",
+                hint="name the arrays of the NPZ file after the model's inputs",
+            )
+        try:
+            [result] = self._session.run([self._output], feed)
+        # onnxruntime's exceptions share no class but Exception.
+        except Exception as fault:
+            given = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in feed.items())
+            raise ModelError(
+                f"{self.card.name} failed on input {given}: {_reason(fault)}",
+                hint=f"the model expects {', '.join(map(_described, self.expects.inputs))}",
+            ) from fault
+        if self._labels:
+            result = np.array([[row[label] for label in self._labels] for row in result])  # (B, C)
+        scores = np.asarray(result)
+        while scores.ndim > 2 and scores.shape[-1] == 1:
+            scores = scores[..., 0]
+        batch = next(iter(feed.values())).shape[0]
+        if scores.ndim == 1 and scores.dtype.kind == "f":
+            scores = scores.reshape(batch, -1)
+        if scores.ndim not in (1, 2) or len(scores) != batch:
+            raise ModelError(
+                f"{self.card.name}: expected scores of shape ({batch}, classes), found {np.shape(result)}",
+                hint="only classifiers that give one row of scores per sample can be audited",
+            )
+        return scores
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` is a protobuf with ONNX's fields and a graph that is not empty; it may be truncated."""
+    if not path.is_file():
+        return False
+    version = graph = False
+    with path.open("rb") as file:
+        for field, wire, value in _fields(file):
+            if (field not in _NUMBERS or wire != 0) and (field not in _BYTES or wire != 2):
+                return False
+            version |= field == _IR_VERSION and value > 0
+            if field == _GRAPH:
+                first = file.read(1)
+                graph |= value > 0 and first != b"" and first[0] in _GRAPH_TAGS
+                file.seek(-len(first), 1)
+            if wire == 2:
+                file.seek(value, 1)
+    return version and graph
+
+
+def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
+    """The model at ``source``, ready to run.
+
+    Raises:
+        ModelError: the file is truncated, its external data are missing or outside its folder, onnxruntime cannot
+            load it, or it has no output that could be scores.
+        UsageError: a factory was given, or another device than the CPU.
+    """
+    refuse_factory(source)
+    if settings.device != "cpu":
+        raise UsageError(
+            f"{source.path} is an ONNX model, which runs on the CPU, not on {settings.device}",
+            hint="leave --device out, or export the model to torch.export (.pt2)",
+        )
+    model = _parse(source.path)
+    beside = external_files(model, source.path)
+    session = _session(source.path)
+    graph = Graph(model, source.path)
+    card = ModelCard(
+        name=source.name,
+        path=str(source.path),
+        format="onnx",
+        digest=digest(source.path, *beside),
+        size=size(source.path, *beside),
+        layers=graph.layers(),
+        parameters=graph.parameters(),
+    )
+    output = _output(session, source.path)
+    labels = _labels(model, output.name)
+    expects = _expects(session, output, labels)
+    return OnnxClassifier(session, card, expects, output.name, labels)
+
+
+def _fields(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Each field of a protobuf message as (number, wire type, value or length); ends where the file does."""
+    while (tag := _varint(file)) is not None and (value := _varint(file)) is not None:
+        yield tag >> 3, tag & 7, value
+
+
+def _varint(file: IO[bytes]) -> int | None:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = file.read(1)
+        if not byte:
+            return None
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    return None
+
+
+def _parse(path: Path) -> ModelProto:
+    import onnx
+
+    try:
+        return onnx.load(path, format="protobuf", load_external_data=False)
+    # protobuf's own exception; protobuf is a dependency of onnx, not of this package.
+    except Exception as fault:
+        raise ModelError(
+            f"{path} begins as an ONNX model and cannot be read to its end",
+            hint="the file was cut off or damaged; export or copy it again",
+        ) from fault
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Errors come back as exceptions; onnxruntime would print them on standard error as well.
+    options.log_severity_level = 4
+    # Otherwise the suffix .ort would choose another format.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # onnxruntime's exceptions share no class but Exception.
+    except Exception as fault:
+        reason = _reason(fault)
+        raise ModelError(f"onnxruntime cannot load {path}: {reason}", hint=_load_hint(reason)) from fault
+
+
+def _load_hint(reason: str) -> str:
+    import onnxruntime
+
+    if "not a registered function/op" in reason:
+        return "the model uses an operator that onnxruntime does not know; export it with standard operators only"
+    if "opset" in reason or "IR version" in reason:
+        return f"upgrade onnxruntime ({onnxruntime.__version__} is installed) or export with an older opset"
+    return "check the export with onnx.checker.check_model, or export the model again"
+
+
+def _reason(fault: Exception) -> str:
+    """What onnxruntime says, in one line, without its own source files."""
+    text = " ".join(str(fault).split())
+    for marker in ("Status Message: ", "failed:"):
+        text = text.partition(marker)[2] or text
+    return _NOISE.sub("", text)
+
+
+def _described(declared: Input) -> str:
+    shape = "any shape" if declared.shape is None else f"({', '.join(str(n or 'any') for n in declared.shape)})"
+    return f"{declared.name} {shape} {declared.dtype or 'of unknown type'}"
+
+
+def _output(session: Any, path: Path) -> Any:
+    """The output that holds the scores, best first: by its name, by its shape, or the class labels alone."""
+
+    def rank(output: Any) -> int:
+        if output.type.startswith("seq(map("):
+            return 2
+        shape, floating = output.shape, output.type in ("tensor(float)", "tensor(float16)", "tensor(double)")
+        if floating and len(shape) in (0, 2):
+            return 0 if output.name.lower() in _SCORES else 1
+        if floating and (len(shape) == 1 or all(n == 1 for n in shape[2:])):
+            return 3
+        return 4 if output.type.startswith(("tensor(int", "tensor(uint")) and len(shape) < 3 else 5
+
+    outputs = session.get_outputs()
+    best = min(outputs, key=rank)
+    if rank(best) == 5:
+        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs)
+        raise ModelError(
+            f"{path}: expected an output of shape (batch, classes), found {found}",
+            hint="export the model so that it returns its logits",
+        )
+    return best
+
+
+def _labels(model: ModelProto, output: str) -> list[object]:
+    """The keys of the maps that scikit-learn's exporter wraps scores in, in the order of the columns."""
+    for node in model.graph.node:
+        if node.op_type == "ZipMap" and output in node.output:
+            for attribute in node.attribute:
+                if attribute.strings:
+                    return [name.decode() for name in attribute.strings]
+                if attribute.ints:
+                    return list(attribute.ints)
+    return []
+
+
+def _expects(session: Any, output: Any, labels: Sequence[object]) -> Expects:
+    inputs = tuple(_input(i) for i in session.get_inputs())
+    shapes = [i.shape for i in inputs if i.shape]
+    batches = [shape[0] for shape in shapes if shape[0] is not None]
+    image = next((shape for shape in shapes if len(shape) == 4), None)
+    layout = _layout(image) if image else "NCHW"
+    channels = image[1 if layout == "NCHW" else 3] if image else None
+    height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
+    columns = output.shape[1] if len(output.shape) > 1 and isinstance(output.shape[1], int) else None
+    outputs = len(labels) or columns
+    classes = names(session.get_modelmeta().custom_metadata_map, outputs)
+    if classes is None and labels and labels != list(range(len(labels))):
+        classes = tuple(str(label) for label in labels)
+    return Expects(
+        inputs=inputs,
+        batch=batches[0] if batches else None,
+        layout=layout,
+        channels=channels,
+        size=(height, width) if height and width else None,
+        outputs=outputs,
+        classes=classes,
+    )
+
+
+def _input(declared: Any) -> Input:
+    element = declared.type.removeprefix("tensor(").removesuffix(")")
+    return Input(
+        name=declared.name,
+        dtype=_DTYPES.get(element, element),
+        shape=tuple(n if isinstance(n, int) and n > 0 else None for n in declared.shape) or None,
+    )
+
+
+def _layout(shape: tuple[int | None, ...]) -> Layout:
+    """Channels are the dimension that is small, or else the one that differs from the other two."""
+    _, first, middle, last = shape
+    if last is None or (first is not None and first <= 4):
+        return "NCHW"
+    return "NHWC" if last <= 4 or (first == middle != last) else "NCHW"
