@@ -90,7 +90,7 @@ def evaluate(
         classes=classes,
         ids=tuple(dataset.ids[i] for i in kept),
         labels=np.concatenate([b.labels for b in seen]),
-        models=tuple(tally.outputs(classes) for tally in tallies),
+        models=tuple(tally.outputs() for tally in tallies),
         groups={name: values[kept] for name, values in dataset.groups.items()},
         digests=np.concatenate([b.digests for b in seen]),
     )
@@ -160,7 +160,7 @@ class _Tally:
         self._confidence.append(probabilities[each, predicted])
         self._true.append(probabilities[each, labels])
 
-    def outputs(self, classes: tuple[str, ...]) -> Outputs:
+    def outputs(self) -> Outputs:
         """All that was kept, as one value."""
         if self.width == 1:
             return self._binary()
@@ -280,7 +280,7 @@ def _batch_size(dataset: Dataset, rows: Counts) -> int:
     first = dataset.read(rows[:1])
     if not len(first.labels):
         return 1
-    sample = sum(values[0].size * 4 for values in first.inputs.values())
+    sample: int = sum(int(values[0].size) * 4 for values in first.inputs.values())
     return max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample)))
 
 

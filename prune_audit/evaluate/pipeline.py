@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from prune_audit.core import Batch, Counts, Dataset
@@ -23,7 +23,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def batches(dataset: Dataset, rows: Counts, *, size: int, workers: int) -> Iterator[Batch]:
+def batches(dataset: Dataset, rows: Counts, *, size: int, workers: int) -> Generator[Batch, None, None]:
     """The samples at ``rows``, in order, ``size`` at a time, decoded by ``workers`` threads ahead of their use."""
     parts = [rows[start : start + size] for start in range(0, len(rows), size)]
     waiting: deque[Future[Batch]] = deque()
