@@ -1,5 +1,87 @@
 """`Audit` to text or bytes: a report format is a file here.
 
 A plugin defines ``SUFFIXES``, the file suffixes that choose it, and ``render(audit) -> str | bytes``. It computes
-nothing.
+nothing: it sorts, counts verdicts and formats. The same goes for `write`, which puts whole files in place or none.
 """
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from prune_audit import plugins
+from prune_audit.core import Audit
+from prune_audit.errors import OutputError, UsageError
+
+
+def suffixes() -> dict[str, str]:
+    """File suffix, with its dot, to the name of the report that it chooses."""
+    return {suffix: name for name, module in plugins.loaded("reports") for suffix in module.SUFFIXES}
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before a long run, that a report can be written to ``path``.
+
+    Raises:
+        UsageError: no report has the suffix of ``path``.
+        OutputError: its folder is missing or cannot be written to, or ``path`` is a folder or a read-only file.
+    """
+    _chosen(path)
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {target.parent}", hint="make the folder first")
+    if target.is_dir():
+        raise OutputError(f"{path}: expected a file, found a folder", hint="give the name of a file")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OutputError(f"{path}: the file is read-only", hint="give another name, or make it writable")
+    try:
+        probe = _beside(target)
+        probe.open("xb").close()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write(audit: Audit, path: Path) -> None:
+    """Write ``audit`` to ``path`` in the format that its suffix names; whatever goes wrong, no half-written file stays.
+
+    Raises:
+        UsageError: no report has this suffix.
+        OutputError: the file cannot be written.
+    """
+    rendered = plugins.load("reports", _chosen(path)).render(audit)
+    # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
+    # in JSON the spelling is the escape of the very same character.
+    content = rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
+    target = path.resolve()  # a link stays a link to the new content
+    temporary = _beside(target)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _chosen(path: Path) -> str:
+    known = suffixes()
+    name = known.get(path.suffix.lower())
+    if name is None:
+        raise UsageError(
+            f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
+            hint=f"the suffix chooses the report: {', '.join(f'{s} ({n})' for s, n in sorted(known.items()))}",
+        )
+    return name
+
+
+def _beside(target: Path) -> Path:
+    """A name in the same folder, so that moving it into place is one step of the file system."""
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: {error.strerror or error}", hint="give a file in a folder that you may write to")

@@ -1,0 +1,158 @@
+"""The rows of the table: the classes worst first, in the columns for which there is room.
+
+A column has a rank of need. Those least needed go until the rest fits the width at hand, so that the same code serves
+80 columns and 200, two classes and a thousand, short names and long ones; the verdict has rank 0 and never goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from prune_audit.core import Settings, View
+from prune_audit.reports import _words as w
+
+STYLES = {
+    **dict.fromkeys((w.REGRESSED, *w.HARMED, "failed"), "bold red"),
+    **dict.fromkeys((w.CANNOT_TELL, "inconclusive"), "yellow"),
+    **dict.fromkeys(("fine", "passed"), "green"),
+}
+ESSENTIAL = 4  # columns of this rank or below are worth narrow gaps and wrapped names
+NARROW, NAME = 12, 32  # width at which names wrap where room is short, and where it is not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column and the measure that it shows; the higher its ``rank``, the sooner it goes."""
+
+    title: str
+    measure: str
+    cells: tuple[str, ...]
+    rank: int
+    number: bool = True
+
+    @property
+    def width(self) -> int:
+        """Its natural width in terminal cells."""
+        return max(cell_len(text) for text in (self.title, *self.cells))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The columns for which there is room, the blanks between them, and what is left for the names."""
+
+    columns: tuple[Column, ...]
+    gap: int
+    name: int
+
+
+def flagged(view: View) -> list[bool]:
+    """Which strata are findings."""
+    verdicts = zip(w.column(view, "verdict"), w.column(view, "distortion"), strict=True)
+    return [verdict == w.REGRESSED or distortion in w.HARMED for verdict, distortion in verdicts]
+
+
+def worst_first(view: View) -> list[int]:
+    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
+    verdict, distortion, change = (w.column(view, name) for name in ("verdict", "distortion", "change"))
+
+    def key(i: int) -> tuple[int, float, int]:
+        moved = change[i]
+        if not isinstance(moved, (int, float)):
+            return 4, 0.0, i
+        if distortion[i] in w.HARMED:
+            return int(distortion[i] != w.HARMED[0]), moved, i
+        return (2 if verdict[i] == w.REGRESSED else 3), moved, i
+
+    return sorted(range(len(view.strata)), key=key)
+
+
+def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ...]:
+    """Every column that the view has something for, in the order of the table, for the strata at ``rows``."""
+    pair = view.pair
+    change = w.find(view, "change")
+    limits = zip(change.low, change.high, strict=True) if change else ()
+    names = {"stratum": [w.printable(name) for name in view.strata]}
+    counts = {name: [f"{n:,}" for n in getattr(pair, name).tolist()] for name in ("support", "lost", "gained")}
+    intervals = {"interval": [w.between(low, high) for low, high in limits]}
+    made = names | counts | intervals
+    plan = (
+        (view.by, "stratum", str, 0),
+        ("n", "support", str, 4),
+        ("dense", "dense_recall", w.percent, 3),
+        ("pruned", "pruned_recall", w.percent, 3),
+        ("change", "change", w.points, 1),
+        (f"{w.limit(settings.confidence)} % interval", "interval", str, 2),
+        ("lost", "lost", str, 5),
+        ("gained", "gained", str, 5),
+        ("q", "q_value", w.probability, 7),
+        ("detectable", "detectable_drop", w.percent, 8),
+        ("retention", "retention", w.ratio, 6),
+        ("ratio", "intensification", w.ratio, 9),
+        ("verdict", "verdict", w.label, 0),
+        ("distortion", "distortion", w.label, 1),
+        ("why", "reason", w.label, 10),
+    )
+    found = []
+    for title, name, formatted, rank in plan:
+        values = made.get(name) or (w.column(view, name) if w.find(view, name) else None)
+        if values:
+            cells = tuple(formatted(values[i]) for i in rows)
+            found.append(Column(title=title, measure=name, cells=cells, rank=rank, number=formatted is not w.label))
+    return tuple(found)
+
+
+def fit(candidates: tuple[Column, ...], width: int) -> Fit:
+    """Drop the columns least needed until the rest fits ``width``; the first one holds the names."""
+    natural = candidates[0].width
+
+    def room(kept: list[Column], gap: int, name: int) -> int:
+        return min(name, natural) + sum(gap + column.width for column in kept[1:])
+
+    kept = list(candidates)
+    essential = [column for column in candidates if column.rank <= ESSENTIAL]
+    gap = 2 if room(essential, 2, NARROW) <= width else 1
+    while (last := max(column.rank for column in kept)) and room(
+        kept, gap, NAME if last > ESSENTIAL else NARROW
+    ) > width:
+        kept = [column for column in kept if column.rank != last]
+    return Fit(columns=tuple(kept), gap=gap, name=max(NARROW, width - room(kept, gap, 0)))
+
+
+def table(view: View, fitted: Fit, rows: list[int]) -> Table:
+    """The strata at ``rows`` in the columns of ``fitted``; findings come first and are set apart."""
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, fitted.gap - 1, 0, 0))
+    for n, column in enumerate(fitted.columns):
+        grid.add_column(
+            Text(column.title, style="bold"),
+            justify="right" if n and column.number else "left",
+            no_wrap=n > 0,
+            max_width=None if n else fitted.name,
+            overflow="fold",
+        )
+    marks = flagged(view)
+    for line, i in enumerate(rows):
+        cells = [column.cells[line] for column in fitted.columns]
+        plain = "bold" if marks[i] else ""
+        grid.add_row(*(Text(cell, style=STYLES.get(cell, "") if n else plain) for n, cell in enumerate(cells)))
+        if marks[i] and line + 1 < len(rows) and not marks[rows[line + 1]]:
+            grid.add_section()
+    return grid
+
+
+def dashes(view: View, fitted: Fit, rows: list[int]) -> dict[str, list[str]]:
+    """Why there are dashes in the table: reason -> strata.
+
+    What stands before the colon of a reason is common to the strata, what stands behind it belongs to one.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for column in fitted.columns:
+        measure = w.find(view, column.measure)
+        for i in rows:
+            if measure and i in measure.absent:
+                found.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
+    return {reason: list(strata) for reason, strata in found.items()}

@@ -1,0 +1,236 @@
+"""What an audit says in plain words and rounded numbers, shared by every report that people read.
+
+A pass never reads as clearance: what the data could not rule out stands beside what they showed. Numbers are rounded
+here and nowhere else, and nothing is computed beyond counting verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from prune_audit.core import Audit, Check, Comparison, Measure, ModelCard, Outcome, Settings, Value, View
+
+DASH = "-"
+HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
+REGRESSED = "regressed"
+CANNOT_TELL = "cannot tell"
+NAMED = 8  # strata that a sentence names before it says "and N more"
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with control characters spelled out, so that a name cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+# -------------------------------------------------------------------------------------------------------- numbers
+
+
+def percent(share: Value, digits: int = 1) -> str:
+    """A share as percent, without the sign."""
+    return f"{100 * share:.{digits}f}" if isinstance(share, (int, float)) else DASH
+
+
+def points(share: Value, digits: int = 1) -> str:
+    """A difference of shares in points, with its sign; what rounds to nothing has none."""
+    if not isinstance(share, (int, float)):
+        return DASH
+    text = f"{100 * share:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def between(low: Value, high: Value, digits: int = 1) -> str:
+    """An interval of differences in points."""
+    if low is None or high is None:
+        return DASH
+    return f"{points(low, digits)} to {points(high, digits)}"
+
+
+def ratio(value: Value) -> str:
+    """A ratio, or a dash."""
+    return f"{value:.2f}" if isinstance(value, (int, float)) else DASH
+
+
+def probability(value: Value) -> str:
+    """A p-value, or a dash."""
+    if not isinstance(value, (int, float)):
+        return DASH
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def label(value: Value) -> str:
+    """A verdict or another word, or a dash."""
+    return DASH if value is None else printable(str(value))
+
+
+def limit(share: float) -> str:
+    """A limit as it was typed, in points or percent."""
+    return f"{100 * share:.6g}"
+
+
+def several(count: int, noun: str, plural: str = "") -> str:
+    """``1 class``, ``2 classes``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """``a, b, c and 4 more``."""
+    shown = ", ".join(printable(name) for name in names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+
+
+# ----------------------------------------------------------------------------------------- what an audit has to say
+
+
+def find(view: View | None, name: str) -> Measure | None:
+    """The measure called ``name`` where there is one."""
+    return next((m for m in view.measures if m.name == name), None) if view else None
+
+
+def column(view: View, name: str) -> tuple[Value, ...]:
+    """The values of the measure called ``name`` per stratum, None where there are none."""
+    measure = find(view, name)
+    return measure.by_stratum if measure and measure.by_stratum else (None,) * len(view.strata)
+
+
+def by_class(comparison: Comparison) -> View | None:
+    """The view by class."""
+    return next((view for view in comparison.views if view.by == "class"), None)
+
+
+def noun(view: View) -> tuple[str, str]:
+    """What the strata of ``view`` are called, one and many."""
+    return ("class", "classes") if view.by == "class" else (f"value of {view.by}", f"values of {view.by}")
+
+
+def those(view: View, name: str, verdicts: Iterable[str]) -> list[str]:
+    """The strata whose measure ``name`` is one of ``verdicts``."""
+    wanted = set(verdicts)
+    return [s for s, verdict in zip(view.strata, column(view, name), strict=True) if verdict in wanted]
+
+
+def weights(card: ModelCard) -> str:
+    """How dense a model is."""
+    return "density unknown" if card.density is None else f"{100 * card.density:.4g} % of weights nonzero"
+
+
+def change_of_accuracy(view: View | None, settings: Settings) -> str:
+    """Change of accuracy with its interval, or why there is none."""
+    change = find(view, "change")
+    if change is None or change.overall is None:
+        return (change.overall_absent if change else None) or DASH
+    interval = between(change.overall_low, change.overall_high, 2)
+    sure = f" ({limit(settings.confidence)} % interval {interval})" if interval != DASH else ""
+    return f"{points(change.overall, 2)} points{sure}"
+
+
+def model(view: View, settings: Settings) -> list[tuple[str, str]]:
+    """What pruning did to the model as a whole: the slope of recall balances, the bound on every class."""
+    said = []
+    alpha, fit, worst = (find(view, name) for name in ("intensification", "r_squared", "worst_plausible_drop"))
+    if alpha and (alpha.overall is not None or alpha.overall_absent):
+        some = sum(n > 0 for n in view.pair.support.tolist())
+        sure = f"r^2 {ratio(fit.overall if fit else None)} over {several(some, *noun(view))}"
+        by_construction = ", where it is 1 by construction" if some == 2 else ""
+        meaning = f" ({sure}{by_construction}); above 1 the gaps between {noun(view)[1]} grew"
+        said.append(("alpha", alpha.overall_absent or ratio(alpha.overall) + meaning))
+    if worst and worst.overall is not None and not view.pair.same_model:
+        one = noun(view)[0]
+        sure = f"{limit(settings.confidence)} % confidence for all {noun(view)[1]} at once"
+        said.append(("at worst", f"no {one} lost more than {percent(worst.overall)} points ({sure})"))
+    return said
+
+
+def collapse(view: View) -> str | None:
+    """Says so where the pruned model only guesses."""
+    collapsed, chance = find(view, "collapsed"), find(view, "chance_accuracy")
+    if collapsed is None or collapsed.overall != "yes":
+        return None
+    guessing = f" ({percent(chance.overall)} %)" if chance else ""
+    return f"The pruned model has COLLAPSED: it is not shown to do better than guessing{guessing}."
+
+
+def drops(view: View, settings: Settings) -> str:
+    """Who is shown to have lost recall, and what the data could not rule out."""
+    if view.pair.same_model:
+        return "Dense and pruned are the same file: nothing can have changed."
+    one, many = noun(view)
+    verdicts = column(view, "verdict")
+    judged = sum(verdict is not None for verdict in verdicts)
+    lost, unsure = those(view, "verdict", [REGRESSED]), those(view, "verdict", [CANNOT_TELL])
+    margin, assure = limit(settings.margin), limit(settings.assure)
+    if not judged:
+        return f"No {one} could be judged."
+    if lost:
+        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin} points: {listed(lost)}."
+    else:
+        said = f"No {one} is shown to have lost more than {margin} points."
+    if unsure:
+        rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
+        verb = "is" if len(unsure) == 1 else "are"
+        return f"{said} {rest} {verb} too small to rule out {assure}."
+    return f"{said} {'Every other' if lost else 'Every'} {one} is shown to have lost less than {assure}."
+
+
+def distortions(view: View, settings: Settings) -> str | None:
+    """Who is shown to have lost more than the rest of the model did."""
+    judged = sum(verdict is not None for verdict in column(view, "distortion"))
+    if not judged or view.pair.same_model:
+        return None
+    one, many = noun(view)
+    harmed = [
+        f"{name} ({verdict})"
+        for worst in HARMED
+        for name, verdict in zip(view.strata, column(view, "distortion"), strict=True)
+        if verdict == worst
+    ]
+    kept = f"less than {limit(settings.retention_margin)} % of what the rest kept"
+    unsure = len(those(view, "distortion", [CANNOT_TELL]))
+    said = (
+        f"{several(len(harmed), one, many)} kept {kept} of {'its' if len(harmed) == 1 else 'their'} recall: "
+        f"{listed(harmed)}."
+        if harmed
+        else f"No {one} is shown to have kept {kept} of its recall."
+    )
+    return f"{said} For {unsure:,} of {judged:,} that cannot be told." if unsure else said
+
+
+def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
+    """What the gate says of one variant alone."""
+    return replace(audit, comparisons=(comparison,)).outcome
+
+
+def gate(audit: Audit) -> str:
+    """What was judged, and what a pass does not mean."""
+    provenance, policy = audit.provenance, audit.policy
+    if provenance.limited:
+        return "No gate: this audit saw a sample of the data, and a sample never gates."
+    if policy is None:
+        return "No gate was asked for: --gate judges this audit."
+    checks = [c for comparison in audit.comparisons for c in comparison.checks if c.level == "error"]
+    count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive", "waived")}
+    name = f"Gate {printable(policy.name)}"
+    unsettled = several(count["inconclusive"], "check")
+    waived = f" {several(count['waived'], 'check')} waived." if count["waived"] else ""
+    if audit.outcome == "failed":
+        also = f", {count['inconclusive']:,} could not be settled" if count["inconclusive"] else ""
+        return f"{name}: FAILED. {count['failed']:,} of {several(len(checks), 'check')} failed{also}.{waived}"
+    if not any(c.outcome != "skipped" for c in checks):
+        return f"{name}: nothing was checked, so nothing is shown."
+    if audit.outcome == "inconclusive":
+        verb = "forbids" if policy.inconclusive == "forbid" else "allows"
+        return (
+            f"{name}: INCONCLUSIVE. None of {several(len(checks), 'check')} failed, but {unsettled} could not be "
+            f"settled with these data, which the policy {verb}.{waived}"
+        )
+    return (
+        f"{name}: passed. None of {several(len(checks), 'check')} failed; what these data cannot rule out stands "
+        f"above.{waived}"
+    )
+
+
+def notable(comparison: Comparison) -> list[Check]:
+    """The checks that a reader must see: failed ones, then those that could not be settled, errors before warnings."""
+    order = {"failed": 0, "inconclusive": 1}
+    seen = [check for check in comparison.checks if check.outcome in order]
+    return sorted(seen, key=lambda check: (check.level != "error", order[check.outcome]))

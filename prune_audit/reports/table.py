@@ -1,0 +1,177 @@
+"""The table (.txt, and what `compare` prints): who was compared, the classes worst first, and what it means in words.
+
+Names are shown literally, never taken for markup, and nothing depends on colour. A file gets every class, since it
+has no screen to fit.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from prune_audit.core import Audit, Comparison, Settings, View
+from prune_audit.reports import _classes as classes
+from prune_audit.reports import _words as w
+
+SUFFIXES = (".txt",)
+WIDTH = 120  # of the file
+ROWS = 20  # of a table on the screen, unless all are asked for
+CHECKS = 8  # that are told under a gate, likewise
+
+
+def render(audit: Audit) -> str:
+    """The whole table as plain text."""
+    text = io.StringIO()
+    console = Console(file=text, width=WIDTH, height=ROWS, color_system=None)
+    console.print(renderable(audit, show_all=True))
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def renderable(audit: Audit, *, show_all: bool = False) -> RenderableType:
+    """The table for a rich console, fitted to its width; ``show_all`` prints every class."""
+    return _Report(audit, show_all)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    audit: Audit
+    show_all: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        audit = self.audit
+        yield from _head(audit)
+        if len(audit.comparisons) > 1:
+            yield _below(_summary(audit))
+        for comparison in audit.comparisons:
+            yield from _variant(audit, comparison, options.max_width, self.show_all)
+        yield Text(w.gate(audit), style=classes.STYLES.get(audit.outcome, "bold"))
+        yield from _checks(audit, self.show_all)
+
+
+def _below(part: RenderableType) -> RenderableType:
+    return Padding(part, (0, 0, 1, 0))
+
+
+def _grid(rows: list[tuple[str, str]]) -> RenderableType:
+    """Names and what there is to say of them."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, said in rows:
+        grid.add_row(Text(name), Text(w.printable(said)))
+    return grid
+
+
+def _head(audit: Audit) -> Iterator[RenderableType]:
+    """What was compared on what: models, data, preprocessing, notes."""
+    p = audit.provenance
+    dense = audit.comparisons[0].dense
+    sampled = f"{p.samples:,} of {p.available:,} samples" if p.limited else w.several(p.samples, "sample")
+    view = w.by_class(audit.comparisons[0])
+    of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
+    rows = [("dense", f"{dense.name}: {dense.format}, {w.weights(dense)}")]
+    rows += [("pruned", f"{c.pruned.name}: {c.pruned.format}, {w.weights(c.pruned)}") for c in audit.comparisons]
+    rows += [("data", f"{p.data}: {sampled}{of}")]
+    rows += [("inputs", p.preprocess.describe() if p.preprocess else "fed as they are")]
+    rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
+    rows += [("note", note) for note in p.notes]
+    yield _below(_grid(rows))
+    if p.limited:
+        said = f" A SAMPLE ONLY: {p.samples:,} of {p.available:,} samples were audited. This never gates. "
+        yield _below(Text(said, style="bold reverse yellow"))
+
+
+def _summary(audit: Audit) -> RenderableType:
+    """One line for each of several variants."""
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    titles = ("variant", "density", "accuracy", "change", "regressed", "harmed", "cannot tell", "gate")
+    for n, title in enumerate(titles):
+        grid.add_column(
+            Text(title, style="bold"),
+            justify="right" if 0 < n < len(titles) - 1 else "left",
+            no_wrap=n > 0,
+            overflow="fold",
+        )
+    for comparison in audit.comparisons:
+        view, density = w.by_class(comparison), comparison.pruned.density
+        accuracy, change = w.find(view, "pruned_recall"), w.find(view, "change")
+        gate = w.DASH if audit.policy is None else w.outcome_of(audit, comparison)
+        cells = [
+            w.printable(comparison.pruned.name),
+            w.DASH if density is None else f"{100 * density:.4g}",
+            w.percent(accuracy.overall if accuracy else None, 2),
+            w.points(change.overall if change else None, 2),
+            *_counted(view),
+            gate,
+        ]
+        grid.add_row(*(Text(cell, style=classes.STYLES.get(cell, "")) for cell in cells))
+    return grid
+
+
+def _counted(view: View | None) -> list[str]:
+    if view is None:
+        return [w.DASH] * 3
+    found = (("verdict", [w.REGRESSED]), ("distortion", w.HARMED), ("verdict", [w.CANNOT_TELL]))
+    return [f"{len(w.those(view, name, verdicts)):,}" if w.find(view, name) else w.DASH for name, verdicts in found]
+
+
+def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -> Iterator[RenderableType]:
+    """One pruned variant: accuracy, tables, model, words."""
+    settings = audit.provenance.settings
+    names = f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}"
+    yield Rule(Text(names, style="bold"), align="left", style="dim", characters="-")
+    for view in comparison.views:
+        rows = classes.worst_first(view)
+        shown = rows if show_all else rows[:ROWS]
+        before, after = (w.find(view, name) for name in ("dense_recall", "pruned_recall"))
+        if before and after:
+            of = "accuracy" if view.by == "class" else f"by {view.by}: accuracy"
+            yield Text(
+                f"{of} {w.percent(before.overall, 2)} % -> {w.percent(after.overall, 2)} %, "
+                f"change {w.change_of_accuracy(view, settings)}"
+            )
+        yield Text()
+        fitted = classes.fit(classes.columns(view, settings, shown), width)
+        yield classes.table(view, fitted, shown)
+        if len(rows) > len(shown):
+            marks = classes.flagged(view)
+            more = sum(marks[i] for i in rows[len(shown) :])
+            also = f", {more:,} of them flagged" if more else ""
+            yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")
+        yield Text()
+        yield _below(_grid(_notes(view, settings, fitted, shown)))
+        for sentence in (w.collapse(view), w.drops(view, settings), w.distortions(view, settings)):
+            if sentence:
+                yield Text(sentence, style="bold")
+        yield Text()
+
+
+def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int]) -> list[tuple[str, str]]:
+    """What the model as a whole did, and why there are dashes."""
+    notes = w.model(view, settings)
+    for reason, strata in classes.dashes(view, fitted, rows).items():
+        notes.append((w.DASH, f"{reason} ({w.listed(strata)})"))
+    return notes
+
+
+def _checks(audit: Audit, show_all: bool) -> Iterator[RenderableType]:
+    """The checks that did not pass, those that decide first."""
+    if audit.policy is None or audit.provenance.limited:
+        return
+    told = [(c, check) for c in audit.comparisons for check in w.notable(c)]
+    told.sort(key=lambda item: (item[1].level != "error", item[1].outcome != "failed"))
+    for comparison, check in told if show_all else told[:CHECKS]:
+        said = "warning" if check.level == "warn" else check.outcome
+        line = Text.assemble(("  " + said, classes.STYLES.get(said, "")), f" {check.rule}: ")
+        whose = f"{comparison.pruned.name}: " if len(audit.comparisons) > 1 else ""
+        yield line.append(w.printable(whose + check.message))
+    if len(told) > CHECKS and not show_all:
+        yield Text(f"  {len(told) - CHECKS:,} more; --all shows them", style="dim")
