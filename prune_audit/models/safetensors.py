@@ -1,0 +1,66 @@
+"""safetensors: weights and nothing else, so an architecture must be named beside them.
+
+The format holds no code by design (huggingface/safetensors). The network runs in the types that its factory gives
+it: bfloat16 and float16 weights are cast as they are copied, as ``load_state_dict`` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from prune_audit.core import ModelCard, ModelSource, Settings
+from prune_audit.errors import ModelError
+from prune_audit.models import _classes, _factory, _weights
+from prune_audit.models._files import digest, size
+from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+
+# The safetensors library reads no longer headers.
+_LONGEST_HEADER = 100_000_000
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` begins with the length of a header, as 8 bytes, little-endian, and the header's ``{``."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(9)
+    return len(head) == 9 and head[8:] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= _LONGEST_HEADER
+
+
+def load(source: ModelSource, settings: Settings) -> TorchClassifier:
+    """The weights at ``source`` within the network of its factory.
+
+    Raises:
+        ModelError: there is no factory, the file is damaged, or the weights do not fit.
+        UsageError: the factory is none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if source.factory is None:
+        raise ModelError(
+            f"{source.path} holds weights without the network they belong to",
+            hint=f"name a function that builds it: {source.path}@package.module:factory, "
+            f"or with arguments '{source.path}@package.module:factory(num_classes=10)'",
+        )
+    try:
+        with safe_open(source.path, framework="pt", device="cpu") as file:
+            metadata: dict[str, object] = dict(file.metadata() or {})
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+    except SafetensorError as fault:
+        raise ModelError(
+            f"{source.path} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
+        ) from fault
+    module = _factory.build(source.factory)
+    _weights.fit(module, weights, source)
+    card = ModelCard(
+        name=source.name,
+        path=str(source.path),
+        format="safetensors",
+        digest=digest(source.path),
+        size=size(source.path),
+        layers=layers(module),
+        parameters=parameters(module),
+    )
+    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
+    return TorchClassifier(module, card, expects, settings.device)

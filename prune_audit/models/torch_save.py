@@ -1,0 +1,163 @@
+"""Files of torch.save: state dicts, which need an architecture, and whole pickled modules, which need permission.
+
+A state dict is read by torch's restricted unpickler, so nothing in it runs. A whole module is a program: it is
+refused before anything is loaded, unless the audit was allowed to run it. Both containers are read, the zip archive
+and the plain pickles that torch wrote before version 1.6.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prune_audit.core import ModelCard, ModelSource, Settings
+from prune_audit.errors import ModelError, UnsafeFile
+from prune_audit.models import _classes, _container, _factory, _unpickle, _weights
+from prune_audit.models._files import digest, size
+from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+
+if TYPE_CHECKING:
+    import torch
+
+# Before the pickle of the object, the plain format has one each of a magic number, a version and the byte order.
+_PICKLES_BEFORE = 3
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` is a zip archive with a lone ``data.pkl``, as torch.save writes it, or begins as a pickle."""
+    if not path.is_file():
+        return False
+    records = _container.names(path)
+    if records:
+        return "data.pkl" in records and not any(_of_a_program(record) for record in records)
+    with path.open("rb") as file:
+        return _is_pickle(file.read(2))
+
+
+def load(source: ModelSource, settings: Settings) -> TorchClassifier:
+    """The network at ``source``: a state dict within its factory's network, or a whole module where pickle is allowed.
+
+    The network runs in the types that its factory gives it, whatever the checkpoint's own are.
+
+    Raises:
+        UnsafeFile: the file would run code, and ``settings.allow_pickle`` is off.
+        ModelError: the file is damaged, holds no weights, or does not fit; or a state dict came without a factory.
+        UsageError: the factory is none.
+    """
+    content = _content(source, settings.allow_pickle)
+    if source.factory is not None:
+        weights = _weights.state_dict(content)
+        if weights is None:
+            raise ModelError(
+                f"{source.path}: expected the weights of a network, found {_found(content)}",
+                hint="save the network with torch.save(model.state_dict(), path)",
+            )
+        module = _factory.build(source.factory)
+        _weights.fit(module, weights, source)
+    else:
+        module = _module(content, source)
+    metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
+    card = ModelCard(
+        name=source.name,
+        path=str(source.path),
+        format="torch-save",
+        digest=digest(source.path),
+        size=size(source.path),
+        layers=layers(module),
+        parameters=parameters(module),
+    )
+    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
+    return TorchClassifier(module, card, expects, settings.device)
+
+
+def _of_a_program(record: str) -> bool:
+    """Whether a record belongs to TorchScript or torch.export, which have a ``data.pkl`` or the like as well."""
+    return record in ("constants.pkl", "archive_format") or record.startswith(("code/", "models/"))
+
+
+def _is_pickle(head: bytes) -> bool:
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
+
+
+def _content(source: ModelSource, allow_pickle: bool) -> object:
+    refused = _unpickle.refused(_imports(source))
+    if refused and not allow_pickle:
+        raise _unpickle.unsafe(source, _why(refused))
+    try:
+        return _trusted(source) if refused else _unpickle.checkpoint(source)
+    except UnsafeFile:
+        # torch's own list is shorter than ours, and it does not know every pickle protocol.
+        if not allow_pickle:
+            raise
+        return _trusted(source)
+
+
+def _imports(source: ModelSource) -> tuple[str, ...]:
+    try:
+        if zipfile.is_zipfile(source.path):
+            records = _container.read(source.path, lambda record: record == "data.pkl")
+            return _unpickle.imports(io.BytesIO(records["data.pkl"]))
+        with source.path.open("rb") as file:
+            if _unpickle.MAGIC not in file.read(32):
+                raise ModelError(
+                    f"{source.path} is a pickle that torch.save did not write",
+                    hint="save the network with torch.save(model.state_dict(), path), or export it to ONNX",
+                )
+            file.seek(0)
+            return tuple({name: None for _ in range(_PICKLES_BEFORE + 1) for name in _unpickle.imports(file)})
+    except ValueError as fault:
+        raise _unpickle.damaged(source, fault) from fault
+
+
+def _why(refused: tuple[str, ...]) -> str:
+    whole = "it holds a whole pickled module, " if any(n.startswith("torch.nn.modules.") for n in refused) else ""
+    # The classes of the network's author say more than torch's own.
+    named = sorted(refused, key=lambda name: name.startswith("torch."))
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f"{whole}it asks for {', '.join(named[:3])}{more}"
+
+
+def _trusted(source: ModelSource) -> object:
+    """What the file holds, with whatever code that takes."""
+    import torch
+
+    try:
+        return torch.load(source.path, map_location="cpu", weights_only=False)
+    except (ImportError, AttributeError) as fault:
+        raise ModelError(
+            f"{source.path} needs a class that cannot be imported: {fault}",
+            hint="run where the code of the network is installed, or put its folder on PYTHONPATH",
+        ) from fault
+    # A pickle is a program, so anything may be raised.
+    except Exception as fault:
+        raise _unpickle.damaged(source, fault) from fault
+
+
+def _module(content: object, source: ModelSource) -> torch.nn.Module:
+    import torch
+
+    nested = [content[key] for key in _weights.NESTED if key in content] if isinstance(content, Mapping) else []
+    module = next((item for item in (content, *nested) if isinstance(item, torch.nn.Module)), None)
+    if module is None:
+        if _weights.state_dict(content) is not None:
+            raise ModelError(
+                f"{source.path} is a state dict: it holds weights without the network they belong to",
+                hint=f"name a function that builds it: {source.path}@package.module:factory, "
+                f"or with arguments '{source.path}@package.module:factory(num_classes=10)'",
+            )
+        raise ModelError(
+            f"{source.path}: expected a network or its weights, found {_found(content)}",
+            hint="save the network with torch.save(model.state_dict(), path)",
+        )
+    parallel = isinstance(module, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel)
+    return next(module.children()) if parallel else module
+
+
+def _found(content: object) -> str:
+    if isinstance(content, Mapping):
+        return f"a dict of {', '.join(map(str, list(content)[:4]))}" if content else "an empty dict"
+    return type(content).__name__
