@@ -43,57 +43,23 @@ def invoke(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     import typer
 
-    from prune_audit.cli import _terminal
+    from prune_audit.cli import _app, _terminal
     from prune_audit.errors import AuditError
 
     try:
-        returned = _app()(args=list(arguments), prog_name="prune-audit", standalone_mode=False)
+        returned = _app.build()(args=list(arguments), prog_name="prune-audit", standalone_mode=False)
     except AuditError as error:
         _terminal.fail(error.message, error.hint)
         return IMPOSSIBLE
     except typer.TyperException as error:
-        command = next((a for a in arguments if not a.startswith("-")), "")
-        _terminal.fail(error.format_message(), f"see `{' '.join(f'prune-audit {command}'.split())} --help`")
+        # Typer printed the help where there was no argument at all, and has no message then.
+        if message := error.format_message():
+            command = arguments[0] if arguments[0] in _app.commands() else ""
+            _terminal.fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
         return IMPOSSIBLE
     except typer.Abort:
         return IMPOSSIBLE
     return int(returned or 0)
-
-
-def _app() -> object:
-    """The Typer application: one command for every file of this folder."""
-    import importlib
-    import pkgutil
-    from typing import Annotated
-
-    import typer
-
-    app = typer.Typer(
-        name="prune-audit",
-        help="Show which classes a pruned model fails more than the dense one, and how sure that is.",
-        epilog="Exit codes: 0 pass, 1 a check failed, 2 the audit could not be done, 3 inconclusive where the "
-        "policy forbids it.",
-        no_args_is_help=True,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
-        pretty_exceptions_enable=False,
-    )
-
-    @app.callback()
-    def root(
-        version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-    ) -> None:
-        if version:
-            from importlib.metadata import version as installed
-
-            print(installed("prune-audit"))  # noqa: T201  (the command line is where printing belongs)
-            raise typer.Exit
-
-    for module in pkgutil.iter_modules(__path__):
-        if not module.name.startswith("_"):
-            command = importlib.import_module(f"{__name__}.{module.name}")
-            app.command(module.name)(command.run)
-    return app
 
 
 def _fault(fault: BaseException) -> int:

@@ -71,7 +71,7 @@ def run(
         label_column=label_column,
         preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
     )
-    judged = rules.chosen(policy, gate)
+    judged = rules.chosen(policy, gate=gate)
     for path in output or ():
         reports.check_writable(path)
     with _terminal.progress(quiet=quiet) as progress:

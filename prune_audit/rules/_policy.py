@@ -17,7 +17,7 @@ from prune_audit.core import Level, Policy, RuleSetting
 from prune_audit.errors import PolicyError
 
 DEFAULT_NAME = "default"
-HINT = 'for example:  extends = "default"   [rules.recall-drop]   level = "error"   limit = 0.02'
+HINT = 'for example:  extends = "default"   [rules.recall-drop]   level = "error"   limit = 2'
 
 
 def default_policy() -> Policy:
@@ -30,7 +30,8 @@ def read_policy(path: Path) -> Policy:
 
     Top level: ``extends = "default"`` starts from the default policy, else only the rules that the file names are
     checked; ``inconclusive = "allow" | "forbid"``. Per rule, ``[rules.NAME]``: ``level = "off" | "warn" | "error"``
-    and ``limit``, a share. What a rule's table leaves out is the rule's default.
+    and ``limit``, in the unit of the command line's flags: points for drops (2 is a share of .02), shares for the rest.
+    What a rule's table leaves out is the rule's default.
 
     Raises:
         PolicyError: the file is missing, is no TOML, or holds what is not understood.
@@ -77,14 +78,16 @@ def read_policy(path: Path) -> Policy:
         level = entry.get("level", default.level)
         if level not in get_args(Level):
             refuse(f"rules.{rule}.level: expected off, warn or error, found {level!r}", "level", rule)
-        if "limit" in entry and default.limit is None and not hasattr(module, "SETTING"):
-            refuse(f"rules.{rule}: the rule takes no limit", "limit", rule)
-        limit = entry.get("limit", default.limit)
-        if limit is not None and not _is_share(limit):
-            refuse(
-                f"rules.{rule}.limit: expected a share from 0 to 1 (2 points are 0.02), found {limit!r}", "limit", rule
-            )
-        rules[rule] = RuleSetting(level=level, limit=None if limit is None else float(limit))
+        limit = default.limit
+        if "limit" in entry:
+            unit = getattr(module, "UNIT", None)
+            if unit is None:
+                refuse(f"rules.{rule}: the rule takes no limit", "limit", rule)
+            most = 100 if unit == "points" else 1
+            if not _is_number(entry["limit"], most):
+                refuse(f"rules.{rule}.limit: expected {unit} from 0 to {most}, found {entry['limit']!r}", "limit", rule)
+            limit = entry["limit"] / most
+        rules[rule] = RuleSetting(level=level, limit=limit)
     if not rules:
         refuse("the policy names no rule, so that it would pass anything", "rules")
     return Policy(name=path.stem, rules=rules, inconclusive=inconclusive)
@@ -99,8 +102,8 @@ def _text(path: Path) -> str:
         raise PolicyError(f"{path}: expected text in UTF-8, found other bytes", hint=HINT) from e
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1  # NaN is not
+def _is_number(value: object, most: int) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most  # NaN is not
 
 
 def _line(text: str, key: str, section: str | None) -> str:

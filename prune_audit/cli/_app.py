@@ -1,0 +1,49 @@
+"""The Typer application: one command for every file of this folder."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def build() -> typer.Typer:
+    """The application, with the commands that the folder holds."""
+    app = typer.Typer(
+        name="prune-audit",
+        help="Show which classes a pruned model fails more than the dense one, and how sure that is.",
+        epilog="Exit codes: 0 pass, 1 a check failed, 2 the audit could not be done, 3 inconclusive where the "
+        "policy forbids it.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name in commands():
+        app.command(name)(importlib.import_module(f"prune_audit.cli.{name}").run)
+    return app
+
+
+def commands() -> tuple[str, ...]:
+    """The names of the commands, sorted."""
+    found = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return tuple(sorted(module.name for module in found if not module.name.startswith("_")))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(installed("prune-audit"))
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass

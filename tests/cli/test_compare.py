@@ -1,0 +1,160 @@
+"""prune-audit compare, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prune_audit.cli import invoke
+from prune_audit.document import read_audit
+
+PAIR = ["sample_models/dense.onnx", "sample_models/pruned-90.onnx"]
+VAL = ["--data", "sample_models/val"]
+
+
+@pytest.fixture(autouse=True)
+def at_root(sample_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sample_models.parent)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def test_reports_and_says_that_no_gate_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["compare", *PAIR, *VAL]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "intensified" in captured.out
+    assert "o gate" in captured.out
+
+
+def test_the_gate_fails_on_the_sparse_and_passes_the_half(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["compare", *PAIR, *VAL, "--gate", "-q"]) == 1
+    assert invoke(["compare", PAIR[0], "sample_models/pruned-50.onnx", *VAL, "--gate", "-q"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_policy_that_forbids_the_inconclusive_is_3(tmp_path: Path) -> None:
+    policy = tmp_path / "strict.toml"
+    policy.write_text('inconclusive = "forbid"\n[rules.recall-drop]\nlevel = "error"\n')
+    half = ["compare", PAIR[0], "sample_models/pruned-50.onnx", *VAL, "-q", "--policy", str(policy)]
+    assert invoke(half) == 3
+
+
+def test_files_by_suffix_and_again_from_the_saved_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved, table = tmp_path / "a.json", tmp_path / "a.csv"
+    assert invoke(["compare", *PAIR, *VAL, "-o", str(saved), "-o", str(table)]) == 0
+    first = capsys.readouterr().out
+    assert invoke(["report", str(saved), "-o", str(tmp_path / "again.csv")]) == 0
+    assert capsys.readouterr().out == first
+    assert (tmp_path / "again.csv").read_bytes() == table.read_bytes()
+    rows = list(csv.DictReader(table.open(newline="")))
+    assert [row["stratum"] for row in rows] == list("0123456789")
+    worst = min(rows, key=lambda row: float(row["change"]))
+    assert (worst["stratum"], worst["verdict"], worst["distortion"]) == ("8", "regressed", "intensified")
+    assert int(worst["lost"]) - int(worst["gained"]) == round(-float(worst["change"]) * int(worst["support"]))
+
+
+def test_names_several_variants_and_points(tmp_path: Path) -> None:
+    saved = tmp_path / "a.json"
+    variants = ["tenth=sample_models/pruned-90.onnx", "half=sample_models/pruned-50.pt"]
+    options = ["--margin", "3", "--assure", "7.5", "-q", "-o", str(saved)]
+    assert invoke(["compare", PAIR[0], *variants, *VAL, *options]) == 0
+    audit = read_audit(saved)
+    assert [c.pruned.name for c in audit.comparisons] == ["tenth", "half"]
+    assert (audit.provenance.settings.margin, audit.provenance.settings.assure) == (0.03, 0.075)
+    densities = [c.pruned.density for c in audit.comparisons]
+    np.testing.assert_allclose(np.array(densities, float), [0.1, 0.5], atol=1e-3)
+
+
+def test_a_limit_is_said_loudly_and_never_gates(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["compare", *PAIR, *VAL, "--limit", "200", "--gate"]) == 0
+    assert "200" in capsys.readouterr().out
+
+
+def test_verbose_tells_of_the_run_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["compare", *PAIR, *VAL, "-q", "-v"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "batch_size: " in captured.err
+
+
+def test_images_of_another_size_are_brought_to_the_models(tmp_path: Path) -> None:
+    for label in "0123456789":
+        (tmp_path / "val" / label).mkdir(parents=True)
+        Image.new("RGB", (20, 16), (int(label) * 20, 0, 0)).save(tmp_path / "val" / label / "a.jpg")
+    saved = tmp_path / "a.json"
+    assert invoke(["compare", *PAIR, "--data", str(tmp_path / "val"), "-q", "-o", str(saved)]) == 0
+    preprocess = read_audit(saved).provenance.preprocess
+    assert preprocess is not None
+    assert (preprocess.size, preprocess.channels) == ((8, 8), "gray")
+
+
+BAD = {
+    "missing model": (["compare", "nowhere.onnx", PAIR[1], *VAL], "nowhere.onnx"),
+    "missing data": (["compare", *PAIR, "--data", "nowhere"], "nowhere"),
+    "unknown suffix": (["compare", *PAIR, *VAL, "-o", "out.xyz"], ".xyz"),
+    "unwritable output": (["compare", *PAIR, *VAL, "-o", "nowhere/out.csv"], "nowhere"),
+    "margin as a share": (["compare", *PAIR, *VAL, "--margin", "0.02"], "points"),
+    "assurance below the margin": (["compare", *PAIR, *VAL, "--assure", "1"], "margin"),
+    "size that is none": (["compare", *PAIR, *VAL, "--size", "big"], "--size"),
+    "size the model does not take": (["compare", *PAIR, *VAL, "--size", "16"], "16"),
+    "mean for three channels": (["compare", *PAIR, *VAL, "--mean", "0.1,0.2,0.3"], "mean"),
+    "unknown preset": (["compare", *PAIR, *VAL, "--preprocess", "imagenot"], "imagenot"),
+    "unknown correction": (["compare", *PAIR, *VAL, "--correction", "x"], "fdr_bh"),
+    "missing policy": (["compare", *PAIR, *VAL, "--policy", "nowhere.toml"], "nowhere.toml"),
+    "unknown device": (["compare", "sample_models/dense.pt", PAIR[1], *VAL, "--device", "tpu9"], "tpu9"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD)
+def test_bad_input_is_2_with_error_and_hint(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    error, hint, *rest = captured.err.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert told in error + hint
+    assert rest == []
+
+
+def test_broken_files_are_2_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truncated = tmp_path / "truncated.pt"
+    truncated.write_bytes(Path("sample_models/dense.pt").read_bytes()[:5000])
+    text = tmp_path / "text.onnx"
+    text.write_text("this is no model\n")
+    out = tmp_path / "out.csv"
+    for path in (truncated, text):
+        assert invoke(["compare", str(path), PAIR[1], *VAL, "-o", str(out)]) == 2
+        captured = capsys.readouterr()
+        assert path.name in captured.err
+        assert "Traceback" not in captured.err
+        assert not out.exists()
+
+
+def test_an_unreadable_image_is_named_or_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in "0123456789":
+        (tmp_path / "val" / label).mkdir(parents=True)
+        Image.new("L", (8, 8), int(label) * 20).save(tmp_path / "val" / label / "a.png")
+    (tmp_path / "val" / "3" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
+    command = ["compare", *PAIR, "--data", str(tmp_path / "val")]
+    assert invoke(command) == 2
+    assert "broken.jpg" in capsys.readouterr().err
+    saved = tmp_path / "a.json"
+    assert invoke([*command, "--skip-bad", "1", "-q", "-o", str(saved)]) == 0
+    assert json.loads(saved.read_text())
+    assert [name for name, _ in read_audit(saved).provenance.skipped] == ["3/broken.jpg"]
+
+
+def test_a_model_of_other_classes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "val" / label).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "val" / label / "a.png")
+    assert invoke(["compare", *PAIR, "--data", str(tmp_path / "val")]) == 2
+    assert "10 output" in capsys.readouterr().err

@@ -1,0 +1,130 @@
+"""Exit codes: 1 means that a check failed and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from prune_audit.cli import _app, invoke
+from tests.cli._run import process
+from tests.conftest import ROOT
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert invoke(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == version("prune-audit")
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["--help"]) == 0
+    top = capsys.readouterr().out
+    assert set(_app.commands()) >= {"check", "compare", "inspect", "list", "report"}
+    for command in _app.commands():
+        assert command in top
+        assert invoke([command, "--help"]) == 0
+        assert "Usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["compare"], ["compare", "--nonsense"], ["check", "a", "b"]])
+def test_wrong_usage_is_2_with_a_hint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert "hint: see `prune-audit" in captured.err
+
+
+def test_no_argument_shows_the_help() -> None:
+    done = process([])
+    assert done.returncode == 2
+    assert "compare" in done.stdout + done.stderr
+    assert "error" not in done.stderr
+
+
+def test_a_fault_of_ours_is_2_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(_app, "build", broken)
+    assert invoke(["list"]) == 2
+    captured = capsys.readouterr()
+    assert "RuntimeError: a defect" in captured.err
+    assert "Traceback" not in captured.err
+    monkeypatch.setenv("PRUNE_AUDIT_DEBUG", "1")
+    assert invoke(["list"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_code_that_exits_on_its_own_cannot_choose_the_exit_code(
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leaves() -> None:
+        sys.exit(code)
+
+    monkeypatch.setattr(_app, "build", leaves)
+    assert invoke(["list"]) == 2
+    assert "SystemExit" in capsys.readouterr().err
+
+
+def test_an_import_that_fails_is_2(tmp_path: Path) -> None:
+    (tmp_path / "rich.py").write_text("raise ImportError('rich is broken')\n")
+    done = process(["list"], environment={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert "rich is broken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_is_130(sample_models: Path) -> None:
+    code = (
+        "import os, signal\n"
+        "from prune_audit import plugins\n"
+        "plugins.names = lambda room: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from prune_audit.cli import main\n"
+        "import sys; sys.argv = ['prune-audit', 'list']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signal_from_outside_is_130(sample_models: Path) -> None:
+    arguments = [sample_models / "dense.pt", sample_models / "pruned-90.pt", "--data", sample_models / "val"]
+    command = [sys.executable, "-m", "prune_audit", "compare", *map(str, arguments)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    # torch takes seconds to import, and the guard of the entry point is up well within the first
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert b"Traceback" not in errors
+
+
+def test_a_closed_pipe_is_never_1(sample_models: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sample_models / "dense.onnx", sample_models / "pruned-90.onnx", "--data", sample_models / "val"]
+    command = [sys.executable, "-m", "prune_audit", "compare", *map(str, arguments)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_the_working_directory_is_not_imported_from(tmp_path: Path) -> None:
+    """A file beside the data must not stand in for a library: it is not even asked for without a factory."""
+    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('imported from the working directory')\n")
+    arguments = [ROOT / "sample_models" / name for name in ("dense.onnx", "pruned-90.onnx")]
+    done = process(["compare", *arguments, "--data", ROOT / "sample_models" / "val", "-q"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

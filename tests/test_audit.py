@@ -1,0 +1,214 @@
+"""The story of an audit, on the sample models and on predictions by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, recall_score
+
+from prune_audit import audit, models, rules
+from prune_audit.core import (
+    Audit,
+    DataSource,
+    Expects,
+    Input,
+    ModelSource,
+    Outputs,
+    Policy,
+    Predictions,
+    RuleSetting,
+    Settings,
+)
+from prune_audit.document import from_document, to_document
+from prune_audit.errors import AlignmentError, UsageError
+
+RNG = np.random.default_rng(11)
+LABELS = RNG.integers(0, 4, 500)
+DENSE = np.where(RNG.random(500) < 0.9, LABELS, (LABELS + 1) % 4)
+# Class 3 loses a third of its recall, the others next to nothing.
+PRUNED = np.where((LABELS == 3) & (RNG.random(500) < 0.35), 0, DENSE)
+PREDICTIONS = Predictions(
+    classes=("cat", "dog", "hen", "owl"),
+    ids=tuple(f"s{i}" for i in range(500)),
+    labels=LABELS,
+    models=(Outputs(name="dense", predicted=DENSE), Outputs(name="pruned", predicted=PRUNED)),
+)
+
+
+def sources(folder: Path, *names: str) -> list[ModelSource]:
+    return [models.parse(str(folder / name)) for name in names]
+
+
+def compare(folder: Path, dense: str, *pruned: str, settings: Settings | None = None) -> Audit:
+    first, *rest = sources(folder, dense, *pruned)
+    return audit.run(first, rest, DataSource(path=folder / "val"), settings or Settings())
+
+
+def test_counts_are_scikit_learns(sample_models: Path) -> None:
+    done = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings())
+    view = done.comparisons[0].view()
+    for model, name in ((DENSE, "dense_recall"), (PRUNED, "pruned_recall")):
+        np.testing.assert_allclose(view.measure(name).by_stratum, recall_score(LABELS, model, average=None))
+        assert view.measure(name).overall == (model == LABELS).mean()
+    joint = confusion_matrix(DENSE == LABELS, PRUNED == LABELS)
+    assert [view.pair.neither.sum(), view.pair.gained.sum(), view.pair.lost.sum(), view.pair.both.sum()] == [
+        *joint.ravel().tolist()
+    ]
+
+
+def test_a_class_that_lost_much_is_convicted_and_the_gate_fails() -> None:
+    done = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(), policy=rules.default_policy())
+    verdicts = done.comparisons[0].view().measure("verdict").by_stratum
+    assert verdicts[3] == "regressed"
+    assert "regressed" not in verdicts[:3]
+    assert (done.outcome, done.exit_code) == ("failed", 1)
+    assert {c.subject for c in done.comparisons[0].checks if c.outcome == "failed"} >= {"owl"}
+
+
+def test_no_policy_is_no_gate() -> None:
+    done = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings())
+    assert (done.outcome, done.exit_code) == ("skipped", 0)
+
+
+def test_judging_at_another_margin_measures_again_from_the_counts() -> None:
+    wide = Policy(name="wide", rules={"recall-drop": RuleSetting(limit=0.5)})
+    fresh = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(margin=0.5, assure=0.6))
+    base = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(assure=0.6))
+    judged = audit.judge(from_document(json.loads(json.dumps(to_document(base)))), wide)
+    assert judged.comparisons[0].views == fresh.comparisons[0].views
+    assert judged.provenance.settings.margin == 0.5
+    assert judged.outcome == "passed"
+
+
+def test_flips_are_listed_lost_ones_first() -> None:
+    comparison = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings()).comparisons[0]
+    lost = (DENSE == LABELS) & (PRUNED != LABELS)
+    assert comparison.flipped == ((DENSE == LABELS) != (PRUNED == LABELS)).sum()
+    assert [flip.id for flip in comparison.flips[: lost.sum()]] == [f"s{i}" for i in np.flatnonzero(lost)]
+
+
+def test_every_format_of_one_network_predicts_alike(sample_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sample_models.parent)
+    factory = "@sample_models.make:network"
+    variants = ["dense.onnx", "dense.pt2", f"dense.pth{factory}", f"dense.safetensors{factory}"]
+    done = compare(sample_models, "dense.pt", *variants)
+    assert [c.pruned.format for c in done.comparisons] == ["ONNX", "torch.export", "state dict", "safetensors"]
+    for comparison in done.comparisons:
+        pair = comparison.view().pair
+        assert len(pair.moves) == 0
+        assert pair.identical
+        assert comparison.pruned.density == comparison.dense.density == 1
+
+
+def test_the_sample_models_agree_with_numpy_and_scikit_learn(sample_models: Path) -> None:
+    import onnxruntime
+    from PIL import Image
+
+    files = sorted((sample_models / "val").glob("*/*.png"), key=lambda p: (int(p.parent.name), p.name))
+    x = np.stack([np.asarray(Image.open(f), np.float32) for f in files])[:, None] / np.float32(255)
+    y = np.array([int(f.parent.name) for f in files])
+    right = {}
+    for name in ("dense", "pruned-90"):
+        session = onnxruntime.InferenceSession(sample_models / f"{name}.onnx")
+        predicted = session.run(None, {session.get_inputs()[0].name: x})[0].argmax(1)
+        right[name] = predicted == y
+    pair = compare(sample_models, "dense.pt", "pruned-90.pt").comparisons[0].view().pair
+    a, b = right["dense"], right["pruned-90"]
+    for found, wanted in ((pair.both, a & b), (pair.lost, a & ~b), (pair.gained, ~a & b), (pair.neither, ~a & ~b)):
+        np.testing.assert_array_equal(found, np.bincount(y[wanted], minlength=10))
+
+
+def test_the_sample_shows_the_effect(sample_models: Path) -> None:
+    done = compare(sample_models, "dense.onnx", "pruned-50.onnx", "pruned-90.onnx")
+    half, tenth = (c.view() for c in done.comparisons)
+    assert "regressed" not in half.measure("verdict").by_stratum
+    change = tenth.measure("change")
+    assert isinstance(change.overall, float)
+    assert -0.05 < change.overall < 0
+    assert min(v for v in change.by_stratum if isinstance(v, float)) < -0.25
+    assert {"regressed", "cannot tell"} <= set(tenth.measure("verdict").by_stratum)
+    assert tenth.measure("distortion").by_stratum[8] == "intensified"
+
+
+def test_a_model_against_itself_has_changed_nothing(sample_models: Path) -> None:
+    done = audit.judge(compare(sample_models, "dense.onnx", "dense.onnx"), rules.default_policy())
+    comparison = done.comparisons[0]
+    view = comparison.view()
+    assert comparison.pruned.name != comparison.dense.name
+    assert set(view.measure("change").by_stratum) == {0.0}
+    assert set(view.measure("p_value").by_stratum) == {1.0}
+    assert view.measure("intensification").overall == pytest.approx(1)
+    assert set(view.measure("verdict").by_stratum) == {"fine"}
+    assert done.outcome == "passed"
+    assert any("same file" in note for note in done.provenance.notes)
+
+
+def test_two_runs_are_equal_but_for_their_timings(sample_models: Path) -> None:
+    first, second = (compare(sample_models, "dense.onnx", "pruned-90.onnx") for _ in range(2))
+    assert replace(first, provenance=replace(first.provenance, run={})) == replace(
+        second, provenance=replace(second.provenance, run={})
+    )
+
+
+def test_a_limited_sample_is_stratified_seeded_and_never_gates(sample_models: Path) -> None:
+    settings = Settings(limit=100)
+    done = audit.judge(
+        compare(sample_models, "dense.onnx", "pruned-90.onnx", settings=settings), rules.default_policy()
+    )
+    support = done.comparisons[0].view().pair.support
+    assert support.sum() == 100
+    assert set(support.tolist()) <= {9, 10, 11}
+    assert done.provenance.limited
+    assert (done.outcome, done.exit_code) == ("skipped", 0)
+    again = compare(sample_models, "dense.onnx", "pruned-90.onnx", settings=settings)
+    other = compare(sample_models, "dense.onnx", "pruned-90.onnx", settings=replace(settings, seed=1))
+    assert again.provenance.data_digest == done.provenance.data_digest != other.provenance.data_digest
+
+
+def test_models_of_one_stem_get_names_that_differ(sample_models: Path) -> None:
+    done = compare(sample_models, "dense.onnx", "dense.pt", "dense.pt")
+    names = [done.comparisons[0].dense.name, *(c.pruned.name for c in done.comparisons)]
+    assert names == ["dense", "dense.pt", "dense-2"]
+
+
+def test_no_variant_is_a_usage_error(sample_models: Path) -> None:
+    with pytest.raises(UsageError, match="at least one pruned model"):
+        compare(sample_models, "dense.onnx")
+
+
+def test_models_that_declare_different_things_do_not_fit() -> None:
+    with pytest.raises(AlignmentError, match="size of a 32x32, of b 64x64"):
+        audit.merge([("a", Expects(size=(32, 32))), ("c", Expects()), ("b", Expects(size=(64, 64)))])
+    with pytest.raises(AlignmentError, match=r"classes of a 2 names \(x, y\), of b 2 names \(y, x\)"):
+        audit.merge([("a", Expects(classes=("x", "y"))), ("b", Expects(classes=("y", "x")))])
+
+
+def test_what_one_model_leaves_open_another_declares() -> None:
+    named = (Input(name="ids"), Input(name="mask"))
+    merged = audit.merge([("a", Expects(channels=3)), ("b", Expects(outputs=10, inputs=named))])
+    assert (merged.channels, merged.outputs, merged.inputs) == (3, 10, named)
+
+
+def test_published_predictions_agree_with_scikit_learn(shared: Path) -> None:
+    folder = shared / "cifar10.1-v4-predictions"
+    labels = np.load(folder / "labels.npy").astype(np.int64)
+    files = sorted(folder.glob("*.json"))
+    outputs = tuple(Outputs(name=f.stem, predicted=np.array(json.loads(f.read_text()), np.int64)) for f in files)
+    assert len(outputs) == 30
+    predictions = Predictions(
+        classes=tuple("0123456789"), ids=tuple(map(str, range(len(labels)))), labels=labels, models=outputs
+    )
+    first, *rest = outputs
+    done = audit.from_predictions(predictions, first.name, [o.name for o in rest], Settings())
+    for comparison, other in zip(done.comparisons, rest, strict=True):
+        view = comparison.view()
+        a, b = first.predicted == labels, other.predicted == labels
+        for found, wanted in ((view.pair.both, a & b), (view.pair.lost, a & ~b), (view.pair.gained, ~a & b)):
+            np.testing.assert_array_equal(found, np.bincount(labels[wanted], minlength=10))
+        np.testing.assert_allclose(
+            view.measure("pruned_recall").by_stratum, recall_score(labels, other.predicted, average=None), rtol=1e-15
+        )
