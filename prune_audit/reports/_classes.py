@@ -34,6 +34,7 @@ class Column:
     cells: tuple[str, ...]
     rank: int
     number: bool = True
+    meaning: str = ""
 
     @property
     def width(self) -> int:
@@ -56,21 +57,6 @@ def flagged(view: View) -> list[bool]:
     return [verdict == w.REGRESSED or distortion in w.HARMED for verdict, distortion in verdicts]
 
 
-def worst_first(view: View) -> list[int]:
-    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
-    verdict, distortion, change = (w.column(view, name) for name in ("verdict", "distortion", "change"))
-
-    def key(i: int) -> tuple[int, float, int]:
-        moved = change[i]
-        if not isinstance(moved, (int, float)):
-            return 4, 0.0, i
-        if distortion[i] in w.HARMED:
-            return int(distortion[i] != w.HARMED[0]), moved, i
-        return (2 if verdict[i] == w.REGRESSED else 3), moved, i
-
-    return sorted(range(len(view.strata)), key=key)
-
-
 def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ...]:
     """Every column that the view has something for, in the order of the table, for the strata at ``rows``."""
     pair = view.pair
@@ -80,29 +66,31 @@ def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ..
     counts = {name: [f"{n:,}" for n in getattr(pair, name).tolist()] for name in ("support", "lost", "gained")}
     intervals = {"interval": [w.between(low, high) for low, high in limits]}
     made = names | counts | intervals
+    lost, gained = "dense right, pruned wrong", "dense wrong, pruned right"
+    detectable = "the smallest loss that so many samples would show"
     plan = (
-        (view.by, "stratum", str, 0),
-        ("n", "support", str, 4),
-        ("dense", "dense_recall", w.percent, 3),
-        ("pruned", "pruned_recall", w.percent, 3),
-        ("change", "change", w.points, 1),
-        (f"{w.limit(settings.confidence)} % interval", "interval", str, 2),
-        ("lost", "lost", str, 5),
-        ("gained", "gained", str, 5),
-        ("q", "q_value", w.probability, 7),
-        ("detectable", "detectable_drop", w.percent, 8),
-        ("retention", "retention", w.ratio, 6),
-        ("ratio", "intensification", w.ratio, 9),
-        ("verdict", "verdict", w.label, 0),
-        ("distortion", "distortion", w.label, 1),
-        ("why", "reason", w.label, 10),
+        (view.by, "stratum", str, 0, ""),
+        ("n", "support", str, 4, "samples"),
+        ("dense", "dense_recall", w.percent, 3, ""),
+        ("pruned", "pruned_recall", w.percent, 3, ""),
+        ("change", "change", w.points, 1, ""),
+        (f"{w.limit(settings.confidence)} % interval", "interval", str, 2, ""),
+        ("lost", "lost", str, 5, lost),
+        ("gained", "gained", str, 5, gained),
+        ("q", "q_value", w.probability, 7, "corrected p-value of no change at all"),
+        ("detectable", "detectable_drop", w.percent, 8, detectable),
+        ("retention", "retention", w.ratio, 6, "recall kept, relative to what the rest kept"),
+        ("I_c", "intensification", w.ratio, 9, "pruned over dense recall balance"),
+        ("verdict", "verdict", w.label, 0, ""),
+        ("distortion", "distortion", w.label, 1, ""),
+        ("why", "reason", w.label, 10, ""),
     )
     found = []
-    for title, name, formatted, rank in plan:
+    for title, name, shown, rank, meaning in plan:
         values = made.get(name) or (w.column(view, name) if w.find(view, name) else None)
         if values:
-            cells = tuple(formatted(values[i]) for i in rows)
-            found.append(Column(title=title, measure=name, cells=cells, rank=rank, number=formatted is not w.label))
+            cells, number = tuple(shown(values[i]) for i in rows), shown is not w.label
+            found.append(Column(title=title, measure=name, cells=cells, rank=rank, number=number, meaning=meaning))
     return tuple(found)
 
 
@@ -152,7 +140,7 @@ def dashes(view: View, fitted: Fit, rows: list[int]) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for column in fitted.columns:
         measure = w.find(view, column.measure)
-        for i in rows:
+        for i in sorted(rows):
             if measure and i in measure.absent:
                 found.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
     return {reason: list(strata) for reason, strata in found.items()}

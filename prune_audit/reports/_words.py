@@ -6,7 +6,7 @@ here and nowhere else, and nothing is computed beyond counting verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from prune_audit.core import Audit, Check, Comparison, Measure, ModelCard, Outcome, Settings, Value, View
@@ -15,7 +15,7 @@ DASH = "-"
 HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
 REGRESSED = "regressed"
 CANNOT_TELL = "cannot tell"
-NAMED = 8  # strata that a sentence names before it says "and N more"
+NAMED = 6  # strata that a sentence names before it says "and N more"
 
 
 def printable(text: str) -> str:
@@ -74,8 +74,8 @@ def several(count: int, noun: str, plural: str = "") -> str:
 
 
 def listed(names: Sequence[str], most: int = NAMED) -> str:
-    """``a, b, c and 4 more``."""
-    shown = ", ".join(printable(name) for name in names[:most])
+    """``a, b, c and 4 more``; semicolons where names hold commas, as those of ImageNet do."""
+    shown = ("; " if any("," in name for name in names[:most]) else ", ").join(map(printable, names[:most]))
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
@@ -103,10 +103,25 @@ def noun(view: View) -> tuple[str, str]:
     return ("class", "classes") if view.by == "class" else (f"value of {view.by}", f"values of {view.by}")
 
 
-def those(view: View, name: str, verdicts: Iterable[str]) -> list[str]:
-    """The strata whose measure ``name`` is one of ``verdicts``."""
-    wanted = set(verdicts)
-    return [s for s, verdict in zip(view.strata, column(view, name), strict=True) if verdict in wanted]
+def worst_first(view: View) -> list[int]:
+    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
+    verdict, distortion, change = (column(view, name) for name in ("verdict", "distortion", "change"))
+
+    def key(i: int) -> tuple[int, float, int]:
+        moved = change[i]
+        if not isinstance(moved, (int, float)):
+            return 4, 0.0, i
+        if distortion[i] in HARMED:
+            return int(distortion[i] != HARMED[0]), moved, i
+        return (2 if verdict[i] == REGRESSED else 3), moved, i
+
+    return sorted(range(len(view.strata)), key=key)
+
+
+def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
+    """Positions of the strata whose measure ``name`` is one of ``verdicts``, worst first."""
+    found = column(view, name)
+    return [i for i in worst_first(view) if found[i] in verdicts]
 
 
 def weights(card: ModelCard) -> str:
@@ -162,7 +177,8 @@ def drops(view: View, settings: Settings) -> str:
     if not judged:
         return f"No {one} could be judged."
     if lost:
-        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin} points: {listed(lost)}."
+        names = listed([view.strata[i] for i in lost])
+        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin} points: {names}."
     else:
         said = f"No {one} is shown to have lost more than {margin} points."
     if unsure:
@@ -174,24 +190,18 @@ def drops(view: View, settings: Settings) -> str:
 
 def distortions(view: View, settings: Settings) -> str | None:
     """Who is shown to have lost more than the rest of the model did."""
-    judged = sum(verdict is not None for verdict in column(view, "distortion"))
+    found = column(view, "distortion")
+    judged = sum(verdict is not None for verdict in found)
     if not judged or view.pair.same_model:
         return None
     one, many = noun(view)
-    harmed = [
-        f"{name} ({verdict})"
-        for worst in HARMED
-        for name, verdict in zip(view.strata, column(view, "distortion"), strict=True)
-        if verdict == worst
-    ]
+    harmed = [f"{view.strata[i]} ({found[i]})" for i in those(view, "distortion", HARMED)]
     kept = f"less than {limit(settings.retention_margin)} % of what the rest kept"
     unsure = len(those(view, "distortion", [CANNOT_TELL]))
-    said = (
-        f"{several(len(harmed), one, many)} kept {kept} of {'its' if len(harmed) == 1 else 'their'} recall: "
-        f"{listed(harmed)}."
-        if harmed
-        else f"No {one} is shown to have kept {kept} of its recall."
-    )
+    if harmed:
+        said = f"{len(harmed):,} of {several(judged, one, many)} kept {kept}: {listed(harmed)}."
+    else:
+        said = f"No {one} is shown to have kept {kept}."
     return f"{said} For {unsure:,} of {judged:,} that cannot be told." if unsure else said
 
 

@@ -127,9 +127,9 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
     """One pruned variant: accuracy, tables, model, words."""
     settings = audit.provenance.settings
     names = f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}"
-    yield Rule(Text(names, style="bold"), align="left", style="dim", characters="-")
+    yield Rule(Text(names, style="bold"), align="left", style="dim")
     for view in comparison.views:
-        rows = classes.worst_first(view)
+        rows = w.worst_first(view)
         shown = rows if show_all else rows[:ROWS]
         before, after = (w.find(view, name) for name in ("dense_recall", "pruned_recall"))
         if before and after:
@@ -157,6 +157,8 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
 def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int]) -> list[tuple[str, str]]:
     """What the model as a whole did, and why there are dashes."""
     notes = w.model(view, settings)
+    meanings = [f"{column.title}: {column.meaning}" for column in fitted.columns if column.meaning]
+    notes.append(("columns", "; ".join(["recall in %, change in points", *meanings])))
     for reason, strata in classes.dashes(view, fitted, rows).items():
         notes.append((w.DASH, f"{reason} ({w.listed(strata)})"))
     return notes

@@ -1,0 +1,107 @@
+"""prune-audit inspect: what a model file holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prune_audit.cli import _options as o
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from prune_audit.core import Expects, Input, Layer, ModelCard
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model: [NAME=]PATH[@module:factory(...)].")]
+
+
+def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
+    """Show what a model file holds: density layer by layer, parameters, size on disk, declared inputs.
+
+    Example: prune-audit inspect pruned.onnx
+    """
+    from rich.text import Text
+
+    from prune_audit import models
+    from prune_audit.cli import _terminal
+    from prune_audit.core import Settings
+
+    classifier = models.load(models.parse(model), Settings(allow_pickle=allow_pickle))
+    out = _terminal.console()
+    out.print(_facts(classifier.card, classifier.expects))
+    out.print()
+    if classifier.card.layers:
+        out.print(_layers(classifier.card))
+    else:
+        out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
+
+
+def _facts(card: ModelCard, expects: Expects) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = [
+        ("name", card.name),
+        ("path", card.path),
+        ("format", card.format),
+        ("size", f"{_bytes(card.size)} on disk"),
+        ("digest", card.digest),
+        ("parameters", "unknown" if card.parameters is None else f"{card.parameters:,}"),
+        *(("input", _input(declared)) for declared in expects.inputs),
+    ]
+    if expects.outputs is not None:
+        facts.append(("outputs", f"{expects.outputs:,}"))
+    if expects.classes:
+        more = f" and {len(expects.classes) - 10:,} more" if len(expects.classes) > 10 else ""
+        facts.append(("classes", ", ".join(expects.classes[:10]) + more))
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(Text(name), Text(value))
+    return grid
+
+
+def _layers(card: ModelCard) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("layer", "kind", "shape"):
+        grid.add_column(Text(title, style="bold"), no_wrap=title != "layer", overflow="fold")
+    for title in ("nonzero", "of", "density"):
+        grid.add_column(Text(title, style="bold"), justify="right", no_wrap=True)
+    for layer in card.layers:
+        grid.add_row(*map(Text, _row(layer)))
+    grid.add_section()
+    total = sum(layer.total for layer in card.layers)
+    counted = ("all of these", "", "", f"{card.nonzero:,}", f"{total:,}", _percent(card.density))
+    grid.add_row(*(Text(cell, style="bold") for cell in counted))
+    return grid
+
+
+def _row(layer: Layer) -> tuple[str, ...]:
+    density = layer.nonzero / layer.total if layer.total else None
+    shape = " x ".join(map(str, layer.shape))
+    return layer.name, layer.kind, shape, f"{layer.nonzero:,}", f"{layer.total:,}", _percent(density)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def _input(declared: Input) -> str:
+    shape = (
+        "unknown shape" if declared.shape is None else " x ".join("?" if n is None else str(n) for n in declared.shape)
+    )
+    return f"{declared.name}: {declared.dtype or 'unknown type'}, {shape}"
+
+
+def _bytes(size: int) -> str:
+    """Decimal units, as shops and file managers count, with the exact number beside them."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit} ({size:,} bytes)"
+    return f"{size:,} bytes"
