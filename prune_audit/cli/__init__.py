@@ -47,7 +47,8 @@ def _run(arguments: Sequence[str]) -> int:
     from prune_audit.errors import AuditError
 
     try:
-        returned = _app.build()(args=list(arguments), prog_name="prune-audit", standalone_mode=False)
+        # Not list(arguments): once cli/list.py is imported, `list` names that module here.
+        returned = _app.build()(args=[*arguments], prog_name="prune-audit", standalone_mode=False)
     except AuditError as error:
         _terminal.fail(error.message, error.hint)
         return IMPOSSIBLE
