@@ -78,14 +78,14 @@ def score(own: Side, rest: Side, rho: Floats) -> Floats:
     the restricted fit, which is the exact part, so that two classes are one hypothesis: their statistics are
     opposite at opposite ratios.
     """
-    swapped = np.zeros(len(own.n), bool)
-    undecided = np.ones(len(own.n), bool)
+    swapped = np.zeros(own.n.shape, bool)
+    undecided = np.ones(own.n.shape, bool)
     for a, b in ((own.n, rest.n), (own.lost, rest.lost), (own.gained, rest.gained), (own.both, rest.both)):
         swapped |= undecided & (a > b)
         undecided &= a == b
     swapped &= own.pruned > 0  # a side that kept nothing has no ratio to supply
-    # Side by side rather than a division by zero on the side that is not taken.
-    z = _score(own.where(swapped, rest), rest.where(swapped, own), np.where(swapped, 1 / rho, rho))
+    opposite = 1 / np.where(swapped, rho, 1.0)
+    z = _score(own.where(swapped, rest), rest.where(swapped, own), np.where(swapped, opposite, rho))
     return np.where(swapped, -z, z)
 
 
@@ -97,6 +97,7 @@ def interval(own: Side, rest: Side, confidence: float) -> tuple[Floats, Floats, 
     z = _tango.two_sided(confidence)
     value = (own.pruned / own.dense) / (rest.pruned / rest.dense)
     at = value / (1 + value)
-    low = falling_root(lambda u: score(own, rest, u / (1 - u)) - z, np.zeros_like(at), at)
+    nothing = own.pruned == 0  # whatever the rest kept: the limit is 0, and the statistic at 0 is not defined
+    low = falling_root(lambda u: score(own, rest, u / (1 - u)) - z, np.zeros_like(at), np.where(nothing, 0.5, at))
     high = falling_root(lambda u: score(own, rest, u / (1 - u)) + z, at, np.ones_like(at))
-    return value, low / (1 - low), high / (1 - high)
+    return value, np.where(nothing, 0.0, low / (1 - low)), high / (1 - high)

@@ -33,7 +33,10 @@ def interval(right: Array, n: Array, rest_right: Array, rest_n: Array, confidenc
     own, rest = right / n, rest_right / rest_n
     at = own / (own + rest)
     low = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) - z, np.zeros_like(at), at)
-    high = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) + z, at, np.ones_like(at))
+    alone = rest_right == 0  # an infinite ratio, whatever the class: the limit is the end of the bracket
+    start, end = np.where(alone, 0.5, at), np.where(alone, 0.5, 1.0)
+    high = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) + z, start, end)
+    high = np.where(alone, 1.0, high)
     share = n / (n + rest_n)
 
     low, high = (u / (share * u + (1 - share) * (1 - u)) - 1 for u in (low, high))

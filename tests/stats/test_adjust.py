@@ -1,0 +1,55 @@
+"""Corrections against statsmodels, and what counts as a member of the family."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from prune_audit.core import Correction
+from prune_audit.stats._adjust import adjusted, next_level
+from tests.stats.pairs import quick
+
+METHODS: tuple[Correction, ...] = get_args(Correction)
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
+
+
+@pytest.mark.parametrize("correction", [m for m in METHODS if m != "none"])
+@quick
+@given(p=p_values)
+def test_corrected_values_are_those_of_statsmodels(correction: Correction, p: np.ndarray) -> None:
+    np.testing.assert_allclose(adjusted(p, correction), multipletests(p, method=correction)[1], rtol=1e-12)
+
+
+def test_none_changes_nothing() -> None:
+    p = np.array([0.3, 0.01, 1.0])
+    np.testing.assert_array_equal(adjusted(p, "none"), p)
+
+
+@pytest.mark.parametrize("correction", METHODS)
+def test_what_was_not_tested_is_no_member_of_the_family(correction: Correction) -> None:
+    p = np.array([0.01, np.nan, 0.04, np.nan])
+    q = adjusted(p, correction)
+    np.testing.assert_array_equal(q[[0, 2]], adjusted(p[[0, 2]], correction))
+    assert np.isnan(q[[1, 3]]).all()
+    assert np.isnan(adjusted(np.full(2, np.nan), correction)).all()
+    assert adjusted(np.empty(0), correction).shape == (0,)
+
+
+@quick
+@given(p=p_values)
+def test_what_holm_rejects_benjamini_hochberg_rejects(p: np.ndarray) -> None:
+    assert (adjusted(p, "fdr_bh") <= adjusted(p, "holm") + 1e-15).all()
+
+
+@pytest.mark.parametrize("correction", METHODS)
+def test_next_level_is_what_one_more_needs(correction: Correction) -> None:
+    """With two rejected already, a third is rejected just below the level, and just above it is not."""
+    level = next_level(correction, 0.05, tested=10, rejected=2)
+    for factor, rejected in ((0.999, True), (1.001, False)):
+        p = np.array([1e-9, 1e-8, level * factor, *np.full(7, 0.9)])
+        assert (adjusted(p, correction)[2] <= 0.05) is np.bool_(rejected)

@@ -1,0 +1,23 @@
+"""Bisection against functions whose roots are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prune_audit.stats._root import falling_root, standardised
+
+
+def test_root_is_found_to_the_last_bit() -> None:
+    target = np.array([-0.7, 0.0, 1e-6, 0.3, 1.0])
+    found = falling_root(lambda x: target - x, np.full(5, -1.0), np.ones(5))
+    np.testing.assert_allclose(found, target, atol=1e-15)
+
+
+def test_no_crossing_ends_at_the_bracket() -> None:
+    assert falling_root(np.ones_like, np.zeros(1), np.ones(1))[0] == 1
+    assert falling_root(lambda x: -np.ones_like(x), np.zeros(1), np.ones(1))[0] < 1e-15
+
+
+def test_no_variance_is_no_evidence_only_where_nothing_differs() -> None:
+    z = standardised(np.array([0.0, 1.0, -1.0, 3.0]), np.array([0.0, 0.0, 0.0, 9.0]))
+    np.testing.assert_array_equal(z, [0.0, np.inf, -np.inf, 1.0])
