@@ -158,8 +158,8 @@ def _labels(
 
     given = _classes.given(source, expects)
     if y.dtype.kind == "U":
-        names = y.tolist()
-        classes, notes = (given, ()) if given is not None else (own, ()) if own is not None else _classes.ordered(names)
+        names, listed = y.tolist(), own if given is None else given
+        classes, notes = _classes.ordered(names) if listed is None else (listed, ())
         return classes, _classes.positions(names, classes, place), False, notes
     if y.dtype.kind not in "iu":
         raise DataError(

@@ -1,0 +1,51 @@
+"""Which format reads what, and what is said where none does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prune_audit import data, plugins
+from prune_audit.core import DataSource, Expects, Settings
+from prune_audit.errors import DataError
+from tests.data.conftest import Draw
+
+
+def test_each_form_has_one_format(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "val/a/x.png")
+    np.savez(tmp_path / "a.npz", x=np.zeros((1, 2)), y=[0])
+    (tmp_path / "m.csv").write_text("path,label\nval/a/x.png,a\n")
+    forms = {"val": "image-folder", "a.npz": "npz", "m.csv": "manifest"}
+    for name, form in forms.items():
+        by = [plugin for plugin, module in plugins.loaded("data") if module.recognises(tmp_path / name)]
+        assert by == [form]
+        found = data.load(DataSource(path=tmp_path / name), Expects(), Settings())
+        assert (found.name, len(found.ids)) == (name, 1)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none: there is no such file or folder"):
+        data.load(DataSource(path=tmp_path / "none"), Expects(), Settings())
+
+
+@pytest.mark.parametrize(("content", "found"), [(b"RIFF", "starts with b'RIFF'"), (b"", "an empty file")])
+def test_an_unknown_form(tmp_path: Path, content: bytes, found: str) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=found) as raised:
+        data.load(DataSource(path=path), Expects(), Settings())
+    assert all(f"{name}: " in raised.value.hint for name in plugins.names("data"))
+
+
+def test_naming_the_formats_is_cheap() -> None:
+    heavy = "PIL", "pyarrow", "pandas", "torch"
+    code = (
+        "import sys; from prune_audit import data, plugins; plugins.loaded('data'); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
