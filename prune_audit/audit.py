@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -196,12 +197,15 @@ def _seed(seed: int) -> None:
 
 
 def _settings_of(policy: Policy, settings: Settings) -> Settings:
-    """``settings`` with the limits that ``policy`` sets."""
+    """``settings`` with the limits that ``policy`` sets; the assurance limit gives way to a wider margin."""
+    limits: dict[str, Any] = {}
     for name, rule in policy.rules.items():
         setting = getattr(plugins.load("rules", name), "SETTING", None)
         if setting is not None and rule.limit is not None and rule.level != "off":
-            settings = replace(settings, **{setting: rule.limit})
-    return settings
+            limits[setting] = rule.limit
+    if "margin" in limits:
+        limits["assure"] = max(limits["margin"], limits.get("assure", settings.assure))
+    return replace(settings, **limits)
 
 
 def _flips(predictions: Predictions, dense: str, pruned: str) -> tuple[tuple[Flip, ...], int]:

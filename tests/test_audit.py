@@ -15,7 +15,9 @@ from prune_audit.core import (
     Audit,
     DataSource,
     Expects,
+    Floats,
     Input,
+    Measure,
     ModelSource,
     Outputs,
     Policy,
@@ -48,11 +50,15 @@ def compare(folder: Path, dense: str, *pruned: str, settings: Settings | None = 
     return audit.run(first, rest, DataSource(path=folder / "val"), settings or Settings())
 
 
+def floats(measure: Measure) -> Floats:
+    return np.array(measure.by_stratum, float)
+
+
 def test_counts_are_scikit_learns(sample_models: Path) -> None:
     done = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings())
     view = done.comparisons[0].view()
     for model, name in ((DENSE, "dense_recall"), (PRUNED, "pruned_recall")):
-        np.testing.assert_allclose(view.measure(name).by_stratum, recall_score(LABELS, model, average=None))
+        np.testing.assert_allclose(floats(view.measure(name)), recall_score(LABELS, model, average=None))
         assert view.measure(name).overall == (model == LABELS).mean()
     joint = confusion_matrix(DENSE == LABELS, PRUNED == LABELS)
     assert [view.pair.neither.sum(), view.pair.gained.sum(), view.pair.lost.sum(), view.pair.both.sum()] == [
@@ -210,5 +216,5 @@ def test_published_predictions_agree_with_scikit_learn(shared: Path) -> None:
         for found, wanted in ((view.pair.both, a & b), (view.pair.lost, a & ~b), (view.pair.gained, ~a & b)):
             np.testing.assert_array_equal(found, np.bincount(labels[wanted], minlength=10))
         np.testing.assert_allclose(
-            view.measure("pruned_recall").by_stratum, recall_score(labels, other.predicted, average=None), rtol=1e-15
+            floats(view.measure("pruned_recall")), recall_score(labels, other.predicted, average=None), rtol=1e-15
         )

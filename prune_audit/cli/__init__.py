@@ -17,6 +17,7 @@ from collections.abc import Sequence
 IMPOSSIBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, the shell's own convention
 PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise
+STANDARD_OUTPUT = 1  # its file descriptor, whatever sys.stdout is by then
 
 
 def main() -> None:
@@ -31,11 +32,12 @@ def invoke(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The interpreter flushes standard output once more as it exits; give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     except BaseException as fault:  # whatever it is, it must not leave 1
+        # Typer and rich turn a closed pipe into an exit of their own, with code 1.
+        if isinstance(fault, BrokenPipeError) or isinstance(fault.__context__, BrokenPipeError):
+            # The interpreter flushes standard output once more as it exits; give it somewhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
+            return PIPE_CLOSED
         return _fault(fault)
     return code
 

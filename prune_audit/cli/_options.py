@@ -52,7 +52,8 @@ Resize = Annotated[
 ]
 Crop = Annotated[str | None, typer.Option(metavar="N|HxW", help="Centre crop.", rich_help_panel=IMAGES)]
 Mean = Annotated[
-    str | None, typer.Option(metavar="M,...", help="Subtracted per channel, in units of [0, 1].", rich_help_panel=IMAGES)
+    str | None,
+    typer.Option(metavar="M,...", help="Subtracted per channel, in units of [0, 1].", rich_help_panel=IMAGES),
 ]
 Std = Annotated[str | None, typer.Option(metavar="S,...", help="Divided by, per channel.", rich_help_panel=IMAGES)]
 Channels = Annotated[str | None, typer.Option(metavar="rgb|gray", rich_help_panel=IMAGES)]
@@ -65,7 +66,12 @@ Margin = Annotated[
     float, typer.Option(metavar="POINTS", help="A class that lost more has regressed.", rich_help_panel=STATISTICS)
 ]
 Assure = Annotated[
-    float, typer.Option(metavar="POINTS", help="A loss that 'fine' rules out.", rich_help_panel=STATISTICS)
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        help="A loss that 'fine' rules out: 5, or a wider margin.",
+        rich_help_panel=STATISTICS,
+    ),
 ]
 RetentionMargin = Annotated[
     float,
@@ -89,13 +95,13 @@ Correct = Annotated[
 Gate = Annotated[
     bool, typer.Option("--gate", help="Judge by the default policy: exit 1 where a check fails.", rich_help_panel=GATE)
 ]
-PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="Judge by this policy (TOML).", rich_help_panel=GATE)
-]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Judge by this policy (TOML).", rich_help_panel=GATE)]
 
 Outputs = Annotated[
     list[Path] | None,
-    typer.Option("--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT
+    ),
 ]
 ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]

@@ -23,7 +23,7 @@ def run(
     channels: o.Channels = None,
     interpolation: o.Resample = None,
     margin: o.Margin = 2,
-    assure: o.Assure = 5,
+    assure: o.Assure = None,
     retention_margin: o.RetentionMargin = 0.95,
     confidence: o.Confidence = 0.95,
     correction: o.Correct = "fdr_bh",
@@ -54,7 +54,7 @@ def run(
         confidence=confidence,
         correction=o.correction(correction),  # type: ignore[arg-type]  # checked there
         margin=o.points("--margin", margin),
-        assure=o.points("--assure", assure),
+        assure=o.points("--assure", max(5, margin) if assure is None else assure),
         retention_margin=retention_margin,
         seed=seed,
         limit=limit,

@@ -51,7 +51,8 @@ def test_files_by_suffix_and_again_from_the_saved_audit(tmp_path: Path, capsys: 
     assert invoke(["report", str(saved), "-o", str(tmp_path / "again.csv")]) == 0
     assert capsys.readouterr().out == first
     assert (tmp_path / "again.csv").read_bytes() == table.read_bytes()
-    rows = list(csv.DictReader(table.open(newline="")))
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert [row["stratum"] for row in rows] == list("0123456789")
     worst = min(rows, key=lambda row: float(row["change"]))
     assert (worst["stratum"], worst["verdict"], worst["distortion"]) == ("8", "regressed", "intensified")

@@ -1,0 +1,186 @@
+"""The nouns: counting, refusing nonsense, and the outcome of an audit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prune_audit.core import (
+    Audit,
+    Check,
+    Comparison,
+    Level,
+    ModelCard,
+    Outcome,
+    Outputs,
+    Pair,
+    Policy,
+    Predictions,
+    Provenance,
+    Settings,
+)
+from prune_audit.errors import UsageError
+
+
+def predictions(labels: list[int], dense: list[int], pruned: list[int], classes: int = 3) -> Predictions:
+    return Predictions(
+        classes=tuple("abcdefgh"[:classes]),
+        ids=tuple(map(str, range(len(labels)))),
+        labels=np.array(labels, np.int64),
+        models=(
+            Outputs(name="dense", predicted=np.array(dense, np.int64)),
+            Outputs(name="pruned", predicted=np.array(pruned, np.int64)),
+        ),
+        groups={"sex": np.array(["f", "m"])[np.array(labels, int) % 2]},
+    )
+
+
+def test_the_four_counts_by_hand() -> None:
+    #                    both lost gained neither, class 0 | class 1
+    pair = predictions([0, 0, 0, 0, 1], [0, 0, 1, 1, 1], [0, 2, 0, 2, 1]).pair("dense", "pruned")
+    assert pair.both.tolist() == [1, 1, 0]
+    assert pair.lost.tolist() == [1, 0, 0]
+    assert pair.gained.tolist() == [1, 0, 0]
+    assert pair.neither.tolist() == [1, 0, 0]
+    assert pair.support.tolist() == [4, 1, 0]
+    assert pair.dense_predicted.tolist() == [2, 3, 0]
+    assert pair.pruned_predicted.tolist() == [2, 1, 2]
+    assert sorted(map(tuple, pair.moves.tolist())) == [(0, 0, 2, 1), (0, 1, 0, 1), (0, 1, 2, 1)]
+
+
+def test_groups_count_within_their_values() -> None:
+    pair = predictions([0, 0, 1, 1, 2], [0, 0, 1, 0, 2], [0, 1, 1, 1, 2]).pair("dense", "pruned", by="sex")
+    assert pair.strata == ("f", "m")
+    assert pair.support.tolist() == [3, 2]
+    assert pair.lost.tolist() == [1, 0]
+    assert pair.gained.tolist() == [0, 1]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=60))
+def test_counts_are_the_brute_force_ones_and_additive(rows: list[tuple[int, int, int]]) -> None:
+    labels, dense, pruned = (list(column) for column in zip(*rows, strict=True))
+    pair = predictions(labels, dense, pruned).pair("dense", "pruned")
+    for c in range(3):
+        cell = [(a == c, b == c) for y, a, b in rows if y == c]
+        found = tuple(int(x[c]) for x in (pair.both, pair.lost, pair.gained, pair.neither))
+        assert found == tuple(cell.count(k) for k in ((True, True), (True, False), (False, True), (False, False)))
+    half = len(rows) // 2
+    if half:
+        parts = [
+            predictions(labels[s], dense[s], pruned[s]).pair("dense", "pruned")
+            for s in (slice(half), slice(half, None))
+        ]
+        for name in ("both", "lost", "gained", "neither", "labelled", "dense_predicted", "pruned_predicted"):
+            np.testing.assert_array_equal(sum(getattr(p, name) for p in parts), getattr(pair, name))
+
+
+def test_pair_of_counts_equals_itself_and_no_other() -> None:
+    pair = Pair.of([(5, 1, 0, 2), (3, 0, 1, 0)])
+    assert pair == Pair.of([(5, 1, 0, 2), (3, 0, 1, 0)])
+    assert pair != Pair.of([(5, 1, 0, 2), (3, 1, 0, 0)])
+    assert pair != "pair"
+    assert not pair.identical
+    assert Pair.of([(5, 0, 0, 2)]).identical
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ids": ("0",)}, "ids: expected one entry for each of 2 labels, found 1"),
+        ({"labels": np.array([0, 9])}, "labels: expected classes 0 to 2, found 0 to 9"),
+        ({"labels": np.array([-1, 0])}, "found -1 to 0"),
+        ({"groups": {"sex": np.array(["f"])}}, "group sex"),
+    ],
+)
+def test_predictions_refuse_what_does_not_fit(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        replace(predictions([0, 1], [0, 1], [0, 1]), **change)
+
+
+def test_unknown_models_and_groups_are_named_with_those_there_are() -> None:
+    given_ = predictions([0, 1], [0, 1], [0, 1])
+    with pytest.raises(UsageError, match="'sparse'") as caught:
+        given_.pair("dense", "sparse")
+    assert caught.value.hint == "known: dense, pruned"
+    with pytest.raises(UsageError, match="'age'") as caught:
+        given_.pair("dense", "pruned", by="age")
+    assert caught.value.hint == "known: class, sex"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"confidence": 1.0},
+        {"margin": -0.1},
+        {"margin": 0.1, "assure": 0.05},
+        {"retention_margin": 0.0},
+        {"limit": 0},
+        {"batch_size": 0},
+        {"workers": 0},
+        {"skip_bad": -1},
+        {"confidence": float("nan")},
+    ],
+)
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Settings(**wrong)
+
+
+def audit(*checks: tuple[Outcome, Level], limited: bool = False, policy: Policy | None = None) -> Audit:
+    card = ModelCard(name="m", path="m", format="f", digest="d", size=0)
+    made = tuple(
+        Check(rule="r", subject="s", outcome=o, level=level, observed=None, limit=None, message="")
+        for o, level in checks
+    )
+    return Audit(
+        comparisons=(Comparison(dense=card, pruned=card, views=(), checks=made),),
+        provenance=Provenance(data="", data_digest="", samples=1, available=1, limited=limited),
+        policy=policy,
+    )
+
+
+STRICT = Policy(name="strict", rules={}, inconclusive="forbid")
+LOOSE = Policy(name="loose", rules={})
+
+
+@pytest.mark.parametrize(
+    ("checks", "policy", "outcome", "code"),
+    [
+        ([("passed", "error")], LOOSE, "passed", 0),
+        ([("passed", "error"), ("failed", "error")], LOOSE, "failed", 1),
+        ([("failed", "warn")], LOOSE, "passed", 0),
+        ([("inconclusive", "error")], LOOSE, "inconclusive", 0),
+        ([("inconclusive", "error")], STRICT, "inconclusive", 3),
+        ([("inconclusive", "error"), ("failed", "error")], STRICT, "failed", 1),
+        ([("inconclusive", "warn")], STRICT, "passed", 0),
+        ([("waived", "error")], STRICT, "passed", 0),
+        ([("failed", "error")], None, "skipped", 0),
+    ],
+)
+def test_outcome_and_exit_code(
+    checks: list[tuple[Outcome, Level]], policy: Policy | None, outcome: Outcome, code: int
+) -> None:
+    made = audit(*checks, policy=policy)
+    assert (made.outcome, made.exit_code) == (outcome, code)
+
+
+def test_a_sample_never_gates() -> None:
+    made = audit(("failed", "error"), limited=True, policy=STRICT)
+    assert (made.outcome, made.exit_code) == ("skipped", 0)
+
+
+def test_density_counts_all_layers_and_is_absent_without_any() -> None:
+    from prune_audit.core import Layer
+
+    card = ModelCard(name="m", path="m", format="f", digest="d", size=0)
+    assert card.density is None
+    layers = (
+        Layer(name="a", kind="linear", shape=(2, 2), nonzero=1, total=4),
+        Layer(name="b", kind="linear", shape=(4, 4), nonzero=9, total=16),
+    )
+    assert replace(card, layers=layers).density == 0.5
