@@ -8,7 +8,6 @@ are tolerated is for the run to decide.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Preprocess, Settings
-from prune_audit.data._pixels import decode
+from prune_audit.data._pixels import decode, quiet_pillow
 from prune_audit.data._preprocess import resolve
 
 
@@ -82,9 +81,7 @@ def dataset(
     Raises:
         AlignmentError: they do not agree.
     """
-    # What Pillow warns of (odd metadata, large images) is either harmless or an error when the file is read. The
-    # filter is set here, once, because warning filters belong to the process and not to the threads that decode.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    quiet_pillow()
     preprocess, more = resolve(source.preprocess, expects, files, settings.workers)
     return ImageDataset(
         name=source.path.resolve().name,

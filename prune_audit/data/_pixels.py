@@ -10,6 +10,7 @@ clips them.
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,15 @@ class Header:
 
     size: tuple[int, int]
     gray: bool
+
+
+def quiet_pillow() -> None:
+    """Let Pillow's warnings pass unseen: odd metadata is harmless, and what is not is an error when it is read.
+
+    To be called before images are opened, and not around it: warning filters belong to the process, not to the
+    threads that decode.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def header(path: Path) -> Header | None:

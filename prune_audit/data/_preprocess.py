@@ -116,7 +116,7 @@ class _Images:
 
     def __init__(self, files: Sequence[Path], workers: int | None) -> None:
         self._files = files
-        self._workers = workers or 8
+        self._workers = workers or 4  # enough for a slow disk; parsing a header holds the interpreter's lock
         self._all: list[tuple[Path, Header]] | None = None
 
     def all(self) -> list[tuple[Path, Header]]:
@@ -184,7 +184,7 @@ def _geometry(asked: Preprocess, expects: Expects, images: _Images) -> tuple[Siz
     if known is not None and result != known:
         whose = "was asked for" if asked.size else "is what the model takes"
         raise AlignmentError(
-            f"{asked.describe()}: gives {_by(result)}, and {_by(known)} {whose}",
+            f"resize and crop lead to {_by(result)}, and {_by(known)} {whose}",
             hint=f"crop or resize to {_by(known)}",
         )
     return result, resize, _stretched(images, resize) if isinstance(resize, tuple) else ()

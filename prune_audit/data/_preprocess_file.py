@@ -53,7 +53,7 @@ def read(path: Path) -> Preprocess:
         return (
             _of_hugging_face(values, path.name) if any(sign in values for sign in SIGNS) else _ours(values, path.name)
         )
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(
             f"{path}: {error}", hint=f"say it with single options, or a file of the fields {', '.join(OURS)}"
         ) from error
@@ -84,7 +84,7 @@ def _of_hugging_face(values: Mapping[str, Any], name: str) -> Preprocess:
     unknown = [key for key, value in values.items() if key not in STEPS and value not in (None, False)]
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}, which may change the pixels")
-    if not values.get("do_rescale", True) or abs(values.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-4:
+    if not values.get("do_rescale", True) or abs((values.get("rescale_factor") or 1 / 255) * 255 - 1) > 1e-4:
         raise ValueError("the values are not scaled by 1/255 (do_rescale, rescale_factor), and ours always are")
     normalised = values.get("do_normalize", "image_mean" in values)
     if normalised and ("image_mean" not in values or "image_std" not in values):
@@ -130,6 +130,8 @@ def _geometry(values: Mapping[str, Any]) -> tuple[int | tuple[int, int] | None, 
         share = values.get("crop_pct") or (224 / 256 if convnext else None)
         if share is None:
             return edge, crop
+        if not 0 < share <= 1:
+            raise ValueError(f"crop_pct: expected a share, found {share!r}")
         if convnext and edge >= 384:
             return (edge, edge), None
         return int(edge / share), (edge, edge) if convnext else crop or (edge, edge)

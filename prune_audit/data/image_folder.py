@@ -39,7 +39,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         )
     folders, beside = _top(root)
     if not folders:
-        found = f"{beside} images but no class folders" if beside else "neither class folders nor images"
+        found = f"images ({beside}) but no class folders" if beside else "neither class folders nor images"
         raise DataError(
             f"{root}: {found}",
             hint=f"expected is {root}/<class>/<image>, with images in {KINDS}; or give a CSV with path and label",
@@ -58,7 +58,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         names += [folder] * len(inside)
     classes, notes = _classes.decided(source, expects, folders)
     if beside:
-        notes = (*notes, f"{beside} images beside the class folders were not used")
+        notes = (*notes, f"images beside the class folders ({beside}) were not used")
     return _images.dataset(
         source,
         expects,
@@ -92,12 +92,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                yield f"{prefix}/{entry.name}"
-            elif entry.is_dir():
+            if entry.is_dir():
                 if entry.is_symlink() and folder.resolve().is_relative_to(Path(entry).resolve()):
                     raise DataError(
                         f"{entry.path}: this link leads back to a folder that holds it",
                         hint="remove the link; its images would be counted again and again",
                     )
                 yield from _walk(folder / entry.name, f"{prefix}/{entry.name}")
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield f"{prefix}/{entry.name}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import _classes, _images
-from prune_audit.data._pixels import FORMATS, SUFFIXES, header
+from prune_audit.data._pixels import FORMATS, SUFFIXES, header, quiet_pillow
 from prune_audit.errors import DataError
 
 PATHS = ("path", "file", "filename", "image", "file_name")
@@ -120,7 +120,8 @@ def _parquet(path: Path) -> Mapping[str, Sequence[str]]:
     from pyarrow import ArrowException, parquet
 
     try:
-        table = parquet.ParquetFile(path).read()
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (ArrowException, OSError) as error:
         raise DataError(f"{path}: no readable Parquet file: {error}", hint="the file may be incomplete") from error
     _distinct(path, table.column_names)
@@ -152,6 +153,7 @@ def _column(
 
 def _check(files: Sequence[Path], place: Callable[[int], str]) -> None:
     """That every file is there; one that is not named like an image must at least begin like one."""
+    quiet_pillow()
     for row, file in enumerate(files):
         if not file.is_file():
             raise DataError(

@@ -93,7 +93,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         raise DataError(f"{path}: y must be one label per sample, found shape {y.shape}", hint="save y with shape (N,)")
     n = len(y)
     for name, values in inputs.items():
-        if values.ndim == 0 or len(values) != n:
+        if len(values) != n:
             raise DataError(
                 f"{path}: {name} has shape {values.shape}, y {n} labels", hint="the first axis must be the samples"
             )
@@ -103,7 +103,11 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
     if ids is not None and arrays[ids].shape != (n,):
         raise DataError(f"{path}: {ids} has shape {arrays[ids].shape}, y {n} labels", hint="save one id per sample")
     further = {name: values for name, values in arrays.items() if name not in (*inputs, "y", own, ids)}
-    groups = {name: values.astype(np.str_) for name, values in further.items() if values.shape == (n,)}
+    groups = {
+        name: values.astype(np.str_)
+        for name, values in further.items()
+        if values.shape == (n,) and values.dtype.kind in "biufUMm"
+    }
     unused = [name for name in further if name not in groups]
     return ArrayDataset(
         name=path.resolve().name,

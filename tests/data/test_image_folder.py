@@ -144,7 +144,7 @@ def test_an_empty_class_folder(val: Path) -> None:
 
 def test_no_class_folders(tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "flat/x.png")
-    with pytest.raises(DataError, match="flat: 1 images but no class folders") as raised:
+    with pytest.raises(DataError, match=r"flat: images \(1\) but no class folders") as raised:
         load(tmp_path / "flat")
     assert "<class>" in raised.value.hint
     (tmp_path / "empty").mkdir()
@@ -156,7 +156,7 @@ def test_images_beside_the_folders_are_noted(val: Path, draw: Draw) -> None:
     draw(val / "stray.png")
     found = load(val)
     assert len(found.ids) == 5
-    assert found.notes == ("1 images beside the class folders were not used",)
+    assert found.notes == ("images beside the class folders (1) were not used",)
 
 
 def test_links_are_followed_but_not_in_circles(val: Path, tmp_path: Path, draw: Draw) -> None:
@@ -166,6 +166,12 @@ def test_links_are_followed_but_not_in_circles(val: Path, tmp_path: Path, draw: 
     (val / "cat/deep/circle").symlink_to(val / "cat", target_is_directory=True)
     with pytest.raises(DataError, match="circle: this link leads back"):
         load(val)
+
+
+def test_a_link_to_nothing_is_an_unreadable_image(val: Path) -> None:
+    (val / "dog/c.png").symlink_to(val / "gone.png")
+    found = load(val)
+    assert found.read([len(found.ids) - 1]).bad == (("dog/c.png", "No such file or directory"),)
 
 
 def test_a_folder_has_no_columns(val: Path) -> None:

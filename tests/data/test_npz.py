@@ -75,6 +75,8 @@ def test_one_input_goes_by_its_name_or_by_x(tmp_path: Path) -> None:
     both = load(saved(tmp_path, x=X, pixels=X * 2, y=Y), expects)
     assert list(both.read([0]).inputs) == ["pixels"]
     assert both.notes == ("arrays not used: x",)
+    raw = load(saved(tmp_path, x=X, y=Y, raw=[b"\xff", b"", b"", b""], extra=X), expects)
+    assert (raw.notes, raw.groups) == (("arrays not used: raw, extra",), {})
     with pytest.raises(AlignmentError, match="no array x or pixels"):
         load(saved(tmp_path, z=X, y=Y), expects)
 

@@ -163,6 +163,10 @@ def test_a_hugging_face_configuration(tmp_path: Path, values: dict[str, Any], li
         ({**VIT, "size": {"shortest_edge": 224, "longest_edge": 300}}, "found shortest_edge, longest_edge"),
         ({**VIT, "size": 224, "image_processor_type": "LevitImageProcessor"}, "size 224 of LevitImageProcessor"),
         ({**VIT, "do_center_crop": True}, "do_center_crop needs crop_size"),
+        ({**CONVNEXT, "crop_pct": -1}, "crop_pct: expected a share, found -1"),
+        ({**CONVNEXT, "crop_pct": "0.9"}, "preprocessor_config.json"),
+        ({**VIT, "rescale_factor": "1/255"}, "preprocessor_config.json"),
+        ({**VIT, "resample": [2]}, "preprocessor_config.json"),
     ],
 )
 def test_what_we_cannot_do_exactly_is_refused(tmp_path: Path, values: dict[str, Any], message: str) -> None:
