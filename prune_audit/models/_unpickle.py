@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickletools
 import re
 import warnings
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator
 from typing import IO
 
@@ -63,8 +64,7 @@ def imports(stream: IO[bytes]) -> tuple[str, ...]:
     memo: dict[object, str] = {}
     for opcode, argument, _ in _opcodes(stream):
         if opcode in ("GLOBAL", "INST"):
-            name = str(argument).replace(" ", ".").replace("__builtin__.", "builtins.")
-            found.add("builtins.int" if name == "builtins.long" else name)
+            found.add(_today(str(argument)))
         elif opcode == "STACK_GLOBAL":
             # Module and name are on the stack; where they were not put there as text, nobody can tell without running.
             found.add(".".join(strings[-2:]) if len(strings) > 1 else "a name computed while loading")
@@ -131,6 +131,13 @@ def damaged(source: ModelSource, fault: Exception) -> ModelError:
     return ModelError(
         f"{source.path} is a damaged or truncated checkpoint: {lines[0]}", hint="copy or save the file again"
     )
+
+
+def _today(argument: str) -> str:
+    """The dotted name behind ``module name``, which older protocols write as Python 2 had it."""
+    module, _, name = argument.partition(" ")
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return f"{module}.{name}"
 
 
 def _plain_dict(*_: object) -> dict[object, object]:

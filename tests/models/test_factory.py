@@ -1,0 +1,125 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from prune_audit.core import ModelSource
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.models._factory import build, refuse_factory
+
+MODULE = "nets_of_test_factory"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Writes the module `MODULE` to a folder of its own and goes there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != ""])
+
+    def _write(code: str) -> None:
+        (tmp_path / f"{MODULE}.py").write_text(code)
+
+    yield _write
+    sys.modules.pop(MODULE, None)
+
+
+def test_calls_a_function_or_a_class_with_literal_arguments() -> None:
+    assert isinstance(build("torch.nn:Identity"), torch.nn.Identity)
+    assert isinstance(build("torch.nn:Identity()"), torch.nn.Identity)
+    linear = build("torch.nn:Linear(3, out_features=2, bias=False)")
+    assert isinstance(linear, torch.nn.Linear)
+    assert (linear.in_features, linear.out_features) == (3, 2)
+    assert "bias" not in linear.state_dict()
+    pooled = build("torch.nn:AdaptiveAvgPool2d((-1, 2))")
+    assert isinstance(pooled, torch.nn.AdaptiveAvgPool2d)
+    assert pooled.output_size == (-1, 2)
+
+
+def test_looks_in_the_working_directory_and_leaves_the_path_as_it_was(write: Callable[[str], None]) -> None:
+    write("import torch\nclass Nets:\n    @classmethod\n    def tiny(cls): return torch.nn.Linear(4, 1)\n")
+    before = list(sys.path)
+    assert isinstance(build(f"{MODULE}:Nets.tiny"), torch.nn.Linear)
+    assert sys.path == before
+
+
+def test_restores_the_path_when_the_factory_fails(write: Callable[[str], None]) -> None:
+    write("def broken(): raise ValueError('no such depth\\nmore')")
+    before = list(sys.path)
+    with pytest.raises(ModelError, match=r"raised ValueError: no such depth$"):
+        build(f"{MODULE}:broken")
+    assert sys.path == before
+
+
+def test_keeps_a_working_directory_that_was_there_before(
+    write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write("import torch\ndef tiny(): return torch.nn.Identity()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    build(f"{MODULE}:tiny")
+    assert str(tmp_path) in sys.path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "torch.nn",
+        "torch.nn:",
+        ":Linear",
+        "torch nn:Linear",
+        "torch.nn:Linear(",
+        "torch.nn:Linear(3)(4)",
+        "torch.nn:[Linear][0]",
+        "torch.nn:Linear(**{'in_features': 3})",
+        "torch.nn:Linear(*[3, 4])",
+        "torch.nn:Linear(open)",
+        "torch.nn:Linear(__import__('os').getpid(), 2)",
+        "torch.nn:Linear(1 + 2, 3)",
+    ],
+)
+def test_refuses_what_is_no_factory_or_no_literal(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(text)
+    assert "package.module:name" in caught.value.hint
+
+
+def test_evaluates_no_argument(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    with pytest.raises(UsageError, match="not a literal"):
+        build(f"torch.nn:Linear(open({str(marker)!r}, 'w').close(), 2)")
+    assert not marker.exists()
+
+
+def test_names_a_missing_module_and_near_names() -> None:
+    with pytest.raises(UsageError, match="no module no_such_package"):
+        build("no_such_package.nets:tiny")
+    with pytest.raises(UsageError, match=r"torch\.nn has no Linaer") as caught:
+        build("torch.nn:Linaer(3, 4)")
+    assert "Linear" in caught.value.hint
+
+
+def test_tells_a_missing_dependency_from_a_missing_module(write: Callable[[str], None]) -> None:
+    write("import no_such_dependency")
+    with pytest.raises(ModelError, match=rf"{MODULE} could not be imported: .*no_such_dependency"):
+        build(f"{MODULE}:tiny")
+
+
+def test_reports_a_module_that_fails_to_import(write: Callable[[str], None]) -> None:
+    write("1 / 0")
+    with pytest.raises(ModelError, match="ZeroDivisionError: division by zero"):
+        build(f"{MODULE}:tiny")
+
+
+def test_wants_a_callable_that_returns_a_network() -> None:
+    with pytest.raises(UsageError, match="expected a function or a class, found str"):
+        build("torch:__version__.__doc__")
+    with pytest.raises(ModelError, match=r"expected a torch\.nn\.Module, found OrderedDict"):
+        build("collections:OrderedDict")
+
+
+def test_refuses_a_factory_where_none_is_needed() -> None:
+    refuse_factory(ModelSource(name="a", path=Path("a.onnx")))
+    with pytest.raises(UsageError, match=r"a\.onnx holds its own network"):
+        refuse_factory(ModelSource(name="a", path=Path("a.onnx"), factory="nets:tiny"))
