@@ -16,7 +16,6 @@ from prune_audit.core import Classifier, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models._container import describe
 
-
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
 
 
@@ -30,14 +29,14 @@ def parse(argument: str) -> ModelSource:
     Raises:
         UsageError: the name or the path is empty.
     """
-    if argument and Path(argument).exists():
+    if _exists(argument):
         return ModelSource(name=Path(argument).stem, path=Path(argument))
     name, equals, rest = argument.partition("=")
-    if equals and "@" not in name and rest and Path(rest).exists():
+    if equals and "@" not in name and _exists(rest):
         place, factory = argument, None
     else:
         place, factory = _split_factory(argument)
-    if "=" in place and not Path(place).exists():
+    if "=" in place and not _exists(place):
         name, _, place = place.partition("=")
     else:
         name = Path(place).stem
@@ -80,9 +79,17 @@ def _split_factory(argument: str) -> tuple[str, str | None]:
     """``argument`` at its last ``@`` that begins a factory, or whose left side is a file, so that it was meant to."""
     for at in (found.start() for found in reversed(list(re.finditer("@", argument)))):
         place, factory = argument[:at], argument[at + 1 :]
-        if _FACTORY.fullmatch(factory) or Path(place).is_file() or Path(place.partition("=")[2]).is_file():
+        if _FACTORY.fullmatch(factory) or _exists(place) or _exists(place.partition("=")[2]):
             return place, factory
     return argument, None
+
+
+def _exists(text: str) -> bool:
+    """Whether ``text`` is a path that exists; false for what cannot be a path, such as a very long argument."""
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _near(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Array, Expects, Input, Layer, ModelCard
@@ -20,24 +20,36 @@ if TYPE_CHECKING:
 
 
 class TorchClassifier:
-    """A torch module as a `Classifier`; ``module`` is the module itself, in evaluation mode and on ``device``."""
+    """A torch module as a `Classifier`; ``module`` is the module itself, in evaluation mode and on ``device``.
 
-    def __init__(self, module: torch.nn.Module, card: ModelCard, expects: Expects, device: str = "cpu") -> None:
+    One input goes in by position, several by the names of ``forward``, or all of them by ``call`` where a module takes
+    them otherwise.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        card: ModelCard,
+        expects: Expects,
+        device: str = "cpu",
+        call: Callable[[Mapping[str, torch.Tensor]], object] | None = None,
+    ) -> None:
         import torch
 
         self.card = card
         self.expects = expects
-        self._device = _device(device)
+        self._device = device_of(device)
         # Exported programs are frozen in the mode that they were exported in, and say so by raising.
         with contextlib.suppress(NotImplementedError):
             module.eval()
         self.module = module.to(self._device)
+        self._call = call or self._plain_call
         # numpy has no bfloat16, so such a model declares float32 and is given its own type here.
         weights = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
         self._narrow = next(weights, None) is torch.bfloat16
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """Scores (B, C) or (B, 1) as floats. One input goes in by position, several by the names of ``forward``.
+        """Scores (B, C) or (B, 1) as floats.
 
         Raises:
             ModelError: the module raised, or returned something that is no table of scores.
@@ -47,11 +59,14 @@ class TorchClassifier:
         tensors = {name: self._tensor(array) for name, array in inputs.items()}
         with torch.inference_mode():
             try:
-                result = self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)
+                result = self._call(tensors)
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
                 raise self._failed(fault, tensors) from fault
         return self._scores(result, batch=next(iter(tensors.values())).shape[0])
+
+    def _plain_call(self, tensors: Mapping[str, torch.Tensor]) -> object:
+        return self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         import torch
@@ -65,7 +80,7 @@ class TorchClassifier:
     def _scores(self, result: object, batch: int) -> Array:
         import torch
 
-        scores = _first_tensor(result)
+        scores = first_tensor(result)
         if scores is None:
             raise ModelError(
                 f"{self.card.name}: expected a tensor of scores, found {type(result).__name__}",
@@ -151,9 +166,14 @@ def dtype_of(module: torch.nn.Module) -> str | None:
     """The numpy name of the type of the first floating parameter; float32 for bfloat16, which numpy lacks."""
     for parameter in module.parameters():
         if parameter.dtype.is_floating_point:
-            name = str(parameter.dtype).removeprefix("torch.")
-            return name if name in ("float16", "float32", "float64") else "float32"
+            return numpy_name(parameter.dtype)
     return None
+
+
+def numpy_name(dtype: torch.dtype) -> str:
+    """The numpy name of a torch type; float32 for narrow floating types, which numpy lacks."""
+    name = str(dtype).removeprefix("torch.")
+    return "float32" if name == "bfloat16" or name.startswith("float8") else name
 
 
 def _kind(module: torch.nn.Module) -> str:
@@ -181,7 +201,8 @@ def _weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter 
             yield name, stored if isinstance(stored, torch.nn.Parameter) else None, values
 
 
-def _first_tensor(result: Any) -> torch.Tensor | None:
+def first_tensor(result: Any) -> torch.Tensor | None:
+    """The scores in what a module returned: a tensor, the first in a tuple, ``logits`` in a dict; None without any."""
     import torch
 
     if isinstance(result, Mapping):
@@ -192,7 +213,8 @@ def _first_tensor(result: Any) -> torch.Tensor | None:
     return result if isinstance(result, torch.Tensor) else None
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device called ``name``. Raises `UsageError` where it cannot be used."""
     import torch
 
     try:

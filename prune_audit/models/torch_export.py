@@ -1,0 +1,236 @@
+"""torch.export programs (.pt2), with dynamic or fixed batch.
+
+``torch.export.load`` trusts its file entirely, so what is loaded here is a copy that holds only what was checked. A
+program is a graph in the mode that it was exported in, and no later call can put it into another; one that was
+exported for training is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from prune_audit.core import Expects, Input, Layout, ModelCard, ModelSource, Settings
+from prune_audit.errors import ModelError, UnsafeFile
+from prune_audit.models import _classes, _container, _export_check, _files, _graph
+from prune_audit.models._factory import refuse_factory
+from prune_audit.models._torch import TorchClassifier, device_of, first_tensor, numpy_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` is a zip archive with an exported program; runs nothing."""
+    names = _container.names(path)
+    return "archive_format" in names and any(n.startswith("models/") and n.endswith(".json") for n in names)
+
+
+def load(source: ModelSource, settings: Settings) -> TorchClassifier:
+    """Load the program at ``source``.
+
+    Raises:
+        UnsafeFile: it holds more than a program of known operators, and ``settings.allow_pickle`` does not permit that.
+        ModelError: it is damaged, was written by a torch too different, or was exported in training mode.
+    """
+    import torch
+
+    path = source.path
+    refuse_factory(source)
+    device_of(settings.device)
+    if "models/model.json" not in _container.names(path):
+        raise ModelError(
+            f"{path} holds several programs, none of which is called 'model'",
+            hint="save one program with torch.export.save",
+        )
+    with _opened(path, settings) as content, _quiet():
+        try:
+            program = torch.export.load(content)
+        # A graph that torch cannot rebuild fails in whatever part of torch it reaches.
+        except Exception as fault:
+            raise ModelError(
+                f"{path} is a torch.export program that torch {torch.__version__} cannot load",
+                hint="the file is damaged, or was saved by another version of torch: export it again with this one",
+            ) from fault
+    stored = _stored(program)
+    calls = tuple(_calls(program.graph, stored))
+    _graph.refuse_training(calls, source.name)
+    card = ModelCard(
+        name=source.name,
+        path=str(path),
+        format="torch.export",
+        digest=_files.digest(path),
+        size=_files.size(path),
+        layers=_graph.layers(calls),
+        parameters=sum(parameter.numel() for parameter in program.parameters()),
+    )
+    module = program.module()
+    return TorchClassifier(module, card, _expects(program, calls, path), settings.device, _caller(program, module))
+
+
+def _opened(path: Path, settings: Settings) -> IO[bytes]:
+    """A checked copy of the archive at ``path``, or the file itself where it objects and may."""
+    try:
+        records = _container.read(path, _export_check.needed)
+        return _container.rebuilt(_export_check.checked(records, settings.device))
+    except UnsafeFile as fault:
+        if settings.allow_pickle:
+            return path.open("rb")
+        raise UnsafeFile(
+            f"{path} was not loaded because it could run code: {fault.message}", hint=fault.hint
+        ) from fault
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Do not log the traceback of what becomes a `ModelError` anyway."""
+    logger = logging.getLogger("torch.export")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _stored(program: torch.export.ExportedProgram) -> dict[str, _graph.Stored]:
+    """The tensors that the program brings with it, by the names of the placeholders that take them in."""
+    signature = program.graph_signature
+    named = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    tensors = {**program.constants, **program.state_dict}
+    return {
+        placeholder: _graph.Stored(name=name, values=tensors[name].detach(), tensor=tensors[name])
+        for placeholder, name in named.items()
+    }
+
+
+def _calls(graph: torch.fx.Graph, stored: Mapping[str, _graph.Stored]) -> Iterator[_graph.Call]:
+    """Every use of an operator in ``graph``, in order, with what it does not compute from the input.
+
+    ``stored`` are the tensors that placeholders stand for, by their names.
+    """
+    import torch
+
+    known: dict[object, _graph.Stored] = {}
+
+    def held(values: Iterable[object]) -> list[_graph.Stored | None]:
+        return [known.get(value) if isinstance(value, torch.fx.Node) else None for value in values]
+
+    for node in graph.nodes:
+        if node.op == "placeholder" and node.name in stored:
+            known[node] = stored[node.name]
+        schema = getattr(node.target, "_schema", None)
+        if node.op != "call_function":
+            continue
+        if schema is None:
+            yield from _inner_calls(node, held)
+        else:
+            name = schema.name.partition("::")[2]
+            given = dict(zip((a.name for a in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
+            yield _graph.Call(
+                operator=name,
+                stored={key: found for key, found in zip(given, held(given.values()), strict=True) if found},
+                constants={key: value for key, value in given.items() if isinstance(value, bool | int | float)},
+            )
+            first, second = [*held(node.args[:2]), None, None][:2]
+            if first and _graph.is_view(name):
+                known[node] = first
+            elif first and second and name == "mul":
+                known[node] = _graph.masked(first, second)
+        if node.target is operator.getitem and (whole := known.get(node.args[0])):
+            known[node] = whole
+
+
+def _inner_calls(
+    node: torch.fx.Node, held: Callable[[Iterable[object]], list[_graph.Stored | None]]
+) -> Iterator[_graph.Call]:
+    """The calls in the graphs that ``node`` is given, such as the branches of a condition.
+
+    What follows the last graph among the arguments goes in by position.
+    """
+    import torch
+
+    flat: list[Any] = []
+    for argument in node.args:
+        flat.extend(argument if isinstance(argument, list | tuple) else [argument])
+    places = [k for k, item in enumerate(flat) if isinstance(item, torch.fx.Node) and item.op == "get_attr"]
+    owner: Any = node.graph.owning_module
+    for place in places:
+        inner: torch.fx.Graph = owner.get_submodule(flat[place].target).graph
+        taken = [n.name for n in inner.nodes if n.op == "placeholder"]
+        operands = zip(taken, held(flat[places[-1] + 1 :]), strict=False)
+        yield from _calls(inner, {name: found for name, found in operands if found})
+
+
+def _caller(
+    program: torch.export.ExportedProgram, module: torch.nn.Module
+) -> Callable[[Mapping[str, torch.Tensor]], object]:
+    """How to call ``module`` with tensors by name: just as the program was exported, by position or by keyword."""
+    from torch.export.graph_signature import InputKind, TensorArgument
+
+    leaves = [spec.arg for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
+    wanted = [leaf.name for leaf in leaves if isinstance(leaf, TensorArgument)]
+
+    def call(tensors: Mapping[str, torch.Tensor]) -> object:
+        if len(tensors) == len(wanted) == 1:
+            tensors = {wanted[0]: next(iter(tensors.values()))}
+        if set(tensors) != set(wanted):
+            raise TypeError(f"expected inputs {', '.join(wanted)}, found {', '.join(tensors)}")
+        values = [tensors[leaf.name] if leaf.name in tensors else getattr(leaf, "value", None) for leaf in leaves]
+        args, kwargs = program.call_spec.in_spec.unflatten(values)
+        return module(*args, **kwargs)
+
+    return call
+
+
+def _expects(program: torch.export.ExportedProgram, calls: tuple[_graph.Call, ...], path: Path) -> Expects:
+    import torch
+
+    nodes = {node.name: node for node in program.graph.nodes}
+    inputs = []
+    for name in program.graph_signature.user_inputs:
+        value = nodes[name].meta.get("val") if name in nodes else None
+        if isinstance(value, torch.Tensor):
+            inputs.append(Input(name=str(name), dtype=numpy_name(value.dtype), shape=_known(value.shape)))
+    batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
+    image = next((i.shape[1:] for i in inputs if i.shape and len(i.shape) == 4), (None, None, None))
+    channels = _graph.channels(calls)
+    layout: Layout = "NHWC" if image[2] is not None and image[2] == channels != image[0] else "NCHW"
+    height, width = image[1:] if layout == "NCHW" else image[:2]
+    outputs = _outputs(program, nodes)
+    extra = _container.read(path, lambda name: name.startswith("extra/"))
+    texts = {name[len("extra/") :].partition(".")[0]: text.decode(errors="replace") for name, text in extra.items()}
+    return Expects(
+        inputs=tuple(inputs),
+        batch=batch,
+        layout=layout,
+        channels=channels or image[0 if layout == "NCHW" else 2],
+        size=(height, width) if height and width else None,
+        outputs=outputs,
+        classes=_classes.names(texts, outputs),
+    )
+
+
+def _outputs(program: torch.export.ExportedProgram, nodes: Mapping[str, torch.fx.Node]) -> int | None:
+    """The number of output columns of the scores; None where the program does not say."""
+    leaves = [nodes[name].meta.get("val") if name in nodes else name for name in program.graph_signature.user_outputs]
+    scores = first_tensor(program.call_spec.out_spec.unflatten(leaves))
+    if scores is None:
+        return None
+    shape = list(_known(scores.shape))
+    while len(shape) > 2 and shape[-1] == 1:
+        shape.pop()
+    return shape[1] if len(shape) == 2 else 1 if len(shape) == 1 else None
+
+
+def _known(shape: Iterable[int]) -> tuple[int | None, ...]:
+    """``shape`` with None for the dimensions that are symbols."""
+    return tuple(length if type(length) is int else None for length in shape)
