@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from prune_audit.core import Expects, Input, Layer, ModelCard
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model: [NAME=]PATH[@module:factory(...)].")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model file, as `compare` takes it: NAME=PATH@module:factory(...).")
+]
 
 
 def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:

@@ -27,13 +27,13 @@ NARROW, NAME = 12, 32  # width at which names wrap where room is short, and wher
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column and the measure that it shows; the higher its ``rank``, the sooner it goes."""
+    """A column, its cells row by row, and the measure that it shows; the higher its ``rank``, the sooner it goes."""
 
     title: str
-    measure: str
     cells: tuple[str, ...]
     rank: int
     number: bool = True
+    measure: str = ""
     meaning: str = ""
 
     @property
@@ -111,8 +111,8 @@ def fit(candidates: tuple[Column, ...], width: int) -> Fit:
     return Fit(columns=tuple(kept), gap=gap, name=max(NARROW, width - room(kept, gap, 0)))
 
 
-def table(view: View, fitted: Fit, rows: list[int]) -> Table:
-    """The strata at ``rows`` in the columns of ``fitted``; findings come first and are set apart."""
+def table(fitted: Fit, marked: list[bool]) -> Table:
+    """The rows in the columns of ``fitted``; those that are marked come first and are set apart."""
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, fitted.gap - 1, 0, 0))
     for n, column in enumerate(fitted.columns):
         grid.add_column(
@@ -122,12 +122,11 @@ def table(view: View, fitted: Fit, rows: list[int]) -> Table:
             max_width=None if n else fitted.name,
             overflow="fold",
         )
-    marks = flagged(view)
-    for line, i in enumerate(rows):
+    for line, mark in enumerate(marked):
         cells = [column.cells[line] for column in fitted.columns]
-        plain = "bold" if marks[i] else ""
+        plain = "bold" if mark else ""
         grid.add_row(*(Text(cell, style=STYLES.get(cell, "") if n else plain) for n, cell in enumerate(cells)))
-        if marks[i] and line + 1 < len(rows) and not marks[rows[line + 1]]:
+        if mark and not all(marked[: line + 2]):
             grid.add_section()
     return grid
 

@@ -31,6 +31,11 @@ def percent(share: Value, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}" if isinstance(share, (int, float)) else DASH
 
 
+def percent_sign(share: Value, digits: int = 1) -> str:
+    """A share as percent, with the sign where there is a value."""
+    return f"{percent(share, digits)} %" if share is not None else DASH
+
+
 def points(share: Value, digits: int = 1) -> str:
     """A difference of shares in points, with its sign; what rounds to nothing has none."""
     if not isinstance(share, (int, float)):
@@ -66,6 +71,11 @@ def label(value: Value) -> str:
 def limit(share: float) -> str:
     """A limit as it was typed, in points or percent."""
     return f"{100 * share:.6g}"
+
+
+def loss(share: float) -> str:
+    """A limit with its unit: ``1 point``, ``2.5 points``."""
+    return f"{limit(share)} {'point' if limit(share) == '1' else 'points'}"
 
 
 def several(count: int, noun: str, plural: str = "") -> str:
@@ -161,7 +171,7 @@ def collapse(view: View) -> str | None:
     collapsed, chance = find(view, "collapsed"), find(view, "chance_accuracy")
     if collapsed is None or collapsed.overall != "yes":
         return None
-    guessing = f" ({percent(chance.overall)} %)" if chance else ""
+    guessing = f" ({percent_sign(chance.overall)})" if chance else ""
     return f"The pruned model has COLLAPSED: it is not shown to do better than guessing{guessing}."
 
 
@@ -173,14 +183,14 @@ def drops(view: View, settings: Settings) -> str:
     verdicts = column(view, "verdict")
     judged = sum(verdict is not None for verdict in verdicts)
     lost, unsure = those(view, "verdict", [REGRESSED]), those(view, "verdict", [CANNOT_TELL])
-    margin, assure = limit(settings.margin), limit(settings.assure)
+    margin, assure = loss(settings.margin), limit(settings.assure)
     if not judged:
         return f"No {one} could be judged."
     if lost:
         names = listed([view.strata[i] for i in lost])
-        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin} points: {names}."
+        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin}: {names}."
     else:
-        said = f"No {one} is shown to have lost more than {margin} points."
+        said = f"No {one} is shown to have lost more than {margin}."
     if unsure:
         rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
         verb = "is" if len(unsure) == 1 else "are"
@@ -202,6 +212,8 @@ def distortions(view: View, settings: Settings) -> str | None:
         said = f"{len(harmed):,} of {several(judged, one, many)} kept {kept}: {listed(harmed)}."
     else:
         said = f"No {one} is shown to have kept {kept}."
+    if harmed and judged == 2:
+        said += f" With two {many}, both rows are one finding."
     return f"{said} For {unsure:,} of {judged:,} that cannot be told." if unsure else said
 
 

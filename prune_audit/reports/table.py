@@ -7,19 +7,19 @@ has no screen to fit.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from prune_audit.core import Audit, Comparison, Settings, View
+from prune_audit.core import Audit, Comparison, Settings, Value, View
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _words as w
+from prune_audit.reports._classes import Column
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
@@ -49,7 +49,7 @@ class _Report:
         audit = self.audit
         yield from _head(audit)
         if len(audit.comparisons) > 1:
-            yield _below(_summary(audit))
+            yield _below(_summary(audit, options.max_width))
         for comparison in audit.comparisons:
             yield from _variant(audit, comparison, options.max_width, self.show_all)
         yield Text(w.gate(audit), style=classes.STYLES.get(audit.outcome, "bold"))
@@ -89,38 +89,31 @@ def _head(audit: Audit) -> Iterator[RenderableType]:
         yield _below(Text(said, style="bold reverse yellow"))
 
 
-def _summary(audit: Audit) -> RenderableType:
+def _summary(audit: Audit, width: int) -> RenderableType:
     """One line for each of several variants."""
-    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    titles = ("variant", "density", "accuracy", "change", "regressed", "harmed", "cannot tell", "gate")
-    for n, title in enumerate(titles):
-        grid.add_column(
-            Text(title, style="bold"),
-            justify="right" if 0 < n < len(titles) - 1 else "left",
-            no_wrap=n > 0,
-            overflow="fold",
-        )
-    for comparison in audit.comparisons:
-        view, density = w.by_class(comparison), comparison.pruned.density
-        accuracy, change = w.find(view, "pruned_recall"), w.find(view, "change")
-        gate = w.DASH if audit.policy is None else w.outcome_of(audit, comparison)
-        cells = [
-            w.printable(comparison.pruned.name),
-            w.DASH if density is None else f"{100 * density:.4g}",
-            w.percent(accuracy.overall if accuracy else None, 2),
-            w.points(change.overall if change else None, 2),
-            *_counted(view),
-            gate,
-        ]
-        grid.add_row(*(Text(cell, style=classes.STYLES.get(cell, "")) for cell in cells))
-    return grid
+    views = [w.by_class(comparison) for comparison in audit.comparisons]
+    densities = [comparison.pruned.density for comparison in audit.comparisons]
 
+    def overall(name: str) -> list[Value]:
+        found = [w.find(view, name) for view in views]
+        return [measure.overall if measure else None for measure in found]
 
-def _counted(view: View | None) -> list[str]:
-    if view is None:
-        return [w.DASH] * 3
-    found = (("verdict", [w.REGRESSED]), ("distortion", w.HARMED), ("verdict", [w.CANNOT_TELL]))
-    return [f"{len(w.those(view, name, verdicts)):,}" if w.find(view, name) else w.DASH for name, verdicts in found]
+    def counted(name: str, verdicts: Collection[str]) -> tuple[str, ...]:
+        return tuple(f"{len(w.those(v, name, verdicts)):,}" if v and w.find(v, name) else w.DASH for v in views)
+
+    columns = [
+        Column(title="variant", cells=tuple(w.printable(c.pruned.name) for c in audit.comparisons), rank=0),
+        Column(title="density", cells=tuple(w.DASH if d is None else f"{100 * d:.4g} %" for d in densities), rank=2),
+        Column(title="accuracy", cells=tuple(w.percent_sign(value, 2) for value in overall("pruned_recall")), rank=3),
+        Column(title="change", cells=tuple(w.points(value, 2) for value in overall("change")), rank=1),
+        Column(title="regressed", cells=counted("verdict", [w.REGRESSED]), rank=0),
+        Column(title="harmed", cells=counted("distortion", w.HARMED), rank=0),
+        Column(title="cannot tell", cells=counted("verdict", [w.CANNOT_TELL]), rank=1),
+    ]
+    if audit.policy is not None:
+        outcomes = tuple(w.outcome_of(audit, comparison) for comparison in audit.comparisons)
+        columns.append(Column(title="gate", cells=outcomes, rank=0, number=False))
+    return classes.table(classes.fit(tuple(columns), width), [False] * len(views))
 
 
 def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -> Iterator[RenderableType]:
@@ -135,14 +128,14 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
         if before and after:
             of = "accuracy" if view.by == "class" else f"by {view.by}: accuracy"
             yield Text(
-                f"{of} {w.percent(before.overall, 2)} % -> {w.percent(after.overall, 2)} %, "
+                f"{of} {w.percent_sign(before.overall, 2)} -> {w.percent_sign(after.overall, 2)}, "
                 f"change {w.change_of_accuracy(view, settings)}"
             )
         yield Text()
         fitted = classes.fit(classes.columns(view, settings, shown), width)
-        yield classes.table(view, fitted, shown)
+        marks = classes.flagged(view)
+        yield classes.table(fitted, [marks[i] for i in shown])
         if len(rows) > len(shown):
-            marks = classes.flagged(view)
             more = sum(marks[i] for i in rows[len(shown) :])
             also = f", {more:,} of them flagged" if more else ""
             yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")

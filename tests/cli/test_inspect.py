@@ -1,0 +1,74 @@
+"""prune-audit inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from prune_audit.cli import invoke
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert invoke(["inspect", *arguments]) == 0
+    seen = capsys.readouterr()
+    assert seen.err == ""
+    return seen.out
+
+
+def test_density_of_every_layer_and_of_the_model(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = sample_models / "pruned-90.onnx"
+    graph = onnx.load(file).graph
+    weights = [t for t in graph.initializer if len(t.dims) > 1]
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in weights}
+    lines = [line.split() for line in told(capsys, str(file)).splitlines()]
+    rows = {line[0]: line for line in lines if line and line[0] in arrays}
+    assert rows.keys() == arrays.keys()
+    for name, array in arrays.items():
+        nonzero = int((array != 0).sum())
+        assert rows[name][-4:] == [f"{nonzero:,}", f"{array.size:,}", f"{100 * nonzero / array.size:.2f}", "%"]
+    nonzero, total = sum(int((a != 0).sum()) for a in arrays.values()), sum(a.size for a in arrays.values())
+    assert ["all", "of", "these", f"{nonzero:,}", f"{total:,}", f"{100 * nonzero / total:.2f}", "%"] in lines
+
+
+def test_what_the_file_is(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import hashlib
+
+    file = sample_models / "dense.onnx"
+    text = told(capsys, f"mine={file}")
+    assert f"({file.stat().st_size:,} bytes) on disk" in text
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in text
+    assert "float32, ? x 1 x 8 x 8" in text
+    assert text.split()[:2] == ["name", "mine"]
+    arrays = [onnx.numpy_helper.to_array(t) for t in onnx.load(file).graph.initializer]
+    total = sum(array.size for array in arrays if array.dtype == "float32")  # shapes are constants, not parameters
+    assert f"parameters  {total:,}" in text
+
+
+def test_torchscript_says_the_same_as_onnx(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def table(name: str) -> list[str]:
+        return told(capsys, str(sample_models / name)).partition("layer ")[2].splitlines()[2:]
+
+    assert [row.split()[-4:] for row in table("pruned-90.pt")] == [row.split()[-4:] for row in table("pruned-90.onnx")]
+
+
+def test_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["inspect", "gone.onnx"]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err.startswith("error: ")
+    assert "gone.onnx" in seen.err
+    assert "\nhint: " in seen.err
+
+
+def test_a_pickle_is_refused_without_permission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    file = tmp_path / "whole.pt"
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Linear(4, 3)), file)
+    assert invoke(["inspect", str(file)]) == 2
+    assert "--allow-pickle" in capsys.readouterr().err
+    text = told(capsys, str(file), "--allow-pickle")
+    assert "2 x 1 x 3 x 3" in text
+    assert "3 x 4" in text

@@ -1,0 +1,70 @@
+"""prune-audit report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune_audit import reports
+from prune_audit.cli import invoke
+from prune_audit.document import read_audit
+from tests.reports import audits
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    reports.write(audits.thousand(), tmp_path / "audit.json")
+    return tmp_path / "audit.json"
+
+
+def test_the_table_goes_to_standard_output_alone(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["report", str(saved)]) == 0
+    told = capsys.readouterr()
+    assert "980 more" in told.out
+    assert told.err == ""
+
+
+def test_all_of_it(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["report", str(saved), "--all"]) == 0
+    assert "n00000999" in capsys.readouterr().out
+
+
+def test_files_are_the_same_as_from_the_audit_itself(saved: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / name for name in ("b.csv", "b.json", "b.txt")]
+    assert invoke(["report", str(saved), "--quiet", *(f"-o{path}" for path in outputs)]) == 0
+    for path in outputs:
+        direct = tmp_path / f"direct{path.suffix}"
+        reports.write(audits.thousand(), direct)
+        assert path.read_bytes() == direct.read_bytes()
+    assert read_audit(tmp_path / "b.json") == audits.thousand()
+
+
+def test_quiet_is_silent(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["report", str(saved), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_gate_that_failed_is_shown_but_not_judged_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports.write(audits.judged(), tmp_path / "a.json")
+    assert invoke(["report", str(tmp_path / "a.json")]) == 0
+    assert "FAILED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.json"], "gone.json: No such file or directory"),
+        (["{saved}", "-o", "x.xyz"], "x.xyz: no report is written to .xyz"),
+        (["{saved}", "-o", "gone/x.csv"], "there is no folder"),
+    ],
+)
+def test_bad_input_is_2_with_a_hint(
+    saved: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert invoke(["report", *(a.format(saved=saved) for a in arguments)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert told.err.startswith("error: ")
+    assert "\nhint: " in told.err

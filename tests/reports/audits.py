@@ -1,0 +1,286 @@
+"""Audits made by hand from the nouns of core, so that the tests of documents and reports need no statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prune_audit.core import (
+    Array,
+    Audit,
+    Check,
+    Comparison,
+    Flip,
+    Layer,
+    Measure,
+    ModelCard,
+    Pair,
+    Policy,
+    Preprocess,
+    Provenance,
+    RuleSetting,
+    Settings,
+    Unit,
+    Value,
+    View,
+)
+
+Row = tuple[str, tuple[int, int, int, int], str | None, str | None]
+
+# class, (both, lost, gained, neither), verdict, distortion
+TEN: tuple[Row, ...] = (
+    ("0", (84, 1, 3, 2), "fine", "no harm shown"),
+    ("1", (85, 2, 1, 2), "cannot tell", "no harm shown"),
+    ("2", (86, 0, 0, 4), "fine", "no harm shown"),
+    ("3", (80, 1, 0, 9), "fine", "no harm shown"),
+    ("4", (82, 2, 2, 4), "cannot tell", "held better"),
+    ("5", (79, 3, 0, 8), "cannot tell", "no harm shown"),
+    ("6", (88, 1, 1, 0), "fine", "no harm shown"),
+    ("7", (30, 31, 1, 28), "regressed", "intensified"),
+    ("8", (61, 22, 0, 7), "regressed", "harmed"),
+    ("9", (0, 0, 0, 0), None, None),
+)
+TWO: tuple[Row, ...] = (
+    ("cat [tabby]", (270, 12, 10, 8), "fine", "no harm shown"),
+    ("dog", (200, 70, 5, 25), "regressed", "created"),
+)
+NO_SAMPLES = "no samples of this class"
+
+POLICY = Policy(
+    name="default",
+    rules={"recall-drop": RuleSetting(limit=0.02), "harmed": RuleSetting(), "accuracy-drop": RuleSetting(level="warn")},
+)
+
+
+def measure(
+    name: str, unit: Unit, values: Sequence[Value], absent: dict[int, str], *, overall: Value = None
+) -> Measure:
+    """One column without an interval."""
+    return Measure(name=name, title=name, unit=unit, by_stratum=tuple(values), absent=absent, overall=overall)
+
+
+def view(rows: Sequence[Row], *, by: str = "class", same: bool = False) -> View:
+    """Every column that the reports lead with, from counts and verdicts; intervals are 5 points either side.
+
+    ``same`` is for a model against itself.
+    """
+    counts = np.array([row[1] for row in rows])  # (S, 4)
+    pair = replace(Pair.of(counts, by=by, strata=[row[0] for row in rows]), same_model=same)
+    half = 0.0 if same else 0.05
+    n = counts.sum(axis=1)
+    absent = {int(i): NO_SAMPLES for i in np.flatnonzero(n == 0)}
+
+    def column(values: Sequence[float] | Array) -> list[Value]:
+        return [None if i in absent else float(value) for i, value in enumerate(values)]
+
+    some = np.maximum(n, 1)
+    before, after = counts[:, [0, 1]].sum(axis=1) / some, counts[:, [0, 2]].sum(axis=1) / some
+    totals = counts.sum(axis=0)
+    dense, pruned = float(totals[[0, 1]].sum() / n.sum()), float(totals[[0, 2]].sum() / n.sum())
+    change = column(after - before)
+    small = {**absent, **{i: f"undetectable: 0 flips in {n[i]} samples" for i in (2,) if i < len(rows)}}
+    return View(
+        pair=pair,
+        measures=(
+            measure("support", "count", n.tolist(), {}, overall=int(n.sum())),
+            measure("dense_recall", "share", column(before), absent, overall=dense),
+            measure("pruned_recall", "share", column(after), absent, overall=pruned),
+            replace(
+                measure("change", "points", change, absent, overall=pruned - dense),
+                low=tuple(None if x is None else float(x) - half for x in change),
+                high=tuple(None if x is None else float(x) + half for x in change),
+                overall_low=pruned - dense - half / 4,
+                overall_high=pruned - dense + half / 4,
+            ),
+            measure(
+                "p_value",
+                "p",
+                column(np.ones(len(rows)) if same else [0.00001, 0.25, *[1 / 3] * (len(rows) - 2)]),
+                absent,
+            ),
+            measure(
+                "q_value",
+                "p",
+                column(np.ones(len(rows)) if same else [0.0001, 0.5, *[2 / 3] * (len(rows) - 2)]),
+                absent,
+            ),
+            measure("dense_balance", "ratio", column(before / dense - 1), absent),
+            measure("pruned_balance", "ratio", column(after / pruned - 1), absent),
+            measure(
+                "intensification",
+                "ratio",
+                column(np.full(len(rows), 1.0 if same else 1.25)),
+                absent,
+                overall=1.0 if same else 1.375,
+            ),
+            Measure(name="r_squared", title="r^2", unit="ratio", overall=1.0 if same else 0.875),
+            measure("excess_drop", "points", column(before - after - 0.01), absent),
+            replace(
+                measure("detectable_drop", "points", [None if i in small else 0.1 for i in range(len(rows))], small)
+            ),
+            measure("verdict", "label", [row[2] for row in rows], absent),
+            measure("reason", "label", [row[2] and f"because it is {row[2]}" for row in rows], absent),
+            replace(
+                measure("retention", "ratio", column(after / np.maximum(before, 0.01)), absent),
+                low=tuple(column(np.full(len(rows), 1.0 if same else 0.5))),  # type: ignore[arg-type]  # column holds floats and None
+                high=tuple(column(np.full(len(rows), 1.0 if same else 1.5))),  # type: ignore[arg-type]  # likewise
+            ),
+            measure("worst_plausible_drop", "points", column(np.full(len(rows), half)), absent, overall=half * 9),
+            measure("distortion", "label", [row[3] for row in rows], absent),
+            Measure(name="collapsed", title="collapsed", unit="label", overall="no"),
+        ),
+    )
+
+
+def card(name: str, density: float | None) -> ModelCard:
+    """A model of two layers, or of none that can be seen."""
+    layers = (
+        ()
+        if density is None
+        else (
+            Layer(name="conv.weight", kind="convolution", shape=(16, 1, 5, 5), nonzero=round(400 * density), total=400),
+            Layer(name="fc.weight", kind="linear", shape=(10, 60), nonzero=round(600 * density), total=600),
+        )
+    )
+    return ModelCard(
+        name=name, path=f"models/{name}.pt", format="TorchScript", digest=name.encode().hex(), size=123_456,
+        layers=layers, parameters=None if density is None else 1_026,
+    )  # fmt: skip
+
+
+def provenance(samples: int) -> Provenance:
+    """Where the numbers come from, with nothing out of the ordinary."""
+    return Provenance(
+        data="data/val",
+        data_digest="feed",
+        samples=samples,
+        available=samples,
+        preprocess=Preprocess(size=(8, 8), channels="gray"),
+        versions={"prune-audit": "0.1.0"},
+        run={"seconds": 1.5, "batch_size": 64},
+    )
+
+
+def audit(
+    rows: Sequence[Row] = TEN, *, pruned: Sequence[ModelCard] | None = None, policy: Policy | None = None
+) -> Audit:
+    """One comparison per pruned card, all of the same counts."""
+    seen = view(rows)
+    cards = pruned if pruned is not None else (card("pruned-90", 0.1),)
+    comparisons = tuple(
+        Comparison(
+            dense=card("dense", 1.0),
+            pruned=each,
+            views=(seen,),
+            flips=(Flip(id="7/0001.png", label="7", dense="7", pruned="1"),),
+            flipped=int((seen.pair.lost + seen.pair.gained).sum()),
+        )
+        for each in cards
+    )
+    return Audit(comparisons=comparisons, provenance=provenance(int(seen.pair.support.sum())), policy=policy)
+
+
+def ten() -> Audit:
+    """Ten classes: one intensified, one harmed, some that cannot be told, one without samples; two notes."""
+    whole = audit()
+    return replace(whole, provenance=replace(whole.provenance, notes=("numeric folder names were sorted as numbers",)))
+
+
+def judged(outcome: str = "failed") -> Audit:
+    """Ten classes and a gate that says ``outcome``."""
+    told = {
+        "failed": Check(
+            rule="recall-drop", subject="7", outcome="failed", level="error", observed=-0.333, limit=0.02,
+            message="class 7 lost 33.3 points, the limit is 2",
+        ),
+        "inconclusive": Check(
+            rule="harmed", subject="5", outcome="inconclusive", level="error", observed=None, limit=0.95,
+            message="class 5 has too few samples",
+        ),
+        "passed": Check(
+            rule="harmed", subject="2", outcome="passed", level="error", observed=1.0, limit=0.95, message="",
+        ),
+    }  # fmt: skip
+    warning = Check(
+        rule="accuracy-drop", subject="model", outcome="failed", level="warn", observed=-0.07, limit=0.01,
+        message="accuracy fell by [7] points",
+    )  # fmt: skip
+    chosen = {"failed": ("passed", "inconclusive", "failed"), "inconclusive": ("passed", "inconclusive")}
+    checks = (*(told[name] for name in chosen.get(outcome, (outcome,))), warning)
+    whole = audit(policy=POLICY)
+    return replace(whole, comparisons=tuple(replace(c, checks=checks) for c in whole.comparisons))
+
+
+def identical() -> Audit:
+    """A model against itself."""
+    rows: list[Row] = [
+        (name, (both + lost, 0, 0, gained + neither), verdict and "fine", distortion and "no harm shown")
+        for name, (both, lost, gained, neither), verdict, distortion in TEN
+    ]
+    whole = audit(rows, pruned=(card("same", 1.0),))
+    same = replace(whole.comparisons[0], views=(view(rows, same=True),), flips=(), flipped=0)
+    return replace(whole, comparisons=(same,))
+
+
+def thousand() -> Audit:
+    """A thousand classes with long names; 30 regressed, which is more than a table shows, and 900 unsure."""
+    rows: list[Row] = []
+    for i in range(1000):
+        name = f"n{i:08d} {'a rather long name, with a comma' if i % 2 else 'short'}"
+        if i % 33 == 5 and i < 990:
+            rows.append((name, (20, 25 - i % 7, 0, 5 + i % 7), "regressed", "harmed"))
+        else:
+            rows.append((name, (44, 2, 1, 3), "fine" if i % 10 == 0 else "cannot tell", "cannot tell"))
+    return audit(rows)
+
+
+def several() -> Audit:
+    """Three variants, one of unknown density, under a gate."""
+    whole = judged()
+    cards = (card("pruned-50", 0.5), card("pruned-90", 0.1), card("int8", None))
+    first = whole.comparisons[0]
+    kept = {"pruned-50": first.checks[:1], "pruned-90": first.checks, "int8": first.checks[:2]}
+    return replace(whole, comparisons=tuple(replace(first, pruned=each, checks=kept[each.name]) for each in cards))
+
+
+def limited() -> Audit:
+    """A sample of the data, under a gate that must not judge."""
+    whole = judged()
+    return replace(whole, provenance=replace(whole.provenance, limited=True, available=50_000))
+
+
+def everything() -> Audit:
+    """No field at its default, as far as that goes: two views, moves, skipped samples, names that bite."""
+    whole = judged()
+    comparison = whole.comparisons[0]
+    groups = view(
+        [("indoor", (300, 30, 2, 20), "regressed", None), ("outdoor", (375, 33, 6, 44), "fine", None)], by="place"
+    )
+    seen = comparison.views[0]
+    moved = replace(
+        seen,
+        pair=replace(seen.pair, moves=np.array([[7, 7, 1, 30], [8, 8, 3, 22]])),
+        measures=(*seen.measures, Measure(name="alpha_x", title="x", unit="ratio", overall_absent="collapsed")),
+    )
+    return Audit(
+        comparisons=(replace(comparison, views=(moved, groups)),),
+        provenance=replace(
+            whole.provenance,
+            limited=True,
+            available=50_000,
+            skipped=(("7/b\udcff.png", "cannot be read: \x1b[31mtruncated\x1b[0m"),),
+            preprocess=Preprocess(
+                size=(224, 192), resize=256, crop=(224, 192), mean=(0.485, 0.456, 0.406), std=(0.1, 1 / 3, 0.3),
+                channels="rgb", interpolation="bicubic", name="imagenet",
+            ),
+            settings=Settings(
+                confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, seed=3, limit=900,
+                batch_size=8, workers=2, device="cuda", skip_bad=4, allow_pickle=True,
+            ),
+            notes=("note",),
+            run={"seconds": 0.1, "threads": 2, "provider": "CPU", "nothing": None},
+        ),
+        policy=replace(POLICY, inconclusive="forbid"),
+    )  # fmt: skip

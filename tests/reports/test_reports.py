@@ -1,0 +1,115 @@
+"""Writing reports: the suffix chooses, whole files or none, and unwritable places are told before a long run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from prune_audit import reports
+from prune_audit.document import read_audit
+from prune_audit.errors import OutputError, UsageError
+from tests.reports import audits
+
+
+def test_suffixes() -> None:
+    assert reports.suffixes() == {".csv": "csv", ".json": "json", ".txt": "table"}
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.csv", b"variant,"), ("A.JSON", b"{\n"), ("a.b.txt", b"dense ")])
+def test_the_suffix_chooses_the_report(tmp_path: Path, name: str, start: bytes) -> None:
+    reports.write(audits.ten(), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_is_replaced_and_has_ordinary_permissions(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text("old")
+    reports.write(audits.everything(), file)
+    assert read_audit(file) == audits.everything()
+    reports.write(audits.ten(), tmp_path / "new.csv")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "new.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    reports.write(audits.ten(), tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert read_audit(tmp_path / "real.json") == audits.ten()
+
+
+@pytest.mark.parametrize("act", [reports.check_writable, lambda path: reports.write(audits.ten(), path)])
+@pytest.mark.parametrize("name", ["a.xyz", "a", ".csv"])
+def test_an_unknown_suffix_lists_the_known(tmp_path: Path, act, name: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError) as caught:
+        act(tmp_path / name)
+    assert "(csv)" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="there is no folder"):
+        reports.check_writable(tmp_path / "gone" / "a.csv")
+    with pytest.raises(OutputError, match="No such file"):
+        reports.write(audits.ten(), tmp_path / "gone" / "a.csv")
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(OutputError, match="found a folder"):
+        reports.check_writable(tmp_path / "a.csv")
+    with pytest.raises(OutputError):
+        reports.write(audits.ten(), tmp_path / "a.csv")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in for the system's refusal, since root is refused nothing."""
+
+    def refuse(self: Path, mode: str = "r", *rest: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for act in (reports.check_writable, lambda path: reports.write(audits.ten(), path)):
+        with pytest.raises(OutputError, match="Permission denied"):
+            act(tmp_path / "a.csv")
+
+
+def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
+    reports.check_writable(tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in for the system's answer, since root may write everywhere."""
+    (tmp_path / "a.csv").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode == os.W_OK and path.name == "a.csv"))
+    with pytest.raises(OutputError, match="read-only"):
+        reports.check_writable(tmp_path / "a.csv")
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.json"
+    file.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        reports.write(audits.ten(), file)
+    assert file.read_text() == "old"
+    assert [f.name for f in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_name_that_is_no_unicode_does_not_stop_a_report(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.json", "a.txt"):
+        reports.write(audits.everything(), tmp_path / name)
+        (tmp_path / name).read_text(encoding="utf-8")
+    assert (
+        json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["provenance"]["skipped"][0][0] == "7/b\udcff.png"
+    )

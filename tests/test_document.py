@@ -1,0 +1,220 @@
+"""The document of an audit: reads back equal, fits its schema, and says where it is broken."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from prune_audit.core import Audit, Measure, Pair, Preprocess, View
+from prune_audit.document import SCHEMA_FILE, from_document, read_audit, to_document
+from prune_audit.errors import InputError
+from tests.reports import audits
+
+ALL = {
+    "ten": audits.ten,
+    "two": lambda: audits.audit(audits.TWO),
+    "judged": audits.judged,
+    "identical": audits.identical,
+    "thousand": audits.thousand,
+    "several": audits.several,
+    "limited": audits.limited,
+    "everything": audits.everything,
+}
+
+
+def closed(schema: Any) -> Any:
+    """``schema`` with every object closed to keys that it does not describe."""
+    if isinstance(schema, dict):
+        inner = {key: closed(value) for key, value in schema.items()}
+        return {"additionalProperties": False, **inner} if "properties" in inner and "type" in inner else inner
+    return [closed(entry) for entry in schema] if isinstance(schema, list) else schema
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(closed(schema))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_reads_back_equal(name: str) -> None:
+    audit = ALL[name]()
+    assert from_document(json.loads(json.dumps(to_document(audit), allow_nan=False))) == audit
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fits_its_schema_without_undescribed_keys(name: str, validator: Draft202012Validator) -> None:
+    document = json.loads(json.dumps(to_document(ALL[name]())))
+    assert [error.message for error in validator.iter_errors(document)] == []
+
+
+def test_every_field_reaches_the_document() -> None:
+    """A field that the document forgot would come back as its default, so none may be at it here."""
+    audit = audits.everything()
+    plain = Audit(comparisons=audit.comparisons, provenance=audits.provenance(1))
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (audit.provenance.settings, plain.provenance.settings),
+        (audit.provenance.preprocess, Preprocess()),
+        (audit.provenance, plain.provenance),
+    )
+    for now, default in pairs:
+        same = {name for name in now.__dataclass_fields__ if getattr(now, name) == getattr(default, name)}
+        assert same <= {"data", "data_digest", "versions"}
+    assert from_document(to_document(audit)) == audit
+
+
+def test_an_audit_that_differs_in_one_count_is_not_equal() -> None:
+    document = to_document(audits.ten())
+    document["comparisons"][0]["views"][0]["lost"][3] += 1
+    assert from_document(document) != audits.ten()
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+values = st.one_of(st.none(), finite, st.integers(), st.text(max_size=5))
+counts = st.tuples(*[st.integers(0, 10**12)] * 4)
+
+
+@st.composite
+def some_audits(draw: st.DrawFn) -> Audit:
+    table = draw(st.lists(counts, min_size=1, max_size=4))
+    size = len(table)
+    columns = st.lists(values, min_size=size, max_size=size).map(tuple)
+    measures = draw(
+        st.lists(
+            st.builds(
+                Measure,
+                name=st.text(max_size=5),
+                title=st.text(max_size=5),
+                unit=st.sampled_from(("share", "points", "p", "ratio", "count", "label")),
+                by_stratum=st.one_of(st.just(()), columns),
+                low=st.one_of(st.just(()), st.lists(st.none() | finite, min_size=size, max_size=size).map(tuple)),
+                absent=st.dictionaries(st.integers(0, size - 1), st.text(max_size=5)),
+                overall=values,
+                overall_high=st.none() | finite,
+                overall_absent=st.none() | st.text(max_size=5),
+            ),
+            max_size=3,
+        )
+    )
+    names = [str(i) for i in range(size)]
+    rows = [(name, row, None, None) for name, row in zip(names, table, strict=True)]
+    audit = audits.audit(audits.TEN)
+    pair = replace(
+        Pair.of([row[1] for row in rows], strata=names),
+        moves=np.array(
+            draw(st.lists(st.tuples(*[st.integers(0, size - 1)] * 3, st.integers(1, 9)), max_size=3))
+        ).reshape(-1, 4),
+    )
+    comparison = replace(audit.comparisons[0], views=(View(pair=pair, measures=tuple(measures)),))
+    return replace(audit, comparisons=(comparison,))
+
+
+@settings(max_examples=50, deadline=None)
+@given(some_audits())
+def test_any_audit_reads_back_equal(audit: Audit) -> None:
+    assert from_document(json.loads(json.dumps(to_document(audit), allow_nan=False))) == audit
+
+
+def broken(*path: str | int, value: Any) -> Any:
+    """The document of ten classes with ``value`` at ``path``; a value of Ellipsis removes the key."""
+    document = copy.deepcopy(to_document(audits.judged()))
+    inner = document
+    for step in path[:-1]:
+        inner = inner[step]  # type: ignore[index]  # the path is right by construction
+    if value is ...:
+        del inner[path[-1]]  # type: ignore[arg-type]  # likewise
+    else:
+        inner[path[-1]] = value  # type: ignore[index]  # likewise
+    return document
+
+
+VIEW = ("comparisons", 0, "views", 0)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (broken("provenance", value=...), "'provenance' is missing"),
+        (broken("provenance", "samples", value="many"), "provenance.samples: expected a count, found 'many'"),
+        (broken("provenance", "samples", value=-1), "provenance.samples: expected a count, found -1"),
+        (broken("provenance", "limited", value=1), "provenance.limited: expected true or false, found 1"),
+        (broken("provenance", "settings", "seed", value=True), "provenance.settings.seed: expected a whole number"),
+        (broken("provenance", "settings", "confidence", value=7), "provenance.settings: confidence must be"),
+        (
+            broken("provenance", "preprocess", "size", value=[8]),
+            "preprocess.size: expected a list of 2, found a list of 1",
+        ),
+        (broken("policy", "rules", "harmed", "level", value="loud"), "policy.rules.harmed.level: expected one of off"),
+        (broken("comparisons", value={}), "comparisons: expected a list, found an object"),
+        (broken(*VIEW, "lost", value=[1]), "comparisons[0].views[0].lost: expected a list of 10, found a list of 1"),
+        (broken(*VIEW, "lost", 4, value=1.5), "comparisons[0].views[0].lost[4]: expected a count, found 1.5"),
+        (broken(*VIEW, "labelled", value=[]), "views[0].labelled: expected a list of 10"),
+        (broken(*VIEW, "moves", "label", value=[1]), "views[0].moves: expected lists label, dense, pruned, count"),
+        (broken(*VIEW, "moves", value={key: [10] for key in ("label", "dense", "pruned", "count")}), "classes 0 to 9"),
+        (broken(*VIEW, "measures", value=...), "views[0].measures: expected a list, found None"),
+        (broken(*VIEW, "measures", 1, "by_stratum", value=[1, 2]), "measures[1].by_stratum: expected a list of 10"),
+        (broken(*VIEW, "measures", 1, "by_stratum", 0, value=1e999), "by_stratum[0]: expected a finite number"),
+        (
+            broken(*VIEW, "measures", 1, "absent", value={"why": [10]}),
+            "measures[1].absent: expected positions below 10",
+        ),
+        (broken("comparisons", 0, "checks", 0, "outcome", value=None), "checks[0].outcome: expected one of passed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_broken_is_named_with_its_place(document: Any, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_document(document)
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_unknown_keys_are_skipped() -> None:
+    assert from_document(broken("provenance", "weather", value="fair")) == audits.judged()
+
+
+@pytest.mark.parametrize("document", [{}, {"schema": "prune-audit/2"}, [], None, 3])
+def test_another_version_is_refused(document: object) -> None:
+    with pytest.raises(InputError, match="schema: expected 'prune-audit/1'"):
+        from_document(document)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "audit.json"
+    file.write_text(json.dumps(to_document(audits.everything())), encoding="utf-8")
+    assert read_audit(file) == audits.everything()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"schema": ', "expected a JSON document"),
+        (b"\x89PNG\r\n", "expected a JSON document"),
+        (b"", "expected a JSON document"),
+        (b"[" * 100_000, "expected a JSON document"),
+        (b'{"schema": NaN}', "NaN, which is no number"),
+        (b'{"schema": 9}', "schema: expected 'prune-audit/1', found 9"),
+    ],
+)
+def test_a_file_that_is_no_audit_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "broken.json"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_audit(file)
+    assert str(file) in caught.value.message
+    assert said in caught.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.json: No such file"):
+        read_audit(tmp_path / "gone.json")
