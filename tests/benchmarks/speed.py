@@ -1,0 +1,74 @@
+"""prune-audit beside the two-pass script on photographs: ``python -m tests.benchmarks.speed [DATA] [RUNS]``.
+
+Whole processes, in turn, so that the ratio holds where the machine's speed drifts. DATA is an image folder, by default
+the shared photographs. Prints the median wall time of each and the median of the ratios, run by run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+
+from tests.benchmarks.mobilenet import network
+from tests.conftest import ROOT, SHARED
+
+
+def save(model: nn.Module, path: Path) -> None:
+    """``model`` as TorchScript and ONNX beside one another."""
+    example = torch.zeros(2, 3, 224, 224)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.jit.trace(model, example).save(str(path.with_suffix(".pt")))
+        shapes = ({0: torch.export.Dim("batch")},)
+        program = torch.onnx.export(model, (example,), dynamo=True, dynamic_shapes=shapes)
+        assert program is not None
+        program.save(path.with_suffix(".onnx"), external_data=False)
+
+
+def seconds(command: list[str]) -> float:
+    """Wall time of one process."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def main(data: Path, runs: int) -> None:
+    """Make the pair, run both, print the table."""
+    classes = sum(1 for _ in data.iterdir())
+    with tempfile.TemporaryDirectory() as folder:
+        dense = network(classes)
+        pruned = copy.deepcopy(dense)
+        with torch.no_grad():
+            for module in pruned.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    weight = module.weight
+                    weight.mul_(weight.abs() >= weight.abs().flatten().median())
+        for name, model in (("dense", dense), ("pruned", pruned)):
+            save(model, Path(folder) / name)
+        for suffix in (".pt", ".onnx"):
+            pair = [f"{folder}/dense{suffix}", f"{folder}/pruned{suffix}"]
+            ours = [sys.executable, "-m", "prune_audit", "compare", *pair, "--data", str(data)]
+            ours += ["--preprocess", "imagenet", "-q"]
+            theirs = [sys.executable, "-m", "tests.benchmarks.two_pass", *pair, str(data)]
+            times = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
+            a, b = (median(column) for column in zip(*times, strict=True))
+            ratio = median(y / x for x, y in times)
+            print(f"{suffix:6} prune-audit {a:6.2f} s   two passes {b:6.2f} s   {ratio:4.1f} times faster")
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED / "imagenet-samples" / "val"
+    main(where, int(sys.argv[2]) if len(sys.argv) > 2 else 3)
