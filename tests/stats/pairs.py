@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 from hypothesis import settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from prune_audit.core import Array, Measure, Pair, Settings
 from prune_audit.stats import measures
 
-quick = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+quick = settings(derandomize=True, deadline=None, database=None, max_examples=30)
 
 _COUNT = st.integers(0, 40)
 
@@ -31,9 +32,9 @@ def swapped(pair: Pair) -> Pair:
     return Pair.of(table(pair)[:, [0, 2, 1, 3]])
 
 
-def measured(pair: Pair, settings: Settings | None = None) -> dict[str, Measure]:
-    """Every measure of ``pair`` by name."""
-    return {m.name: m for m in measures(pair, settings or Settings())}
+def measured(pair: Pair, settings: Settings | None = None, only: ModuleType | None = None) -> dict[str, Measure]:
+    """Every measure of ``pair`` by name, or those of one plugin, where thousands of pairs are measured."""
+    return {m.name: m for m in (only.measure if only else measures)(pair, settings or Settings())}
 
 
 def same(pair: Pair) -> Pair:

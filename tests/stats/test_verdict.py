@@ -1,0 +1,125 @@
+"""The drop verdict: where each answer begins, its reasons, and what chance does to it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from prune_audit.core import Pair, Settings
+from prune_audit.stats import _tango, verdict
+from tests.stats.pairs import measured, pairs, quick, same
+
+
+def verdicts(counts: object, settings: Settings | None = None) -> tuple[object, ...]:
+    return measured(Pair.of(np.asarray(counts)), settings, verdict)["verdict"].by_stratum
+
+
+def test_the_three_answers() -> None:
+    assert verdicts([(36, 12, 2, 0), (40, 7, 3, 0), (900, 30, 18, 52)]) == ("regressed", "cannot tell", "fine")
+
+
+@pytest.mark.parametrize(("n", "answer"), [(72, "cannot tell"), (73, "fine")])
+def test_fine_begins_where_the_interval_leaves_the_assurance_limit(n: int, answer: str) -> None:
+    assert verdicts([(n, 0, 0, 0)]) == (answer,)
+
+
+def test_regressed_begins_where_the_interval_leaves_the_margin() -> None:
+    answers = [verdicts([(100 - lost, lost, 0, 0)])[0] for lost in range(30)]
+    lows = [_tango.interval(np.array([lost]), np.zeros(1), np.array([100]), 0.95)[0][0] for lost in range(30)]
+    assert [a == "regressed" for a in answers] == [low > 0.02 for low in lows]
+    assert {"regressed", "cannot tell", "fine"} == set(answers)
+
+
+def test_beyond_the_margin_alone_does_not_convict_among_many() -> None:
+    """The same class, alone and beside 99 others that did not change."""
+    suspect, still = (43, 7, 0, 0), (200, 0, 0, 0)
+    assert verdicts([suspect]) == ("regressed",)
+    many = measured(Pair.of([suspect, *[still] * 99]))
+    assert many["verdict"].by_stratum[0] == "cannot tell"
+    reason = many["reason"].by_stratum[0]
+    assert isinstance(reason, str)
+    assert re.fullmatch(
+        r"suspect: 95 % interval of the drop \d+\.\d to \d+\.\d points, beyond the margin of 2, "
+        r"but not after correction for 100 classes",
+        reason,
+    )
+
+
+def test_q_is_the_corrected_upper_tail_at_the_margin() -> None:
+    counts = np.array([(36, 12, 2, 0), (40, 7, 3, 0), (900, 30, 18, 52)])
+    p = stats.norm.sf(_tango.score(counts[:, 1], counts[:, 2], counts.sum(1), 0.02))
+    found = measured(Pair.of(counts))["q_regressed"].by_stratum
+    np.testing.assert_allclose(np.array(found, float), multipletests(p, method="fdr_bh")[1])
+
+
+def test_real_but_small_is_fine_and_says_so() -> None:
+    found = measured(Pair.of([(9000, 150, 50, 800)]))
+    assert found["verdict"].by_stratum == ("fine",)
+    assert str(found["reason"].by_stratum[0]).startswith("real but small: ")
+
+
+def test_worst_plausible_drop_is_the_upper_limit_and_holds_for_all_at_once() -> None:
+    counts = [(36, 12, 2, 0), (40, 7, 3, 0), (900, 30, 18, 52), (0, 0, 0, 0)]
+    found = measured(Pair.of(counts))
+    worst, low = found["worst_plausible_drop"], found["change"].low
+    assert worst.by_stratum == tuple(None if x is None else -x for x in low)
+    alone = [_tango.interval(*(np.array([x]) for x in (c[1], c[2], sum(c))), 1 - 0.05 / 3)[1][0] for c in counts[:3]]  # type: ignore[call-arg, arg-type]  # three arrays
+    assert worst.overall == max(alone)
+
+
+def test_needed_samples_settle_it_in_four_of_five_cases() -> None:
+    """Draw at the rates that were seen, with as many samples as were asked for."""
+    n, lost, gained = 100, 4, 3
+    pair = measured(Pair.of([(80, lost, gained, 13)]))
+    assert pair["verdict"].by_stratum == ("cannot tell",)
+    needed = int(pair["samples_needed"].by_stratum[0] or 0)
+    assert needed > n
+    rng = np.random.default_rng(1)
+    draws = rng.multinomial(needed, [lost / n, gained / n, 1 - (lost + gained) / n], size=20000)
+    high = _tango.interval(draws[:, 0], draws[:, 1], np.full(20000, needed), 0.95)[1]
+    assert float((high < 0.05).mean()) == pytest.approx(0.8, abs=0.04)
+
+
+def test_needed_samples_of_a_suspect_pass_the_correction() -> None:
+    suspect, still = (43, 7, 0, 0), (200, 0, 0, 0)
+    needed = int(measured(Pair.of([suspect, *[still] * 99]))["samples_needed"].by_stratum[0] or 0)
+    grown = tuple(round(c * needed / 50) for c in suspect)
+    assert verdicts([grown, *[still] * 99])[0] == "regressed"
+
+
+def test_settled_classes_need_no_samples() -> None:
+    assert measured(Pair.of([(900, 30, 18, 52)]))["samples_needed"].absent == {0: "settled"}
+    at_margin = measured(Pair.of([(48, 1, 0, 1)]), Settings(assure=0.02))["samples_needed"]
+    assert at_margin.absent == {0: "the drop seen is the margin itself"}
+
+
+@quick
+@given(pairs(least=1))
+def test_one_file_is_fine_by_identity(pair: Pair) -> None:
+    found = measured(same(pair))
+    assert set(found["verdict"].by_stratum) <= {"fine", None}
+    assert set(found["q_regressed"].by_stratum) <= {1.0, None}
+    assert set(found["worst_plausible_drop"].by_stratum) <= {0.0, None}
+
+
+def test_few_audits_convict_anyone_when_nothing_changed() -> None:
+    """100 classes x 50, churn 6 %, no true change: a flagged class anywhere in at most 7 % of 300 audits."""
+    rng = np.random.default_rng(2)
+    audits = [rng.multinomial(50, [0.8, 0.03, 0.03, 0.14], size=100) for _ in range(300)]
+    assert np.mean(["regressed" in verdicts(a) for a in audits]) <= 0.07
+
+
+def test_a_large_drop_is_found() -> None:
+    """100 classes x 100, one of them loses 30 points: found in at least 90 % of audits, and 99 % were measured."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(100):
+        audit = rng.multinomial(100, [0.8, 0.03, 0.03, 0.14], size=100)
+        audit[0] = rng.multinomial(100, [0.53, 0.33, 0.03, 0.11])
+        found.append(verdicts(audit)[0] == "regressed")
+    assert np.mean(found) >= 0.9
