@@ -92,28 +92,26 @@ class Graph:
         return tuple(found.values())
 
     def parameters(self) -> int:
-        """How many floating or quantised numbers are stored.
-
-        32- and 64-bit integers are shapes, indices and biases that have been folded; single numbers are scales.
-        """
-        from onnx import TensorProto
-
-        others = {TensorProto.INT32, TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64}
-        others |= {TensorProto.BOOL, TensorProto.STRING, TensorProto.UNDEFINED}
-        return sum(math.prod(t.dims) for t in self._constants.values() if t.dims and _type(t) not in others)
+        """How many floating or quantised numbers are stored; single ones are scales, and do not count."""
+        return sum(math.prod(t.dims) for t in self._constants.values() if t.dims and _may_weigh(t))
 
     def _weight(self, node: NodeProto, slot: _Slot) -> tuple[str, Nonzero] | None:
         zero_point = _input(node, slot.zero_point)
         axis = 0 if _integer(node, "transB", 0) else slot.axis
         candidates = (self._nonzero(_input(node, position), zero_point, axis) for position in slot.weights)
-        return next((found for found in candidates if found is not None and found[1].ndim > 1), None)
+        weights = (found for found in candidates if found is not None and found[1].ndim > 1)
+        return next((found for found in weights if _may_weigh(self._constants[found[0]])), None)
 
     def _nonzero(self, name: str, zero_point: str = "", axis: int = 0) -> tuple[str, Nonzero] | None:
         """The stored weight behind the value ``name``, and which of its numbers count; None where it is computed.
 
         A number counts where it differs from ``zero_point``, which is stored once or for each slice of ``axis``.
         """
+        from onnx import TensorProto
+
         if name in self._constants:
+            if _type(self._constants[name]) == TensorProto.STRING:
+                return None
             values = self._read(self._constants[name])
             zero = self._constants.get(zero_point)
             nonzero = values != 0 if zero is None else _unlike(values, self._read(zero), axis)
@@ -249,6 +247,14 @@ def _input(node: NodeProto, position: int | None) -> str:
 
 def _integer(node: NodeProto, name: str, default: int) -> int:
     return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
+
+
+def _may_weigh(stored: Stored) -> bool:
+    """Whether ``stored`` is of a type that weights have: 32- and 64-bit integers are shapes, indices and biases."""
+    from onnx import TensorProto
+
+    others = {TensorProto.INT32, TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64}
+    return _type(stored) not in others | {TensorProto.BOOL, TensorProto.STRING, TensorProto.UNDEFINED}
 
 
 def _type(stored: Stored) -> int:

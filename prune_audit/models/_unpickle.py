@@ -110,7 +110,7 @@ def checkpoint(source: ModelSource) -> object:
                 hint="save it again with torch.save(...), leaving pickle_protocol out; --allow-pickle loads files "
                 "that you trust",
             ) from fault
-        raise unsafe(source, reason.strip().partition(". ")[0]) from fault
+        raise unsafe(source, reason.strip().splitlines()[0].partition(". ")[0]) from fault
     # A damaged pickle raises whatever its reader happens upon.
     except Exception as fault:
         raise damaged(source, fault) from fault

@@ -118,6 +118,13 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
             f"{source.path} is an ONNX model, which runs on the CPU, not on {settings.device}",
             hint="leave --device out, or export the model to torch.export (.pt2)",
         )
+    try:
+        return _load(source)
+    except UnicodeDecodeError as fault:
+        raise _damaged(source.path) from fault
+
+
+def _load(source: ModelSource) -> OnnxClassifier:
     model = _parse(source.path)
     beside = external_files(model, source.path)
     session = _session(source.path)
@@ -162,10 +169,14 @@ def _parse(path: Path) -> ModelProto:
         return onnx.load(path, format="protobuf", load_external_data=False)
     # protobuf's own exception; protobuf is a dependency of onnx, not of this package.
     except Exception as fault:
-        raise ModelError(
-            f"{path} begins as an ONNX model and cannot be read to its end",
-            hint="the file was cut off or damaged; export or copy it again",
-        ) from fault
+        raise _damaged(path) from fault
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError(
+        f"{path} begins as an ONNX model and cannot be read to its end",
+        hint="the file was cut off or damaged; export or copy it again",
+    )
 
 
 def _session(path: Path) -> Any:
@@ -177,7 +188,8 @@ def _session(path: Path) -> Any:
     # Otherwise the suffix .ort would choose another format.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Its fallback would print, and try the same again.
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     # onnxruntime's exceptions share no class but Exception.
     except Exception as fault:
         reason = _reason(fault)
@@ -221,9 +233,9 @@ def _output(session: Any, path: Path) -> Any:
         return 4 if output.type.startswith(("tensor(int", "tensor(uint")) and len(shape) < 3 else 5
 
     outputs = session.get_outputs()
-    best = min(outputs, key=rank)
-    if rank(best) == 5:
-        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs)
+    best = min(outputs, key=rank, default=None)
+    if best is None or rank(best) == 5:
+        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs) or "none"
         raise ModelError(
             f"{path}: expected an output of shape (batch, classes), found {found}",
             hint="export the model so that it returns its logits",

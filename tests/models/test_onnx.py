@@ -382,6 +382,18 @@ def test_weights_are_found_behind_what_leaves_them_as_they_are(tmp_path: Path, r
     assert load(path).card.parameters == 60 + 24 + 4 + 16 + 16 + 16 + 4 + 12 + 16
 
 
+def test_tables_of_indices_and_words_are_no_embeddings(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gather", ["indices", "x"], ["i"]),
+        helper.make_node("Gather", ["words", "x"], ["unused"]),
+        helper.make_node("Cast", ["i"], ["y"], to=TensorProto.FLOAT),
+    ]
+    weights: dict[str, Array] = {"indices": np.ones((4, 3), np.int64), "words": np.array([["a"], ["b"]], object)}
+    path = save(tmp_path / "m", nodes, {"x": ("int64", ["N"])}, {"y": ("float32", ["N", 3])}, weights)
+    assert counted(path) == []
+    assert load(path).card.parameters == 0
+
+
 def test_products_of_computed_values_are_no_weights(tmp_path: Path) -> None:
     nodes = [helper.make_node("Transpose", ["x"], ["t"]), helper.make_node("MatMul", ["x", "t"], ["y"])]
     path = save(tmp_path / "m", nodes, {"x": ("float32", ["N", 4])}, {"y": ("float32", ["N", "M"])}, {})
@@ -682,3 +694,17 @@ def test_refuses_a_factory_and_another_device(tmp_path: Path) -> None:
         onnx.load(ModelSource(name="m", path=path, factory="nets:tiny"), Settings())
     with pytest.raises(UsageError, match="runs on the CPU, not on cuda"):
         onnx.load(ModelSource(name="m", path=path), Settings(device="cuda"))
+
+
+def test_names_that_are_no_text_are_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = linear(tmp_path / "m.onnx", np.ones((4, 3), np.float32))
+    path.write_bytes(path.read_bytes().replace(b"\x01y", b"\x01\xff"))
+    with pytest.raises(ModelError):
+        load(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_without_outputs_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    with pytest.raises(ModelError, match=r"found none$|onnxruntime cannot load"):
+        load(save(tmp_path / "m", nodes, {"x": ("float32", ["N", 3])}, {}, {}))
