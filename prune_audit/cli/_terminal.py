@@ -97,5 +97,5 @@ def deliver(audit: Audit, paths: Sequence[Path], *, show_all: bool, quiet: bool,
         for name, value in facts.items():
             stderr().print(f"{name}: {value}", soft_wrap=True)
     if not quiet:
-        console().print(table.renderable(audit, show_all=show_all))
+        sys.stdout.write(table.text(audit, console(), show_all=show_all))
     return audit.exit_code

@@ -22,6 +22,7 @@ STYLES = {
     **dict.fromkeys(("fine", "passed"), "green"),
 }
 ESSENTIAL = 4  # columns of this rank or below are worth narrow gaps and wrapped names
+WRAPPED = 56  # the least that a column of sentences is worth showing in
 NARROW, NAME = 12, 32  # width at which names wrap where room is short, and where it is not
 
 
@@ -35,11 +36,13 @@ class Column:
     number: bool = True
     measure: str = ""
     meaning: str = ""
+    wraps: bool = False
 
     @property
     def width(self) -> int:
-        """Its natural width in terminal cells."""
-        return max(cell_len(text) for text in (self.title, *self.cells))
+        """The terminal cells that it needs: its natural width, or less where it may wrap."""
+        natural = max(cell_len(text) for text in (self.title, *self.cells))
+        return min(natural, WRAPPED) if self.wraps else natural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +92,17 @@ def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ..
     for title, name, shown, rank, meaning in plan:
         values = made.get(name) or (w.column(view, name) if w.find(view, name) else None)
         if values:
-            cells, number = tuple(shown(values[i]) for i in rows), shown is not w.label
-            found.append(Column(title=title, measure=name, cells=cells, rank=rank, number=number, meaning=meaning))
+            found.append(
+                Column(
+                    title=title,
+                    cells=tuple(shown(values[i]) for i in rows),
+                    rank=rank,
+                    number=shown is not w.label,
+                    measure=name,
+                    meaning=meaning,
+                    wraps=name == "reason",
+                )
+            )
     return tuple(found)
 
 
@@ -118,7 +130,7 @@ def table(fitted: Fit, marked: list[bool]) -> Table:
         grid.add_column(
             Text(column.title, style="bold"),
             justify="right" if n and column.number else "left",
-            no_wrap=n > 0,
+            no_wrap=n > 0 and not column.wraps,
             max_width=None if n else fitted.name,
             overflow="fold",
         )

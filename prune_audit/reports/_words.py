@@ -214,7 +214,8 @@ def distortions(view: View, settings: Settings) -> str | None:
         said = f"No {one} is shown to have kept {kept}."
     if harmed and judged == 2:
         said += f" With two {many}, both rows are one finding."
-    return f"{said} For {unsure:,} of {judged:,} that cannot be told." if unsure else said
+    rest = f"{unsure:,} more" if harmed else f"{unsure:,} of {judged:,}"
+    return f"{said} For {rest} that cannot be told." if unsure else said
 
 
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:

@@ -29,10 +29,15 @@ CHECKS = 8  # that are told under a gate, likewise
 
 def render(audit: Audit) -> str:
     """The whole table as plain text."""
-    text = io.StringIO()
-    console = Console(file=text, width=WIDTH, height=ROWS, color_system=None)
-    console.print(renderable(audit, show_all=True))
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    console = Console(file=io.StringIO(), width=WIDTH, height=ROWS, color_system=None)
+    return text(audit, console, show_all=True)
+
+
+def text(audit: Audit, console: Console, *, show_all: bool = False) -> str:
+    """The table as ``console`` would show it, without the blanks at the ends of its lines."""
+    with console.capture() as capture:
+        console.print(renderable(audit, show_all=show_all))
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def renderable(audit: Audit, *, show_all: bool = False) -> RenderableType:
@@ -52,8 +57,8 @@ class _Report:
             yield _below(_summary(audit, options.max_width))
         for comparison in audit.comparisons:
             yield from _variant(audit, comparison, options.max_width, self.show_all)
-        yield Text(w.gate(audit), style=classes.STYLES.get(audit.outcome, "bold"))
         yield from _checks(audit, self.show_all)
+        yield Text(w.gate(audit), style=classes.STYLES.get(audit.outcome, "bold"))
 
 
 def _below(part: RenderableType) -> RenderableType:
@@ -161,12 +166,19 @@ def _checks(audit: Audit, show_all: bool) -> Iterator[RenderableType]:
     """The checks that did not pass, those that decide first."""
     if audit.policy is None or audit.provenance.limited:
         return
-    told = [(c, check) for c in audit.comparisons for check in w.notable(c)]
+    several = len(audit.comparisons) > 1
+    told = [(c.pruned.name, check) for c in audit.comparisons for check in w.notable(c)]
     told.sort(key=lambda item: (item[1].level != "error", item[1].outcome != "failed"))
-    for comparison, check in told if show_all else told[:CHECKS]:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3 + several):
+        grid.add_column(overflow="fold")
+    for name, check in told if show_all else told[:CHECKS]:
         said = "warning" if check.level == "warn" else check.outcome
-        line = Text.assemble(("  " + said, classes.STYLES.get(said, "")), f" {check.rule}: ")
-        whose = f"{comparison.pruned.name}: " if len(audit.comparisons) > 1 else ""
-        yield line.append(w.printable(whose + check.message))
+        cells = [check.rule, *([name] if several else []), check.subject, check.message]
+        grid.add_row(Text(said, style=classes.STYLES.get(said, "")), *(Text(w.printable(cell)) for cell in cells))
+    if told:
+        yield grid
     if len(told) > CHECKS and not show_all:
-        yield Text(f"  {len(told) - CHECKS:,} more; --all shows them", style="dim")
+        yield Text(f"{len(told) - CHECKS:,} more; --all shows them", style="dim")
+    if told:
+        yield Text()

@@ -193,11 +193,11 @@ def judged(outcome: str = "failed") -> Audit:
     told = {
         "failed": Check(
             rule="recall-drop", subject="7", outcome="failed", level="error", observed=-0.333, limit=0.02,
-            message="class 7 lost 33.3 points, the limit is 2",
+            message="lost 33.3 points, the limit is 2",
         ),
         "inconclusive": Check(
             rule="harmed", subject="5", outcome="inconclusive", level="error", observed=None, limit=0.95,
-            message="class 5 has too few samples",
+            message="too few samples",
         ),
         "passed": Check(
             rule="harmed", subject="2", outcome="passed", level="error", observed=1.0, limit=0.95, message="",
