@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Expects, Input, Layout, ModelCard, ModelSource, Settings
+from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._classes import names
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._files import digest, size
 from prune_audit.models._onnx_graph import Graph, external_files
+from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,8 +33,6 @@ _GRAPH_TAGS = {field << 3 | 2 for field in (1, 2, 5, 10, 11, 12, 13, 14, 15)}
 _NOISE = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(cc|h):\d+ .*?\) | Please fix either the inputs/outputs or the model\."
 )
-_DTYPES = {"float": "float32", "double": "float64", "string": "str"}
-_SCORES = ("logits", "probabilities", "output")
 
 
 class OnnxClassifier:
@@ -74,6 +72,8 @@ class OnnxClassifier:
         scores = np.asarray(result)
         while scores.ndim > 2 and scores.shape[-1] == 1:
             scores = scores[..., 0]
+        if scores.dtype == np.float16:
+            scores = scores.astype(np.float32)
         batch = next(iter(feed.values())).shape[0]
         if scores.ndim == 1 and scores.dtype.kind == "f":
             scores = scores.reshape(batch, -1)
@@ -138,10 +138,9 @@ def _load(source: ModelSource) -> OnnxClassifier:
         layers=graph.layers(),
         parameters=graph.parameters(),
     )
-    output = _output(session, source.path)
-    labels = _labels(model, output.name)
-    expects = _expects(session, output, labels)
-    return OnnxClassifier(session, card, expects, output.name, labels)
+    output = scores_of(session, source.path)
+    labels = labels_of(model, output.name)
+    return OnnxClassifier(session, card, expects_of(session, output, labels, source.path), output.name, labels)
 
 
 def _fields(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
@@ -217,80 +216,3 @@ def _reason(fault: Exception) -> str:
 def _described(declared: Input) -> str:
     shape = "any shape" if declared.shape is None else f"({', '.join(str(n or 'any') for n in declared.shape)})"
     return f"{declared.name} {shape} {declared.dtype or 'of unknown type'}"
-
-
-def _output(session: Any, path: Path) -> Any:
-    """The output that holds the scores, best first: by its name, by its shape, or the class labels alone."""
-
-    def rank(output: Any) -> int:
-        if output.type.startswith("seq(map("):
-            return 2
-        shape, floating = output.shape, output.type in ("tensor(float)", "tensor(float16)", "tensor(double)")
-        if floating and len(shape) in (0, 2):
-            return 0 if output.name.lower() in _SCORES else 1
-        if floating and (len(shape) == 1 or all(n == 1 for n in shape[2:])):
-            return 3
-        return 4 if output.type.startswith(("tensor(int", "tensor(uint")) and len(shape) < 3 else 5
-
-    outputs = session.get_outputs()
-    best = min(outputs, key=rank, default=None)
-    if best is None or rank(best) == 5:
-        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs) or "none"
-        raise ModelError(
-            f"{path}: expected an output of shape (batch, classes), found {found}",
-            hint="export the model so that it returns its logits",
-        )
-    return best
-
-
-def _labels(model: ModelProto, output: str) -> list[object]:
-    """The keys of the maps that scikit-learn's exporter wraps scores in, in the order of the columns."""
-    for node in model.graph.node:
-        if node.op_type == "ZipMap" and output in node.output:
-            for attribute in node.attribute:
-                if attribute.strings:
-                    return [name.decode() for name in attribute.strings]
-                if attribute.ints:
-                    return list(attribute.ints)
-    return []
-
-
-def _expects(session: Any, output: Any, labels: Sequence[object]) -> Expects:
-    inputs = tuple(_input(i) for i in session.get_inputs())
-    shapes = [i.shape for i in inputs if i.shape]
-    batches = [shape[0] for shape in shapes if shape[0] is not None]
-    image = next((shape for shape in shapes if len(shape) == 4), None)
-    layout = _layout(image) if image else "NCHW"
-    channels = image[1 if layout == "NCHW" else 3] if image else None
-    height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
-    columns = output.shape[1] if len(output.shape) > 1 and isinstance(output.shape[1], int) else None
-    outputs = len(labels) or columns
-    classes = names(session.get_modelmeta().custom_metadata_map, outputs)
-    if classes is None and labels and labels != list(range(len(labels))):
-        classes = tuple(str(label) for label in labels)
-    return Expects(
-        inputs=inputs,
-        batch=batches[0] if batches else None,
-        layout=layout,
-        channels=channels,
-        size=(height, width) if height and width else None,
-        outputs=outputs,
-        classes=classes,
-    )
-
-
-def _input(declared: Any) -> Input:
-    element = declared.type.removeprefix("tensor(").removesuffix(")")
-    return Input(
-        name=declared.name,
-        dtype=_DTYPES.get(element, element),
-        shape=tuple(n if isinstance(n, int) and n > 0 else None for n in declared.shape) or None,
-    )
-
-
-def _layout(shape: tuple[int | None, ...]) -> Layout:
-    """Channels are the dimension that is small, or else the one that differs from the other two."""
-    _, first, middle, last = shape
-    if last is None or (first is not None and first <= 4):
-        return "NCHW"
-    return "NHWC" if last <= 4 or (first == middle != last) else "NCHW"

@@ -123,6 +123,7 @@ def test_floating_types_are_declared_and_run(tmp_path: Path, rng: np.random.Gene
     model = load(linear(tmp_path / "m.onnx", weight))
     assert model.expects.inputs[0].dtype == dtype
     x = rng.normal(size=(5, 4)).astype(dtype)
+    assert model.predict({"x": x}).dtype == (np.float64 if dtype == "float64" else np.float32)
     np.testing.assert_allclose(model.predict({"whatever": x}), x @ weight, rtol=1e-2 if dtype == "float16" else 1e-5)
 
 
@@ -686,6 +687,19 @@ def test_an_output_of_another_length_than_the_batch_is_an_error(tmp_path: Path) 
     path = save(tmp_path / "m", nodes, {"x": ("float32", ["N", 3])}, {"y": ("float32", [3, "N"])}, {})
     with pytest.raises(ModelError, match=r"expected scores of shape \(5, classes\), found \(3, 5\)"):
         load(path).predict({"x": np.zeros((5, 3), np.float32)})
+
+
+def test_inputs_that_numpy_has_not_are_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.BFLOAT16, ["N", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx_library.save(model, tmp_path / "m")
+    with pytest.raises(ModelError, match=r"found x of type tensor\(bfloat16\)"):
+        load(tmp_path / "m")
 
 
 def test_refuses_a_factory_and_another_device(tmp_path: Path) -> None:
