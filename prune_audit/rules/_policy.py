@@ -107,18 +107,18 @@ def _is_number(value: object, most: int) -> bool:
 
 
 def _line(text: str, key: str, section: str | None) -> str:
-    """``:LINE`` where ``key`` stands, looked for below the header of its rule; "" where it cannot be found."""
-    inside = section is None
+    """``:LINE`` where ``key`` stands, as a header or, in the table of the rule ``section``, before an equals sign.
+
+    "" where it cannot be found: TOML has more ways to write a table than are looked for here.
+    """
+    table = ["rules", section] if section else []
+    here: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.split("#")[0].replace('"', "").replace("'", "").strip()
+        bare = re.sub(r"[\s\"']", "", line.split("#")[0])
         if bare.startswith("["):
-            if key in (section, "rules") and re.fullmatch(rf"\[+\s*(rules\s*\.\s*)?{re.escape(key)}\s*\]+", bare):
+            here = bare.strip("[]").split(".")
+            if here[-1] == key or (section is None and here[0] == key):
                 return f":{number}"
-            inside = (
-                section is not None and re.fullmatch(rf"\[\s*rules\s*\.\s*{re.escape(section)}\s*\]", bare) is not None
-            )
-            if section is None and bare.strip("[] ").split(".")[0] == key:
-                return f":{number}"
-        elif inside and re.match(rf"{re.escape(key)}\s*[=.]", bare):
+        elif bare.startswith(f"{key}=") and here in (table, ["rules", *table[1:]]):
             return f":{number}"
     return ""

@@ -1,7 +1,7 @@
 """The model may not be shown to lose more accuracy than the limit.
 
 The paired interval of the drop of accuracy decides: above the limit fails, below it passes, across it is
-inconclusive. A model that has collapsed fails whatever the interval. The limit is a share: 0.02 are 2 points.
+inconclusive. A model that has collapsed fails whatever the interval. The limit is written in points.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Judges the verdict `regressed` / `fine` / `cannot tell`, which is drawn from the interval of the drop and its
 corrected p-value; the observed value is the end of that interval which decides: the least drop that is shown where
-the class failed, the worst plausible drop otherwise. The limit is the margin, a share.
+the class failed, the worst plausible drop otherwise. The limit is the margin, written in points.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
 
     Its accuracy is not shown to be above chance (lower Wilson limit, Wilson 1927) and is shown to be below the dense
     model's. Without the second half a pair with few samples or one overwhelming class, on which nothing changed,
-    would fail every gate.
+    would fail every gate. Where all samples are of one class there is nothing to guess, and no collapse to see.
     """
     n = int(pair.support.sum())
-    if not n or pair.same_model:
+    if not n or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
     accuracy = int((pair.both + pair.gained).sum()) / n
     z2 = _tango.two_sided(settings.confidence) ** 2

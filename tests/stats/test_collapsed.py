@@ -16,6 +16,7 @@ from tests.stats.pairs import measured
         ([(20, 70, 0, 10)] * 10, "no"),  # accuracy .2: poor, but above guessing
         ([(950, 0, 0, 0), (10, 1, 0, 39)], "no"),  # barely above the majority before and after
         ([(0, 1, 0, 0), (1, 0, 0, 0)], "no"),  # two samples show nothing
+        ([(500, 100, 0, 0), (0, 0, 0, 0)], "no"),  # one class alone leaves nothing to guess
         ([(2, 0, 0, 18)] * 10, "no"),  # at guessing before too, and unchanged
     ],
 )
