@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DATA, IMAGES, STATISTICS, GATE, OUTPUT, RUN = "Data", "Images", "Statistics", "Gate", "Output", "Run"
 
-Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: [NAME=]PATH[@module:factory(...)].")]
+Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: PATH, or NAME=PATH@module:factory(...).")]
 Pruned = Annotated[list[str], typer.Argument(metavar="PRUNED...", help="Its pruned variants, written likewise.")]
 Saved = Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit.json that `compare -o audit.json` wrote.")]
 

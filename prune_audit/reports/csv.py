@@ -1,8 +1,8 @@
 """CSV (.csv): one row per variant, stratification and stratum, every measure a column, nothing rounded.
 
 The leading columns are fixed, so that other programs can rely on them; whatever else is measured follows. Shares are
-shares (2 points are 0.02), change is pruned minus dense, and a cell is empty where there is no value. Class and
-variant names that a spreadsheet would run as a formula get a leading apostrophe, as OWASP advises; numbers never do.
+shares (2 points are 0.02), change is pruned minus dense, and a cell is empty where there is no value. Names are
+written as they are, so that a table can be joined by them.
 """
 
 from __future__ import annotations
@@ -48,16 +48,5 @@ def _rows(comparison: Comparison, view: View) -> list[dict[str, Value]]:
             columns[f"{measure.name}_low"] = measure.low
         if measure.high:
             columns[f"{measure.name}_high"] = measure.high
-    safe = [tuple(_neutral(value) for value in values) for values in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*safe, strict=True)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-
-def _neutral(value: Value) -> Value:
-    """``value``, with an apostrophe before text that a spreadsheet would take for a formula."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
-    try:
-        float(value)  # a class called -1 is a number wherever it is opened
-    except ValueError:
-        return f"'{value}"
-    return value
