@@ -120,7 +120,9 @@ class Graph:
         if node is None:
             return None
         if node.op_type == "Mul":
-            return _both(self._nonzero(node.input[0]), self._nonzero(node.input[1]))
+            left = self._nonzero(node.input[0])
+            right = self._nonzero(node.input[1]) if left is not None else None
+            return None if left is None or right is None else _both(left, right)
         if node.op_type == "DequantizeLinear":
             return self._nonzero(node.input[0], _input(node, 2), _integer(node, "axis", 1))
         if node.op_type == "Transpose":
@@ -217,10 +219,8 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
             yield from (attribute.t, *attribute.tensors)
 
 
-def _both(left: tuple[str, Nonzero] | None, right: tuple[str, Nonzero] | None) -> tuple[str, Nonzero] | None:
+def _both(left: tuple[str, Nonzero], right: tuple[str, Nonzero]) -> tuple[str, Nonzero]:
     """A product of stored numbers: a weight and its mask, or a weight and a scale."""
-    if left is None or right is None:
-        return None
     if left[1].shape == right[1].shape:
         return left[0], left[1] & right[1]
     return max(left, right, key=lambda factor: factor[1].size)

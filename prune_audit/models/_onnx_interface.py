@@ -70,13 +70,16 @@ def expects_of(session: Any, output: Any, labels: Sequence[object], path: Path) 
     """
     inputs = tuple(_input(i, path) for i in session.get_inputs())
     shapes = [i.shape for i in inputs if i.shape]
-    batches = [shape[0] for shape in shapes if shape[0] is not None]
+    # Beside inputs of several dimensions, one of a single dimension is a setting rather than a batch.
+    batched = [shape for shape in shapes if len(shape) > 1] or shapes
+    batches = [shape[0] for shape in batched if shape[0] is not None]
     image = next((shape for shape in shapes if len(shape) == 4), None)
     layout = _layout(image) if image else "NCHW"
     channels = image[1 if layout == "NCHW" else 3] if image else None
     height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
     columns = output.shape[1] if len(output.shape) > 1 and isinstance(output.shape[1], int) else None
-    outputs = len(labels) or columns
+    # One column of integers holds class labels, and says nothing of how many classes there are.
+    outputs = len(labels) or (None if columns == 1 and "int" in output.type else columns)
     classes = names(session.get_modelmeta().custom_metadata_map, outputs)
     if classes is None and labels and labels != list(range(len(labels))):
         classes = tuple(str(label) for label in labels)

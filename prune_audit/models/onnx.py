@@ -77,7 +77,9 @@ class OnnxClassifier:
         batch = next(iter(feed.values())).shape[0]
         if scores.ndim == 1 and scores.dtype.kind == "f":
             scores = scores.reshape(batch, -1)
-        if scores.ndim not in (1, 2) or len(scores) != batch:
+        if scores.shape == (batch, 1) and scores.dtype.kind in "iu":
+            scores = scores[:, 0]
+        if scores.ndim not in (1, 2) or len(scores) != batch or scores.dtype.kind not in "fiu":
             raise ModelError(
                 f"{self.card.name}: expected scores of shape ({batch}, classes), found {np.shape(result)}",
                 hint="only classifiers that give one row of scores per sample can be audited",

@@ -216,6 +216,12 @@ def test_several_named_inputs(tmp_path: Path) -> None:
         model.predict({"a": given["a"]})
 
 
+def test_a_setting_beside_the_batch_fixes_no_batch(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Mul", ["x", "scale"], ["y"])]
+    inputs: dict[str, tuple[str, Shape]] = {"scale": ("float32", [1]), "x": ("float32", ["N", 3])}
+    assert load(save(tmp_path / "m", nodes, inputs, {"y": ("float32", ["N", 3])}, {})).expects.batch is None
+
+
 def test_initializers_that_are_listed_as_inputs_are_none(tmp_path: Path, rng: np.random.Generator) -> None:
     weight = rng.normal(size=(4, 3)).astype(np.float32)
     model = load(linear(tmp_path / "m.onnx", weight, listed=["w"]))
@@ -263,9 +269,12 @@ def test_one_score_per_sample_becomes_a_column_and_labels_stay(tmp_path: Path) -
     x = np.array([[1, 2, 3], [6, 5, 4]], np.float32)
     model = load(save(tmp_path / "a", nodes, inputs, {"y": ("float32", ["N"])}, {}))
     np.testing.assert_array_equal(model.predict({"x": x}), [[3], [6]])
-    nodes = [helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)]
-    model = load(save(tmp_path / "b", nodes, inputs, {"y": ("int64", ["N"])}, {}))
-    np.testing.assert_array_equal(model.predict({"x": x}), [2, 0])
+    shapes: list[Shape] = [["N"], ["N", 1]]
+    for keep, shape in enumerate(shapes):
+        nodes = [helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=keep)]
+        model = load(save(tmp_path / "b", nodes, inputs, {"y": ("int64", shape)}, {}))
+        np.testing.assert_array_equal(model.predict({"x": x}), [2, 0])
+        assert model.expects.outputs is None
 
 
 @pytest.mark.parametrize(
