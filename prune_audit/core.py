@@ -351,17 +351,34 @@ class Predictions:
         known = ", ".join(m.name for m in self.models)
         raise UsageError(f"no predictions of a model {name!r}", hint=f"known: {known}")
 
+    def _strata(self, by: str) -> tuple[tuple[str, ...], Counts]:
+        """The names of the strata (S,), and the position of each sample's stratum among them (N,)."""
+        names: tuple[tuple[str, ...], ...] = ((),)
+        stratum = np.zeros(len(self.labels), np.int64)
+        for column in by.split(","):
+            if column == "class":
+                values, position = self.classes, self.labels
+            elif column in self.groups:
+                found, inverse = np.unique(self.groups[column].astype(str), return_inverse=True)
+                values, position = tuple(found.tolist()), inverse.astype(np.int64)
+            else:
+                known = ", ".join(["class", *self.groups])
+                raise UsageError(f"no group column {column!r}", hint=f"known: {known}")
+            names = tuple((*before, value) for before in names for value in values)
+            stratum = stratum * len(values) + position
+        return tuple(", ".join(parts) for parts in names), stratum
+
     def pair(self, dense: str, pruned: str, by: str = "class") -> Pair:
-        """Count dense against pruned within each stratum: the classes, or the values of the group column ``by``."""
+        """Count dense against pruned within each stratum.
+
+        ``by`` is ``class``, a group column, or several of these crossed, with commas between: ``class,sex``. Crossed
+        strata are the whole product, so that a combination without samples is seen to have none.
+
+        Raises:
+            UsageError: there is no such model or column.
+        """
         a, b = self.model(dense).predicted, self.model(pruned).predicted  # (N,)
-        if by == "class":
-            strata, stratum = self.classes, self.labels
-        elif by in self.groups:
-            values, inverse = np.unique(self.groups[by].astype(str), return_inverse=True)
-            strata, stratum = tuple(values.tolist()), inverse.astype(np.int64)
-        else:
-            known = ", ".join(["class", *self.groups])
-            raise UsageError(f"no group column {by!r}", hint=f"known: {known}")
+        strata, stratum = self._strata(by)
         size = len(strata)
         a_right, b_right = a == self.labels, b == self.labels
 

@@ -61,6 +61,15 @@ def test_groups_count_within_their_values() -> None:
     assert pair.gained.tolist() == [0, 1]
 
 
+def test_crossed_groups_are_the_whole_product() -> None:
+    made = predictions([0, 0, 1, 1, 2], [0, 0, 1, 0, 2], [0, 1, 1, 1, 2])
+    pair = made.pair("dense", "pruned", by="class,sex")
+    assert pair.strata == ("a, f", "a, m", "b, f", "b, m", "c, f", "c, m")
+    assert pair.support.tolist() == [2, 0, 0, 2, 1, 0]
+    assert pair.gained.tolist() == [0, 0, 0, 1, 0, 0]
+    assert pair.support.sum() == made.pair("dense", "pruned").support.sum()
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=60))
 def test_counts_are_the_brute_force_ones_and_additive(rows: list[tuple[int, int, int]]) -> None:
     labels, dense, pruned = (list(column) for column in zip(*rows, strict=True))
