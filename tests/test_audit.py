@@ -102,7 +102,7 @@ def test_every_format_of_one_network_predicts_alike(sample_models: Path, monkeyp
     factory = "@sample_models.make:network"
     variants = ["dense.onnx", "dense.pt2", f"dense.pth{factory}", f"dense.safetensors{factory}"]
     done = compare(sample_models, "dense.pt", *variants)
-    assert [c.pruned.format for c in done.comparisons] == ["ONNX", "torch.export", "state dict", "safetensors"]
+    assert [c.pruned.format for c in done.comparisons] == ["ONNX", "torch.export", "torch.save", "safetensors"]
     for comparison in done.comparisons:
         pair = comparison.view().pair
         assert len(pair.moves) == 0

@@ -134,7 +134,7 @@ def _load(source: ModelSource) -> OnnxClassifier:
     card = ModelCard(
         name=source.name,
         path=str(source.path),
-        format="onnx",
+        format="ONNX",
         digest=digest(source.path, *beside),
         size=size(source.path, *beside),
         layers=graph.layers(),

@@ -64,7 +64,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     card = ModelCard(
         name=source.name,
         path=str(source.path),
-        format="torch-save",
+        format="torch.save",
         digest=digest(source.path),
         size=size(source.path),
         layers=layers(module),

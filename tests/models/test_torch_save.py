@@ -216,7 +216,7 @@ def test_harmless_types_are_not_even_constructed(tmp_path: Path) -> None:
 def test_card_and_expectations(tmp_path: Path, network: nn.Module) -> None:
     path = save({"model": network.state_dict(), "class_to_idx": {"b": 1, "a": 0, "c": 2}}, tmp_path / "a.pt")
     loaded = torch_save.load(source(path), Settings())
-    assert (loaded.card.name, loaded.card.format, loaded.card.size) == ("model", "torch-save", path.stat().st_size)
+    assert (loaded.card.name, loaded.card.format, loaded.card.size) == ("model", "torch.save", path.stat().st_size)
     assert len(loaded.card.digest) == 64
     assert loaded.expects.classes == ("a", "b", "c")
     assert loaded.expects.channels == 1
