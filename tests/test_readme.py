@@ -1,0 +1,53 @@
+"""The README tells the truth: its commands run, and its first screen is what they print."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from prune_audit.cli import _app, invoke
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_first_screen_is_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.search(r"```console\n\$ prune-audit (.*)\n([\s\S]*?)```", README)
+    assert shown is not None
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert invoke(shlex.split(shown[1])) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "\n".join(printed).strip() == shown[2].strip()
+
+
+def test_every_command_it_names_exists() -> None:
+    named = set(re.findall(r"prune-audit ([a-z]+) ", README))
+    assert named <= set(_app.commands())
+    assert {"compare", "check", "report", "inspect"} <= named
+
+
+def test_every_flag_it_names_exists(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    helps = ""
+    for command in _app.commands():
+        invoke([command, "--help"])
+        helps += capsys.readouterr().out
+    ours = set(re.findall(r"--[a-z][a-z-]+", README))
+    assert ours <= set(re.findall(r"--[a-z][a-z-]+", helps))
+
+
+def test_its_policy_is_a_policy(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from prune_audit.rules import read_policy
+
+    block = re.search(r"```toml\n([\s\S]*?)```", README)
+    assert block is not None
+    path = tmp_path_factory.mktemp("policy") / "policy.toml"
+    path.write_text(block[1], encoding="utf-8")
+    policy = read_policy(path)
+    assert policy.inconclusive == "forbid"
+    assert policy.rules["recall-drop"].limit == 0.03
