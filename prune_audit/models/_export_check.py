@@ -206,6 +206,8 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
             return _FUNCTION.fullmatch(name) is not None and all_are(arguments)
         case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name), args=arguments, keywords=[]) if guard:
             return name in ("floor", "ceil", "trunc", "sqrt", "isnan") and all_are(arguments)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=name), args=arguments, keywords=[]) if guard:
+            return _PLAIN_OPERATOR.fullmatch(f"torch.{name}") is not None and all_are(arguments)
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=arguments, keywords=[]) if guard:
             return name in ("size", "stride", "storage_offset", "dim") and all_are((inner, *arguments))
         case ast.Attribute(value=ast.Name(id="math"), attr="inf") if guard:

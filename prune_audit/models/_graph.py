@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Layer
 from prune_audit.errors import ModelError
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stored:
-    """A tensor that the file holds. ``values`` are those in use, after a pruning mask; ``tensor`` is what is stored."""
+    """What does not depend on the input: a tensor that the file holds, or what is computed from such tensors.
+
+    ``tensor`` is the one that the file holds, of several the one that matters, and ``name`` is its name. ``values``
+    are what the graph makes of it: the masked weight, its transpose, or a list of its parts.
+    """
 
     name: str
-    values: torch.Tensor
     tensor: torch.Tensor
+    values: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,8 +42,7 @@ class Call:
 
 
 _VIEWS = re.compile(
-    "t|transpose|permute|view|reshape|contiguous|detach|clone|alias|chunk|split|unflatten|squeeze|unsqueeze|select"
-    "|slice|to|_to_copy|type_as|_unwrap_optional|_weight_norm|_weight_norm_interface"
+    "view|reshape|expand|contiguous|detach|clone|alias|chunk|split|unflatten|select|slice|to|_to_copy|type_as"
 )
 _CONVOLUTIONS = (
     *("convolution", "_convolution", "_convolution_mode"),
@@ -51,7 +54,7 @@ _USES: dict[str, tuple[str, tuple[str, ...]]] = {
     "linear": ("linear", ("weight",)),
     "bilinear": ("linear", ("weight",)),
     "matmul": ("linear", ("self", "other")),
-    "mm": ("linear", ("self", "mat2")),
+    **dict.fromkeys(("mm", "bmm"), ("linear", ("self", "mat2"))),
     "addmm": ("linear", ("mat1", "mat2")),
     "_native_multi_head_attention": ("linear", ("qkv_weight", "proj_weight")),
     "_transformer_encoder_layer_fwd": ("linear", ("qkv_weight", "proj_weight", "ffn_weight_1", "ffn_weight_2")),
@@ -64,13 +67,18 @@ _USES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def layers(calls: Sequence[Call]) -> tuple[Layer, ...]:
     """The weights that ``calls`` use in convolutions, linear and embedding layers, each once, in order of use."""
+    import torch
+
     found: dict[int, Layer] = {}
     for call in calls:
         kind, names = _USES.get(call.operator, ("", ()))
         for stored in (call.stored[name] for name in names if name in call.stored):
             place = stored.tensor.data_ptr()
             if place not in found:
-                found[place] = layer(stored.name, kind, stored.values)
+                # A transpose or a mask leaves as many numbers as there were; a part of a weight stands for all of it.
+                whole = isinstance(stored.values, torch.Tensor) and stored.values.numel() == stored.tensor.numel()
+                used = stored.values.reshape(stored.tensor.shape) if whole else stored.tensor
+                found[place] = layer(stored.name.removesuffix("_orig"), kind, used)
     return tuple(found.values())
 
 
@@ -113,7 +121,7 @@ def refuse_training(calls: Sequence[Call], name: str) -> None:
 
 
 def is_view(operator: str) -> bool:
-    """Whether the result of ``operator`` is its first argument seen otherwise, or zero where that is."""
+    """Whether ``operator`` gives its first argument seen otherwise, whatever sizes it is told by the input."""
     return _VIEWS.fullmatch(operator) is not None
 
 
@@ -123,6 +131,7 @@ def parameters(calls: Sequence[Call]) -> int:
     return sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
 
 
-def masked(weight: Stored, mask: Stored) -> Stored:
-    """The product of two stored tensors, as torch's pruning multiplies a weight with its mask."""
-    return Stored(name=weight.name, values=weight.values * mask.values, tensor=weight.tensor)
+def derived(values: object, sources: Sequence[Stored]) -> Stored:
+    """``values``, which were computed from ``sources`` alone; they count as made of the largest that is no mask."""
+    source = max(sources, key=lambda stored: (not stored.name.endswith("_mask"), stored.tensor.numel()))
+    return Stored(name=source.name, tensor=source.tensor, values=values)

@@ -22,7 +22,7 @@ _CLASSES = "quantized|sparse|xnnpack|mkldnn"
 _OPS = re.compile(rf"(?<![\w.])ops\b(?!\.(?:{_NAMESPACES})\.\w| : )(.{{0,40}})", re.ASCII)
 _CLASS = re.compile(rf"\btorch\s*\.\s*classes\b(?!\.(?:{_CLASSES})\.\w)(.{{0,40}})", re.ASCII)
 _ROOT = re.compile(r"__torch__\b(?!\.\w)|__torch__\.torch\b(?!\.)", re.ASCII)
-_GETATTR = re.compile(r"""\bgetattr\([\w.()]+, "([\w.\-]*)"\)""", re.ASCII)
+_GETATTR = re.compile(r"""\bgetattr\((?!getattr)(?:\w+|\(\w+(?:\.\w+)*\))(?:\.\w+)*, "[\w.\-]*"\)""", re.ASCII)
 _PYTHON_OP = re.compile(r"\^\s*\w")
 
 _BUILT = re.compile(
@@ -66,6 +66,8 @@ def _in_code(text: str) -> Iterator[str]:
 def _in_pickle(name: str, content: bytes) -> Iterator[str]:
     try:
         for operation, argument, _ in pickletools.genops(content):
+            if operation.name in ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+                yield f"names what it builds with {operation.name}, which torch never writes"
             if not isinstance(argument, str):
                 continue
             text = re.sub(r"\s+", "" if operation.name != "GLOBAL" else ".", argument)
@@ -73,7 +75,5 @@ def _in_pickle(name: str, content: bytes) -> Iterator[str]:
                 yield f"builds a class of the runtime: torch.classes{found[1]}"
             elif operation.name == "GLOBAL" and not _BUILT.match(text):
                 yield f"calls {text}"
-            elif operation.name in ("INST", "STACK_GLOBAL"):
-                yield f"calls a name with {operation.name}, which torch never writes"
     except ValueError as fault:
         raise ModelError(f"the record {name} is damaged: {fault}", hint="copy or export the file again") from fault

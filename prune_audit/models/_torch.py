@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ class TorchClassifier:
             hint = "give a smaller --batch-size"
         else:
             hint = "check --size, --channels and --preprocess against what the model was trained on"
-        return ModelError(f"{self.card.name} failed on input {given}: {_gist(fault)}", hint=hint)
+        return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
 
 
 def layers(module: torch.nn.Module) -> tuple[Layer, ...]:
@@ -222,15 +223,14 @@ def device_of(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as fault:
         raise UsageError(
-            f"the device {name!r} cannot be used: {_gist(fault)}", hint="give --device cpu, cuda or cuda:N"
+            f"the device {name!r} cannot be used: {gist(fault)}", hint="give --device cpu, cuda or cuda:N"
         ) from fault
     return device
 
 
-def _gist(fault: Exception) -> str:
+def gist(fault: Exception) -> str:
     """The line of a torch error that says what went wrong; TorchScript puts it last, below its own traceback."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     if not lines:
         return type(fault).__name__
-    last = lines[-1]
-    return last if last.startswith("RuntimeError:") else lines[0]
+    return lines[-1] if re.match(r"[\w.]*(Error|Exception): ", lines[-1]) else lines[0]

@@ -107,7 +107,7 @@ def _stored(program: torch.export.ExportedProgram) -> dict[str, _graph.Stored]:
     }
     tensors = {**program.constants, **program.state_dict}
     return {
-        placeholder: _graph.Stored(name=name, values=tensors[name].detach(), tensor=tensors[name])
+        placeholder: _graph.Stored(name=name, tensor=tensors[name], values=tensors[name].detach())
         for placeholder, name in named.items()
     }
 
@@ -120,38 +120,44 @@ def _calls(graph: torch.fx.Graph, stored: Mapping[str, _graph.Stored]) -> Iterat
     import torch
 
     known: dict[object, _graph.Stored] = {}
-
-    def held(values: Iterable[object]) -> list[_graph.Stored | None]:
-        return [known.get(value) if isinstance(value, torch.fx.Node) else None for value in values]
-
     for node in graph.nodes:
         if node.op == "placeholder" and node.name in stored:
             known[node] = stored[node.name]
-        schema = getattr(node.target, "_schema", None)
         if node.op != "call_function":
             continue
-        if schema is None:
-            yield from _inner_calls(node, held)
-        else:
-            name = schema.name.partition("::")[2]
+        schema = getattr(node.target, "_schema", None)
+        if schema is not None:
             given = dict(zip((a.name for a in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
+            taken = {key: known.get(value) for key, value in given.items() if isinstance(value, torch.fx.Node)}
             yield _graph.Call(
-                operator=name,
-                stored={key: found for key, found in zip(given, held(given.values()), strict=True) if found},
+                operator=schema.name.partition("::")[2],
+                stored={key: value for key, value in taken.items() if value is not None},
                 constants={key: value for key, value in given.items() if isinstance(value, bool | int | float)},
             )
-            first, second = [*held(node.args[:2]), None, None][:2]
-            if first and _graph.is_view(name):
-                known[node] = first
-            elif first and second and name == "mul":
-                known[node] = _graph.masked(first, second)
-        if node.target is operator.getitem and (whole := known.get(node.args[0])):
-            known[node] = whole
+        elif node.target is not operator.getitem:
+            yield from _inner_calls(node, known)
+        if found := _derived(node, known):
+            known[node] = found
 
 
-def _inner_calls(
-    node: torch.fx.Node, held: Callable[[Iterable[object]], list[_graph.Stored | None]]
-) -> Iterator[_graph.Call]:
+def _derived(node: torch.fx.Node, known: Mapping[object, _graph.Stored]) -> _graph.Stored | None:
+    """What ``node`` computes, where it needs nothing but what is ``known``."""
+    import torch
+
+    sources = [known[value] for value in node.all_input_nodes if value in known]
+    target: Any = node.target
+    schema = getattr(target, "_schema", None)
+    pure = target is operator.getitem or (schema is not None and not schema.is_mutable)
+    if sources and pure and len(sources) == len(node.all_input_nodes):
+        args = torch.fx.node.map_arg(node.args, lambda value: known[value].values)
+        kwargs = torch.fx.node.map_arg(node.kwargs, lambda value: known[value].values)
+        return _graph.derived(target(*args, **kwargs), sources)
+    if schema is not None and _graph.is_view(schema.name.partition("::")[2]):
+        return known.get(node.args[0])
+    return None
+
+
+def _inner_calls(node: torch.fx.Node, known: Mapping[object, _graph.Stored]) -> Iterator[_graph.Call]:
     """The calls in the graphs that ``node`` is given, such as the branches of a condition.
 
     What follows the last graph among the arguments goes in by position.
@@ -166,8 +172,9 @@ def _inner_calls(
     for place in places:
         inner: torch.fx.Graph = owner.get_submodule(flat[place].target).graph
         taken = [n.name for n in inner.nodes if n.op == "placeholder"]
-        operands = zip(taken, held(flat[places[-1] + 1 :]), strict=False)
-        yield from _calls(inner, {name: found for name, found in operands if found})
+        operands = zip(taken, flat[places[-1] + 1 :], strict=False)
+        held = {name: known[item] for name, item in operands if isinstance(item, torch.fx.Node) and item in known}
+        yield from _calls(inner, held)
 
 
 def _caller(

@@ -7,9 +7,8 @@ still are when its layers are gone.
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +17,10 @@ from prune_audit.core import Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _files, _graph, _script_check
 from prune_audit.models._factory import refuse_factory
-from prune_audit.models._torch import TorchClassifier, device_of, parameters
+from prune_audit.models._torch import TorchClassifier, device_of, gist, parameters
+
+# None is a constant like any other.
+_UNKNOWN = object()
 
 
 def recognises(path: Path) -> bool:
@@ -45,7 +47,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
             module: Any = torch.jit.load(content, map_location=device)
         except (RuntimeError, ValueError, TypeError, AttributeError) as fault:
             raise ModelError(
-                f"{path} is TorchScript that torch {torch.__version__} cannot load: {_gist(fault)}",
+                f"{path} is TorchScript that torch {torch.__version__} cannot load: {gist(fault)}",
                 hint="export it again with the torch that is installed here",
             ) from fault
     if not hasattr(module, "forward"):
@@ -111,63 +113,79 @@ def _calls(module: Any) -> Iterator[_graph.Call]:
     """Every use of an operator in ``module.forward``, in order, with what it does not compute from the input."""
     import torch
 
-    def walk(block: Any) -> Iterator[Any]:
-        for node in block.nodes():
-            yield node
-            for inner in node.blocks():
-                yield from walk(inner)
+    graph = module.inlined_graph
+    # What is known of values, by their names: submodules, constants, and `_graph.Stored` for tensors.
+    known: dict[str, Any] = {next(graph.inputs()).debugName(): ("", module)}
+    for node in _nodes(graph):
+        values = [known.get(value.debugName(), _UNKNOWN) for value in node.inputs()]
+        for output, found in zip(node.outputs(), _results(node, values), strict=False):
+            known[output.debugName()] = found
+        if node.kind().startswith("aten::") and node.schema() != "(no schema)":
+            names = [argument.name for argument in torch._C.parse_schema(node.schema()).arguments]
+            given = dict(zip(names, values, strict=False))
+            yield _graph.Call(
+                operator=node.kind().removeprefix("aten::"),
+                stored={name: value for name, value in given.items() if isinstance(value, _graph.Stored)},
+                constants={name: value for name, value in given.items() if isinstance(value, bool | int | float)},
+            )
 
-    for node in walk(module.inlined_graph):
-        if not node.kind().startswith("aten::") or node.schema() == "(no schema)":
-            continue
-        names = [argument.name for argument in torch._C.parse_schema(node.schema()).arguments]
-        found = {name: _value(value, module) for name, value in zip(names, node.inputs(), strict=False)}
-        yield _graph.Call(
-            operator=node.kind().removeprefix("aten::"),
-            stored={name: value for name, value in found.items() if isinstance(value, _graph.Stored)},
-            constants={name: value for name, value in found.items() if isinstance(value, bool | int | float)},
-        )
+
+def _nodes(block: Any) -> Iterator[Any]:
+    """The nodes of ``block`` and of the blocks inside, in the order in which they run."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)
 
 
-def _value(value: Any, module: Any) -> object:
-    """What ``value`` is of whatever input: a `_graph.Stored`, a plain constant, else None."""
+def _results(node: Any, values: list[Any]) -> Sequence[Any]:
+    """What is known of the outputs of ``node`` from its ``values``; nothing where they depend on the input."""
     import torch
 
-    node = value.node()
     kind = node.kind()
-    inputs = list(node.inputs())
-    known: Any = None
-    name = value.debugName()
     if kind == "prim::Constant":
-        known = value.toIValue()
-        name = f"constants.{name}"
-    elif kind == "prim::GetAttr":
-        names = _attribute(node)
-        name = ".".join(names)
-        known = functools.reduce(lambda owner, name: getattr(owner, name, None), names, module)
-    elif kind == "aten::mul":
-        weight = _value(inputs[0], module)
-        mask = _value(inputs[1], module) if isinstance(weight, _graph.Stored) else None
-        if isinstance(weight, _graph.Stored) and isinstance(mask, _graph.Stored):
-            return _graph.masked(weight, mask)
-    elif kind in ("prim::ListUnpack", "prim::TupleUnpack", "prim::unchecked_cast") or (
-        kind.startswith("aten::") and _graph.is_view(kind.removeprefix("aten::"))
-    ):
-        return _value(inputs[0], module)
-    if isinstance(known, torch.Tensor):
-        return _graph.Stored(name=name, values=known.detach(), tensor=known)
-    return known
+        constant = node.output().toIValue()
+        return [_held(f"constants.{node.output().debugName()}", constant)]
+    if kind == "prim::GetAttr" and isinstance(values[0], tuple):
+        path, owner = values[0]
+        path = f"{path}.{node.s('name')}".removeprefix(".")
+        return [_held(path, getattr(owner, node.s("name"), _UNKNOWN))]
+    if kind == "prim::ListConstruct" and _UNKNOWN not in values:
+        return [values]
+    if kind in ("prim::unchecked_cast", "aten::_unwrap_optional"):
+        return values[:1]
+    sources = [value for item in values for value in _items(item) if isinstance(value, _graph.Stored)]
+    if not sources:
+        return []
+    if kind in ("prim::ListUnpack", "prim::TupleUnpack") and isinstance(sources[0].values, list | tuple):
+        return [_graph.derived(part, sources) for part in sources[0].values]
+    if not kind.startswith("aten::"):
+        return []
+    operator = kind.removeprefix("aten::")
+    if _UNKNOWN not in values and not operator.endswith("_"):
+        plain = [[_plain(v) for v in item] if isinstance(item, list) else _plain(item) for item in values]
+        try:
+            result = getattr(torch.ops.aten, operator)(*plain)
+        except (RuntimeError, TypeError, AttributeError):
+            # TorchScript has operators, and numbers for types, that cannot be called from here.
+            result = _UNKNOWN
+        if isinstance(result, torch.Tensor | list | tuple):
+            return [_graph.derived(result, sources)]
+    return values[:1] if _graph.is_view(operator) else []
 
 
-def _attribute(node: Any) -> list[str]:
-    """The path from the module to the attribute that ``node`` gets."""
-    names: list[str] = []
-    while node.kind() == "prim::GetAttr":
-        names.insert(0, node.s("name"))
-        node = next(node.inputs()).node()
-    return names
+def _held(name: str, found: Any) -> Any:
+    """A tensor or a submodule together with its name; other constants as they are."""
+    import torch
+
+    if isinstance(found, torch.Tensor):
+        return _graph.Stored(name=name, tensor=found, values=found.detach())
+    return (name, found) if isinstance(found, torch.nn.Module) else found
 
 
-def _gist(fault: Exception) -> str:
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return lines[0] if lines else type(fault).__name__
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _plain(value: Any) -> Any:
+    return value.values if isinstance(value, _graph.Stored) else value
