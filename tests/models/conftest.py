@@ -16,7 +16,7 @@ Rewrite = Callable[[str, bytes], bytes | None]
 
 
 @pytest.fixture
-def conv_net() -> nn.Module:
+def conv_net() -> nn.Sequential:
     """Three classes of gray images of 8 x 8, with a third of the convolution and half of the linear weights zero."""
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -31,13 +31,16 @@ def conv_net() -> nn.Module:
     network(torch.randn(16, 1, 8, 8))  # gives the normalisation statistics of its own
     network.eval()
     with torch.no_grad():
-        network[0].weight[:, :, 0, :] = 0
-        network[6].weight[:, ::2] = 0
+        convolution, linear = network[0].weight, network[6].weight
+        assert isinstance(convolution, nn.Parameter)
+        assert isinstance(linear, nn.Parameter)
+        convolution[:, :, 0, :] = 0
+        linear[:, ::2] = 0
     return network
 
 
 @pytest.fixture
-def mlp() -> nn.Module:
+def mlp() -> nn.Sequential:
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4)).eval()
 
@@ -59,7 +62,7 @@ def _deprecated() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
         # Tracing batch norm in training mode, which the tests do on purpose, looks at the size of the batch.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python boolean")
         yield
 
 

@@ -127,7 +127,9 @@ class Shaped(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = nn.functional.interpolate(self.conv(nn.functional.pad(x, (0, 1)))[:, :, ::2], scale_factor=1.5)
         with torch.no_grad():
-            return self.linear(nn.functional.adaptive_avg_pool2d(x, 3).reshape(x.shape[0], -1)) / (x.shape[3] // 2)
+            pooled = nn.functional.adaptive_avg_pool2d(x, 3).reshape(x.shape[0], -1)
+            scores: torch.Tensor = self.linear(pooled) / (x.shape[3] // 2)
+        return scores
 
 
 def test_programs_with_expressions_guards_and_inner_graphs(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_programs_with_expressions_guards_and_inner_graphs(tmp_path: Path) -> No
 
 @LOWERING
 @pytest.mark.filterwarnings("ignore:The tensor attribute:UserWarning")  # torch's pruning hooks assign to the module
-def test_masks_of_torchs_own_pruning_count(tmp_path: Path, mlp: nn.Module) -> None:
+def test_masks_of_torchs_own_pruning_count(tmp_path: Path, mlp: nn.Sequential) -> None:
     prune.l1_unstructured(mlp[0], "weight", amount=20)
     program = export(mlp, (torch.zeros(2, 6),)).run_decompositions()
     assert loaded(saved(tmp_path / "m.pt2", program)).card.layers == (
@@ -273,7 +275,7 @@ def the_output(tree: Json) -> Callable[[Json], None]:
     return change
 
 
-LEAF = {"type": None, "context": None, "children_spec": []}
+LEAF: Json = {"type": None, "context": None, "children_spec": []}
 
 
 @pytest.mark.parametrize(

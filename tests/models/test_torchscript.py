@@ -53,7 +53,7 @@ def test_counts_the_weights_that_are_not_zero(how: str, script: Script, conv_net
     assert (card.format, card.size) == ("TorchScript", Path(card.path).stat().st_size)
 
 
-def test_masks_of_torchs_own_pruning_count(script: Script, mlp: nn.Module) -> None:
+def test_masks_of_torchs_own_pruning_count(script: Script, mlp: nn.Sequential) -> None:
     prune.l1_unstructured(mlp[0], "weight", amount=20)
     path = script(mlp, "traced", torch.randn(2, 6))
     assert loaded(path).card.layers == (
@@ -62,7 +62,7 @@ def test_masks_of_torchs_own_pruning_count(script: Script, mlp: nn.Module) -> No
     )
 
 
-def test_says_what_it_expects(script: Script, conv_net: nn.Module, mlp: nn.Module) -> None:
+def test_says_what_it_expects(script: Script, conv_net: nn.Module, mlp: nn.Sequential) -> None:
     expects = loaded(script(conv_net)).expects
     assert expects.inputs == (Input(name="input", dtype="float32"),)
     assert (expects.channels, expects.classes) == (1, None)
@@ -123,7 +123,7 @@ def test_batch_norm_without_statistics_was_built_so(script: Script) -> None:
     assert loaded(script(module, "traced", torch.randn(4, 3))).predict({"x": np.eye(3, dtype="f")}).shape == (3, 3)
 
 
-def test_a_wrong_input_size_is_explained(script: Script, mlp: nn.Module) -> None:
+def test_a_wrong_input_size_is_explained(script: Script, mlp: nn.Sequential) -> None:
     with pytest.raises(ModelError, match=r"m failed on input image \(2, 7\) float32: RuntimeError: .*2x7") as caught:
         loaded(script(mlp)).predict({"image": np.zeros((2, 7), np.float32)})
     assert "--size" in caught.value.hint
@@ -139,14 +139,14 @@ def test_what_is_no_table_of_scores_is_explained(script: Script, images: Array) 
         loaded(script(Odd())).predict({"x": images})
 
 
-def test_a_truncated_file_is_no_archive(script: Script, mlp: nn.Module, tmp_path: Path) -> None:
+def test_a_truncated_file_is_no_archive(script: Script, mlp: nn.Sequential, tmp_path: Path) -> None:
     whole = script(mlp).read_bytes()
     path = tmp_path / "cut.pt"
     path.write_bytes(whole[: len(whole) // 2])
     assert not torchscript.recognises(path)
 
 
-def test_a_damaged_file_is_named(script: Script, mlp: nn.Module, rewritten: Callable[..., Path]) -> None:
+def test_a_damaged_file_is_named(script: Script, mlp: nn.Sequential, rewritten: Callable[..., Path]) -> None:
     path = rewritten(script(mlp), lambda name, content: b"no pickle" if name == "data.pkl" else content)
     with pytest.raises(ModelError, match=r"data\.pkl is damaged"):
         loaded(path)
@@ -154,14 +154,14 @@ def test_a_damaged_file_is_named(script: Script, mlp: nn.Module, rewritten: Call
     with pytest.raises(ModelError, match="cannot load"):
         loaded(path)
     whole = bytearray(script(mlp).read_bytes())
-    at = whole.index(mlp[0].weight.detach().numpy().tobytes())
+    at = whole.index(next(mlp.parameters()).detach().numpy().tobytes())
     whole[at] ^= 1
     path.write_bytes(whole)
     with pytest.raises(ModelError, match="damaged: Bad CRC"):
         loaded(path)
 
 
-def test_a_factory_makes_no_sense(script: Script, mlp: nn.Module) -> None:
+def test_a_factory_makes_no_sense(script: Script, mlp: nn.Sequential) -> None:
     with pytest.raises(UsageError, match="pkg:make"):
         torchscript.load(ModelSource(name="m", path=script(mlp), factory="pkg:make"), Settings())
 
@@ -211,6 +211,8 @@ def test_code_that_touches_files_is_refused(
 
 
 class Restoring(nn.Module):
+    weight: torch.Tensor
+
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
