@@ -3,24 +3,59 @@
 Pruning that costs every class 3 points has no excess anywhere; a class with an excess of 5 points paid 5 points more
 than its share, and a negative excess means that it paid less. excess = (lost - gained) / n - (drop of accuracy).
 
-The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv 2310.20673); weighted by class size it sums to 0.
+The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv 2310.20673); weighted by class size it sums to 0. It
+is (1 - share of the class) x (its drop - the drop of the rest), and the two are independent, so their Tango intervals
+combine by squares (Newcombe 1998; MOVER, Zou and Donner 2008). The largest excess drop has an interval that holds
+over all classes at once (Bonferroni).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._column import column, without_samples
+from prune_audit.core import Floats, Measure, Pair, Settings
+from prune_audit.stats import _tango
+from prune_audit.stats._column import NO_SAMPLES, column, without_samples
 
 RANK = 70
 
 
-def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
-    """Drop of the class minus drop of the model; positive is worse than the model."""
-    n = pair.support
-    net = pair.lost - pair.gained  # (S,)
-    drop = net / np.maximum(n, 1)
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """Drop of the class minus drop of the model, positive is worse than the model; and the largest of them."""
+    n, net = pair.support, pair.lost - pair.gained  # (S,)
+    some = n > 0
+    excess = net / np.maximum(n, 1) - net.sum() / max(int(n.sum()), 1)
+    low, high = _limits(pair, excess, settings.confidence)
+    largest: tuple[float, float, float] | None = None
+    if some.any():
+        all_low, all_high = _limits(pair, excess, 1 - (1 - settings.confidence) / int(some.sum()))
+        largest = float(excess[some].max()), float(all_low[some].max()), float(all_high[some].max())
+    value, least, most = largest or (None, None, None)
     return (
-        column("excess_drop", "excess drop", "points", drop - net.sum() / max(int(n.sum()), 1), without_samples(pair)),
+        column("excess_drop", "excess drop", "points", excess, without_samples(pair), limits=(low, high)),
+        Measure(
+            name="largest_excess_drop",
+            title="largest excess drop",
+            unit="points",
+            overall=value,
+            overall_low=least,
+            overall_high=most,
+            overall_absent=None if largest else NO_SAMPLES,
+        ),
     )
+
+
+def _limits(pair: Pair, excess: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Limits (low, high) of the excess drop, each (S,); where there is no rest the excess is 0 by definition."""
+    if pair.same_model:
+        return excess, excess
+    own = pair.lost, pair.gained, np.maximum(pair.support, 1)
+    lost, gained, n = (counts.sum() - counts for counts in (pair.lost, pair.gained, pair.support))
+    rest = lost, gained, np.maximum(n, 1)
+    low, high = _tango.interval(*own, confidence)
+    rest_low, rest_high = _tango.interval(*rest, confidence)
+    drop, rest_drop = (own[0] - own[1]) / own[2], (rest[0] - rest[1]) / rest[2]
+    share = n / max(int(pair.support.sum()), 1)  # (S,) of the rest
+    below = share * np.sqrt((drop - low) ** 2 + (rest_high - rest_drop) ** 2)
+    above = share * np.sqrt((high - drop) ** 2 + (rest_drop - rest_low) ** 2)
+    return excess - below, excess + above

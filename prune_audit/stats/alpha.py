@@ -1,0 +1,97 @@
+"""Do gaps between classes grow over the whole model, once sampling noise is taken out of alpha?
+
+The paper's alpha is pulled away from the truth by the noise of small classes; the corrected value takes that noise
+out, and says when too little is left to say anything. alpha = (sum xy - noise) / (sum x^2 - noise), x and y the dense
+and pruned balances; lambda = (sum x^2 - noise) / sum x^2.
+
+Two models with identical true recalls can show an alpha of .87 by noise alone. Lambda is the share of the spread
+between classes that is real: below .5 alpha is `not estimable`, below .7 `unsteady`, and its interval is then what to
+read. Kappa is where noise alone would put the slope. The interval is an exact delete-one jackknife; the test of
+alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha is not estimable.
+Classes with fewer than two samples are left out, because their noise cannot be seen. Derivation in `_alpha`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats import _tango
+from prune_audit.stats._alpha import fit
+from prune_audit.stats._collapse import collapsed
+
+RANK = 120
+
+ESTIMABLE = 0.5
+"""Below this share of real spread the corrected slope is a ratio of noise: its median is off by over 10 %."""
+
+STEADY = 0.7
+"""Below this share single values scatter so widely that only their interval should be read."""
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """Corrected alpha with its interval, its state, lambda and kappa, p-value of alpha = 1; all of the model."""
+    cells = np.stack([pair.both, pair.lost, pair.gained, pair.neither], axis=1)  # (S, 4)
+    cells = cells[cells.sum(axis=1) >= 2]
+    dense, pruned = cells[:, 0] + cells[:, 1], cells[:, 0] + cells[:, 2]
+    n = cells.sum(axis=1)
+    why_not = collapsed(pair, settings)
+    if why_not is None and len(cells) < 2:
+        why_not = "fewer than two strata have two samples or more"
+    # One right sample would leave none when the jackknife drops it.
+    if why_not is None and min(int(dense.sum()), int(pruned.sum())) < 2:
+        why_not = "a model is hardly ever right"
+    if why_not is None and (dense * int(n.sum()) == n * int(dense.sum())).all():
+        why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
+    if why_not:
+        return _measures(why_not)
+
+    found, alpha_error, excess_error = fit(cells)
+    reliability = float(found.reliability)
+    if pair.same_model:
+        return _measures(None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)
+    # Without flips the difference is 0 by arithmetic, and its rounding errors are no evidence.
+    excess = 0.0 if pair.identical else float(found.excess)
+    p = 2 * float(ndtr(-abs(excess) / excess_error)) if excess and excess_error else 1.0
+    pull = float(found.pull) if np.isfinite(found.pull) else None
+    if reliability < ESTIMABLE or not np.isfinite(alpha_error):
+        return _measures(
+            None, "not estimable", f"not estimable: {_share(reliability)} of the spread is real", reliability, pull, p
+        )
+    alpha, half = float(found.alpha), _tango.two_sided(settings.confidence) * alpha_error
+    state = "steady" if reliability >= STEADY else "unsteady"
+    return _measures(None, state, (alpha, alpha - half, alpha + half), reliability, pull, p)
+
+
+def _share(reliability: float) -> str:
+    return f"{100 * max(reliability, 0.0):.0f} %"
+
+
+def _measures(
+    why_not: str | None,
+    state: str | None = None,
+    alpha: tuple[float, float, float] | str | None = None,
+    reliability: float | None = None,
+    pull: float | None = None,
+    p: float | None = None,
+) -> tuple[Measure, ...]:
+    """The columns; ``why_not`` makes all of them absent, and ``alpha`` may be its own reason."""
+    value, low, high = alpha if isinstance(alpha, tuple) else (None, None, None)
+    no_alpha = alpha if isinstance(alpha, str) else why_not
+    no_pull = None if pull is not None else why_not or "no recall shows sampling noise"
+    return (
+        Measure(
+            name="alpha_corrected",
+            title="alpha, corrected for noise",
+            unit="ratio",
+            overall=value,
+            overall_low=low,
+            overall_high=high,
+            overall_absent=no_alpha,
+        ),
+        Measure(name="alpha_state", title="corrected alpha is", unit="label", overall=state, overall_absent=why_not),
+        Measure(name="alpha_lambda", title="λ of alpha", unit="share", overall=reliability, overall_absent=why_not),
+        Measure(name="alpha_kappa", title="κ of alpha", unit="ratio", overall=pull, overall_absent=no_pull),
+        Measure(name="alpha_p", title="p of alpha = 1", unit="p", overall=p, overall_absent=why_not),
+    )

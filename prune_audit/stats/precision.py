@@ -1,0 +1,20 @@
+"""Of what a model calls a class, the share that is one, before and after pruning.
+
+Recall says which cats are missed, precision which dogs are called cats: a class can keep its recall by being called
+too often. precision = right / called; change = pruned - dense, with its interval.
+
+Its denominator is itself random, so the paired intervals of recall do not apply: multinomial delta method over the
+ways in which the two models can call a sample, with half a sample added where they part. By class alone.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats._called import columns
+
+RANK = 140
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """Dense and pruned precision and the change with its interval; nothing for strata that are no classes."""
+    return columns(pair, settings, name="precision", label_weight=0, undefined="never predicted")

@@ -1,0 +1,99 @@
+"""How far apart the classes' true drops lie, whichever classes they are.
+
+Sampling noise alone makes drops differ; tau is what is left when that is taken out: the standard deviation of the true
+drops. It can be known when no single class can be convicted. tau^2 = var(drop) - mean of their sampling variances.
+
+Moment estimate (Hedges 1983), with classes of at least two samples. The interval solves for the tau at which the
+estimate would lie 1.96 of its own standard deviations away, which grow with tau; the p-value of no spread at all is
+of Cochran's statistic with classes weighted by size, against the chi-square that has its mean and variance
+(Satterthwaite 1946). The shrunken drop moves each class's drop towards their mean, by as much as it is likely to be
+noise; it is a ranking of where to look first, not a verdict, and is absent where no spread is seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaincc
+
+from prune_audit.core import Floats, Measure, Pair, Settings
+from prune_audit.stats import _tango
+from prune_audit.stats._column import column
+
+RANK = 130
+
+FEW = "fewer than two samples: their noise cannot be seen"
+
+
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """tau with its interval, p-value of tau = 0, and the shrunken drop of each stratum with its rank."""
+    usable = pair.support >= 2  # (S,)
+    n = pair.support[usable].astype(np.float64)  # (C,)
+    classes = len(n)
+    if classes < 2:
+        why_not = "fewer than two strata have two samples or more"
+        return _measures(pair, None, why_not)
+    drop = (pair.lost - pair.gained)[usable] / n
+    churn = (pair.lost + pair.gained)[usable] / n
+    per_sample = (churn - drop**2) * n / (n - 1)  # unbiased variance of one sample's loss
+    noise = per_sample / n
+    away = (drop - drop.mean()) ** 2
+    tau2 = away.sum() / (classes - 1) - noise.mean()
+    # The variance of the estimate is fixed + slope tau^2; solving (tau2 - t)^2 = z^2 (fixed + slope t) for t gives
+    # limits that agree with the test at 0, where one variance for all t would not.
+    fixed = 2 * ((noise**2).sum() * (1 - 2 / classes) + noise.mean() ** 2) / (classes - 1) ** 2
+    slope = 4 * noise.mean() / (classes - 1)
+    z2 = _tango.two_sided(settings.confidence) ** 2
+    middle = tau2 + z2 * slope / 2
+    half = np.sqrt(max((z2 * slope / 2) ** 2 + z2 * (fixed + slope * tau2), 0.0))
+    limits = tuple(float(np.sqrt(max(t, 0.0))) for t in (tau2, middle - half, middle + half))
+    tau, low, high = (0.0, 0.0, 0.0) if pair.same_model else limits
+    shrunken = np.zeros(len(usable))
+    pooled = (n * per_sample).sum() / n.sum()
+    if tau > 0:
+        shrunken[usable] = drop.mean() + tau**2 / (tau**2 + pooled / n) * (drop - drop.mean())
+    return _measures(pair, (tau, low, high, _no_spread(drop, per_sample, n)), None, shrunken)
+
+
+def _no_spread(drop: Floats, per_sample: Floats, n: Floats) -> float:
+    """p-value of equal true drops, from drops, variances per sample and sizes, each (C,)."""
+    share = n / n.sum()
+    mean = (per_sample * (1 - share)).sum()
+    if mean <= 0:
+        return 1.0
+    # Half the variance of a quadratic form in independent normals: the trace of its squared matrix.
+    half_variance = (per_sample**2 * (1 - 2 * share)).sum() + (share @ per_sample) ** 2
+    statistic = (n * (drop - share @ drop) ** 2).sum()
+    freedom = mean**2 / half_variance
+    return float(gammaincc(freedom / 2, freedom / 2 * statistic / mean))
+
+
+def _measures(
+    pair: Pair,
+    found: tuple[float, float, float, float] | None,
+    why_not: str | None,
+    shrunken: Floats | None = None,
+) -> tuple[Measure, ...]:
+    """The columns: the model's from ``found`` (tau, low, high, p), the strata's from ``shrunken`` (S,)."""
+    tau, low, high, p = found or (None, None, None, None)
+    few = {int(i): FEW for i in (pair.support < 2).nonzero()[0]}
+    if shrunken is None or not tau:
+        reason = why_not or "no spread between the drops is seen: a ranking would be chance"
+        few = dict.fromkeys(range(len(pair.strata)), reason) | few
+        shrunken = np.zeros(len(pair.strata))
+    here = np.array([i for i in range(len(pair.strata)) if i not in few], np.int64)
+    rank = np.zeros(len(pair.strata), np.int64)
+    rank[here[np.argsort(-shrunken[here], kind="stable")]] = np.arange(1, len(here) + 1)
+    return (
+        Measure(
+            name="spread",
+            title="spread of true drops (τ)",
+            unit="points",
+            overall=tau,
+            overall_low=low,
+            overall_high=high,
+            overall_absent=why_not,
+        ),
+        Measure(name="spread_p", title="p of no spread", unit="p", overall=p, overall_absent=why_not),
+        column("shrunken_drop", "shrunken drop", "points", shrunken, few),
+        column("drop_rank", "rank by shrunken drop", "count", rank, few),
+    )
