@@ -19,7 +19,7 @@ from typing import Any
 
 from prune_audit.errors import ModelError, UnsafeFile
 
-HINT = "export the model to ONNX or save its state dict, or give --allow-pickle if you trust the file"
+_HINT = "export the model to ONNX or save its state dict, or give --allow-pickle if you trust the file"
 
 _PROGRAM = "models/model.json"
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
@@ -85,8 +85,9 @@ def _checked(name: str, content: bytes, device: str) -> bytes:
     if name in (_PROGRAM, *_CONFIGS):
         return json.dumps(_clean(_json(name, content), "", device)).encode()
     if name in (*_LEGACY, _SAMPLES):
-        _unpickled(name, content)
-        return b"" if name == _SAMPLES else content
+        anew = _pickled_anew(name, content, device)
+        # Nothing is computed from samples.
+        return b"" if name == _SAMPLES else anew
     _must(name in _AS_THEY_ARE or _PAYLOAD.fullmatch(name), "tensors and the program alone", name)
     return content
 
@@ -126,10 +127,11 @@ def _string(text: str, key: str) -> str:
     if key in ("in_spec", "out_spec"):
         protocol, *tree = _json(key, text.encode())
         _must(isinstance(protocol, int) and len(tree) == 1, "a tree of inputs or outputs", text)
-        return json.dumps([protocol, _tree(tree[0])])
+        # The keys of inputs become parameters of the function that is made; those of outputs stay strings.
+        return json.dumps([protocol, _tree(tree[0], _NAME if key == "in_spec" else _PLAIN)])
     if key in ("target", "as_operator"):
         _must(_is_operator(text), "an operator that only computes", text)
-    elif key in ("name", "as_name"):
+    elif key in ("name", "as_name", "forward_arg_names"):
         _must(_NAME.fullmatch(text), "a name", text)
     elif key in ("as_string", "as_strings"):
         _must(_TEXT.fullmatch(text), "plain text", text)
@@ -152,20 +154,20 @@ def _is_operator(target: str) -> bool:
     return isinstance(packet, torch._ops.OpOverloadPacket) and found[3] in packet.overloads()
 
 
-def _tree(spec: Any) -> dict[str, Any]:
-    """A copy of a tree specification: tuples, lists and dicts, whose keys are plain."""
+def _tree(spec: Any, form: re.Pattern[str]) -> dict[str, Any]:
+    """A copy of a tree specification: tuples, lists and dicts, whose keys are of a ``form``."""
     _must(isinstance(spec, dict) and str(spec.get("type")) in _TREES, "tuples, lists and dicts", spec)
     context, children = spec.get("context"), spec.get("children_spec")
     keys = _json("context", context.encode()) if isinstance(context, str) else None
     plain = keys is None or (
         isinstance(keys, list)
-        and all(isinstance(key, int) or (isinstance(key, str) and _PLAIN.fullmatch(key)) for key in keys)
+        and all(isinstance(key, int) or (isinstance(key, str) and form.fullmatch(key)) for key in keys)
     )
     _must(plain and isinstance(children, list), "plain keys of a dict", context)
     return {
         "type": spec["type"],
         "context": None if context is None else json.dumps(keys),
-        "children_spec": [_tree(child) for child in children],
+        "children_spec": [_tree(child, form) for child in children],
     }
 
 
@@ -221,19 +223,26 @@ def _are_assumptions(flags: list[ast.keyword]) -> bool:
     return all(_ASSUMPTION.fullmatch(flag.arg or "") and isinstance(flag.value, ast.Constant) for flag in flags)
 
 
-def _unpickled(name: str, content: bytes) -> None:
-    """Refuse ``content`` that torch would fall back to unpickle without restrictions."""
+def _pickled_anew(name: str, content: bytes, device: str) -> bytes:
+    """``content`` unpickled with restrictions and pickled again.
+
+    torch falls back to unpickle without restrictions where its first attempt fails, which may also happen for lack of
+    a device; so what it gets is pickled here.
+    """
     import torch
 
     if not content:
-        return
+        return content
     try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    # Whatever goes wrong here makes torch.export.load try again without restrictions.
+        value = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    # Whatever is wrong with it, torch would try again without restrictions.
     except Exception as fault:
         found = re.search(r"GLOBAL (\S+)", str(fault))
         what = f"calls {found[1]}" if found else "cannot be read without running it"
         raise _refused(f"{name} {what}") from fault
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
 
 
 def _must(holds: object, what: str, found: object) -> None:
@@ -242,4 +251,4 @@ def _must(holds: object, what: str, found: object) -> None:
 
 
 def _refused(what: str) -> UnsafeFile:
-    return UnsafeFile(what, hint=HINT)
+    return UnsafeFile(what, hint=_HINT)

@@ -326,6 +326,12 @@ def test_payloads_do_not_run(
     assert not caplog.records
 
 
+def test_legacy_weights_are_read_and_pickled_anew(linear_file: Path, rewritten: Rewritten) -> None:
+    weights = {"weight": nn.Parameter(torch.ones(2, 3)), "bias": nn.Parameter(torch.zeros(2))}
+    path = rewritten(linear_file, unchanged, {"data/weights/model.pt": as_torch(weights)})
+    np.testing.assert_array_equal(loaded(path).predict({"x": np.ones((4, 3), np.float32)}), np.full((4, 2), 3.0))
+
+
 def test_a_flag_lets_a_file_run(linear_file: Path, rewritten: Rewritten, marker: Path) -> None:
     code = f"{making(marker)} is None"
     path = rewritten(linear_file, in_program(lambda document: document.update(guards_code=[code])))
@@ -364,6 +370,8 @@ def test_a_record_that_is_there_twice_is_refused(linear_file: Path, rewritten: R
         ("as_string", "it's"),
         ("in_spec", '[1, {"type": "collections.defaultdict", "context": "{}", "children_spec": []}]'),
         ("out_spec", '[1, {"type": "builtins.dict", "context": "[\\"a\'b\\"]", "children_spec": []}]'),
+        ("in_spec", '[1, {"type": "builtins.dict", "context": "[\\"a=b\\"]", "children_spec": []}]'),
+        ("forward_arg_names", ["x=y"]),
         ("path_name", "../../etc/passwd"),
         ("as_custom_obj", {"name": "a", "class_fqn": "b"}),
         ("expr_str", "Symbol('s0).evil(')"),
