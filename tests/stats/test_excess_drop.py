@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -26,3 +27,36 @@ def test_weighted_excess_drops_sum_to_nothing(pair: Pair) -> None:
     found = measured(pair, only=excess_drop)["excess_drop"]
     total = sum(int(n) * float(v or 0) for n, v in zip(pair.support, found.by_stratum, strict=True))
     assert total / max(int(pair.support.sum()), 1) == pytest.approx(0, abs=1e-12)
+
+
+def test_intervals_cover_and_the_largest_is_bounded_over_all_classes() -> None:
+    """Ten classes of uneven size and uneven drops; coverage of single intervals and of the largest one."""
+    rng = np.random.default_rng(12)
+    sizes = np.array([20, 30, 50, 100, 100, 200, 200, 300, 500, 1500])
+    drops = np.array([0.1, 0.0, 0.05, 0.02, 0.0, 0.1, 0.03, 0.0, 0.04, 0.02])
+    cells = np.stack([0.85 - drops, drops + 0.02, np.full(10, 0.02), np.full(10, 0.11)], axis=1)
+    truth = drops - sizes @ drops / sizes.sum()
+    single, largest = [], []
+    for _ in range(400):
+        found = measured(Pair.of(rng.multinomial(sizes, cells)), only=excess_drop)
+        low, high = (np.array(limits, float) for limits in (found["excess_drop"].low, found["excess_drop"].high))
+        single.append((low <= truth) & (truth <= high))
+        top = found["largest_excess_drop"]
+        largest.append((top.overall_low or 0) <= truth.max() <= (top.overall_high or 0))
+    assert np.mean(single) >= 0.94
+    assert np.mean(single, axis=0).min() >= 0.925
+    assert np.mean(largest) >= 0.95
+
+
+def test_the_largest_is_the_worst_class() -> None:
+    found = measured(Pair.of([(50, 50, 0, 0), (100, 0, 0, 0)]))
+    top, column = found["largest_excess_drop"], found["excess_drop"]
+    assert top.overall == 0.25
+    # Two classes at once: wider than the worst one alone.
+    assert (top.overall_low or 0) < (column.low[0] or 0)
+    assert (top.overall_high or 0) > (column.high[0] or 0)
+
+
+def test_one_class_has_no_excess_by_definition() -> None:
+    found = measured(Pair.of([(50, 40, 3, 10)]))["excess_drop"]
+    assert (found.by_stratum, found.low, found.high) == ((0.0,), (0.0,), (0.0,))

@@ -1,0 +1,166 @@
+"""Corrected alpha against its definition in matrices, brute-force leave-one-out, and simulations with known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from prune_audit.core import Array, Floats, Pair
+from prune_audit.stats import alpha
+from prune_audit.stats._alpha import fit
+from tests.stats.pairs import measured, same
+
+
+def by_definition(cells: Array) -> dict[str, float]:
+    """The sheet's formulas, with the C x C matrices that the closed form avoids."""
+    n = cells.sum(1).astype(float)
+    w = n / n.sum()
+    p, q, both = (cells[:, 0] + cells[:, 1]) / n, (cells[:, 0] + cells[:, 2]) / n, cells[:, 0] / n
+    a, b = w @ p, w @ q
+    x, y = p / a - 1, q / b - 1
+    others = np.maximum(n - 1, 1)
+    var, cov = p * (1 - p) / others, (both - p * q) / others
+    eye = np.eye(len(n))
+    g, h = (eye - np.outer(p / a, w)) / a, (eye - np.outer(q / b, w)) / b
+    sv, sk = float((g**2 * var).sum()), float((g * h * cov).sum())
+    xx, xy = float(x @ x), float(x @ y)
+    return {
+        "alpha": (xy - sk) / (xx - sv),
+        "reliability": (xx - sv) / xx,
+        "pull": sk / sv,
+        "excess": xy - xx - (sk - sv),
+    }
+
+
+def draw(seed: int, classes: int, size: int | Array) -> Array:
+    rng = np.random.default_rng(seed)
+    recall = rng.uniform(0.5, 0.9, classes)
+    cells = np.stack([recall - 0.1, np.full(classes, 0.1), np.full(classes, 0.05), 0.95 - recall], axis=1)
+    return rng.multinomial(size, cells)
+
+
+@pytest.mark.parametrize("size", [3, 40, np.array([2, 5, 100, 900, 30, 12])])
+def test_fit_is_the_definition(size: int | Array) -> None:
+    cells = draw(1, 6, size)
+    found, expected = fit(cells)[0], by_definition(cells)
+    for name, value in expected.items():
+        assert float(getattr(found, name)) == pytest.approx(value, rel=1e-9), name
+
+
+@pytest.mark.parametrize("size", [12, np.array([2, 5, 40, 25])])
+def test_jackknife_is_that_of_leaving_out_every_sample_in_turn(size: int | Array) -> None:
+    cells = draw(2, 4, size)
+    variance = {"alpha": 0.0, "excess": 0.0}
+    for c in range(4):
+        n = cells[c].sum()
+        without = []
+        for kind in range(4):
+            one = np.zeros((4, 4), int)
+            one[c, kind] = 1
+            without += [by_definition(cells - one)] * cells[c, kind] if cells[c, kind] else []
+        for name in variance:
+            values = np.array([w[name] for w in without])
+            variance[name] += (n - 1) / n * ((values - values.mean()) ** 2).sum()
+    _, alpha_error, excess_error = fit(cells)
+    assert alpha_error == pytest.approx(np.sqrt(variance["alpha"]), rel=1e-7)
+    assert excess_error == pytest.approx(np.sqrt(variance["excess"]), rel=1e-7)
+
+
+def audits(classes: int, size: int, gap: float, truth: float, draws: int) -> list[Array]:
+    """Draws of an audit whose balances are even over +-``gap`` in the dense model, ``truth`` times that after."""
+    rng = np.random.default_rng(7)
+    x = np.linspace(-gap, gap, classes)
+    p, q = 0.8 * (1 + x), 0.75 * (1 + truth * x)
+    both = p * q + 0.6 * np.sqrt(p * (1 - p) * q * (1 - q))  # correlation .6
+    cells = np.stack([both, p - both, q - both, 1 - p - q + both], axis=1)
+    return [rng.multinomial(size, cells) for _ in range(draws)]
+
+
+@pytest.mark.parametrize(
+    ("classes", "size", "gap", "truth"), [(10, 1000, 0.10, 1.3), (100, 100, 0.15, 1.3), (30, 300, 0.12, 1.0)]
+)
+def test_corrected_alpha_is_unbiased_and_its_interval_covers(classes: int, size: int, gap: float, truth: float) -> None:
+    drawn = audits(classes, size, gap, truth, 400)
+    found = [measured(Pair.of(cells), only=alpha)["alpha_corrected"] for cells in drawn]
+    values = np.array([m.overall for m in found], float)
+    low, high = np.array([[m.overall_low, m.overall_high] for m in found], float).T
+    naive = [measured(Pair.of(cells))["intensification"].overall for cells in drawn[:50]]
+    assert np.median(values) == pytest.approx(truth, rel=0.03)
+    assert abs(np.mean(np.array(naive, float)) - truth) > abs(np.median(values) - truth)
+    assert ((low <= truth) & (truth <= high)).mean() >= 0.93
+
+
+@pytest.mark.parametrize(("classes", "size", "gap"), [(10, 200, 0.06), (10, 1000, 0.06), (100, 100, 0.06)])
+def test_the_test_of_one_keeps_its_level_where_alpha_is_not_estimable(classes: int, size: int, gap: float) -> None:
+    rng = np.random.default_rng(8)
+    p = 0.8 * (1 + np.linspace(-gap, gap, classes))
+    cells = np.stack([p - 0.06, np.full(classes, 0.06), np.full(classes, 0.06), 0.94 - p], axis=1)
+    p_values = [measured(Pair.of(rng.multinomial(size, cells)), only=alpha)["alpha_p"].overall for _ in range(500)]
+    assert (np.array(p_values, float) <= 0.05).mean() <= 0.065
+
+
+def test_no_gaps_are_not_estimable() -> None:
+    rng = np.random.default_rng(9)
+    cells = rng.multinomial(100, [0.7, 0.1, 0.1, 0.1], size=10)
+    found = measured(Pair.of(cells))
+    assert found["alpha_state"].overall == "not estimable"
+    assert found["alpha_corrected"].overall is None
+    assert (found["alpha_corrected"].overall_absent or "").startswith("not estimable: ")
+    assert isinstance(found["alpha_p"].overall, float)
+
+
+@pytest.mark.parametrize(("size", "state"), [(100, "not estimable"), (600, "unsteady"), (2000, "steady")])
+def test_states_follow_lambda(size: int, state: str) -> None:
+    """Counts in fixed proportions, so that only the noise shrinks with size."""
+    shares = np.array([[60, 15, 5, 20], [70, 10, 5, 15], [75, 5, 5, 15], [65, 10, 5, 20]])
+    found = measured(Pair.of(shares * size // 100))
+    reliability = found["alpha_lambda"].overall
+    assert isinstance(reliability, float)
+    assert found["alpha_state"].overall == state
+    assert {"not estimable": reliability < 0.5, "unsteady": 0.5 <= reliability < 0.7, "steady": reliability >= 0.7}[
+        state
+    ]
+
+
+def test_half_width_is_that_of_the_confidence() -> None:
+    cells = draw(3, 8, 500)
+    column = measured(Pair.of(cells))["alpha_corrected"]
+    width = float(column.overall_high or 0) - float(column.overall_low or 0)
+    assert width == pytest.approx(2 * stats.norm.isf(0.025) * fit(cells)[1])
+
+
+def test_one_file_has_alpha_one_and_no_evidence_against_it() -> None:
+    found = measured(same(Pair.of(draw(4, 6, 50))))
+    column = found["alpha_corrected"]
+    assert (column.overall, column.overall_low, column.overall_high) == (1.0, 1.0, 1.0)
+    assert found["alpha_p"].overall == 1.0
+
+
+def test_without_flips_rounding_is_no_evidence() -> None:
+    cells = draw(5, 6, 300)
+    cells[:, 0] += cells[:, 1] + cells[:, 2]
+    cells[:, 1:3] = 0
+    assert measured(Pair.of(cells))["alpha_p"].overall == 1.0
+
+
+def test_single_samples_are_left_out() -> None:
+    cells = draw(6, 6, 300)
+    with_one: Floats = np.vstack([cells, [1, 0, 0, 0]])
+    found, expected = (measured(Pair.of(c))["alpha_corrected"].overall for c in (with_one, cells))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ([(5, 1, 1, 3)], "fewer than two strata"),
+        ([(8, 0, 0, 2), (80, 0, 0, 20)], "no gaps to intensify"),
+        ([(1, 0, 0, 9), (0, 0, 0, 10)], "hardly ever right"),
+        ([(10, 80, 0, 10)] * 10, "collapsed"),
+    ],
+)
+def test_what_cannot_be_fitted_says_why(counts: list[tuple[int, int, int, int]], why: str) -> None:
+    for measure in measured(Pair.of(counts), only=alpha).values():
+        assert measure.overall is None
+        assert why in (measure.overall_absent or "")
