@@ -49,7 +49,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     value, low, high = _retention.interval(own, rest, settings.confidence)
     p = np.where(tested, ndtr(_retention.score(own, rest, np.full(len(tested), margin))), np.nan)
     # Two classes cannot both be harmed relative to each other, so there is nothing to correct for.
-    two = int((pair.support > 0).sum()) == 2
+    two = int((pair.support > 0).sum()) == int(tested.sum()) == 2
     q = p if two else adjusted(p, settings.correction)
     if pair.same_model:
         value, low, high = np.ones((3, len(tested)))

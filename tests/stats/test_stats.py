@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import optimize, stats
+from sklearn.metrics import f1_score, precision_score, recall_score
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats import measures
+from prune_audit.core import Measure, Outputs, Pair, Predictions, Settings
+from prune_audit.stats import _tango, measures
 from tests.stats.pairs import measured, pairs, quick, same, table
 
 
@@ -85,3 +91,52 @@ def test_order_of_the_classes_does_not_matter(pair: Pair) -> None:
 def test_two_runs_are_equal_to_the_last_bit() -> None:
     pair = Pair.of(np.random.default_rng(0).multinomial(50, [0.8, 0.05, 0.03, 0.12], size=50))
     assert measures(pair, Settings()) == measures(pair, Settings())
+
+
+PUBLISHED = Path(__file__).parents[2] / "../shared/data/cifar10.1-v4-predictions"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs the published predictions, cifar10.1-v4-predictions")
+def test_a_published_pair_agrees_with_scipy_statsmodels_and_scikit_learn() -> None:
+    labels = np.load(PUBLISHED / "labels.npy").astype(np.int64)
+    a, b = (
+        np.array(json.loads((PUBLISHED / f"{name}_predictions.json").read_text()), np.int64)
+        for name in ("vgg_15_BN_64", "cudaconvnet")
+    )
+    models = Outputs(name="dense", predicted=a), Outputs(name="pruned", predicted=b)
+    names = tuple(f"class {i}" for i in range(10))
+    pair = Predictions(classes=names, ids=tuple(map(str, range(len(labels)))), labels=labels, models=models).pair(
+        "dense", "pruned"
+    )
+    found = measured(pair)
+
+    def column(name: str) -> np.ndarray:
+        return np.array(found[name].by_stratum, float)
+
+    lost = np.array([((labels == c) & (a == c) & (b != c)).sum() for c in range(10)])
+    gained = np.array([((labels == c) & (a != c) & (b == c)).sum() for c in range(10)])
+    n = np.bincount(labels)
+    p = [
+        mcnemar([[0, x], [y, 0]], exact=True).pvalue - stats.binom.pmf(x, x + y, 0.5)
+        for x, y in zip(lost, gained, strict=True)
+    ]
+    z = stats.norm.isf(0.025)
+
+    def lower(c: int) -> float:
+        """Where the score statistic is z, by a root finder of its own."""
+        return float(optimize.brentq(lambda d: float(_tango.score(lost[c], gained[c], n[c], d)) - z, -0.999, 0.999))
+
+    expected = {
+        "support": n,
+        "dense_recall": recall_score(labels, a, average=None),
+        "pruned_recall": recall_score(labels, b, average=None),
+        "change": (gained - lost) / n,
+        "p_value": p,
+        "q_value": multipletests(p, method="fdr_bh")[1],
+        "dense_balance": recall_score(labels, a, average=None) / (a == labels).mean() - 1,
+        "dense_precision": precision_score(labels, a, average=None),
+        "pruned_f1": f1_score(labels, b, average=None),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(column(name), values, rtol=1e-12, atol=1e-14, err_msg=name)
+    np.testing.assert_allclose(np.array(found["change"].high, float), [-lower(c) for c in range(10)], atol=1e-11)
