@@ -4,7 +4,7 @@ Observed balances carry noise that dense and pruned share, because the same samp
 the other is pulled from alpha to kappa (the slope of the noise) by as much as lambda, the share of the observed
 spread that is no noise, falls short of 1:  E[slope] = lambda alpha + (1 - lambda) kappa.  Both noise terms are known
 from multinomial counts and are subtracted (moment correction of errors in variables: Fuller, Measurement Error
-Models, 1987, chapter 1; Deming regression would assume independent errors).
+Models, 1987; Deming regression would assume independent errors).
 
 Every quantity is a function of a few sums over classes, so leaving out one sample of one class costs as much as one
 class, and the delete-one jackknife over all N samples costs 4 C of these: samples of a class and kind are alike.

@@ -24,10 +24,11 @@ from prune_audit.stats._collapse import collapsed
 RANK = 120
 
 ESTIMABLE = 0.5
-"""Below this share of real spread the corrected slope is a ratio of noise: its median is off by over 10 %."""
+"""Below this share the corrected slope is a ratio of noise: for a truth of 1.3, medians of 1.20 and 1.22 at .4."""
 
 STEADY = 0.7
-"""Below this share single values scatter so widely that only their interval should be read."""
+"""Between the two a value is printed because noise helped it past the first, which biases it by up to 12 %: read its
+interval."""
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
