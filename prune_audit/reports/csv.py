@@ -49,4 +49,3 @@ def _rows(comparison: Comparison, view: View) -> list[dict[str, Value]]:
         if measure.high:
             columns[f"{measure.name}_high"] = measure.high
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
