@@ -90,7 +90,8 @@ def from_predictions(
     """Audit predictions that were made elsewhere: ``dense`` and ``pruned`` name models of ``predictions``."""
 
     def card(name: str) -> ModelCard:
-        digest = hashlib.sha256(predictions.model(name).predicted.tobytes()).hexdigest()
+        # With the name, because two models that predicted alike on these samples are not one model.
+        digest = hashlib.sha256(name.encode() + predictions.model(name).predicted.tobytes()).hexdigest()
         return ModelCard(name=name, path="", format="predictions", digest=digest, size=0)
 
     provenance = Provenance(
@@ -114,7 +115,7 @@ def assemble(
     """Measure every pair of ``predictions``, and judge where there is a policy."""
     comparisons = []
     for card in pruned:
-        pair = replace(predictions.pair(dense.name, card.name), same_model=dense.digest == card.digest)
+        pair = replace(predictions.pair(dense.name, card.name), same_model=card.same_as(dense))
         view = View(pair=pair, measures=stats.measures(pair, provenance.settings))
         flips, flipped = _flips(predictions, dense.name, card.name)
         comparisons.append(Comparison(dense=dense, pruned=card, views=(view,), flips=flips, flipped=flipped))
@@ -134,7 +135,7 @@ def judge(audit: Audit, policy: Policy) -> Audit:
         if settings != audit.provenance.settings:
             again = tuple(replace(v, measures=stats.measures(v.pair, settings)) for v in comparison.views)
             comparison = replace(comparison, views=again)
-        comparisons.append(replace(comparison, checks=rules.check(comparison, policy)))
+        comparisons.append(replace(comparison, checks=rules.check(comparison, _resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
 
@@ -208,6 +209,16 @@ def _settings_of(policy: Policy, settings: Settings) -> Settings:
     return replace(settings, **limits)
 
 
+def _resolved(policy: Policy, settings: Settings) -> Policy:
+    """``policy`` with the limits that stand for settings filled in, so that every check can say its limit."""
+    filled = dict(policy.rules)
+    for name, rule in policy.rules.items():
+        setting = getattr(plugins.load("rules", name), "SETTING", None)
+        if setting is not None and rule.limit is None:
+            filled[name] = replace(rule, limit=getattr(settings, setting))
+    return replace(policy, rules=filled)
+
+
 def _flips(predictions: Predictions, dense: str, pruned: str) -> tuple[tuple[Flip, ...], int]:
     """The first samples on which exactly one model is right, lost ones first, and how many there are."""
     labels, classes = predictions.labels, predictions.classes
@@ -232,7 +243,7 @@ def _data_digest(predictions: Predictions) -> str:
 
 def _model_notes(classifiers: Sequence[Classifier]) -> tuple[str, ...]:
     dense, *others = (classifier.card for classifier in classifiers)
-    return tuple(f"{card.name} is the same file as {dense.name}" for card in others if card.digest == dense.digest)
+    return tuple(f"{card.name} is the same file as {dense.name}" for card in others if card.same_as(dense))
 
 
 def _versions() -> dict[str, str]:

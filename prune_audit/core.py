@@ -204,7 +204,8 @@ class ModelCard:
 
     ``digest`` is the SHA-256 of the file and its external data; ``size`` is in bytes on disk, external data
     included; ``layers`` are the weights of convolution, linear and embedding layers; ``parameters`` counts all
-    parameters, biases and normalisation too, None where they cannot be seen.
+    parameters, biases and normalisation too, None where they cannot be seen. ``factory`` is the text that named the
+    architecture, None for a file that carries its own.
     """
 
     name: str
@@ -212,8 +213,13 @@ class ModelCard:
     format: str
     digest: str
     size: int
+    factory: str | None = None
     layers: tuple[Layer, ...] = ()
     parameters: int | None = None
+
+    def same_as(self, other: ModelCard) -> bool:
+        """Whether both are one network: the same file and, where it needs one, the same architecture."""
+        return (self.digest, self.factory) == (other.digest, other.factory)
 
     @property
     def nonzero(self) -> int:

@@ -304,6 +304,7 @@ _CARD = _with(
             "format": _TEXT,
             "digest": _TEXT,
             "size": _COUNT,
+            "factory": _maybe(_TEXT),
             "parameters": _maybe(_COUNT),
             "layers": _many(_LAYER),
         },

@@ -18,6 +18,7 @@ from prune_audit.core import (
     Floats,
     Input,
     Measure,
+    ModelCard,
     ModelSource,
     Outputs,
     Policy,
@@ -151,6 +152,31 @@ def test_a_model_against_itself_has_changed_nothing(sample_models: Path) -> None
     assert set(view.measure("verdict").by_stratum) == {"fine"}
     assert done.outcome == "passed"
     assert any("same file" in note for note in done.provenance.notes)
+
+
+def test_equal_predictions_are_not_one_model() -> None:
+    """That nothing flipped here does not prove that nothing can: 3 samples rule out no drop of 5 points."""
+    few = Predictions(
+        classes=("a", "b"),
+        ids=tuple("012345"),
+        labels=np.array([0, 0, 0, 1, 1, 1]),
+        models=tuple(Outputs(name=name, predicted=np.array([0, 0, 0, 1, 1, 1])) for name in ("dense", "pruned")),
+    )
+    view = audit.from_predictions(few, "dense", ["pruned"], Settings()).comparisons[0].view()
+    assert set(view.measure("verdict").by_stratum) == {"cannot tell"}
+
+
+def test_one_file_under_two_factories_is_two_models() -> None:
+    card = ModelCard(name="m", path="m", format="f", digest="d", size=0, factory="nets:full")
+    assert card.same_as(replace(card, name="n"))
+    assert not card.same_as(replace(card, factory="nets:cut"))
+
+
+def test_every_check_says_its_limit() -> None:
+    done = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(), policy=rules.default_policy())
+    limits = {check.rule: check.limit for check in done.comparisons[0].checks}
+    assert (limits["recall-drop"], limits["harmed"], limits["accuracy-drop"]) == (0.02, 0.95, 0.02)
+    assert done.policy == rules.default_policy()
 
 
 def test_two_runs_are_equal_but_for_their_timings(sample_models: Path) -> None:

@@ -59,6 +59,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         format="safetensors",
         digest=digest(source.path),
         size=size(source.path),
+        factory=source.factory,
         layers=layers(module),
         parameters=parameters(module),
     )

@@ -67,6 +67,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         format="torch.save",
         digest=digest(source.path),
         size=size(source.path),
+        factory=source.factory,
         layers=layers(module),
         parameters=parameters(module),
     )

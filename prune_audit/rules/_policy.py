@@ -17,6 +17,8 @@ from prune_audit.core import Level, Policy, RuleSetting
 from prune_audit.errors import PolicyError
 
 DEFAULT_NAME = "default"
+# Nobody can audit a smaller drop than a tenth of a point; whoever writes 0.02 means a share, two points.
+LEAST_POINTS = 0.1
 HINT = 'for example:  extends = "default"   [rules.recall-drop]   level = "error"   limit = 2'
 
 
@@ -86,6 +88,13 @@ def read_policy(path: Path) -> Policy:
             most = 100 if unit == "points" else 1
             if not _is_number(entry["limit"], most):
                 refuse(f"rules.{rule}.limit: expected {unit} from 0 to {most}, found {entry['limit']!r}", "limit", rule)
+            if unit == "points" and 0 < entry["limit"] < LEAST_POINTS:
+                refuse(
+                    f"rules.{rule}.limit: {entry['limit']} is less than a tenth of a point; points, not shares: "
+                    f"2 means two points",
+                    "limit",
+                    rule,
+                )
             limit = entry["limit"] / most
         rules[rule] = RuleSetting(level=level, limit=limit)
     if not rules:

@@ -52,6 +52,7 @@ def test_without_extends_only_what_is_named_is_checked(tmp_path: Path) -> None:
         ("[rules.recall-drop]\n# margin\nmargin = 0.1\n", 3, "rules.recall-drop: unknown key 'margin'"),
         ("[rules.harmed]\nlevel='error'\n[rules.recall-drop]\nlevel = 'fatal'\n", 4, "found 'fatal'"),
         ("[rules.recall-drop]\nlimit = 200\n", 2, "rules.recall-drop.limit: expected points from 0 to 100, found 200"),
+        ("[rules.recall-drop]\nlimit = 0.02\n", 2, "points, not shares"),
         ("[rules.harmed]\nlimit = 95\n", 2, "rules.harmed.limit: expected share from 0 to 1, found 95"),
         ("[rules.recall-drop]\nlimit = nan\n", 2, "found nan"),
         ("[rules.recall-drop]\nlimit = true\n", 2, "found True"),
