@@ -1,1 +1,80 @@
-"""prune-audit: which classes a pruned model fails more than the dense one, and how sure that is."""
+"""prune-audit: which classes a pruned model fails more than the dense one, and how sure that is.
+
+The names below are the public ones; each is imported when it is first asked for, so that ``import prune_audit`` costs
+nothing. An audit from Python, of predictions that something else made:
+
+    predictions = prune_audit.Predictions(classes=..., ids=..., labels=..., models=(...))
+    audit = prune_audit.from_predictions(predictions, "dense", ["pruned"], prune_audit.Settings())
+    audit.comparisons[0].view().measure("verdict").by_stratum
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prune_audit.audit import from_predictions, judge, run
+    from prune_audit.core import (
+        Audit,
+        Check,
+        Comparison,
+        DataSource,
+        Measure,
+        ModelSource,
+        Outputs,
+        Pair,
+        Policy,
+        Predictions,
+        Preprocess,
+        RuleSetting,
+        Settings,
+        View,
+    )
+    from prune_audit.document import read_audit
+    from prune_audit.errors import AuditError
+
+__all__ = [
+    "Audit",
+    "AuditError",
+    "Check",
+    "Comparison",
+    "DataSource",
+    "Measure",
+    "ModelSource",
+    "Outputs",
+    "Pair",
+    "Policy",
+    "Predictions",
+    "Preprocess",
+    "RuleSetting",
+    "Settings",
+    "View",
+    "__version__",
+    "from_predictions",
+    "judge",
+    "read_audit",
+    "run",
+]
+
+_HOMES = {
+    "from_predictions": "audit",
+    "judge": "audit",
+    "run": "audit",
+    "read_audit": "document",
+    "AuditError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("prune-audit")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'core')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
