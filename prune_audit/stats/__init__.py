@@ -1,7 +1,11 @@
 """`Pair` to `Measure`s: a statistic is a file here.
 
 A plugin defines ``RANK``, its place among the columns, and ``measure(pair, settings) -> tuple[Measure, ...]``: one
-statistic with the columns that belong to it (a p-value with its q-value, say).
+statistic with the columns that belong to it (a p-value with its q-value, say). The columns are the same whatever the
+pair, absent with a reason where there is no value, so that the guide can list them.
+
+Its docstring is for the reader of an audit, and stands in the guide and in ``list stats --long`` as it is: a title
+line; two sentences that need no statistics; the formula, indented; then the details, with their sources.
 """
 
 from __future__ import annotations

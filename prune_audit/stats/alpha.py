@@ -1,14 +1,17 @@
 """Do gaps between classes grow over the whole model, once sampling noise is taken out of alpha?
 
-The paper's alpha is pulled away from the truth by the noise of small classes; the corrected value takes that noise
-out, and says when too little is left to say anything. alpha = (sum xy - noise) / (sum x^2 - noise), x and y the dense
-and pruned balances; lambda = (sum x^2 - noise) / sum x^2.
+Small classes are noisy, and noise alone pulls the paper's alpha away from the truth; the corrected value takes that
+out, and above 1 the gaps between classes grew. Where too little is left to say anything, it says so.
+
+    alpha = (sum x y - noise of x y) / (sum x^2 - noise of x^2)
+    lambda = (sum x^2 - noise of x^2) / sum x^2
+    x, y: the dense and the pruned balance of each class
 
 Two models with identical true recalls can show an alpha of .87 by noise alone. Lambda is the share of the spread
 between classes that is real: below .5 alpha is `not estimable`, below .7 `unsteady`, and its interval is then what to
 read. Kappa is where noise alone would put the slope. The interval is an exact delete-one jackknife; the test of
 alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha is not estimable.
-Classes with fewer than two samples are left out, because their noise cannot be seen. Derivation in `_alpha`.
+Classes with fewer than two samples are left out, because their noise cannot be seen. Derivation in `prune_audit/stats/_alpha.py`.
 """
 
 from __future__ import annotations

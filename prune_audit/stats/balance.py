@@ -1,7 +1,9 @@
 """Where a class stands in its model: how far its recall lies above or below the model's accuracy.
 
-A balance of -.10 says that the class is recognised 10 % less often than the average sample, relative to that
-average, once in the dense and once in the pruned model. balance = recall / accuracy - 1.
+A balance of -.10 says that the class is recognised 10 % less often than samples are on average. It is given once in
+the dense and once in the pruned model.
+
+    balance = recall / accuracy - 1
 
 The normalised recall balance of Good et al. 2022 (arXiv 2206.02976). Weighted by class size, balances sum to 0.
 """

@@ -1,10 +1,12 @@
 """How much recall a class lost or won by pruning, and how sure that is.
 
-The change is the pruned minus the dense recall; the interval holds the values that this many samples cannot rule
-out, and is the part to read. change = (gained - lost) / n.
+The change is the pruned recall minus the dense one, so that a loss is negative. Its interval holds the values that
+this many samples cannot rule out, and is the part to read.
+
+    change = (gained - lost) / n
 
 Both models saw the same samples, so only those on which they part count; the interval inverts Tango's score test
-(1998) and is closed at no flips: +-z^2 / (n + z^2). ``overall`` is the change of accuracy, over all samples. A model
+(1998) and is closed at no flips: +-z^2 / (n + z^2). Over all samples it is the change of accuracy. A model
 compared with itself has changed by exactly 0.
 """
 

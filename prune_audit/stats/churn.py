@@ -1,8 +1,11 @@
 """On how many samples the two models part.
 
-Churn is the share of samples that exactly one of them gets right; it can be large where accuracy does not change at
-all, and users notice. churn = (lost + gained) / n; changed predictions also count wrong answers that became other
-wrong answers.
+Churn is the share of samples that exactly one of the two models gets right. It can be large where accuracy does not
+change at all, and users notice.
+
+    churn = (lost + gained) / n
+
+Changed predictions also count wrong answers that became other wrong answers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Whether the pruned model still does better than guessing.
 
-A model that has collapsed is right about as often as one that always names the largest class; what it does to single
-classes is then beside the point. Collapsed: accuracy not shown above max(1 / classes, largest class / samples), and
-shown below the dense model's.
+A model that has collapsed is right about as often as one that always names the largest class. What it does to single
+classes is then beside the point.
+
+    guessing = max(1 / classes, largest class / samples)
+    collapsed: accuracy not shown above guessing, and shown to have dropped
 
 Both by intervals (Wilson for the accuracy, Tango for the paired change). Where it is so, distortion and alpha are
 absent, because they divide by what remains, and the accuracy-drop rule fails by itself.

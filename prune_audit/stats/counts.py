@@ -1,7 +1,9 @@
 """Samples per class, and on how many the two models agree or part.
 
-Of the support, both models get some right, the pruned model loses some that the dense one had, gains some that it
-had not, and neither gets the rest. Every other column is a function of these four: n = both + lost + gained + neither.
+Some samples of a class both models get right; some the pruned model has lost (only the dense one is right), some it
+has gained (only the pruned one is), and some neither gets right. Recall, change and verdicts follow from these four.
+
+    n = both + lost + gained + neither
 
 The pairing is what makes small audits speak: two models that are right equally often may still part on many samples.
 """

@@ -1,7 +1,10 @@
 """The smallest drop that this many samples could have shown.
 
-Where no drop was found this says how much that is worth: a drop of this size, at the churn seen, would have been
-found in four of five audits. n drop^2 = (z_a sqrt(churn) + z_b sqrt(churn - drop^2))^2, churn = (lost + gained) / n.
+Where no drop was found, this says how much that is worth. A drop of this size, at the churn seen, would have been
+found in four of five audits.
+
+    n drop^2 = (z_a sqrt(churn) + z_b sqrt(churn - drop^2))^2
+    churn = (lost + gained) / n
 
 Connor, Biometrics 43 (1987) 207-211, solved for the drop in closed form; z_a is two-sided at the audit's confidence,
 shared by all classes (Bonferroni) unless no correction was asked for, and z_b is a power of .8. No drop can exceed

@@ -1,8 +1,10 @@
 """Did pruning push the class down within its model: harmed, no harm shown, or cannot tell.
 
-A class that kept 80 % of its recall where the rest kept 95 % has a retention of .84: it paid for the pruning more
-than others did. retention = (pruned recall / dense recall) / (the same of all other samples); harmed: retention is
-shown to be below the margin (.95), its q <= .05, and the class did lose samples.
+A class that kept 80 % of its recall where the rest kept 95 % has a retention of .84: it paid more for the pruning than
+others did. It is harmed where the samples show that its retention is below the margin of .95, not where they hint it.
+
+    retention = (pruned recall / dense recall) / (the same of the rest)
+    harmed: retention shown below the margin, q <= .05, samples were lost
 
 A harmed class bears the name of what happened to it, where the dense model's own interval shows where it stood:
 `intensified` (weak before, weaker now: what Good et al. 2022 mean), `flipped` (strong before, weak now), `created`

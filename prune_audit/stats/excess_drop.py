@@ -1,7 +1,9 @@
 """How much more recall a class lost than the model lost accuracy.
 
-Pruning that costs every class 3 points has no excess anywhere; a class with an excess of 5 points paid 5 points more
-than its share, and a negative excess means that it paid less. excess = (lost - gained) / n - (drop of accuracy).
+Pruning that costs every class 3 points has no excess anywhere. A class with an excess of 5 points lost 5 points more
+than the model did, and one with a negative excess lost less.
+
+    excess = (lost - gained) / n - drop of accuracy
 
 The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv 2310.20673); weighted by class size it sums to 0. It
 is (1 - share of the class) x (its drop - the drop of the rest), and the two are independent, so their Tango intervals

@@ -1,7 +1,9 @@
 """Precision and recall of each class in one number, before and after pruning.
 
-F1 is high only where both are: a class that is missed or called too often scores low either way.
-F1 = 2 right / (called + labelled); change = pruned - dense, with its interval.
+F1 is high only where both are: a class that is missed or called too often scores low either way. Its change is the
+pruned F1 minus the dense one, with an interval.
+
+    F1 = 2 right / (called + labelled)
 
 Interval as for precision: multinomial delta method, half a sample added where the models part. By class alone.
 """

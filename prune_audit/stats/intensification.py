@@ -1,8 +1,10 @@
 """How many times farther from its model's accuracy a class stands after pruning; the paper's numbers.
 
-Above 1 the class's lead or lag grew, between 0 and 1 it shrank, and a negative ratio says that the class crossed to
-the other side (flipped). ratio = pruned balance / dense balance; over the model, alpha = sum(dense x pruned) /
-sum(dense^2), the slope through the origin.
+Above 1 the class's lead or lag grew, between 0 and 1 it shrank, and a negative ratio says that it crossed to the other
+side. Alpha says the same of all classes together.
+
+    ratio = pruned balance / dense balance
+    alpha = sum(dense x pruned) / sum(dense^2), the slope through the origin
 
 Good et al. 2022 (arXiv 2206.02976), section 3. r^2 is that of the line through the origin: 1 means that one factor
 describes all classes, and near 0 alpha means nothing; with two classes it is 1 by construction. Never a flag: the

@@ -1,7 +1,9 @@
 """Where the lost samples of a class went: what they are called now.
 
-Of the samples that the dense model got right and the pruned model does not, the class that most of them are now
-called by, with how many of how many: "dog, 14 of 31". Over the model, the pair of classes that lost the most this way.
+Of the samples that the dense model got right and the pruned model does not, this is the class that most of them are
+now called by, with how many of how many. Over the model, it is the pair of classes that lost the most this way.
+
+    lost to = most frequent pruned answer to lost samples: "dog, 14 of 31"
 
 Counts, not estimates: with few lost samples the leading class may lead by chance. By class alone.
 """

@@ -1,8 +1,10 @@
 """Could the change be chance? The p-value of no change at all, and q, corrected for the number of classes.
 
-A small p says that as uneven a split into lost and gained samples would be rare if pruning changed nothing; q is p
-after allowing for how many classes were looked at, so that at most 5 % of the classes with q below .05 are expected
-to be false. p = 2 P(X < k) + P(X = k), k = min(lost, gained), X ~ Binomial(lost + gained, 1/2).
+A small p says that as uneven a split into lost and gained samples would be rare if pruning changed nothing. q allows
+for how many classes were looked at: of the classes with q below .05, about 5 % at most are expected to be false alarms.
+
+    p = 2 P(X < k) + P(X = k)
+    k = min(lost, gained), X ~ Binomial(lost + gained, 1/2)
 
 Neither is the verdict: a small q beside `fine` is real but small. McNemar's test in its mid-p form (Fagerland,
 Lydersen, Laake 2013); without any flip p is 1. The correction is Benjamini and Hochberg's unless settings say

@@ -1,7 +1,9 @@
 """Of what a model calls a class, the share that is one, before and after pruning.
 
-Recall says which cats are missed, precision which dogs are called cats: a class can keep its recall by being called
-too often. precision = right / called; change = pruned - dense, with its interval.
+Recall says how many cats are missed, precision how many of the animals called cats are cats. A class can keep its
+recall by being called too often, and its precision shows that.
+
+    precision = right / called
 
 Its denominator is itself random, so the paired intervals of recall do not apply: multinomial delta method over the
 ways in which the two models can call a sample, with half a sample added where they part. By class alone.

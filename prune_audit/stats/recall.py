@@ -1,7 +1,10 @@
 """The share of each class that a model gets right, before and after pruning.
 
 Recall answers "of all cats, how many were called cat?", once for the dense and once for the pruned model. Over all
-samples together it is accuracy. recall = right / samples, so dense = (both + lost) / n, pruned = (both + gained) / n.
+samples together it is accuracy.
+
+    dense recall = (both + lost) / n
+    pruned recall = (both + gained) / n
 
 Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there.
 """

@@ -1,7 +1,9 @@
 """How far apart the classes' true drops lie, whichever classes they are.
 
-Sampling noise alone makes drops differ; tau is what is left when that is taken out: the standard deviation of the true
-drops. It can be known when no single class can be convicted. tau^2 = var(drop) - mean of their sampling variances.
+Sampling noise alone makes drops differ; tau is what is left when that is taken out, the standard deviation of the true
+drops. It can be known when no single class can be convicted.
+
+    tau^2 = variance of the drops - mean of their sampling variances
 
 Moment estimate (Hedges 1983), with classes of at least two samples. The interval solves for the tau at which the
 estimate would lie 1.96 of its own standard deviations away, which grow with tau; the p-value of no spread at all is

@@ -1,8 +1,11 @@
 """Has the class lost more than the margin: regressed, fine, or cannot tell.
 
-Regressed says that a drop beyond the margin is shown, fine that a drop beyond the assurance limit is ruled out, and
-cannot tell that this many samples allow both. regressed: low > margin and q <= .05; fine: high < assure; low and high
-are the limits of the drop (lost - gained) / n.
+Regressed says that a drop beyond the margin (2 points unless set) is shown, fine that a drop beyond the assurance limit
+(5 points unless set) is ruled out. Cannot tell says that these samples show neither.
+
+    regressed: low > margin and q <= .05
+    fine: high < assurance limit
+    low, high: the 95 % interval of the drop, (lost - gained) / n
 
 What fails and what is assured are two numbers (2 and 5 points unless set), because proving the absence of a 2-point
 drop takes thousands of samples per class. The interval alone would convict too many among many classes and the
