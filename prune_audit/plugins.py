@@ -61,8 +61,12 @@ def choose(room: str, path: Path) -> str | None:
     return None
 
 
+def docstring(room: str, name: str) -> str:
+    """The plugin's whole docstring, without indentation, read without importing the plugin."""
+    source = (folder(room) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
 def help_line(room: str, name: str) -> str:
     """The first line of the plugin's docstring, read without importing it."""
-    source = (folder(room) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
-    docstring = ast.get_docstring(ast.parse(source)) or ""
-    return docstring.partition("\n")[0]
+    return docstring(room, name).partition("\n")[0]

@@ -1,23 +1,30 @@
-"""prune-audit list: what there is to choose from."""
+"""prune-audit list: what there is to choose from, and what each of it means."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+READABLE = 100  # columns: longer lines of prose lose the eye
+INDENT = 4
 
 
 def run(
     kind: Annotated[
         str | None, typer.Argument(metavar="[KIND]", help="models, data, stats, rules or reports; all if left out.")
     ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", "-l", help="What each means in full; for statistics, the columns it gives.")
+    ] = False,
 ) -> None:
     """List the plugins of every kind: model and data formats, statistics, rules, reports.
 
-    Example: prune-audit list rules
+    Example: prune-audit list stats --long
     """
-    from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     from prune_audit import plugins
@@ -27,13 +34,55 @@ def run(
     if kind is not None and kind not in plugins.ROOMS:
         raise UsageError(f"there is no kind of plugin {kind!r}", hint=f"known: {', '.join(plugins.ROOMS)}")
     rooms = plugins.ROOMS if kind is None else (kind,)
-    widest = max((len(name) for room in rooms for name in plugins.names(room)), default=0)
     out = _terminal.console()
     for room in rooms:
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(min_width=widest, no_wrap=True)
-        grid.add_column(overflow="fold")
-        for name in plugins.names(room):
-            grid.add_row(Text(name), Text(plugins.help_line(room, name)))
+        if room != rooms[0]:
+            out.print()
         out.print(Text(room, style="bold"))
-        out.print(Padding(grid, (0, 0, 1 if room != rooms[-1] else 0, 2)))
+        (_in_full if long else _in_one_line)(out, room)
+
+
+def _in_one_line(out: Console, room: str) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from prune_audit import plugins
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(min_width=max(len(name) for each in plugins.ROOMS for name in plugins.names(each)), no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name in plugins.names(room):
+        grid.add_row(Text(name), Text(plugins.help_line(room, name)))
+    out.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def _in_full(out: Console, room: str) -> None:
+    """Prose wrapped to the width; what is indented, a formula, as it is."""
+    from textwrap import fill, indent
+
+    from rich.text import Text
+
+    from prune_audit import plugins
+
+    width = min(out.width, READABLE) - INDENT
+    for name in plugins.names(room):
+        out.print()
+        out.print(Text(f"  {name}", style="bold"))
+        blocks = plugins.docstring(room, name).split("\n\n")
+        if room == "stats":
+            blocks.append(f"columns: {', '.join(columns(name))}")
+        wrapped = (b if b.startswith(" ") else fill(" ".join(b.split()), width, break_on_hyphens=False) for b in blocks)
+        out.print(Text(indent("\n\n".join(wrapped), " " * INDENT)), soft_wrap=True)
+
+
+def columns(statistic: str) -> tuple[str, ...]:
+    """The names of the columns that ``statistic`` gives, in their order.
+
+    Taken from what it measures on a few made-up samples, not from its text, since only that cannot be out of date.
+    """
+    from prune_audit import plugins
+    from prune_audit.core import Pair, Settings
+
+    few = Pair.of([(80, 12, 3, 5), (90, 4, 2, 4)])
+    return tuple(measure.name for measure in plugins.load("stats", statistic).measure(few, Settings()))

@@ -2,7 +2,8 @@
 
 A plugin defines ``RANK``, its place among the columns, and ``measure(pair, settings) -> tuple[Measure, ...]``: one
 statistic with the columns that belong to it (a p-value with its q-value, say). The columns are the same whatever the
-pair, absent with a reason where there is no value, so that the guide can list them.
+pair, absent with a reason where there is no value, so that the guide can list them; where a statistic is of classes
+alone, groups have none of them.
 
 Its docstring is for the reader of an audit, and stands in the guide and in ``list stats --long`` as it is: a title
 line; two sentences that need no statistics; the formula, indented; then the details, with their sources.

@@ -9,6 +9,8 @@ import pytest
 
 from prune_audit import plugins
 from prune_audit.cli import invoke
+from prune_audit.cli.list import columns
+from prune_audit.core import Pair, Settings
 
 
 def test_every_plugin_of_every_kind_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,8 +32,47 @@ def test_one_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert "stats" not in told
 
 
-def test_an_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["list", "lenses"]) == 2
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("room", plugins.ROOMS)
+def test_in_full(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, room: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert invoke(["list", room, "--long"]) == 0
+    told = capsys.readouterr().out
+    words = " ".join(told.split())
+    for name in plugins.names(room):
+        docstring = plugins.docstring(room, name)
+        assert f"\n\n  {name}\n    {docstring[:20]}" in told
+        assert " ".join(docstring.split()) in words
+        for line in docstring.splitlines():  # formulas keep their lines
+            assert not line.startswith("    ") or f"\n    {line}\n" in told
+    assert max(map(len, told.splitlines())) <= min(width, 100)
+    assert not [line for line in told.splitlines() if line.endswith(" ")]
+
+
+def test_statistics_in_full_name_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["list", "stats", "-l"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "columns: verdict, reason, q_regressed, worst_plausible_drop, samples_needed" in words
+    assert words.count("columns: ") == len(plugins.names("stats"))
+
+
+def test_all_kinds_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["list", "--long"]) == 0
+    told = capsys.readouterr().out
+    assert [line for line in told.splitlines() if line and line[0] != " "] == list(plugins.ROOMS)
+
+
+@pytest.mark.parametrize("pair", [Pair.of([]), Pair.of([(0, 0, 0, 0)]), Pair.of([(9, 1, 1, 1)], by="accent")])
+def test_a_statistic_gives_the_same_columns_whatever_the_pair(pair: Pair) -> None:
+    """Or none of them, where it is of classes alone and these are groups."""
+    for name, module in plugins.loaded("stats"):
+        found = tuple(measure.name for measure in module.measure(pair, Settings()))
+        assert found == columns(name) or (pair.by != "class" and not found), name
+
+
+@pytest.mark.parametrize("how", [[], ["--long"]])
+def test_an_unknown_kind(capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
+    assert invoke(["list", "lenses", *how]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
