@@ -12,6 +12,7 @@ never 0 and never NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ Outcome = Literal["passed", "failed", "inconclusive", "waived", "skipped"]
 Level = Literal["off", "warn", "error"]
 Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
+Reference = Literal["accuracy", "balanced"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 # ----------------------------------------------------------------------------------------------- what is asked for
@@ -103,6 +105,10 @@ class Settings:
     Statistics: ``margin`` is the drop that fails, ``assure`` the drop that "fine" rules out (never below the
     margin), ``retention_margin`` the share of what the rest kept below which a class is harmed; all three, the
     ``confidence`` of intervals and the ``correction`` over classes are defined in docs/reading-an-audit.md.
+    The sample: ``by`` lists stratifications beside that by class, each as `Predictions.pair` takes it; ``cluster``
+    is the column of what samples belong to, where they are not independent (a person, a film); ``weights`` are the
+    shares of the classes in use, class by class, where the sample's own are not meant; ``reference`` is what a class
+    is compared with, accuracy or the mean of recalls.
     Running: ``seed`` draws the sample of ``limit``; ``batch_size`` and ``workers`` are fitted where None;
     ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code.
     """
@@ -112,6 +118,10 @@ class Settings:
     margin: float = 0.02
     assure: float = 0.05
     retention_margin: float = 0.95
+    by: tuple[str, ...] = ()
+    cluster: str | None = None
+    weights: Mapping[str, float] | None = None
+    reference: Reference = "accuracy"
     seed: int = 0
     limit: int | None = None
     batch_size: int | None = None
@@ -133,6 +143,12 @@ class Settings:
             self.assure,
         )
         need(0 < self.retention_margin <= 1, "the retention margin must be a share in (0, 1]", self.retention_margin)
+        for by in self.by:
+            columns = by.split(",")
+            need(all(columns) and len(set(columns)) == len(columns), "a group must be columns, each once", repr(by))
+        if self.weights is not None:
+            need(all(0 <= w < math.inf for w in self.weights.values()), "weights must not be negative", self.weights)
+            need(any(w > 0 for w in self.weights.values()), "a weight must be above 0", self.weights)
         need(self.limit is None or self.limit > 0, "the limit must be a positive number of samples", self.limit)
         need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
         need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
@@ -374,11 +390,12 @@ class Predictions:
             stratum = stratum * len(values) + position
         return tuple(", ".join(parts) for parts in names), stratum
 
-    def pair(self, dense: str, pruned: str, by: str = "class") -> Pair:
+    def pair(self, dense: str, pruned: str, by: str = "class", cluster: str | None = None) -> Pair:
         """Count dense against pruned within each stratum.
 
         ``by`` is ``class``, a group column, or several of these crossed, with commas between: ``class,sex``. Crossed
-        strata are the whole product, so that a combination without samples is seen to have none.
+        strata are the whole product, so that a combination without samples is seen to have none. ``cluster`` is the
+        group column of what samples belong to, where they are not independent.
 
         Raises:
             UsageError: there is no such model or column.
@@ -406,7 +423,63 @@ class Predictions:
             dense_predicted=np.bincount(a, minlength=len(self.classes)).astype(np.int64),
             pruned_predicted=np.bincount(b, minlength=len(self.classes)).astype(np.int64),
             moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
+            clusters=None
+            if cluster is None
+            else Clusters.of(cluster, size, stratum, self._strata(cluster)[1], a_right, b_right),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clusters:
+    """Samples that belong together (of a person, frames of a film), as sums over clusters.
+
+    Let v count a cluster's samples within a stratum, those that the dense and those that the pruned model gets right,
+    and V the same over all strata. ``own`` (S, 3, 3) sums v v', ``cross`` (S, 3, 3) sums v V', ``whole`` (3, 3) sums
+    V V': the variance of any total between clusters follows, in a stratum, in the rest and in all. ``number`` (S,) of
+    clusters have samples in the stratum, ``within`` (S,) of these have none elsewhere, and there are ``total``. All
+    are additive over shards that share no cluster.
+    """
+
+    column: str
+    own: Counts
+    cross: Counts
+    whole: Counts
+    number: Counts
+    within: Counts
+    total: int
+
+    @classmethod
+    def of(cls, column: str, size: int, stratum: Counts, cluster: Counts, dense: Array, pruned: Array) -> Clusters:
+        """The sums over ``size`` strata, from each sample's stratum, cluster and whether each model is right, (N,)."""
+        cells, cell = np.unique(np.stack([stratum, cluster], axis=1), axis=0, return_inverse=True)  # (J, 2), (N,)
+        cell = cell.reshape(-1)
+        counted = (np.ones(len(cell)), dense, pruned)
+
+        def totals(of: Array, length: int) -> Counts:
+            each = [np.bincount(of, weights=column, minlength=length) for column in counted]
+            return np.stack(each, axis=1).astype(np.int64)  # (length, 3)
+
+        v, whole = totals(cell, len(cells)), totals(cluster, int(cluster.max(initial=-1)) + 1)
+        own, cross = np.zeros((2, size, 3, 3), np.int64)
+        np.add.at(own, cells[:, 0], v[:, :, None] * v[:, None, :])
+        np.add.at(cross, cells[:, 0], v[:, :, None] * whole[cells[:, 1]][:, None, :])
+        alone = v[:, 0] == whole[cells[:, 1], 0]  # (J,)
+        return cls(
+            column=column,
+            own=own,
+            cross=cross,
+            whole=whole.T @ whole,
+            number=np.bincount(cells[:, 0], minlength=size).astype(np.int64),
+            within=np.bincount(cells[alone, 0], minlength=size).astype(np.int64),
+            total=int((whole[:, 0] > 0).sum()),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Clusters):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in Clusters.__dataclass_fields__)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -416,8 +489,8 @@ class Pair:
     Per stratum (S,): ``both`` right, ``lost`` (dense right, pruned wrong), ``gained`` (the reverse), ``neither``.
     Per class (C,): how often each is the label, and is predicted by either model. ``moves`` (K, 4) lists
     (label, dense prediction, pruned prediction, count) of the samples whose prediction changed. ``same_model`` says
-    that both are one file, so that nothing can have changed. Every count is additive over shards and can be written
-    by hand in a test, where `Pair.of` fills in the rest.
+    that both are one file, so that nothing can have changed. ``clusters`` is None where samples are independent.
+    Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
     by: str
@@ -432,6 +505,7 @@ class Pair:
     pruned_predicted: Counts
     moves: Counts
     same_model: bool = False
+    clusters: Clusters | None = None
 
     @classmethod
     def of(

@@ -21,6 +21,7 @@ import numpy as np
 from prune_audit.core import (
     Audit,
     Check,
+    Clusters,
     Comparison,
     Correction,
     Counts,
@@ -35,6 +36,7 @@ from prune_audit.core import (
     Policy,
     Preprocess,
     Provenance,
+    Reference,
     RuleSetting,
     Settings,
     Unit,
@@ -238,6 +240,10 @@ def _read_view(path: str, value: Any) -> View:
             _wrong(f"{path}.{key}", f"a list of {length}", value[key])
     if len(pair.moves) and pair.moves[:, :3].max() >= c:
         _wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
+    if pair.clusters is not None:
+        for key in ("own", "cross", "number", "within"):
+            if len(getattr(pair.clusters, key)) != s:
+                _wrong(f"{path}.clusters.{key}", f"a list of {s}", value["clusters"][key])
     measures: tuple[Measure, ...] = _MEASURES.read(f"{path}.measures", value.get("measures"))
     for i, measure in enumerate(measures):
         for key in ("by_stratum", "low", "high"):
@@ -253,12 +259,31 @@ def _read_resize(path: str, value: Any) -> Any:
 
 
 _COUNTS = _Codec(write=lambda counts: counts.tolist(), read=_read_counts)
+_SQUARE = _many(_many(_COUNT, 3), 3)
+_SQUARES = _Codec(
+    write=lambda sums: sums.tolist(),
+    read=lambda path, value: np.array(_many(_SQUARE).read(path, value), np.int64).reshape(-1, 3, 3),
+)
 _HEIGHT_WIDTH = _many(_INTEGER, 2)
 _RESIZE = _Codec(write=lambda v: list(v) if isinstance(v, tuple) else v, read=_read_resize)
 _SKIPPED = _Codec(write=list, read=lambda path, value: _many(_TEXT, 2).read(path, value))
 
 # ------------------------------------------------------------------------------------------- the nouns, key by key
 
+_CLUSTERS = _record(
+    Clusters,
+    {
+        "column": _TEXT,
+        "own": _SQUARES,
+        "cross": _SQUARES,
+        "whole": _Codec(
+            write=lambda sums: sums.tolist(), read=lambda path, value: np.array(_SQUARE.read(path, value), np.int64)
+        ),
+        "number": _COUNTS,
+        "within": _COUNTS,
+        "total": _COUNT,
+    },
+)
 _PAIR = _record(
     Pair,
     {
@@ -274,6 +299,7 @@ _PAIR = _record(
         "dense_predicted": _COUNTS,
         "pruned_predicted": _COUNTS,
         "moves": _Codec(_write_moves, _read_moves),
+        "clusters": _maybe(_CLUSTERS),
     },
 )
 _MEASURES = _many(
@@ -355,6 +381,10 @@ _SETTINGS = _record(
         "margin": _NUMBER,
         "assure": _NUMBER,
         "retention_margin": _NUMBER,
+        "by": _many(_TEXT),
+        "cluster": _maybe(_TEXT),
+        "weights": _maybe(_mapping(_NUMBER)),
+        "reference": _one_of(Reference),
         "seed": _INTEGER,
         "limit": _maybe(_INTEGER),
         "batch_size": _maybe(_INTEGER),

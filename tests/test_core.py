@@ -193,3 +193,33 @@ def test_density_counts_all_layers_and_is_absent_without_any() -> None:
         Layer(name="b", kind="linear", shape=(4, 4), nonzero=9, total=16),
     )
     assert replace(card, layers=layers).density == 0.5
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3, st.integers(0, 4)), min_size=1, max_size=60))
+def test_sums_over_clusters_are_the_brute_force_ones(rows: list[tuple[int, int, int, int]]) -> None:
+    labels, dense, pruned, film = (np.array(column) for column in zip(*rows, strict=True))
+    made = predictions(labels.tolist(), dense.tolist(), pruned.tolist())
+    found = replace(made, groups={"film": film}).pair("dense", "pruned", cluster="film").clusters
+    assert found is not None
+
+    def counted(mask: Any) -> Any:
+        return np.array([mask.sum(), (mask & (dense == labels)).sum(), (mask & (pruned == labels)).sum()])
+
+    films = np.unique(film)
+    whole = [counted(film == f) for f in films]
+    np.testing.assert_array_equal(found.whole, sum(np.outer(v, v) for v in whole))
+    assert found.total == len(films)
+    for c in range(3):
+        own = [counted((film == f) & (labels == c)) for f in films]
+        np.testing.assert_array_equal(found.own[c], sum(np.outer(v, v) for v in own))
+        np.testing.assert_array_equal(found.cross[c], sum(np.outer(v, w) for v, w in zip(own, whole, strict=True)))
+        assert found.number[c] == sum(v[0] > 0 for v in own)
+        assert found.within[c] == sum(v[0] == w[0] > 0 for v, w in zip(own, whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"by": ("a,,b",)}, {"by": ("a,a",)}, {"weights": {"a": -1.0}}, {"weights": {"a": 0}}]
+)
+def test_settings_of_the_sample_that_make_no_sense(asked: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Settings(**asked)

@@ -11,6 +11,7 @@ from prune_audit.core import (
     Array,
     Audit,
     Check,
+    Clusters,
     Comparison,
     Flip,
     Layer,
@@ -259,6 +260,10 @@ def everything() -> Audit:
         [("indoor", (300, 30, 2, 20), "regressed", None), ("outdoor", (375, 33, 6, 44), "fine", None)], by="place"
     )
     seen = comparison.views[0]
+    films = Clusters.of(
+        "film", 2, np.repeat([0, 1], [352, 458]), np.arange(810) // 9, np.arange(810) % 5 > 0, np.arange(810) % 3 > 0
+    )
+    groups = replace(groups, pair=replace(groups.pair, clusters=films))
     moved = replace(
         seen,
         pair=replace(seen.pair, moves=np.array([[7, 7, 1, 30], [8, 8, 3, 22]])),
@@ -276,7 +281,8 @@ def everything() -> Audit:
                 channels="rgb", interpolation="bicubic", name="imagenet",
             ),
             settings=Settings(
-                confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, seed=3, limit=900,
+                confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, by=("place",),
+                cluster="film", weights={str(i): i / 45 for i in range(10)}, reference="balanced", seed=3, limit=900,
                 batch_size=8, workers=2, device="cuda", skip_bad=4, allow_pickle=True,
             ),
             notes=("note",),
