@@ -1,7 +1,7 @@
 """Could the change be chance? The p-value of no change at all, and q, corrected for the number of classes.
 
-A small p says that as uneven a split into lost and gained samples would be rare if pruning changed nothing. q allows
-for how many classes were looked at: of the classes with q below .05, about 5 % at most are expected to be false alarms.
+A small p says that as uneven a split into lost and gained samples would be rare if pruning changed nothing. The
+q-value allows for how many classes were looked at: of those with q below .05, about 5 % at most are false alarms.
 
     p = 2 P(X < k) + P(X = k)
     k = min(lost, gained), X ~ Binomial(lost + gained, 1/2)
