@@ -11,7 +11,8 @@ Two models with identical true recalls can show an alpha of .87 by noise alone. 
 between classes that is real: below .5 alpha is `not estimable`, below .7 `unsteady`, and its interval is then what to
 read. Kappa is where noise alone would put the slope. The interval is an exact delete-one jackknife; the test of
 alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha is not estimable.
-Classes with fewer than two samples are left out, because their noise cannot be seen. Derivation in `prune_audit/stats/_alpha.py`.
+Classes with fewer than two samples are left out, because their noise cannot be seen. `prune_audit/stats/_alpha.py`
+has the derivation.
 """
 
 from __future__ import annotations
