@@ -33,24 +33,26 @@ class Fit:
     excess: Floats
 
 
-def fit(cells: Array) -> tuple[Fit, float, float]:
+def fit(cells: Array, mass: Array) -> tuple[Fit, float, float]:
     """The fit, and the jackknife standard errors of alpha and of ``excess``, from counts (C, 4) as in `Pair.of`.
 
-    Each class needs two samples, each model some right ones, and dense recalls must differ.
+    ``mass`` (C,) is what a sample of each class counts in the accuracies: 1 for classes as they were sampled. Each
+    class needs two samples, each model some right ones, and dense recalls must differ.
     """
-    cells = np.asarray(cells, np.float64)
-    n = cells.sum(axis=1)  # (C,)
-    centre = ((cells[:, 0] + cells[:, 1]).sum() / n.sum(), (cells[:, 0] + cells[:, 2]).sum() / n.sum())
-    parts = _parts(cells, centre)  # (C, K)
+    cells, mass = np.asarray(cells, np.float64), np.asarray(mass, np.float64)
+    both, lost, gained, neither = (float(count) for count in mass @ cells)
+    size = both + lost + gained + neither
+    centre = (both + lost) / size, (both + gained) / size
+    parts = _parts(cells, mass, centre)  # (C, K)
     total = parts.sum(axis=0)
     full = _fit(total, len(cells), centre)
     # One sample fewer of each kind in each class: (C, 4) times K sums.
-    reduced = total - parts[:, None, :] + _parts(cells[:, None, :] - np.eye(4), centre)
+    reduced = total - parts[:, None, :] + _parts(cells[:, None, :] - np.eye(4), mass[:, None], centre)
     without = _fit(reduced, len(cells), centre)
     return full, _error(without.alpha, cells), _error(without.excess, cells)
 
 
-def _parts(cells: Floats, centre: tuple[float, float]) -> Floats:
+def _parts(cells: Floats, mass: Floats, centre: tuple[float, float]) -> Floats:
     """What each class adds to the sums that a fit is made of: (..., 4) to (..., K).
 
     Recalls are taken from the accuracies ``centre``, because a difference of large sums would eat the digits.
@@ -61,8 +63,9 @@ def _parts(cells: Floats, centre: tuple[float, float]) -> Floats:
     u, v = p - centre[0], q - centre[1]
     others = np.maximum(n - 1, 1)  # a class that the jackknife leaves with one sample shows no noise
     var, cov = p * (1 - p) / others, (both / n - p * q) / others
-    sums = (n, both + lost, both + gained, u, v, u * u, u * v)
-    noise = (var, var * p * n, var * n * n, cov, cov * p * n, cov * q * n, cov * n * n)
+    w = mass * n  # the weight of the class in the accuracies
+    sums = (w, mass * (both + lost), mass * (both + gained), u, v, u * u, u * v)
+    noise = (var, var * p * w, var * w * w, cov, cov * p * w, cov * q * w, cov * w * w)
     return np.stack([*sums, *noise], axis=-1)
 
 

@@ -9,10 +9,15 @@ import numpy as np
 
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import _tango
+from prune_audit.stats._clusters import PRUNED
+from prune_audit.stats._sides import weights, whole
 
 
-def chance(pair: Pair) -> float:
+def chance(pair: Pair, settings: Settings) -> float:
     """What a model gets by guessing: one class in C, or the largest class always."""
+    shares = weights(pair, settings)
+    if shares is not None:
+        return max(1 / max(len(pair.classes), 1), float(shares.max()))
     return max(1 / max(len(pair.classes), 1), float(pair.labelled.max()) / max(int(pair.labelled.sum()), 1))
 
 
@@ -23,16 +28,15 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
     model's. Without the second half a pair with few samples or one overwhelming class, on which nothing changed,
     would fail every gate. Where all samples are of one class there is nothing to guess, and no collapse to see.
     """
-    n = int(pair.support.sum())
-    if not n or pair.same_model or int((pair.labelled > 0).sum()) < 2:
+    if not pair.support.any() or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
-    accuracy = int((pair.both + pair.gained).sum()) / n
+    by_pruned, by_change = whole(pair, settings, PRUNED), whole(pair, settings)
+    n = float(by_pruned.n[0])
+    accuracy = float(by_pruned.pruned[0]) / n
     z2 = _tango.two_sided(settings.confidence) ** 2
     low = (accuracy + z2 / (2 * n) - np.sqrt(z2 * (accuracy * (1 - accuracy) / n + z2 / (4 * n * n)))) / (1 + z2 / n)
-    lost, gained, total = (np.array([int(c.sum())]) for c in (pair.lost, pair.gained, pair.support))
-    fell = _tango.interval(lost, gained, total, settings.confidence)[0][0] > 0
-    if low > chance(pair) or not fell:
+    fell = _tango.interval(by_change.lost, by_change.gained, by_change.n, settings.confidence)[0][0] > 0
+    guessing = chance(pair, settings)
+    if low > guessing or not fell:
         return None
-    return (
-        f"the pruned model has collapsed: accuracy {accuracy:.3f}, not shown to be above guessing ({chance(pair):.3f})"
-    )
+    return f"the pruned model has collapsed: accuracy {accuracy:.3f}, not shown to be above guessing ({guessing:.3f})"

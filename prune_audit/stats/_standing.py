@@ -24,8 +24,10 @@ def score(right: Array, n: Array, rest_right: Array, rest_n: Array, ratio: Float
     return standardised(right / n - ratio * (rest_right / rest_n), variance)
 
 
-def interval(right: Array, n: Array, rest_right: Array, rest_n: Array, confidence: float) -> tuple[Floats, Floats]:
-    """Two-sided limits (low, high) of recall / accuracy - 1, each (S,).
+def interval(
+    right: Array, n: Array, rest_right: Array, rest_n: Array, share: Array, confidence: float
+) -> tuple[Floats, Floats]:
+    """Two-sided limits (low, high) of recall / accuracy - 1, each (S,), for classes that are ``share`` of the whole.
 
     Both sides need samples, and one of them a right one.
     """
@@ -37,7 +39,5 @@ def interval(right: Array, n: Array, rest_right: Array, rest_n: Array, confidenc
     start, end = np.where(alone, 0.5, at), np.where(alone, 0.5, 1.0)
     high = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) + z, start, end)
     high = np.where(alone, 1.0, high)
-    share = n / (n + rest_n)
-
     low, high = (u / (share * u + (1 - share) * (1 - u)) - 1 for u in (low, high))
     return low, high

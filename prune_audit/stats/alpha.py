@@ -24,6 +24,7 @@ from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._alpha import fit
 from prune_audit.stats._collapse import collapsed
+from prune_audit.stats._sides import share_of, sides
 
 RANK = 120
 
@@ -37,22 +38,24 @@ interval."""
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Corrected alpha with its interval, its state, lambda and kappa, p-value of alpha = 1; all of the model."""
-    cells = np.stack([pair.both, pair.lost, pair.gained, pair.neither], axis=1)  # (S, 4)
-    cells = cells[cells.sum(axis=1) >= 2]
-    dense, pruned = cells[:, 0] + cells[:, 1], cells[:, 0] + cells[:, 2]
-    n = cells.sum(axis=1)
+    own, _ = sides(pair, settings)
+    usable = own.n >= 2  # (S,)
+    neither = own.n - own.both - own.lost - own.gained
+    cells = np.stack([own.both, own.lost, own.gained, neither], axis=1)[usable]  # (C, 4)
+    mass = share_of(pair, settings)[usable] / own.n[usable]
+    right, n = (pair.both + pair.lost)[usable], pair.support[usable]
     why_not = collapsed(pair, settings)
     if why_not is None and len(cells) < 2:
         why_not = "fewer than two strata have two samples or more"
     # One right sample would leave none when the jackknife drops it.
-    if why_not is None and min(int(dense.sum()), int(pruned.sum())) < 2:
+    if why_not is None and min(own.dense[usable].sum(), own.pruned[usable].sum()) < 2:
         why_not = "a model is hardly ever right"
-    if why_not is None and (dense * int(n.sum()) == n * int(dense.sum())).all():
+    if why_not is None and (right * n[0] == n * right[0]).all():
         why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
     if why_not:
         return _measures(why_not)
 
-    found, alpha_error, excess_error = fit(cells)
+    found, alpha_error, excess_error = fit(cells, mass)
     reliability = float(found.reliability)
     if pair.same_model:
         return _measures(None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)

@@ -17,10 +17,10 @@ from prune_audit.stats._column import column
 RANK = 50
 
 
-def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Normalised recall balance of the dense and of the pruned model."""
-    dense, dense_absent = balance(pair, "dense")
-    pruned, pruned_absent = balance(pair, "pruned")
+    dense, dense_absent = balance(pair, "dense", settings)
+    pruned, pruned_absent = balance(pair, "pruned", settings)
     return (
         column("dense_balance", "dense balance", "ratio", dense, dense_absent),
         column("pruned_balance", "pruned balance", "ratio", pruned, pruned_absent),

@@ -17,6 +17,7 @@ import numpy as np
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._sides import overall, sides, weights, whole
 
 RANK = 30
 
@@ -24,9 +25,11 @@ RANK = 30
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Change of recall with its two-sided interval; ``overall`` is that of accuracy."""
     # One more row for all samples together: the same formula serves accuracy.
-    lost, gained, n = (np.append(column, column.sum()) for column in (pair.lost, pair.gained, pair.support))  # (S + 1,)
-    some = np.maximum(n, 1)
-    change = (gained - lost) / some
+    own, all_ = sides(pair, settings)[0], whole(pair, settings)
+    lost, gained, n = (np.append(getattr(own, c), getattr(all_, c)) for c in ("lost", "gained", "n"))  # (S + 1,)
+    some = np.where(n > 0, n, 1)
+    net = pair.gained - pair.lost
+    change = np.append(net / np.maximum(pair.support, 1), overall(pair, net, weights(pair, settings)) or 0.0)
     if pair.same_model:
         low, high = change, change
     else:

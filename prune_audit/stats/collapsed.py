@@ -29,5 +29,5 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     answer = "yes" if collapsed(pair, settings) else "no"
     return (
         Measure(name="collapsed", title="collapsed", unit="label", overall=answer),
-        Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall=chance(pair)),
+        Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall=chance(pair, settings)),
     )

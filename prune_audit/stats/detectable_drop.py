@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._column import column, without_samples
+from prune_audit.stats._sides import sides
 
 RANK = 80
 
@@ -27,16 +28,16 @@ POWER = 0.8
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Detectable drop of recall; absent, "undetectable", where not even losing every flipped sample would show."""
-    n = np.maximum(pair.support, 1)  # (S,)
-    flips = pair.lost + pair.gained
-    churn = flips / n
+    samples, flips = np.maximum(pair.support, 1), pair.lost + pair.gained  # (S,)
+    churn = flips / samples
+    n = np.where(pair.support > 0, sides(pair, settings)[0].n, 1)
     classes = 1 if settings.correction == "none" else max(int((pair.support > 0).sum()), 1)
     z_a, z_b = float(ndtri(1 - (1 - settings.confidence) / 2 / classes)), float(ndtri(POWER))
     under_root = n + z_b**2 - z_a**2
     drop = np.sqrt(churn) * (z_a * np.sqrt(n) + z_b * np.sqrt(np.maximum(under_root, 0.0))) / (n + z_b**2)
     hopeless = (under_root < 0) | (drop > churn) | (flips == 0)
     absent = {
-        int(i): f"undetectable: with {flips[i]} of {n[i]} samples flipped no drop can show"
+        int(i): f"undetectable: with {flips[i]} of {samples[i]} samples flipped no drop can show"
         for i in hopeless.nonzero()[0]
     }
     return (column("detectable_drop", "detectable drop", "points", drop, absent | without_samples(pair)),)

@@ -27,9 +27,11 @@ from prune_audit.core import Array, Measure, Pair, Settings
 from prune_audit.stats import _retention, _standing
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._balance import balance
+from prune_audit.stats._clusters import DENSE, PRUNED
 from prune_audit.stats._collapse import collapsed
 from prune_audit.stats._column import column, without_samples
 from prune_audit.stats._retention import Side
+from prune_audit.stats._sides import share_of, sides
 
 RANK = 100
 
@@ -39,12 +41,12 @@ ALONE = "there are no other samples to compare with"
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Distortion with its reason, retention with its interval, q of the test of harm, standing, change of balance."""
-    own, rest = _retention.sides(pair)
+    own, rest = sides(pair, settings)
     absent = _absent(pair, own, rest, settings)
     tested = np.ones(len(pair.strata), bool)
     tested[list(absent)] = False
     # Strata without a verdict get counts that every formula can digest; their results are not shown.
-    filler = Side(**dict.fromkeys(("both", "lost", "gained", "n"), np.ones(len(tested), np.int64)))
+    filler = Side(**dict.fromkeys(("both", "lost", "gained", "n"), np.ones(len(tested))))
     own, rest = filler.where(tested, own), filler.where(tested, rest)
 
     margin, alpha = settings.retention_margin, 1 - settings.confidence
@@ -60,7 +62,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     dense, dense_absent = _standing_of(pair, "dense", settings)
     after, _ = _standing_of(pair, "pruned", settings)
     shown = (q <= alpha) & (high < margin)
-    fell = own.lost > own.gained
+    fell = pair.lost > pair.gained
     harmed = shown & fell & (after != "strong")
     distortion = np.select(
         [
@@ -95,14 +97,14 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             found += ", and still stands above the model"
         return f"{found}; this row and the other are one finding" if two else found
 
-    d, d_absent = balance(pair, "pruned")[0] - balance(pair, "dense")[0], balance(pair, "pruned")[1]
+    (before, no_before), (now, no_now) = balance(pair, "dense", settings), balance(pair, "pruned", settings)
     return (
         column("distortion", "distortion", "label", distortion, absent),
         column("distortion_reason", "why", "label", np.array([reason(i) for i in range(len(tested))], object), absent),
         column("retention", "retention", "ratio", value, absent, limits=(low, high)),
         column("q_harmed", "q (harmed)", "p", q, absent),
         column("dense_standing", "stood before", "label", dense, dense_absent),
-        column("balance_change", "change of balance", "ratio", d, balance(pair, "dense")[1] | d_absent),
+        column("balance_change", "change of balance", "ratio", now - before, no_before | no_now),
     )
 
 
@@ -123,14 +125,14 @@ def _absent(pair: Pair, own: Side, rest: Side, settings: Settings) -> dict[int, 
 
 def _standing_of(pair: Pair, which: str, settings: Settings) -> tuple[Array, dict[int, str]]:
     """`weak`, `strong`, `level` or `unknown` per stratum (S,): only what the balance's own interval shows."""
-    own, rest = _retention.sides(pair)
+    own, rest = sides(pair, settings, DENSE if which == "dense" else PRUNED)
     right, rest_right = (own.dense, rest.dense) if which == "dense" else (own.pruned, rest.pruned)
     absent = {int(i): f"the {which} model is never right" for i in (right + rest_right == 0).nonzero()[0]}
     absent |= {int(i): ALONE for i in (rest.n == 0).nonzero()[0]} | without_samples(pair)
     usable = np.ones(len(right), bool)
     usable[list(absent)] = False
     a, b, c, d = (np.where(usable, counts, 1) for counts in (right, own.n, rest_right, rest.n))
-    low, high = _standing.interval(a, b, c, d, settings.confidence)
+    low, high = _standing.interval(a, b, c, d, share_of(pair, settings), settings.confidence)
     band = 1 - settings.retention_margin
     standing = np.select([high < 0, low > 0, (low >= -band) & (high <= band)], ["weak", "strong", "level"], "unknown")
     return standing, absent

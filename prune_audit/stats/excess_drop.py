@@ -18,6 +18,7 @@ import numpy as np
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._sides import overall, reference, share_of, sides
 
 RANK = 70
 
@@ -26,11 +27,11 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Drop of the class minus drop of the model, positive is worse than the model; and the largest of them."""
     n, net = pair.support, pair.lost - pair.gained  # (S,)
     some = n > 0
-    excess = net / np.maximum(n, 1) - net.sum() / max(int(n.sum()), 1)
-    low, high = _limits(pair, excess, settings.confidence)
+    excess = net / np.maximum(n, 1) - (overall(pair, net, reference(pair, settings)) or 0.0)
+    low, high = _limits(pair, excess, settings, settings.confidence)
     largest: tuple[float, float, float] | None = None
     if some.any():
-        all_low, all_high = _limits(pair, excess, 1 - (1 - settings.confidence) / int(some.sum()))
+        all_low, all_high = _limits(pair, excess, settings, 1 - (1 - settings.confidence) / int(some.sum()))
         largest = float(excess[some].max()), float(all_low[some].max()), float(all_high[some].max())
     value, least, most = largest or (None, None, None)
     return (
@@ -47,17 +48,15 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     )
 
 
-def _limits(pair: Pair, excess: Floats, confidence: float) -> tuple[Floats, Floats]:
+def _limits(pair: Pair, excess: Floats, settings: Settings, confidence: float) -> tuple[Floats, Floats]:
     """Limits (low, high) of the excess drop, each (S,); where there is no rest the excess is 0 by definition."""
     if pair.same_model:
         return excess, excess
-    own = pair.lost, pair.gained, np.maximum(pair.support, 1)
-    lost, gained, n = (counts.sum() - counts for counts in (pair.lost, pair.gained, pair.support))
-    rest = lost, gained, np.maximum(n, 1)
+    own, rest = ((s.lost, s.gained, np.where(s.n > 0, s.n, 1)) for s in sides(pair, settings))
     low, high = _tango.interval(*own, confidence)
     rest_low, rest_high = _tango.interval(*rest, confidence)
     drop, rest_drop = (own[0] - own[1]) / own[2], (rest[0] - rest[1]) / rest[2]
-    share = n / max(int(pair.support.sum()), 1)  # (S,) of the rest
+    share = 1 - share_of(pair, settings)  # (S,) of the rest
     below = share * np.sqrt((drop - low) ** 2 + (rest_high - rest_drop) ** 2)
     above = share * np.sqrt((high - drop) ** 2 + (rest_drop - rest_low) ** 2)
     return excess - below, excess + above

@@ -27,8 +27,8 @@ LEVEL = "the class stood exactly at the dense model's accuracy"
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Class intensification ratio, ``overall`` alpha; ``r_squared`` of alpha's line for the model."""
-    x, absent = balance(pair, "dense")  # (S,)
-    y, pruned_absent = balance(pair, "pruned")
+    x, absent = balance(pair, "dense", settings)  # (S,)
+    y, pruned_absent = balance(pair, "pruned", settings)
     absent = absent | pruned_absent
     ratio_absent = {int(i): LEVEL for i in (x == 0).nonzero()[0]} | absent
     ratio = y / np.where(x == 0, 1.0, x)

@@ -19,6 +19,7 @@ from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
 from prune_audit.stats._mcnemar import mid_p
+from prune_audit.stats._sides import sides, whole
 
 RANK = 40
 
@@ -26,10 +27,11 @@ RANK = 40
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """p-value of equal recall and its corrected value; ``overall`` of p is that of equal accuracy."""
     absent = without_samples(pair)
-    p = mid_p(pair.lost, pair.gained)  # (S,)
+    own, all_ = sides(pair, settings)[0], whole(pair, settings)
+    p = mid_p(own.lost, own.gained)  # (S,)
     q = adjusted(np.where(pair.support > 0, p, np.nan), settings.correction)
     some = bool(pair.support.any())
-    overall = float(mid_p(pair.lost.sum(keepdims=True), pair.gained.sum(keepdims=True))[0]) if some else None
+    overall = float(mid_p(all_.lost, all_.gained)[0]) if some else None
     return (
         column("p_value", "p", "p", p, absent, overall=overall, overall_absent=None if some else NO_SAMPLES),
         column("q_value", "q", "p", q, absent),

@@ -15,14 +15,15 @@ import numpy as np
 
 from prune_audit.core import Counts, Measure, Pair, Settings
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._sides import overall, weights
 
 RANK = 20
 
 
-def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
+def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Dense and pruned recall; ``overall`` is accuracy."""
     n = pair.support  # (S,)
-    total = int(n.sum())
+    shares = weights(pair, settings)
     absent = without_samples(pair)
 
     def recall(name: str, title: str, right: Counts) -> Measure:
@@ -32,8 +33,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
             "share",
             right / np.maximum(n, 1),
             absent,
-            overall=int(right.sum()) / total if total else None,
-            overall_absent=None if total else NO_SAMPLES,
+            overall=overall(pair, right, shares),
+            overall_absent=None if n.any() else NO_SAMPLES,
         )
 
     return (

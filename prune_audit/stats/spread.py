@@ -20,6 +20,7 @@ from scipy.special import gammaincc
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._column import column
+from prune_audit.stats._sides import sides
 
 RANK = 130
 
@@ -29,14 +30,15 @@ FEW = "fewer than two samples: their noise cannot be seen"
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """tau with its interval, p-value of tau = 0, and the shrunken drop of each stratum with its rank."""
     usable = pair.support >= 2  # (S,)
-    n = pair.support[usable].astype(np.float64)  # (C,)
-    classes = len(n)
+    samples = pair.support[usable]  # (C,)
+    classes = len(samples)
     if classes < 2:
         why_not = "fewer than two strata have two samples or more"
         return _measures(pair, None, why_not)
-    drop = (pair.lost - pair.gained)[usable] / n
-    churn = (pair.lost + pair.gained)[usable] / n
-    per_sample = (churn - drop**2) * n / (n - 1)  # unbiased variance of one sample's loss
+    n = sides(pair, settings)[0].n[usable].astype(np.float64)  # of as many independent ones
+    drop = (pair.lost - pair.gained)[usable] / samples
+    churn = (pair.lost + pair.gained)[usable] / samples
+    per_sample = (churn - drop**2) * samples / (samples - 1)  # unbiased variance of one sample's loss
     noise = per_sample / n
     away = (drop - drop.mean()) ** 2
     tau2 = away.sum() / (classes - 1) - noise.mean()

@@ -29,6 +29,7 @@ from prune_audit.stats import _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
 from prune_audit.stats._mcnemar import mid_p
+from prune_audit.stats._sides import sides
 
 RANK = 90
 
@@ -42,9 +43,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Verdict with its reason, q of the test at the margin, worst plausible drop, samples needed to settle."""
     absent = without_samples(pair)
     some = pair.support > 0  # (S,)
-    n = np.maximum(pair.support, 1)
-    m = int(some.sum())
-    lost, gained, alpha = pair.lost, pair.gained, 1 - settings.confidence
+    own, _ = sides(pair, settings)
+    lost, gained, n = own.lost, own.gained, np.where(some, own.n, 1)
+    m, alpha = int(some.sum()), 1 - settings.confidence
     low, high = _tango.interval(lost, gained, n, settings.confidence)
     worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][some].max()) if m else None
     above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
@@ -74,7 +75,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         return f"too few samples: {found}"
 
     level = next_level(settings.correction, alpha, max(m, 1), int(regressed.sum()))
-    needed = _needed(n, _tango.score(lost, gained, n, settings.assure), above, settings.confidence, level)
+    needed = _needed(pair.support, _tango.score(lost, gained, n, settings.assure), above, settings.confidence, level)
     settled = {int(i): "settled" for i in (regressed | fine).nonzero()[0]}
     hopeless = {int(i): "the drop seen is the margin itself" for i in np.isinf(needed).nonzero()[0]}
     return (

@@ -43,7 +43,7 @@ def draw(seed: int, classes: int, size: int | Array) -> Array:
 @pytest.mark.parametrize("size", [3, 40, np.array([2, 5, 100, 900, 30, 12])])
 def test_fit_is_the_definition(size: int | Array) -> None:
     cells = draw(1, 6, size)
-    found, expected = fit(cells)[0], by_definition(cells)
+    found, expected = fit(cells, np.ones(len(cells)))[0], by_definition(cells)
     for name, value in expected.items():
         assert float(getattr(found, name)) == pytest.approx(value, rel=1e-9), name
 
@@ -62,7 +62,7 @@ def test_jackknife_is_that_of_leaving_out_every_sample_in_turn(size: int | Array
         for name in variance:
             values = np.array([w[name] for w in without])
             variance[name] += (n - 1) / n * ((values - values.mean()) ** 2).sum()
-    _, alpha_error, excess_error = fit(cells)
+    _, alpha_error, excess_error = fit(cells, np.ones(len(cells)))
     assert alpha_error == pytest.approx(np.sqrt(variance["alpha"]), rel=1e-7)
     assert excess_error == pytest.approx(np.sqrt(variance["excess"]), rel=1e-7)
 
@@ -127,7 +127,7 @@ def test_half_width_is_that_of_the_confidence() -> None:
     cells = draw(3, 8, 500)
     column = measured(Pair.of(cells))["alpha_corrected"]
     width = float(column.overall_high or 0) - float(column.overall_low or 0)
-    assert width == pytest.approx(2 * stats.norm.isf(0.025) * fit(cells)[1])
+    assert width == pytest.approx(2 * stats.norm.isf(0.025) * fit(cells, np.ones(len(cells)))[1])
 
 
 def test_one_file_has_alpha_one_and_no_evidence_against_it() -> None:

@@ -15,7 +15,9 @@ from tests.stats.pairs import quick
 
 
 def interval(right: int, n: int, rest_right: int, rest_n: int) -> tuple[Floats, Floats]:
-    return _standing.interval(np.array([right]), np.array([n]), np.array([rest_right]), np.array([rest_n]), 0.95)
+    return _standing.interval(
+        np.array([right]), np.array([n]), np.array([rest_right]), np.array([rest_n]), np.array([n / (n + rest_n)]), 0.95
+    )
 
 
 @pytest.mark.parametrize("counts", [(8, 20, 170, 200), (1, 9, 50, 90), (45, 50, 400, 500), (300, 500, 40, 60)])
@@ -35,7 +37,7 @@ def test_interval_is_the_score_interval_of_the_ratio(counts: tuple[int, int, int
 def test_interval_holds_the_estimate_and_agrees_with_the_pooled_test(r: int, w: int, rr: int, rw: int) -> None:
     """A class is shown to be weak or strong exactly where the pooled two-sample z-test rejects equality."""
     right, n, rest_right, rest_n = np.array([r + 1]), np.array([r + w + 1]), np.array([rr + 1]), np.array([rr + rw + 1])
-    low, high = _standing.interval(right, n, rest_right, rest_n, 0.95)
+    low, high = _standing.interval(right, n, rest_right, rest_n, n / (n + rest_n), 0.95)
     estimate = right / n / ((right + rest_right) / (n + rest_n)) - 1
     assert low[0] <= estimate[0] <= high[0]
     z = proportions_ztest([right[0], rest_right[0]], [n[0], rest_n[0]])[0]

@@ -1,0 +1,123 @@
+"""A stratum, the rest and the whole, as counts of as many independent samples as they are worth.
+
+Every interval and test here takes counts of independent samples, each as likely to be drawn as it is in use. Where
+that is not so, the counts are made so, and in this one place: samples of a cluster count by their design effect
+(`_clusters`), and where classes are weighted, the shares of the weighted whole stand for a number of samples that
+leaves its variance what it is. Scaled like this every formula keeps its small-sample behaviour, no flips included,
+and with nothing to scale the counts stay the integers that they are.
+
+The number of samples that a weighted whole is worth is n / max(Kish, stratified). Kish's effect n sum(w^2 / n_c)
+(Survey Sampling, 1965) takes classes for equally noisy and needs no flips to be seen; the stratified variance sum(w^2
+var_c / n_c) over that of one sample of the weighted whole sees a noisy class of great weight. Neither rewards weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prune_audit.core import Array, Floats, Pair, Settings
+from prune_audit.stats._clusters import CHANGE, Contrast, effects
+from prune_audit.stats._retention import Side
+from prune_audit.stats._retention import sides as raw
+
+NAMES = ("both", "lost", "gained", "n")
+
+
+def weights(pair: Pair, settings: Settings) -> Floats | None:
+    """Shares (S,) in the accuracy, summing to 1 over classes with samples; None where samples count as they are.
+
+    ``--weights`` are of classes, so that strata that are none count as they were sampled.
+    """
+    if settings.weights is None or pair.by != "class":
+        return None
+    listed = np.array([settings.weights.get(name, 0.0) for name in pair.strata])
+    return _normalised(np.where(pair.support > 0, listed, 0.0))
+
+
+def reference(pair: Pair, settings: Settings) -> Floats | None:
+    """Shares (S,) in what a class is compared with: those of the accuracy, or equal ones for the mean of recalls."""
+    if settings.reference == "balanced":
+        return _normalised((pair.support > 0).astype(np.float64))
+    return weights(pair, settings)
+
+
+def share_of(pair: Pair, settings: Settings) -> Floats:
+    """The share (S,) of each stratum in what it is compared with; 0 everywhere without samples."""
+    shares = reference(pair, settings)
+    return np.asarray(pair.support / max(int(pair.support.sum()), 1)) if shares is None else shares
+
+
+def overall(pair: Pair, counted: Array, shares: Floats | None) -> float | None:
+    """``counted`` (S,) per sample over all strata, as ``shares`` weight them; None without samples.
+
+    Without shares it is one ratio of integers.
+    """
+    if not pair.support.any():
+        return None
+    if shares is None:
+        return int(counted.sum()) / int(pair.support.sum())
+    return float(shares @ (counted / np.maximum(pair.support, 1)))
+
+
+def _normalised(listed: Floats) -> Floats | None:
+    total = listed.sum()
+    return listed / total if total > 0 else None
+
+
+def sides(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> tuple[Side, Side]:
+    """Each stratum and all others together, counts (S,) each; the others as the reference weights them.
+
+    ``contrast`` is what the design effects of clusters are of.
+    """
+    own, rest = raw(pair)
+    shares = reference(pair, settings)
+    if shares is not None:
+        rest = _worth(_others(_parts(own, shares)))
+    if pair.clusters is None:
+        return own, rest
+    found = effects(pair, contrast)
+    return _divided(own, found.own), _divided(rest, found.rest)
+
+
+def whole(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> Side:
+    """All samples together, counts (1,), as the weights of the accuracy have them."""
+    own, _ = raw(pair)
+    shares = weights(pair, settings)
+    if shares is None:
+        side = Side(**{name: getattr(own, name).sum(keepdims=True) for name in NAMES})
+    else:
+        side = _worth(_parts(own, shares).sum(axis=0, keepdims=True))
+    return side if pair.clusters is None else _divided(side, effects(pair, contrast).whole)
+
+
+def _divided(side: Side, by: Array | float) -> Side:
+    return Side(**{name: getattr(side, name) / by for name in NAMES})
+
+
+def _others(parts: Floats) -> Floats:
+    """Sums of ``parts`` (S, K) over all strata but each, (S, K): no difference is taken, so a small rest is exact."""
+    nothing = np.zeros((1, parts.shape[1]))
+    before = np.concatenate([nothing, parts.cumsum(axis=0)[:-1]])
+    after = np.concatenate([parts[::-1].cumsum(axis=0)[-2::-1], nothing])
+    others: Floats = before + after
+    return others
+
+
+def _parts(own: Side, shares: Floats) -> Floats:
+    """What each stratum adds to a mixture in which it has a share of ``shares`` (S,): (S, 7) as `_worth` takes it."""
+    n = np.maximum(own.n, 1)
+    noise = (own.lost + own.gained) / n - ((own.lost - own.gained) / n) ** 2  # variance of one sample's loss
+    mixed = [shares * getattr(own, name) / n for name in NAMES]
+    return np.stack([*mixed, shares, shares**2 / n, shares**2 * noise / n], axis=1)
+
+
+def _worth(sums: Floats) -> Side:
+    """Mixtures of strata, from sums (R, 7) of `_parts`, as counts (R,) of independent samples."""
+    both, lost, gained, n, mass, kish, noise = sums.T
+    some = np.where(mass > 0, mass, 1.0)
+    churn, drop = (lost + gained) / some, (lost - gained) / some
+    sample = np.where(churn > 0, churn - drop**2, 0.0)
+    stratified = np.where(sample > 0, noise, 0.0) / np.where(sample > 0, sample, 1.0)
+    variance = np.maximum(kish, stratified) / some**2
+    size = np.where(mass > 0, 1 / np.where(mass > 0, variance, 1.0), 0.0)
+    return Side(both=both / some * size, lost=lost / some * size, gained=gained / some * size, n=n / some * size)
