@@ -37,6 +37,8 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.loop import Progress, evaluate
+from prune_audit.evaluate.sample import check as check_sample
+from prune_audit.evaluate.sample import notes
 
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
@@ -64,6 +66,7 @@ def run(
     classifiers = [models.load(each, settings) for each in sources]
     _seed(settings.seed)
     dataset = data.load(source, merge([(c.card.name, c.expects) for c in classifiers]), settings)
+    check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     rows = sample(dataset, settings)
     evaluation = evaluate(classifiers, dataset, rows, settings, progress("evaluating") if progress else None)
     predictions = evaluation.predictions
@@ -77,7 +80,7 @@ def run(
         preprocess=dataset.preprocess,
         settings=settings,
         versions=_versions(),
-        notes=(*_model_notes(classifiers), *dataset.notes, *evaluation.notes),
+        notes=(*_model_notes(classifiers), *dataset.notes, *evaluation.notes, *notes(predictions, settings)),
         run=evaluation.run,
     )
     cards = [classifier.card for classifier in classifiers]
@@ -87,7 +90,12 @@ def run(
 def from_predictions(
     predictions: Predictions, dense: str, pruned: Sequence[str], settings: Settings, *, policy: Policy | None = None
 ) -> Audit:
-    """Audit predictions that were made elsewhere: ``dense`` and ``pruned`` name models of ``predictions``."""
+    """Audit predictions that were made elsewhere: ``dense`` and ``pruned`` name models of ``predictions``.
+
+    Raises:
+        UsageError: the predictions lack a model, or a column or class that the settings name.
+    """
+    check_sample(settings, predictions.classes, predictions.labels, predictions.groups)
 
     def card(name: str) -> ModelCard:
         # With the name, because two models that predicted alike on these samples are not one model.
@@ -101,6 +109,7 @@ def from_predictions(
         available=len(predictions.labels),
         settings=settings,
         versions=_versions(),
+        notes=notes(predictions, settings),
     )
     return assemble(predictions, card(dense), [card(name) for name in pruned], provenance, policy)
 
@@ -112,13 +121,16 @@ def assemble(
     provenance: Provenance,
     policy: Policy | None = None,
 ) -> Audit:
-    """Measure every pair of ``predictions``, and judge where there is a policy."""
-    comparisons = []
+    """Measure every pair of ``predictions`` in every view, and judge where there is a policy."""
+    settings, comparisons = provenance.settings, []
     for card in pruned:
-        pair = replace(predictions.pair(dense.name, card.name), same_model=card.same_as(dense))
-        view = View(pair=pair, measures=stats.measures(pair, provenance.settings))
+        views = []
+        for by in dict.fromkeys(("class", *settings.by)):
+            counted = predictions.pair(dense.name, card.name, by, settings.cluster, top_k=settings.top_k)
+            pair = replace(counted, same_model=card.same_as(dense))
+            views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = _flips(predictions, dense.name, card.name)
-        comparisons.append(Comparison(dense=dense, pruned=card, views=(view,), flips=flips, flipped=flipped))
+        comparisons.append(Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped))
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance)
     return audit if policy is None else judge(audit, policy)
 

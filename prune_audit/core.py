@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prune_audit.errors import UsageError
+from prune_audit.scores import Calibration, Scored, TopK, in_units
 
 Array: TypeAlias = npt.NDArray[Any]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -105,6 +106,7 @@ class Settings:
     Statistics: ``margin`` is the drop that fails, ``assure`` the drop that "fine" rules out (never below the
     margin), ``retention_margin`` the share of what the rest kept below which a class is harmed; all three, the
     ``confidence`` of intervals and the ``correction`` over classes are defined in docs/reading-an-audit.md.
+    ``top_k`` is the number of highest scores among which the label is looked for.
     The sample: ``by`` lists stratifications beside that by class, each as `Predictions.pair` takes it; ``cluster``
     is the column of what samples belong to, where they are not independent (a person, a film); ``weights`` are the
     shares of the classes in use, class by class, where the sample's own are not meant; ``reference`` is what a class
@@ -118,6 +120,7 @@ class Settings:
     margin: float = 0.02
     assure: float = 0.05
     retention_margin: float = 0.95
+    top_k: int = 5
     by: tuple[str, ...] = ()
     cluster: str | None = None
     weights: Mapping[str, float] | None = None
@@ -143,6 +146,7 @@ class Settings:
             self.assure,
         )
         need(0 < self.retention_margin <= 1, "the retention margin must be a share in (0, 1]", self.retention_margin)
+        need(self.top_k > 0, "the number of highest scores must be positive", self.top_k)
         for by in self.by:
             columns = by.split(",")
             need(all(columns) and len(set(columns)) == len(columns), "a group must be columns, each once", repr(by))
@@ -324,13 +328,15 @@ class Outputs:
     """What is kept of one model's run: never the logits.
 
     ``predicted (N,)`` classes; where there were scores, ``confidence (N,)`` of the predicted class and
-    ``true_score (N,)`` of the labelled one, as probabilities.
+    ``true_score (N,)`` of the labelled one, as probabilities; where there were scores of several classes, ``rank
+    (N,)`` of the labelled one, 0 for the highest score. Equal scores rank in class order, as argmax has them.
     """
 
     name: str
     predicted: Counts
     confidence: Floats | None = None
     true_score: Floats | None = None
+    rank: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -352,6 +358,9 @@ class Predictions:
         n, c = len(self.labels), len(self.classes)
         columns = {"ids": self.ids, **{f"predictions of {m.name}": m.predicted for m in self.models}}
         columns |= {f"group {name}": values for name, values in self.groups.items()}
+        for m in self.models:
+            scores = {"confidence": m.confidence, "true scores": m.true_score, "ranks": m.rank}
+            columns |= {f"{what} of {m.name}": values for what, values in scores.items() if values is not None}
         for what, values in columns.items():
             if len(values) != n:
                 raise UsageError(
@@ -373,13 +382,16 @@ class Predictions:
         known = ", ".join(m.name for m in self.models)
         raise UsageError(f"no predictions of a model {name!r}", hint=f"known: {known}")
 
-    def _strata(self, by: str) -> tuple[tuple[str, ...], Counts]:
-        """The names of the strata (S,), and the position of each sample's stratum among them (N,)."""
+    def _strata(self, by: str, called: Counts | None = None) -> tuple[tuple[str, ...], Counts]:
+        """The names of the strata (S,), and the position of each sample's stratum among them (N,).
+
+        ``called`` (N,) are classes to go by in place of the labels.
+        """
         names: tuple[tuple[str, ...], ...] = ((),)
         stratum = np.zeros(len(self.labels), np.int64)
         for column in by.split(","):
             if column == "class":
-                values, position = self.classes, self.labels
+                values, position = self.classes, self.labels if called is None else called
             elif column in self.groups:
                 found, inverse = np.unique(self.groups[column].astype(str), return_inverse=True)
                 values, position = tuple(found.tolist()), inverse.astype(np.int64)
@@ -390,12 +402,13 @@ class Predictions:
             stratum = stratum * len(values) + position
         return tuple(", ".join(parts) for parts in names), stratum
 
-    def pair(self, dense: str, pruned: str, by: str = "class", cluster: str | None = None) -> Pair:
+    def pair(self, dense: str, pruned: str, by: str = "class", cluster: str | None = None, *, top_k: int = 5) -> Pair:
         """Count dense against pruned within each stratum.
 
         ``by`` is ``class``, a group column, or several of these crossed, with commas between: ``class,sex``. Crossed
         strata are the whole product, so that a combination without samples is seen to have none. ``cluster`` is the
-        group column of what samples belong to, where they are not independent.
+        group column of what samples belong to, where they are not independent. ``top_k`` is the number of highest
+        scores among which the label is looked for, where there are more classes than that.
 
         Raises:
             UsageError: there is no such model or column.
@@ -426,7 +439,30 @@ class Predictions:
             clusters=None
             if cluster is None
             else Clusters.of(cluster, size, stratum, self._strata(cluster)[1], a_right, b_right),
+            calibration=self._calibration(dense, pruned, by, size),
+            top=self._top(dense, pruned, top_k, size, stratum, cluster),
         )
+
+    def _calibration(self, dense: str, pruned: str, by: str, size: int) -> Calibration | None:
+        sides = []
+        for m in (self.model(dense), self.model(pruned)):
+            if m.confidence is None:
+                return None
+            row = self._strata(by, called=m.predicted)[1]
+            sides.append(Scored(row=row, confidence=in_units(m.confidence), right=m.predicted == self.labels))
+        return Calibration.of(size, *sides)
+
+    def _top(self, dense: str, pruned: str, k: int, size: int, stratum: Counts, cluster: str | None) -> TopK | None:
+        a, b = self.model(dense).rank, self.model(pruned).rank
+        if a is None or b is None or len(self.classes) <= k:
+            return None
+        in_a, in_b = a < k, b < k
+        kinds = np.bincount(stratum * 4 + 2 * ~in_a + ~in_b, minlength=4 * size).reshape(size, 4).astype(np.int64)
+        both, lost, gained, neither = (column.copy() for column in kinds.T)
+        clusters = (
+            None if cluster is None else Clusters.of(cluster, size, stratum, self._strata(cluster)[1], in_a, in_b)
+        )
+        return TopK(k=k, both=both, lost=lost, gained=gained, neither=neither, clusters=clusters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -489,7 +525,8 @@ class Pair:
     Per stratum (S,): ``both`` right, ``lost`` (dense right, pruned wrong), ``gained`` (the reverse), ``neither``.
     Per class (C,): how often each is the label, and is predicted by either model. ``moves`` (K, 4) lists
     (label, dense prediction, pruned prediction, count) of the samples whose prediction changed. ``same_model`` says
-    that both are one file, so that nothing can have changed. ``clusters`` is None where samples are independent.
+    that both are one file, so that nothing can have changed. ``clusters`` is None where samples are independent;
+    ``calibration`` and ``top``, what is kept of scores, are None where a model had none.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -506,6 +543,8 @@ class Pair:
     moves: Counts
     same_model: bool = False
     clusters: Clusters | None = None
+    calibration: Calibration | None = None
+    top: TopK | None = None
 
     @classmethod
     def of(

@@ -43,6 +43,7 @@ from prune_audit.core import (
     View,
 )
 from prune_audit.errors import InputError, UsageError
+from prune_audit.scores import Bins, Calibration, TopK
 
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parent / "audit-1.schema.json"
@@ -240,10 +241,8 @@ def _read_view(path: str, value: Any) -> View:
             _wrong(f"{path}.{key}", f"a list of {length}", value[key])
     if len(pair.moves) and pair.moves[:, :3].max() >= c:
         _wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
-    if pair.clusters is not None:
-        for key in ("own", "cross", "number", "within"):
-            if len(getattr(pair.clusters, key)) != s:
-                _wrong(f"{path}.clusters.{key}", f"a list of {s}", value["clusters"][key])
+    _check_clusters(path, pair.clusters, s)
+    _check_scores(path, pair)
     measures: tuple[Measure, ...] = _MEASURES.read(f"{path}.measures", value.get("measures"))
     for i, measure in enumerate(measures):
         for key in ("by_stratum", "low", "high"):
@@ -254,11 +253,39 @@ def _read_view(path: str, value: Any) -> View:
     return View(pair=pair, measures=measures)
 
 
+def _check_clusters(path: str, clusters: Clusters | None, strata: int) -> None:
+    for key in ("own", "cross", "number", "within") if clusters is not None else ():
+        if len(getattr(clusters, key)) != strata:
+            _wrong(f"{path}.clusters.{key}", f"a list of {strata}", getattr(clusters, key).tolist())
+
+
+def _check_scores(path: str, pair: Pair) -> None:
+    s = len(pair.strata)
+    if (top := pair.top) is not None:
+        for key in ("both", "lost", "gained", "neither"):
+            if len(getattr(top, key)) != s:
+                _wrong(f"{path}.top.{key}", f"a list of {s}", getattr(top, key).tolist())
+        _check_clusters(f"{path}.top", top.clusters, s)
+    if (calibration := pair.calibration) is not None:
+        if len(calibration.covariance) != s + 1:
+            _wrong(f"{path}.calibration.covariance", f"a list of {s + 1}", calibration.covariance.tolist())
+        for name, bins in (("dense", calibration.dense), ("pruned", calibration.pruned)):
+            lengths = dict.fromkeys(("samples", "right", "confidence", "brier", "variance"), int(bins.number.sum()))
+            for key, length in {"number": s + 1, **lengths}.items():
+                if len(getattr(bins, key)) != length:
+                    _wrong(f"{path}.calibration.{name}.{key}", f"a list of {length}", getattr(bins, key).tolist())
+            if not bins.samples.all():
+                _wrong(f"{path}.calibration.{name}.samples", "counts above 0", 0)
+
+
 def _read_resize(path: str, value: Any) -> Any:
     return (_HEIGHT_WIDTH if isinstance(value, list) else _INTEGER).read(path, value)
 
 
 _COUNTS = _Codec(write=lambda counts: counts.tolist(), read=_read_counts)
+_FLOATS = _Codec(
+    write=lambda values: values.tolist(), read=lambda path, value: np.array(_many(_NUMBER).read(path, value), float)
+)
 _SQUARE = _many(_many(_COUNT, 3), 3)
 _SQUARES = _Codec(
     write=lambda sums: sums.tolist(),
@@ -284,6 +311,29 @@ _CLUSTERS = _record(
         "total": _COUNT,
     },
 )
+_BINS = _record(
+    Bins,
+    {
+        "number": _COUNTS,
+        "samples": _COUNTS,
+        "right": _COUNTS,
+        "confidence": _COUNTS,
+        "brier": _COUNTS,
+        "variance": _COUNTS,
+    },
+)
+_CALIBRATION = _record(Calibration, {"dense": _BINS, "pruned": _BINS, "covariance": _FLOATS})
+_TOP = _record(
+    TopK,
+    {
+        "k": _COUNT,
+        "both": _COUNTS,
+        "lost": _COUNTS,
+        "gained": _COUNTS,
+        "neither": _COUNTS,
+        "clusters": _maybe(_CLUSTERS),
+    },
+)
 _PAIR = _record(
     Pair,
     {
@@ -300,6 +350,8 @@ _PAIR = _record(
         "pruned_predicted": _COUNTS,
         "moves": _Codec(_write_moves, _read_moves),
         "clusters": _maybe(_CLUSTERS),
+        "calibration": _maybe(_CALIBRATION),
+        "top": _maybe(_TOP),
     },
 )
 _MEASURES = _many(
@@ -381,6 +433,7 @@ _SETTINGS = _record(
         "margin": _NUMBER,
         "assure": _NUMBER,
         "retention_margin": _NUMBER,
+        "top_k": _INTEGER,
         "by": _many(_TEXT),
         "cluster": _maybe(_TEXT),
         "weights": _maybe(_mapping(_NUMBER)),

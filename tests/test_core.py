@@ -128,6 +128,7 @@ def test_unknown_models_and_groups_are_named_with_those_there_are() -> None:
         {"margin": -0.1},
         {"margin": 0.1, "assure": 0.05},
         {"retention_margin": 0.0},
+        {"top_k": 0},
         {"limit": 0},
         {"batch_size": 0},
         {"workers": 0},

@@ -81,6 +81,43 @@ RetentionMargin = Annotated[
         rich_help_panel=STATISTICS,
     ),
 ]
+TopK = Annotated[
+    int,
+    typer.Option(metavar="K", help="Also count the label among the K highest scores.", rich_help_panel=STATISTICS),
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar="COLUMN",
+        help="Audit the values of a column too; class,COLUMN crosses; repeats.",
+        rich_help_panel=STATISTICS,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What samples belong to where they are not independent: a person, a film.",
+        rich_help_panel=STATISTICS,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Share of each class in use (CSV class,weight or JSON): weighs accuracy, never recalls.",
+        rich_help_panel=STATISTICS,
+    ),
+]
+Reference = Annotated[
+    str,
+    typer.Option(
+        metavar="accuracy|balanced",
+        help="What a class is compared with; balanced is the mean of recalls.",
+        rich_help_panel=STATISTICS,
+    ),
+]
 Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of all intervals.", rich_help_panel=STATISTICS)]
 Correct = Annotated[
     str,
@@ -167,6 +204,18 @@ def correction(value: str) -> str:
     from prune_audit.core import Correction
 
     return _choice("--correction", value, get_args(Correction)) or value
+
+
+def reference(value: str) -> str:
+    """The name of what a class is compared with."""
+    from prune_audit.core import Reference
+
+    return _choice("--reference", value, get_args(Reference)) or value
+
+
+def views(values: list[str] | None) -> tuple[str, ...]:
+    """Stratifications as `prune_audit.core.Settings.by` has them: blanks around columns do not count."""
+    return tuple(",".join(column.strip() for column in value.split(",")) for value in values or ())
 
 
 def _pair(option: str, text: str) -> tuple[int, ...]:

@@ -25,6 +25,11 @@ def run(
     margin: o.Margin = 2,
     assure: o.Assure = None,
     retention_margin: o.RetentionMargin = 0.95,
+    top_k: o.TopK = 5,
+    by: o.By = None,
+    cluster: o.Cluster = None,
+    weights: o.Weights = None,
+    reference: o.Reference = "accuracy",
     confidence: o.Confidence = 0.95,
     correction: o.Correct = "fdr_bh",
     gate: o.Gate = False,
@@ -47,6 +52,7 @@ def run(
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
     from prune_audit import audit, models, reports, rules
+    from prune_audit import data as data_room
     from prune_audit.cli import _terminal
     from prune_audit.core import DataSource, Settings
 
@@ -56,6 +62,11 @@ def run(
         margin=o.points("--margin", margin),
         assure=o.points("--assure", max(5, margin) if assure is None else assure),
         retention_margin=retention_margin,
+        by=o.views(by),
+        cluster=cluster,
+        weights=data_room.weights(weights) if weights is not None else None,
+        reference=o.reference(reference),  # type: ignore[arg-type]  # checked there
+        top_k=top_k,
         seed=seed,
         limit=limit,
         batch_size=batch_size,

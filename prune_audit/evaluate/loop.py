@@ -1,7 +1,7 @@
 """One pass over the data: each sample is decoded once and shown to every model.
 
-What is kept of a sample is its predicted class and two probabilities per model; logits are never kept, so memory
-grows by some 30 bytes a sample and model, not by the number of classes.
+What is kept of a sample is its predicted class, two probabilities and the rank of the true class per model; logits
+are never kept, so memory grows by some 30 bytes a sample and model, not by the number of classes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from prune_audit.core import (
     Array,
@@ -120,6 +121,7 @@ class _Tally:
         self._predicted: list[Counts] = []
         self._confidence: list[Floats] = []
         self._true: list[Floats] = []
+        self._rank: list[npt.NDArray[np.int32]] = []
         self._labels: list[Counts] = []
         self._column: list[Floats] = []  # raw scores of a model with one output column
 
@@ -159,6 +161,8 @@ class _Tally:
         self._predicted.append(predicted.astype(np.int64))
         self._confidence.append(probabilities[each, predicted])
         self._true.append(probabilities[each, labels])
+        # Of the scores as they came: probabilities may round different scores to equal ones.
+        self._rank.append(_rank(scores, labels))
 
     def outputs(self) -> Outputs:
         """All that was kept, as one value."""
@@ -172,6 +176,7 @@ class _Tally:
             predicted=predicted,
             confidence=np.concatenate(self._confidence),
             true_score=np.concatenate(self._true),
+            rank=np.concatenate(self._rank),
         )
 
     def _binary(self) -> Outputs:
@@ -294,6 +299,17 @@ def _probabilities(scores: Array) -> Floats:
     np.exp(values, out=values)
     values /= values.sum(axis=1, keepdims=True)
     return values
+
+
+def _rank(scores: Array, labels: Counts) -> npt.NDArray[np.int32]:
+    """How many classes stand before the label (B,), by scores (B, C): higher ones, and equal ones of lower index.
+
+    So a rank of 0 is what argmax calls right.
+    """
+    own = np.take_along_axis(scores, labels[:, None], axis=1)  # (B, 1)
+    earlier = np.arange(scores.shape[1]) < labels[:, None]  # (B, C)
+    rank: npt.NDArray[np.int32] = ((scores > own) | ((scores == own) & earlier)).sum(axis=1).astype(np.int32)
+    return rank
 
 
 def _some(names: Sequence[str]) -> str:

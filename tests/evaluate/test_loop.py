@@ -53,6 +53,23 @@ def test_probabilities_are_not_softmaxed_again() -> None:
     np.testing.assert_allclose(given(got.model("m").confidence), softmax(X).max(1), rtol=1e-12)
 
 
+def test_the_rank_is_the_place_of_the_label_in_a_stable_sort() -> None:
+    coarse = np.round(X)  # many scores are equal
+    got = run([FunctionModel("m", np.round)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES)).predictions.model("m")
+    order = np.argsort(-coarse, axis=1, kind="stable")
+    assert got.rank is not None
+    assert got.rank.tolist() == [row.tolist().index(label) for row, label in zip(order, Y, strict=True)]
+    np.testing.assert_array_equal(got.rank == 0, got.predicted == Y)
+
+
+def test_ranks_are_of_the_scores_themselves_where_probabilities_round_them_equal() -> None:
+    scores = np.array([[0.0, 60.0, 100.0], [60.0, 0.0, 100.0]])  # e^-40 and e^-100 beside 1
+    got = run([FunctionModel("m", lambda x: x)], ArrayData({"x": scores}, [1, 1], classes=CLASSES)).predictions
+    rank = got.model("m").rank
+    assert rank is not None
+    assert rank.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 37, 64])
 def test_the_batch_size_changes_nothing(batch_size: int) -> None:
     data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES)
@@ -77,6 +94,7 @@ def test_one_column_of_logits_splits_at_zero_and_of_probabilities_at_half() -> N
         np.testing.assert_array_equal(outputs.predicted, X[:, 0] > 0)
         p = 1 / (1 + np.exp(-X[:, 0]))
         np.testing.assert_allclose(given(outputs.true_score), np.where(Y % 2 == 1, p, 1 - p), rtol=1e-12)
+        assert outputs.rank is None
     assert "logits and split at 0" in done.notes[0]
     assert "probabilities and split at 0.5" in done.notes[1]
 
@@ -87,6 +105,7 @@ def test_classes_alone_have_no_confidence() -> None:
     np.testing.assert_array_equal(got.predicted, X.argmax(1))
     assert got.confidence is None
     assert got.true_score is None
+    assert got.rank is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

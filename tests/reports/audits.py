@@ -27,6 +27,7 @@ from prune_audit.core import (
     Value,
     View,
 )
+from prune_audit.scores import Calibration, Scored, TopK
 
 Row = tuple[str, tuple[int, int, int, int], str | None, str | None]
 
@@ -263,7 +264,18 @@ def everything() -> Audit:
     films = Clusters.of(
         "film", 2, np.repeat([0, 1], [352, 458]), np.arange(810) // 9, np.arange(810) % 5 > 0, np.arange(810) % 3 > 0
     )
-    groups = replace(groups, pair=replace(groups.pair, clusters=films))
+    certain = np.random.default_rng(0).integers(5000, 10_000, 814)
+    scored = Scored(row=np.arange(814) % 2, confidence=certain, right=certain > 6000)
+    top = TopK(
+        k=3, both=np.array([340, 400]), lost=np.array([5, 9]), gained=np.array([3, 6]), neither=np.array([4, 43])
+    )
+    kept = replace(
+        groups.pair,
+        clusters=films,
+        calibration=Calibration.of(2, scored, replace(scored, right=certain > 7000)),
+        top=replace(top, clusters=films),
+    )
+    groups = replace(groups, pair=kept)
     moved = replace(
         seen,
         pair=replace(seen.pair, moves=np.array([[7, 7, 1, 30], [8, 8, 3, 22]])),
@@ -281,9 +293,9 @@ def everything() -> Audit:
                 channels="rgb", interpolation="bicubic", name="imagenet",
             ),
             settings=Settings(
-                confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, by=("place",),
-                cluster="film", weights={str(i): i / 45 for i in range(10)}, reference="balanced", seed=3, limit=900,
-                batch_size=8, workers=2, device="cuda", skip_bad=4, allow_pickle=True,
+                confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, top_k=3,
+                by=("place",), cluster="film", weights={str(i): i / 45 for i in range(10)}, reference="balanced",
+                seed=3, limit=900, batch_size=8, workers=2, device="cuda", skip_bad=4, allow_pickle=True,
             ),
             notes=("note",),
             run={"seconds": 0.1, "threads": 2, "provider": "CPU", "nothing": None},
