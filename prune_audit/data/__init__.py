@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prune_audit import plugins
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _preprocess
+from prune_audit.data import _preprocess, _weights
 from prune_audit.errors import DataError
 
 
@@ -43,6 +43,15 @@ def preprocess(preset: str | None, explicit: Preprocess) -> Preprocess:
         DataError: the file cannot be understood.
     """
     return explicit if preset is None else _preprocess.combine(_preprocess.named(preset), explicit)
+
+
+def weights(path: Path) -> dict[str, float]:
+    """How often each class occurs in use, from the file at ``path``: class name -> weight, not normalised.
+
+    Raises:
+        DataError: the file cannot be read or understood.
+    """
+    return _weights.read(path)
 
 
 def _found(path: Path) -> str:

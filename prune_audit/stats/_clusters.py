@@ -74,15 +74,6 @@ def effects(pair: Pair, contrast: Contrast = CHANGE) -> Effects:
     )
 
 
-def few(clusters: Clusters) -> bool:
-    """Whether there are too few clusters for their variance to be known."""
-    return clusters.total < ENOUGH
-
-
-ENOUGH = 30
-"""With 30 clusters the standard error of a variance is a quarter of it (2 / 29 = .26 squared)."""
-
-
 def _spread(sums: _Sums, contrast: Contrast) -> tuple[Floats, Floats]:
     """Variance of the total of the contrast between clusters, and of one sample (...,); NaN for a single cluster."""
     n = np.maximum(sums.counts[..., 0], 1)

@@ -1,0 +1,105 @@
+"""What the audited samples are: whether the settings fit them, and what a reader must know of them.
+
+Statistics take samples for independent draws of what is in use. Nothing in the numbers shows where that fails, so it
+is said beside them: exact copies, few clusters, weights of classes that were never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from prune_audit.core import Counts, Predictions, Settings
+from prune_audit.errors import UsageError
+
+CLUSTERS_ENOUGH = 30
+"""A variance between 30 clusters has a standard error of a quarter of itself, sqrt(2 / 29); with fewer, more."""
+NAMED = 3  # of classes in a message
+
+
+def check(
+    settings: Settings, classes: Sequence[str], labels: Counts, columns: Collection[str], *, complete: bool = True
+) -> None:
+    """Check that the columns and classes that ``settings`` name are those of the data, before a long run.
+
+    ``labels`` (N,) are positions in ``classes``; ``complete`` says that no further class can follow.
+
+    Raises:
+        UsageError: a column is not there, or weights and classes differ.
+    """
+    asked = [("--by", column) for by in settings.by for column in by.split(",") if column != "class"]
+    asked += [("--cluster", settings.cluster)] if settings.cluster is not None else []
+    for option, column in asked:
+        if column not in columns:
+            none = "these data have no columns; a manifest or an .npz file can have some"
+            known = f"known: {', '.join(['class', *columns] if option == '--by' else columns)}" if columns else none
+            raise UsageError(f"{option} {column}: the data have no column {column!r}", hint=known)
+    if settings.weights is None:
+        return
+    seen = [classes[i] for i in np.unique(labels)]
+    missing = [name for name in seen if name not in settings.weights]
+    unknown = [name for name in settings.weights if name not in classes] if complete else []
+    for names, what in ((missing, "no weight for"), (unknown, "weights of what is no class:")):
+        if names:
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+            raise UsageError(
+                f"--weights: {what} {', '.join(map(repr, names[:NAMED]))}{more}",
+                hint="every class with samples needs a weight, 0 where it is not in use; "
+                f"the classes are {', '.join(classes[:NAMED])}{', ...' if len(classes) > NAMED else ''}",
+            )
+    if not any(settings.weights[name] > 0 for name in seen):
+        raise UsageError(
+            "--weights: every class with samples has the weight 0", hint="give the classes in use their shares"
+        )
+
+
+def notes(predictions: Predictions, settings: Settings) -> tuple[str, ...]:
+    """What must be said of the samples beside any number."""
+    said = list(_copies(predictions))
+    if settings.cluster is not None:
+        found = len(np.unique(predictions.groups[settings.cluster]))
+        if found < CLUSTERS_ENOUGH:
+            clusters = "1 cluster" if found == 1 else f"{found} clusters"
+            said.append(
+                f"only {clusters} of {settings.cluster}: how alike their samples are is a rough guess from fewer "
+                f"than {CLUSTERS_ENOUGH}, and so is every interval"
+            )
+    if settings.weights is not None:
+        seen = {predictions.classes[i] for i in np.unique(predictions.labels)}
+        unseen = [name for name, weight in settings.weights.items() if weight > 0 and name not in seen]
+        if unseen:
+            more = ", ..." if len(unseen) > NAMED else ""
+            said.append(
+                f"weights of classes without samples are left out, the others stand for them: "
+                f"{', '.join(unseen[:NAMED])}{more}"
+            )
+    return tuple(said)
+
+
+def _copies(predictions: Predictions) -> list[str]:
+    """Exact copies among the samples, and among these such with another label."""
+    digests, labels, ids = predictions.digests, predictions.labels, predictions.ids
+    first, group = np.unique(digests, return_index=True, return_inverse=True)[1:]  # (D,), (N,)
+    original = first[group] if len(digests) else group  # (N,) the first sample of the same content
+    copies = np.flatnonzero(original != np.arange(len(digests)))
+    if not len(copies):
+        return []
+    one = int(copies[0])
+    said = [
+        f"{_samples(len(copies), 'is an exact copy', 'are exact copies')} of others (first: {ids[original[one]]}, "
+        f"{ids[one]}): copies are no further evidence, and intervals are too narrow by them"
+    ]
+    torn = copies[labels[copies] != labels[original[copies]]]
+    if len(torn):
+        one = int(torn[0])
+        names = predictions.classes[labels[original[one]]], predictions.classes[labels[one]]
+        said.append(
+            f"{_samples(len(torn), 'has the content', 'have the content')} of a sample with another label (first: "
+            f"{ids[original[one]]} is {names[0]}, {ids[one]} is {names[1]}): no model can be right on both"
+        )
+    return said
+
+
+def _samples(count: int, one: str, many: str) -> str:
+    return f"1 sample {one}" if count == 1 else f"{count:,} samples {many}"
