@@ -1,0 +1,85 @@
+"""What is said of a whole model: corrected alpha, the spread of true drops, and bounds over all classes at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prune_audit.core import Floats, Pair
+from prune_audit.stats import _alpha, alpha, balance, excess_drop, intensification, spread, verdict
+from tests.benchmarks._audits import DEFAULT, EQUAL, Found, floats, named
+from tests.benchmarks._bars import Row, rate
+from tests.benchmarks._draws import Cell
+
+LIMITS = ("overall_low", "overall_high")
+
+
+def slope(section: str, cell: Cell) -> list[Row]:
+    """Corrected alpha: its interval where it is printed, its bias over all draws, the test of alpha = 1."""
+    draws, out = cell.draw(), Found(section, cell)
+    x, y = cell.balance(cell.dense), cell.balance(cell.pruned)
+    truth = float(x @ y / (x @ x))
+    fits = [_alpha.fit(draw, np.ones(len(draw)))[0] for draw in draws]
+    value = np.array([float(fit.alpha) for fit in fits])
+    pairs = [Pair.of(draw) for draw in draws]
+    printed = [named(alpha.measure(pair, DEFAULT)) for pair in pairs]
+    naive = floats([named(intensification.measure(pair, DEFAULT))["intensification"].overall for pair in pairs])
+    balances = np.array([__balances(pair) for pair in pairs])
+    real = float(x @ x / (balances**2).sum(axis=1).mean())
+
+    low, high = (floats([getattr(m["alpha_corrected"], name) for m in printed]) for name in LIMITS)
+    shown = ~np.isnan(low)
+    out.add("lambda", (real, 0.0))
+    out.add("alpha printed", rate(shown))
+    out.add("interval of alpha", rate((low <= truth) & (truth <= high), shown), least=0.93)
+    spread_of_median = 1.2533 * _robust_sd(value) / np.sqrt(len(value)) / abs(truth)
+    ratio = float(np.median(value)) / truth
+    biased = real >= 0.5 and len(cell.n) >= 10
+    # "Within 5 %" is two bars; the nearer one is the row's.
+    side = {"most": 1.05} if ratio >= 1 else {"least": 0.95}
+    out.add("alpha corrected / truth", (ratio, spread_of_median), **(side if biased else {}))
+    out.add("alpha naive / truth", (float(np.nanmedian(naive)) / truth, 0.0))
+    if abs(truth - 1) < 1e-6:
+        p = floats([m["alpha_p"].overall for m in printed])
+        out.add("alpha = 1, 5 %", rate(p <= 0.05, ~np.isnan(p)), most=0.06)
+    return out.rows
+
+
+def _robust_sd(values: Floats) -> float:
+    """Standard deviation from the quartiles: corrected slopes have tails without a variance."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    return float(high - low) / 1.349
+
+
+def __balances(pair: Pair) -> Floats:
+    """Dense balances (C,)."""
+    return floats(named(balance.measure(pair, DEFAULT))["dense_balance"].by_stratum)
+
+
+def between(section: str, cell: Cell) -> list[Row]:
+    """The spread of true drops, and what is said of all classes at once."""
+    draws, out = cell.draw(), Found(section, cell)
+    truth = float(cell.drop.std(ddof=1))
+    truth = 0.0 if truth < EQUAL else truth
+    found = [named(spread.measure(Pair.of(draw), DEFAULT)) for draw in draws]
+    tau, low, high = (floats([getattr(m["spread"], name) for m in found]) for name in ("overall", *LIMITS))
+    p = floats([m["spread_p"].overall for m in found])
+    out.add("interval of tau", rate((low <= truth + EQUAL) & (truth <= high)), least=0.925)
+    if truth:
+        floor = 0.95 if (len(cell.n), int(cell.n[0])) == (1000, 50) else None
+        out.add("tau = 0 rejected", rate(p <= 0.05), least=floor)
+        out.add("tau / truth", (float(np.median(tau)) / truth, 0.0))
+    else:
+        out.add("tau = 0, 5 %", rate(p <= 0.05), most=0.06)
+
+    few = draws[: max(len(draws) // 5, 1)]
+    overall = float(cell.n @ cell.drop) / float(cell.n.sum())
+    excess = cell.drop - overall
+    measured = [named(excess_drop.measure(Pair.of(draw), DEFAULT)) for draw in few]
+    low, high = (np.array([floats(getattr(m["excess_drop"], name)) for m in measured]) for name in ("low", "high"))
+    out.coverage("interval of excess drop", low, high, excess)
+    low, high = (floats([getattr(m["largest_excess_drop"], name) for m in measured]) for name in LIMITS)
+    largest = float(excess.max())
+    out.add("largest excess, simultaneous", rate((low <= largest + EQUAL) & (largest - EQUAL <= high)), least=0.94)
+    worst = floats([named(verdict.measure(Pair.of(draw), DEFAULT))["worst_plausible_drop"].overall for draw in few])
+    out.add("worst drop, simultaneous", rate(worst >= cell.drop.max()), least=0.94)
+    return out.rows

@@ -1,0 +1,100 @@
+"""How often an audit is wrong where the truth is known: ``python -m tests.benchmarks.calibration``.
+
+Simulates paired audits over the grid of `_draws`, sends them through the package's own statistics, holds every rate
+against its bar (`_bars`), and writes calibration.csv and calibration.md (``--out DIR``, by default docs/; ``--quick``
+for a small part of the grid). Prints the README's five lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tests.benchmarks import _classes, _flags, _models, _samples
+from tests.benchmarks import _draws as draws
+from tests.benchmarks._bars import Row
+from tests.benchmarks._calibration_report import from_csv, row_means, summary, to_csv, to_markdown
+from tests.conftest import ROOT
+
+Job = Callable[[], list[Row]]
+
+PAIRS, PART = 10_000, 500
+"""Identical pairs, and how many of them one process takes at a time."""
+
+
+def jobs(*, quick: bool) -> Iterator[Job]:
+    """Every cell with what is measured on it, in the order of the page."""
+    grids = (
+        ("All classes keep the same share of their recall", _classes.per_class, draws.everywhere(quick=quick)),
+        ("All classes at the margin: a drop of 2 points", _classes.per_class, draws.at_drop(0.02, quick=quick)),
+        ("All classes at the assurance limit: 5 points", _classes.per_class, draws.at_drop(0.05, quick=quick)),
+        ("A quarter of the classes at the retention margin", _classes.per_class, draws.at_retention(quick=quick)),
+        ("Edges", _classes.per_class, draws.edges(quick=quick)),
+        ("Lists of flags", _flags.flag_lists, draws.lists(quick=quick)),
+        ("Alpha", _models.slope, draws.slopes(quick=quick)),
+        ("All classes at once", _models.between, draws.drops(quick=quick)),
+        ("Precision and F1", _samples.calls, draws.confusions(quick=quick)),
+        ("Collapse", _samples.collapse, draws.guessing(quick=quick)),
+    )
+    for section, measure, cells in grids:
+        for cell in cells:
+            yield partial(measure, section, cell)
+    for cell, size, within in draws.people(quick=quick):
+        yield partial(_samples.clustered, "Clusters", cell, size, within)
+    for quantity, cell in draws.powers(quick=quick):
+        yield partial(_flags.power, "Power", quantity, cell)
+    pairs = 50 if quick else PAIRS
+    for part in range(-(-pairs // PART)):
+        yield partial(_samples.identical, "Identical pairs", min(pairs, PART), part)
+
+
+def run(*, quick: bool, processes: int) -> list[Row]:
+    """All rows, in the order of the page; the means of rows of the grid come last."""
+    todo = list(jobs(quick=quick))
+    if processes == 1:
+        found = [job() for job in todo]
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            found = list(pool.map(_done, todo))
+    rows = [row for part in found for row in part]
+    identical = [row for row in rows if row.quantity == _samples.IDENTICAL]
+    rows = [row for row in rows if row.quantity != _samples.IDENTICAL] + [_together(identical)]
+    return rows + row_means(rows)
+
+
+def _done(job: Job) -> list[Row]:
+    return job()
+
+
+def _together(parts: Sequence[Row]) -> Row:
+    """The identical pairs, which were drawn in parts of one size, as one row."""
+    pairs = sum(int(part.cell) for part in parts)
+    share = sum(part.value for part in parts) / len(parts)
+    return replace(parts[0], cell=f"{pairs:,} pairs without a flip", value=share)
+
+
+def write(rows: Sequence[Row], out: Path, minutes: int) -> list[str]:
+    """Write both files into ``out`` and return the README's five lines; all from the digits that the CSV holds."""
+    text = to_csv(rows)
+    rows = from_csv(text)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "calibration.csv").write_text(text, encoding="utf-8")
+    (out / "calibration.md").write_text(to_markdown(rows, minutes), encoding="utf-8")
+    return summary(rows)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="How often an audit is wrong where the truth is known.")
+    parser.add_argument("--out", type=Path, default=None, help="default: docs/; with --quick, build/calibration/")
+    parser.add_argument("--quick", action="store_true", help="a small part of the grid, in half a minute")
+    asked = parser.parse_args()
+    started = time.perf_counter()
+    found = run(quick=asked.quick, processes=2)
+    took = -(-int(time.perf_counter() - started) // 60)
+    folder = asked.out or (ROOT / "build" / "calibration" if asked.quick else ROOT / "docs")
+    print("\n".join(f"- {line}" for line in write(found, folder, took)))
