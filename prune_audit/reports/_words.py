@@ -110,7 +110,7 @@ def by_class(comparison: Comparison) -> View | None:
 
 def noun(view: View) -> tuple[str, str]:
     """What the strata of ``view`` are called, one and many."""
-    return ("class", "classes") if view.by == "class" else (f"value of {view.by}", f"values of {view.by}")
+    return ("class", "classes") if view.by == "class" else ("group", "groups")
 
 
 def worst_first(view: View) -> list[int]:
@@ -137,6 +137,28 @@ def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
 def weights(card: ModelCard) -> str:
     """How dense a model is."""
     return "density unknown" if card.density is None else f"{100 * card.density:.4g} % of weights nonzero"
+
+
+def question(audit: Audit) -> str:
+    """Which question the numbers answer, and how often it was put to these data."""
+    tried = several(len(audit.comparisons), "variant")
+    best = "" if len(audit.comparisons) == 1 else ", the best of which looks better than it is"
+    return (
+        f"what these checkpoints would do on other samples like these, not what training anew would give; {tried} "
+        f"tried in this run{best}"
+    )
+
+
+def counted(settings: Settings) -> list[str]:
+    """How samples and classes were counted, where that is not one by one."""
+    said = []
+    if settings.cluster is not None:
+        said.append(f"samples of one {settings.cluster} belong together: intervals and tests count them for less")
+    if settings.weights is not None:
+        said.append("accuracy is that of the class shares in use (--weights), by class; recalls are as they are")
+    if settings.reference == "balanced":
+        said.append("classes are compared with the mean of recalls, not with accuracy (--reference balanced)")
+    return said
 
 
 def change_of_accuracy(view: View | None, settings: Settings) -> str:
@@ -195,6 +217,8 @@ def drops(view: View, settings: Settings) -> str:
         rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
         verb = "is" if len(unsure) == 1 else "are"
         return f"{said} {rest} {verb} too small to rule out {assure}."
+    if len(lost) == judged:
+        return said
     return f"{said} {'Every other' if lost else 'Every'} {one} is shown to have lost less than {assure}."
 
 

@@ -23,6 +23,7 @@ from prune_audit.reports._classes import Column
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
+DIGEST = 12  # of the data's digest: enough to tell data sets apart by eye
 ROWS = 20  # of a table on the screen, unless all are asked for
 CHECKS = 8  # that are told under a gate, likewise
 
@@ -84,8 +85,10 @@ def _head(audit: Audit) -> Iterator[RenderableType]:
     of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
     rows = [("dense", f"{dense.name}: {dense.format}, {w.weights(dense)}")]
     rows += [("pruned", f"{c.pruned.name}: {c.pruned.format}, {w.weights(c.pruned)}") for c in audit.comparisons]
-    rows += [("data", f"{p.data}: {sampled}{of}")]
+    rows += [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
     rows += [("inputs", p.preprocess.describe() if p.preprocess else "fed as they are")]
+    rows += [("asked", w.question(audit))]
+    rows += [("counted", said) for said in w.counted(p.settings)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]
     yield _below(_grid(rows))
@@ -130,10 +133,11 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
         rows = w.worst_first(view)
         shown = rows if show_all else rows[:ROWS]
         before, after = (w.find(view, name) for name in ("dense_recall", "pruned_recall"))
-        if before and after:
-            of = "accuracy" if view.by == "class" else f"by {view.by}: accuracy"
+        if view.by != "class":
+            yield Text(f"by {w.printable(view.by)}: {w.several(len(view.strata), *w.noun(view))}", style="bold")
+        elif before and after:
             yield Text(
-                f"{of} {w.percent_sign(before.overall, 2)} -> {w.percent_sign(after.overall, 2)}, "
+                f"accuracy {w.percent_sign(before.overall, 2)} -> {w.percent_sign(after.overall, 2)}, "
                 f"change {w.change_of_accuracy(view, settings)}"
             )
         yield Text()
@@ -146,7 +150,8 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
             yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")
         yield Text()
         yield _below(_grid(_notes(view, settings, fitted, shown)))
-        for sentence in (w.collapse(view), w.drops(view, settings), w.distortions(view, settings)):
+        collapse = w.collapse(view) if view.by == "class" else None
+        for sentence in (collapse, w.drops(view, settings), w.distortions(view, settings)):
             if sentence:
                 yield Text(sentence, style="bold")
         yield Text()
@@ -156,7 +161,10 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     """What the model as a whole did, and why there are dashes."""
     notes = w.model(view, settings)
     meanings = [f"{column.title}: {column.meaning}" for column in fitted.columns if column.meaning]
-    notes.append(("columns", "; ".join(["recall in %, change in points", *meanings])))
+    recall = "recall" if view.by == "class" else "recall (within a group: accuracy)"
+    if view.by != "class" and settings.weights is not None:
+        meanings.append("groups are as they were sampled, without --weights")
+    notes.append(("columns", "; ".join([f"{recall} in %, change in points", *meanings])))
     for reason, strata in classes.dashes(view, fitted, rows).items():
         notes.append((w.DASH, f"{reason} ({w.listed(strata)})"))
     return notes

@@ -6,11 +6,15 @@ Scott, The Annals of Statistics 12 (1984) 46-60). Without it a test at 5 % rejec
 cases at an intra-cluster correlation of .3, with it in 5 % (tests/stats/test_clusters.py).
 
 Three rules decide where a stratum says little of itself. The effect is at least 1: an estimate below it is luck more
-often than a sample that was balanced. It is at least what the correlation within clusters, pooled over all strata,
-makes of the stratum's own cluster sizes (Kish, Survey Sampling, 1965: 1 + (size - 1) correlation), so that a stratum
-without flips or with a single cluster does not pass for independent. Where nothing flipped anywhere, nothing shows
-what the correlation is, and each cluster counts as one sample. A stratum that is itself a value of the cluster's
-column (the samples of one person, audited by person) is meant as it is and has no effect of its own.
+often than a sample that was balanced. It is at least what the correlation within clusters, pooled over strata or over
+all samples, whichever is larger, makes of the stratum's own cluster sizes (Kish, Survey Sampling, 1965: 1 + (size - 1)
+correlation), so that a stratum without flips or with a single cluster does not pass for independent. Where nothing
+flipped anywhere, nothing shows what the correlation is, and each cluster counts as one sample. A stratum that is itself
+a value of the cluster's column (the samples of one person, audited by person) is meant as it is and has no effect of
+its own.
+
+A class and the rest are still taken for independent of each other. Persons who are lost in all classes alike make
+them agree, so that their difference varies less than it is given credit for.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prune_audit.core import Array, Clusters, Floats, Pair
+from prune_audit.core import Array, Floats, Pair
 
 Contrast = tuple[int, int]
 CHANGE: Contrast = (-1, 1)
@@ -65,12 +69,13 @@ def effects(pair: Pair, contrast: Contrast = CHANGE) -> Effects:
         products=whole.products - crossed + clusters.own,  # (V - v)(V - v)', summed
         number=clusters.total - clusters.within,
     )
-    correlation = _correlation(own, whole, contrast)
+    overall, within = _correlation(whole, contrast), _correlation(own, contrast)
+    pooled = overall if within is None or overall is None else max(overall, within)
     itself = clusters.column in pair.by.split(",")
     return Effects(
-        own=np.ones(len(counts)) if itself else _effect(own, contrast, correlation),
-        rest=_effect(rest, contrast, correlation),
-        whole=float(_effect(whole, contrast, correlation)),
+        own=np.ones(len(counts)) if itself else _effect(own, contrast, pooled),
+        rest=_effect(rest, contrast, overall),
+        whole=float(_effect(whole, contrast, overall)),
     )
 
 
@@ -87,22 +92,20 @@ def _spread(sums: _Sums, contrast: Contrast) -> tuple[Floats, Floats]:
     return between, np.maximum(sample, 0.0)
 
 
-def _correlation(own: _Sums, whole: _Sums, contrast: Contrast) -> float:
-    """Correlation of two samples of one cluster, pooled over strata; over all samples where no stratum tells."""
-    for sums in (own, whole):
-        between, sample = (np.atleast_1d(values) for values in _spread(sums, contrast))
-        n, squared = np.atleast_1d(sums.counts[..., 0]), np.atleast_1d(sums.products[..., 0, 0])
-        told = ~np.isnan(between) & (sample > 0)
-        pairs = (sample * (squared - n))[told].sum()
-        if pairs > 0:
-            return float(np.clip((between - n * sample)[told].sum() / pairs, 0.0, 1.0))
-    return 1.0
+def _correlation(sums: _Sums, contrast: Contrast) -> float | None:
+    """Correlation of two samples of one cluster, pooled over sets; None where none of them tells."""
+    between, sample = (np.atleast_1d(values) for values in _spread(sums, contrast))
+    n, squared = np.atleast_1d(sums.counts[..., 0]), np.atleast_1d(sums.products[..., 0, 0])
+    told = ~np.isnan(between) & (sample > 0)
+    pairs = (sample * (squared - n))[told].sum()
+    return float(np.clip((between - n * sample)[told].sum() / pairs, 0.0, 1.0)) if pairs > 0 else None
 
 
-def _effect(sums: _Sums, contrast: Contrast, correlation: float) -> Floats:
+def _effect(sums: _Sums, contrast: Contrast, correlation: float | None) -> Floats:
+    """The design effects of sets of samples, (...,); without a ``correlation`` each cluster counts as one sample."""
     n = np.maximum(sums.counts[..., 0], 1)
     between, sample = _spread(sums, contrast)
     told = ~np.isnan(between) & (sample > 0)
     found = np.where(told, between, 0.0) / np.where(told, n * sample, 1.0)
-    pooled = 1 + (sums.products[..., 0, 0] / n - 1) * correlation
+    pooled = 1 + (sums.products[..., 0, 0] / n - 1) * (1.0 if correlation is None else correlation)
     return np.maximum(1.0, np.maximum(found, np.where(sums.counts[..., 0] > 0, pooled, 1.0)))
