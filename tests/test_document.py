@@ -125,9 +125,9 @@ def test_any_audit_reads_back_equal(audit: Audit) -> None:
     assert from_document(json.loads(json.dumps(to_document(audit), allow_nan=False))) == audit
 
 
-def broken(*path: str | int, value: Any) -> Any:
-    """The document of ten classes with ``value`` at ``path``; a value of Ellipsis removes the key."""
-    document = copy.deepcopy(to_document(audits.judged()))
+def broken(*path: str | int, value: Any, of: Audit | None = None) -> Any:
+    """The document ``of`` an audit, or of ten classes, with ``value`` at ``path``; Ellipsis removes the key."""
+    document = copy.deepcopy(to_document(of or audits.judged()))
     inner = document
     for step in path[:-1]:
         inner = inner[step]  # type: ignore[index]  # the path is right by construction
@@ -177,6 +177,29 @@ def test_what_is_broken_is_named_with_its_place(document: Any, said: str) -> Non
         from_document(document)
     assert said in caught.value.message
     assert caught.value.hint
+
+
+KEPT = ("comparisons", 0, "views", 1)  # the view with clusters, bins and top-k counts
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("clusters", "number"), [1], "views[1].clusters.number: expected a list of 2, found a list of 1"),
+        (("top", "gained"), [1], "views[1].top.gained: expected a list of 2, found a list of 1"),
+        (("top", "clusters", "within"), [], "views[1].top.clusters.within: expected a list of 2"),
+        (("calibration", "covariance"), [0.1], "calibration.covariance: expected a list of 3, found a list of 1"),
+        (("calibration", "covariance"), [0.1, None, 0], "calibration.covariance[1]: expected a finite number"),
+        (("calibration", "dense", "number"), [24], "calibration.dense.number: expected a list of 3"),
+        (("calibration", "pruned", "brier"), [1, 2], "calibration.pruned.brier: expected a list of 24"),
+        (("calibration", "dense", "samples"), [0] * 24, "calibration.dense.samples: expected counts above 0"),
+        (("calibration", "dense"), ..., "views[1].calibration: 'dense' is missing"),
+    ],
+)
+def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ...], value: Any, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_document(broken(*KEPT, *path, value=value, of=audits.everything()))
+    assert said in caught.value.message
 
 
 def test_unknown_keys_are_skipped() -> None:
