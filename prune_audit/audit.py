@@ -22,8 +22,6 @@ from prune_audit.core import (
     Audit,
     Classifier,
     Comparison,
-    Counts,
-    Dataset,
     DataSource,
     Expects,
     Flip,
@@ -36,6 +34,7 @@ from prune_audit.core import (
     View,
 )
 from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.loop import Progress, evaluate
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
@@ -67,7 +66,7 @@ def run(
     _seed(settings.seed)
     dataset = data.load(source, merge([(c.card.name, c.expects) for c in classifiers]), settings)
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
-    rows = sample(dataset, settings)
+    rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
     evaluation = evaluate(classifiers, dataset, rows, settings, progress("evaluating") if progress else None)
     predictions = evaluation.predictions
     provenance = Provenance(
@@ -177,27 +176,24 @@ def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
     return replace(merged, inputs=inputs)
 
 
-def sample(dataset: Dataset, settings: Settings) -> Counts:
-    """All rows of ``dataset`` in order, or a seeded sample of ``settings.limit`` with every class in proportion."""
-    count, labels = len(dataset.labels), dataset.labels
-    limit = settings.limit
-    if limit is None or limit >= count:
-        return np.arange(count)
-    rng = np.random.default_rng(settings.seed)
-    shuffled = rng.permutation(count)
-    order = shuffled[np.argsort(labels[shuffled], kind="stable")]  # classes one after the other, shuffled within
-    # Equal steps through the classes in turn give each its share, to one sample.
-    return np.sort(order[(np.arange(limit) * count) // limit])
-
-
 def _distinct(dense: ModelSource, pruned: Sequence[ModelSource]) -> list[ModelSource]:
-    """``pruned`` with names that differ: ``dense.onnx`` against ``dense.pt`` are two models, not one."""
+    """``pruned`` with names that differ: ``dense.onnx`` against ``dense.pt`` are two models, not one.
+
+    Only a name taken from the file gives way; one that somebody chose is never changed.
+    """
     if not pruned:
         raise UsageError("expected at least one pruned model, found none", hint="prune-audit compare DENSE PRUNED ...")
+    chosen = [source.name for source in (dense, *pruned) if source.name != source.path.stem]
     taken, renamed = {dense.name}, []
     for source in pruned:
+        default = source.name == source.path.stem
+        if (source.name in taken or chosen.count(source.name) > 1) and not default:
+            raise UsageError(
+                f"two models are called {source.name!r}", hint="give each variant a name of its own: NAME=PATH"
+            )
         candidates = [source.name, source.path.name, *(f"{source.name}-{i}" for i in range(2, len(pruned) + 3))]
-        name = next(name for name in candidates if name not in taken)
+        unwanted = taken | set(chosen) if default else taken
+        name = next(name for name in candidates if name not in unwanted)
         taken.add(name)
         renamed.append(replace(source, name=name))
     return renamed

@@ -207,6 +207,13 @@ def test_models_of_one_stem_get_names_that_differ(sample_models: Path) -> None:
     assert names == ["dense", "dense.pt", "dense-2"]
 
 
+@pytest.mark.parametrize("variants", [["a=pruned-50.onnx", "a=pruned-90.onnx"], ["dense=pruned-50.onnx"]])
+def test_a_name_that_somebody_chose_is_never_changed(variants: list[str], sample_models: Path) -> None:
+    named = [replace(models.parse(v), path=sample_models / v.partition("=")[2]) for v in variants]
+    with pytest.raises(UsageError, match="two models are called"):
+        audit.run(models.parse(str(sample_models / "dense.onnx")), named, DataSource(path=Path("val")), Settings())
+
+
 def test_no_variant_is_a_usage_error(sample_models: Path) -> None:
     with pytest.raises(UsageError, match="at least one pruned model"):
         compare(sample_models, "dense.onnx")

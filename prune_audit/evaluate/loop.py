@@ -26,11 +26,15 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError
+from prune_audit.evaluate import alignment
+from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import batches, cores
 
 Progress = Callable[[int, int], None]
 
+# Samples that the alignment of models and labels is judged by before the long run.
+FIRST = 300
 # Two photographs of 224 pixels: batches whose activations leave the processor's caches are up to four times slower
 # (tests/benchmarks/batch_size.py), and more than 256 small samples at once gain nothing further.
 BATCH_BYTES = 5 * 2**18
@@ -57,7 +61,10 @@ def evaluate(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Run ``models`` once over the samples of ``dataset`` at ``rows`` (R,).
+    """Run ``models``, the dense one first, once over the samples of ``dataset`` at ``rows`` (R,).
+
+    A stratified few hundred go first, and the rest only where models and labels fit together on these; the
+    predictions come in the order of the data all the same.
 
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data.
@@ -71,41 +78,50 @@ def evaluate(
     seen: list[Batch] = []
     skipped: list[tuple[str, str]] = []
     done = 0
-    for batch in batches(dataset, rows, size=size, workers=workers):
-        done += len(batch.labels) + len(batch.bad)
-        skipped += batch.bad
-        _tolerate(skipped, settings.skip_bad)
-        if len(batch.labels):
-            feeder = Feeder(batch.inputs, dataset.preprocess)
-            for tally in tallies:
-                tally.add(feeder, batch.labels)
-            # The inputs go; labels and digests stay.
-            seen.append(Batch(rows=batch.rows, inputs={}, labels=batch.labels, digests=batch.digests))
-        if progress is not None:
-            progress(done, len(rows))
-    if not seen:
-        raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
-    classes = _classes(tallies, dataset)
-    kept = np.concatenate([b.rows for b in seen])  # (N,)
-    predictions = Predictions(
-        classes=classes,
-        ids=tuple(dataset.ids[i] for i in kept),
-        labels=np.concatenate([b.labels for b in seen]),
-        models=tuple(tally.outputs() for tally in tallies),
-        groups={name: values[kept] for name, values in dataset.groups.items()},
-        digests=np.concatenate([b.digests for b in seen]),
-    )
+    first = stratified(dataset.labels[rows], FIRST, settings.seed)
+    for stage in (rows[first], np.delete(rows, first)):
+        for batch in batches(dataset, stage, size=size, workers=workers):
+            done += len(batch.labels) + len(batch.bad)
+            skipped += batch.bad
+            _tolerate(skipped, settings.skip_bad)
+            if len(batch.labels):
+                feeder = Feeder(batch.inputs, dataset.preprocess)
+                for tally in tallies:
+                    tally.add(feeder, batch.labels)
+                # The inputs go; labels and digests stay.
+                seen.append(Batch(rows=batch.rows, inputs={}, labels=batch.labels, digests=batch.digests))
+            if progress is not None:
+                progress(done, len(rows))
+        predictions = _predictions(tallies, dataset, seen)
+        alignment.check(predictions)
     seconds = time.perf_counter() - started
     return Evaluation(
         predictions=predictions,
-        skipped=tuple(skipped),
+        skipped=tuple(sorted(skipped)),
         notes=tuple(note for tally in tallies for note in tally.notes),
         run={
             "seconds": round(seconds, 3),
-            "samples_per_second": round(len(kept) / seconds, 1),
+            "samples_per_second": round(len(predictions.labels) / seconds, 1),
             "batch_size": size,
             "workers": workers,
         },
+    )
+
+
+def _predictions(tallies: Sequence[_Tally], dataset: Dataset, seen: Sequence[Batch]) -> Predictions:
+    """All predictions so far, in the order of the data."""
+    if not seen:
+        raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
+    rows = np.concatenate([b.rows for b in seen])  # (N,)
+    order = np.argsort(rows)
+    kept = rows[order]
+    return Predictions(
+        classes=_classes(tallies, dataset),
+        ids=tuple(dataset.ids[i] for i in kept),
+        labels=np.concatenate([b.labels for b in seen])[order],
+        models=tuple(tally.outputs(order) for tally in tallies),
+        groups={name: values[kept] for name, values in dataset.groups.items()},
+        digests=np.concatenate([b.digests for b in seen])[order],
     )
 
 
@@ -164,29 +180,29 @@ class _Tally:
         # Of the scores as they came: probabilities may round different scores to equal ones.
         self._rank.append(_rank(scores, labels))
 
-    def outputs(self) -> Outputs:
-        """All that was kept, as one value."""
+    def outputs(self, order: Counts) -> Outputs:
+        """All that was kept so far, as one value, in ``order`` (N,)."""
         if self.width == 1:
-            return self._binary()
-        predicted = np.concatenate(self._predicted)
+            return self._binary(order)
+        predicted = np.concatenate(self._predicted)[order]
         if not self._confidence:
             return Outputs(name=self.name, predicted=predicted)
         return Outputs(
             name=self.name,
             predicted=predicted,
-            confidence=np.concatenate(self._confidence),
-            true_score=np.concatenate(self._true),
-            rank=np.concatenate(self._rank),
+            confidence=np.concatenate(self._confidence)[order],
+            true_score=np.concatenate(self._true)[order],
+            rank=np.concatenate(self._rank)[order],
         )
 
-    def _binary(self) -> Outputs:
+    def _binary(self, order: Counts) -> Outputs:
         """One output column: 0 splits logits, .5 probabilities. Which of both they are only the whole run can tell."""
-        column, labels = np.concatenate(self._column), np.concatenate(self._labels)  # (N,)
+        column, labels = np.concatenate(self._column)[order], np.concatenate(self._labels)[order]  # (N,)
         given = bool(column.min() >= 0 and column.max() <= 1)
         positive = column if given else 1 / (1 + np.exp(-column.clip(-700, 700)))
         predicted = (positive > 0.5 if given else column > 0).astype(np.int64)
         kind, split = ("probabilities", "0.5") if given else ("logits", "0")
-        self.notes.append(f"model {self.name} has one output column, read as {kind} and split at {split}")
+        self.notes = [f"model {self.name} has one output column, read as {kind} and split at {split}"]
         return Outputs(
             name=self.name,
             predicted=predicted,

@@ -159,3 +159,16 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path, capsys: pytest.Capt
         Image.new("L", (8, 8)).save(tmp_path / "val" / label / "a.png")
     assert invoke(["compare", *PAIR, "--data", str(tmp_path / "val")]) == 2
     assert "10 output" in capsys.readouterr().err
+
+
+def test_classes_in_a_wrong_order_stop_and_the_right_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commonest fault of all: both models are equally wrong, and their difference would pass any gate."""
+    names = tmp_path / "classes.txt"
+    names.write_text("\n".join(reversed("0123456789")))
+    assert invoke(["compare", *PAIR, *VAL, "--classes", str(names), "--gate"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "another order" in captured.err
+    assert captured.err.splitlines()[1].endswith("by these predictions: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9")

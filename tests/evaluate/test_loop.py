@@ -130,7 +130,7 @@ def test_more_outputs_than_named_classes_need_the_names() -> None:
 
 
 def test_labels_that_are_output_columns_take_the_models_classes() -> None:
-    data = ArrayData({"x": X}, (Y % 2).tolist(), classes=("0", "1"), indexed=True)
+    data = ArrayData({"x": X}, X[:, :2].argmax(1).tolist(), classes=("0", "1"), indexed=True)
     assert run([FunctionModel("m", lambda x: x)], data).predictions.classes == ("0", "1", "2")
 
 
@@ -171,3 +171,25 @@ def test_progress_ends_at_the_whole() -> None:
     settings = Settings(batch_size=10, workers=1)
     evaluate([FunctionModel("m", lambda x: x)], data, np.arange(37), settings, lambda a, b: seen.append((a, b)))
     assert seen == [(10, 37), (20, 37), (30, 37), (37, 37)]
+
+
+def test_a_dense_model_at_chance_stops_before_the_long_run() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2000, 4))
+    data = ArrayData({"x": x}, rng.integers(0, 4, 2000).tolist(), classes=("a", "b", "c", "d"))
+    with pytest.raises(AlignmentError, match="of 300 samples"):
+        run([FunctionModel("m", lambda x: x)], data, batch_size=50)
+    assert data.reads.sum() == 300
+
+
+def test_the_first_few_hundred_do_not_change_the_order() -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(700, 3))
+    data = ArrayData({"x": x}, x.argmax(1).tolist(), classes=CLASSES, bad=(650, 3))
+    done = run([FunctionModel("m", lambda x: x)], data, skip_bad=2)
+    kept = [i for i in range(700) if i not in (3, 650)]
+    assert done.predictions.ids == tuple(f"s{i}" for i in kept)
+    np.testing.assert_array_equal(done.predictions.model("m").predicted, x.argmax(1)[kept])
+    np.testing.assert_array_equal(done.predictions.digests, kept)
+    assert done.skipped == (("s3", "broken"), ("s650", "broken"))
+    assert (data.reads == 1).all()
