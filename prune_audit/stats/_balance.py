@@ -13,6 +13,9 @@ from prune_audit.core import Floats, Pair, Settings
 from prune_audit.stats._column import without_samples
 from prune_audit.stats._sides import overall, reference
 
+ROUNDING = 1e-12
+"""A balance below this is that of a class at the weighted accuracy, whose last bits differ from the recall's."""
+
 
 def balance(pair: Pair, which: Literal["dense", "pruned"], settings: Settings) -> tuple[Floats, dict[int, str]]:
     """Recall / accuracy - 1, (S,), and why it is absent where it is; absent entries are 0.
@@ -31,5 +34,6 @@ def balance(pair: Pair, which: Literal["dense", "pruned"], settings: Settings) -
         accuracy = overall(pair, right, shares)
         if not accuracy:
             return np.zeros(len(n)), dict.fromkeys(range(len(n)), f"the {which} model is never right") | absent
-        return right / np.maximum(n, 1) / accuracy - 1, absent
+        found = right / np.maximum(n, 1) / accuracy - 1
+        return np.where(abs(found) < ROUNDING, 0.0, found), absent
     return (right * samples - n * all_right) / (np.maximum(n, 1) * all_right), absent
