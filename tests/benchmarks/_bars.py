@@ -77,7 +77,6 @@ MEANING = {
     "interval of change": "95 % interval of the change of recall holds the truth",
     "interval of retention": "95 % interval of relative retention holds the truth",
     "interval of change, clusters ignored": "coverage in samples that come in clusters, without --cluster",
-    "interval of retention, clusters ignored": "the same",
     "interval of balance": "95 % interval of the dense balance, on which a class's standing rests, holds the truth",
     "interval of accuracy": "95 % interval of the change of accuracy holds the truth",
     "interval of excess drop": "95 % interval of the excess drop holds the truth",

@@ -15,12 +15,8 @@ MEAN = "mean of the row"
 ROW_BAR = 0.94
 """What 95 % intervals must hold on average over a row of the grid (.93 for alpha's, cell by cell)."""
 
-UNBARRED = (
-    "interval of alpha",
-    "interval of change, clusters ignored",
-    "interval of retention, clusters ignored",
-)
-"""Intervals whose mean over a row is not asked for: alpha's has a bar in every cell, the others are rivals."""
+UNBARRED = ("interval of alpha", "interval of change, clusters ignored")
+"""Intervals whose mean over a row has no bar: alpha's has one in every cell, and the other is no interval of ours."""
 
 PLAIN = ("lambda", "alpha corrected / truth", "alpha naive / truth", "tau / truth")
 """Quantities that are no rates: shown as they are, not in per cent."""

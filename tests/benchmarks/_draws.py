@@ -211,7 +211,7 @@ def slopes(*, quick: bool) -> Iterator[Cell]:
             churn = GAINED["low"] + np.maximum(q - p, 0)
             if ((q > 0.99) | (churn > 0.9 * (1 - p))).any():
                 continue
-            audits = 100 if quick else 1000 if classes == 1000 else 2000
+            audits = 100 if quick else 400 if classes == 1000 else 1000
             yield cell(f"{classes} x {support}", name, support, p, q, churn, audits=audits)
 
 
@@ -267,7 +267,7 @@ def lists(*, quick: bool) -> Iterator[Cell]:
             found = "lost 30 %" in name
             audits = {2: 4000, 10: 4000, 100: 1000, 1000: 100}[classes]
             if found:  # every audit bears flags, and is measured in full
-                audits = min(audits, 60 if classes == 1000 else 300)
+                audits = min(audits, 60 if classes == 1000 else 200)
             if quick:
                 audits = min(audits, 20 if found else 100)
             for churn in ("low",) if quick or found else ("low", "high"):

@@ -24,10 +24,16 @@ def _recalls(draws: Counts) -> tuple[Floats, Floats, Floats, Floats]:
     )
 
 
+def balances(draws: Counts) -> tuple[Floats, Floats]:
+    """Normalised recall balances (A, C) of the dense and of the pruned model."""
+    p, q, before, after = _recalls(draws)
+    return p / before - 1, q / after - 1
+
+
 def naive(draws: Counts) -> Array:
     """(A, C): |new balance| > |old balance|."""
-    p, q, before, after = _recalls(draws)
-    flagged: Array = np.abs(q / after - 1) > np.abs(p / before - 1)
+    before, after = balances(draws)
+    flagged: Array = np.abs(after) > np.abs(before)
     return flagged
 
 

@@ -8,6 +8,7 @@ for a small part of the grid). Prints the README's five lines.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -57,11 +58,14 @@ def run(*, quick: bool, processes: int) -> list[Row]:
     """All rows, in the order of the page; the means of rows of the grid come last."""
     todo = list(jobs(quick=quick))
     if processes == 1:
-        found = [job() for job in todo]
+        rows = [row for job in todo for row in job()]
     else:
+        rows = []
         with ProcessPoolExecutor(processes) as pool:
-            found = list(pool.map(_done, todo))
-    rows = [row for part in found for row in part]
+            for found in pool.map(_done, todo):
+                if not rows or rows[-1].section != found[0].section:
+                    print(found[0].section, file=sys.stderr, flush=True)  # minutes pass
+                rows += found
     identical = [row for row in rows if row.quantity == _samples.IDENTICAL]
     rows = [row for row in rows if row.quantity != _samples.IDENTICAL] + [_together(identical)]
     return rows + row_means(rows)
