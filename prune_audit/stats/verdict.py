@@ -11,12 +11,13 @@ What fails and what is assured are two numbers (2 and 5 points unless set), beca
 drop takes thousands of samples per class. The interval alone would convict too many among many classes and the
 corrected p-value alone could contradict the interval, so conviction needs both; both come from one score function
 (Tango 1998). p is one-sided at the margin, corrected within this variant, this verdict and this stratification. Fine
-is a claim about each class by itself: of 1,000 classes that all lost 3 points, some 30 would read fine at 2.
+is a claim about each class by itself: of 1,000 classes that all lost 3 points, some 30 would read fine at 2. A class
+that the dense model never gets right has nothing to lose: it has no verdict and is not counted among the others.
 
 The worst plausible drop is the upper limit of the interval; over the model it is the largest of all classes' upper
-limits at a confidence that holds for all of them at once (Bonferroni): no class lost more. A pass is no clearance:
-it is bounded by that number. The samples needed would settle a cannot tell in four of five cases, if lost and gained
-keep their rates: with every count multiplied by k the score statistic grows by the square root of k.
+limits at a confidence that holds for all of them at once (Bonferroni): no class with a verdict lost more. A pass is
+no clearance: it is bounded by that number. The samples needed would settle a cannot tell in four of five cases, if
+lost and gained keep their rates: with every count multiplied by k the score statistic grows by the square root of k.
 """
 
 from __future__ import annotations
@@ -37,21 +38,22 @@ POWER = 0.8
 """The usual convention for a planned study: settled in four of five cases."""
 
 SAME = "both models are the same file"
+NOTHING_TO_LOSE = "dense recall is 0: nothing to lose"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Verdict with its reason, q of the test at the margin, worst plausible drop, samples needed to settle."""
-    absent = without_samples(pair)
-    some = pair.support > 0  # (S,)
+    some, tested = pair.support > 0, pair.both + pair.lost > 0  # (S,)
+    absent = {int(i): NOTHING_TO_LOSE for i in (~tested).nonzero()[0]} | without_samples(pair)
     own, _ = sides(pair, settings)
     lost, gained, n = own.lost, own.gained, np.where(some, own.n, 1)
-    m, alpha = int(some.sum()), 1 - settings.confidence
+    m, alpha = int(tested.sum()), 1 - settings.confidence
     low, high = _tango.interval(lost, gained, n, settings.confidence)
-    worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][some].max()) if m else None
+    worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][tested].max()) if m else None
     above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
-    q = adjusted(np.where(some, ndtr(-above), np.nan), settings.correction)
+    q = adjusted(np.where(tested, ndtr(-above), np.nan), settings.correction)
     if pair.same_model:
-        low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(some, 1.0, np.nan)
+        low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(tested, 1.0, np.nan)
 
     regressed = (low > settings.margin) & (q <= alpha)
     fine = ~regressed & (high < settings.assure)
@@ -89,7 +91,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             high,
             absent,
             overall=worst,
-            overall_absent=None if m else NO_SAMPLES,
+            overall_absent=None if m else NOTHING_TO_LOSE if some.any() else NO_SAMPLES,
         ),
         column("samples_needed", "samples needed", "count", _whole(needed), hopeless | settled | absent),
     )

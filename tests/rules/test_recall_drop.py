@@ -40,6 +40,12 @@ def test_the_observed_value_is_the_end_that_decides() -> None:
     assert (failed.level, failed.limit) == ("warn", 0.02)
 
 
+def test_a_class_that_was_never_right_is_skipped() -> None:
+    (_, found) = check(compare((900, 30, 18, 52), (0, 0, 5, 495)), DEFAULT)
+    assert (found.outcome, found.observed) == ("skipped", None)
+    assert found.message == "dense recall is 0: nothing to lose"
+
+
 def test_every_view_is_judged_and_named() -> None:
     by_group = Pair.of([(36, 12, 2, 0)], by="sex", strata=["female"])
     checks = check(compared(Pair.of([(36, 12, 2, 0)], strata=["cat"]), by_group), DEFAULT)

@@ -72,6 +72,25 @@ def test_worst_plausible_drop_is_the_upper_limit_and_holds_for_all_at_once() -> 
     assert worst.overall == max(alone)
 
 
+@pytest.mark.parametrize("nothing", [(0, 0, 0, 500), (0, 0, 5, 495)])
+def test_a_class_that_was_never_right_has_nothing_to_lose(nothing: tuple[int, int, int, int]) -> None:
+    """No verdict, and the others are corrected as if it were not there."""
+    others = [(36, 12, 2, 0), (40, 7, 3, 0), (900, 30, 18, 52)]
+    found, alone = (measured(Pair.of(c), only=verdict) for c in ([*others, nothing, nothing], others))
+    why = "dense recall is 0: nothing to lose"
+    for name, measure in found.items():
+        assert measure.by_stratum == (*alone[name].by_stratum, None, None)
+        assert measure.absent == {**alone[name].absent, 3: why, 4: why}
+        assert measure.overall == alone[name].overall
+
+
+def test_where_no_class_was_ever_right_nothing_is_judged() -> None:
+    found = measured(Pair.of([(0, 0, 0, 9), (0, 0, 0, 0)]), only=verdict)
+    assert found["verdict"].absent == {0: "dense recall is 0: nothing to lose", 1: "no samples"}
+    worst = found["worst_plausible_drop"]
+    assert (worst.overall, worst.overall_absent) == (None, "dense recall is 0: nothing to lose")
+
+
 def test_needed_samples_settle_it_in_four_of_five_cases() -> None:
     """Draw at the rates that were seen, with as many samples as were asked for."""
     n, lost, gained = 100, 4, 3
