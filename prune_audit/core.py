@@ -487,26 +487,30 @@ class Clusters:
     @classmethod
     def of(cls, column: str, size: int, stratum: Counts, cluster: Counts, dense: Array, pruned: Array) -> Clusters:
         """The sums over ``size`` strata, from each sample's stratum, cluster and whether each model is right, (N,)."""
-        cells, cell = np.unique(np.stack([stratum, cluster], axis=1), axis=0, return_inverse=True)  # (J, 2), (N,)
-        cell = cell.reshape(-1)
+        several = int(cluster.max(initial=-1)) + 1
+        cells, cell = np.unique(stratum * several + cluster, return_inverse=True)  # (J,), (N,)
+        at, of_cluster = np.divmod(cells, max(several, 1))  # (J,) stratum and cluster of a cell
         counted = (np.ones(len(cell)), dense, pruned)
 
         def totals(of: Array, length: int) -> Counts:
             each = [np.bincount(of, weights=column, minlength=length) for column in counted]
             return np.stack(each, axis=1).astype(np.int64)  # (length, 3)
 
-        v, whole = totals(cell, len(cells)), totals(cluster, int(cluster.max(initial=-1)) + 1)
-        own, cross = np.zeros((2, size, 3, 3), np.int64)
-        np.add.at(own, cells[:, 0], v[:, :, None] * v[:, None, :])
-        np.add.at(cross, cells[:, 0], v[:, :, None] * whole[cells[:, 1]][:, None, :])
-        alone = v[:, 0] == whole[cells[:, 1], 0]  # (J,)
+        v, whole = totals(cell, len(cells)), totals(cluster, several)
+
+        def products(other: Counts) -> Counts:
+            """The sum of v with ``other`` (J, 3) over the cells of each stratum."""
+            each = [np.bincount(at, weights=v[:, i] * other[:, j], minlength=size) for i in range(3) for j in range(3)]
+            return np.stack(each, axis=1).reshape(size, 3, 3).astype(np.int64)
+
+        alone = v[:, 0] == whole[of_cluster, 0]  # (J,)
         return cls(
             column=column,
-            own=own,
-            cross=cross,
+            own=products(v),
+            cross=products(whole[of_cluster]),
             whole=whole.T @ whole,
-            number=np.bincount(cells[:, 0], minlength=size).astype(np.int64),
-            within=np.bincount(cells[alone, 0], minlength=size).astype(np.int64),
+            number=np.bincount(at, minlength=size).astype(np.int64),
+            within=np.bincount(at[alone], minlength=size).astype(np.int64),
             total=int((whole[:, 0] > 0).sum()),
         )
 
