@@ -38,7 +38,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     """The images that the manifest lists, in its order; their ids are the paths as they are written there.
 
     Raises:
-        DataError: the manifest cannot be read, lacks a column, or has a row without a label or without its file.
+        DataError: the manifest cannot be read, lacks a column, or has a row without a label; or more rows than
+            ``settings.skip_bad`` are without their file.
         AlignmentError: the images do not fit what was asked for or what the models expect.
     """
     path = source.path
@@ -60,7 +61,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         if "" in values:
             raise DataError(f"{place(values.index(''))}: {what} is empty", hint="fill it in, or remove the row")
     files = [path.parent / each for each in paths]
-    _check(files, place)
+    _check(files, place, settings.skip_bad)
     classes, notes = _classes.decided(source, expects, labels)
     return _images.dataset(
         source,
@@ -151,15 +152,26 @@ def _column(
     )
 
 
-def _check(files: Sequence[Path], place: Callable[[int], str]) -> None:
-    """That every file is there; one that is not named like an image must at least begin like one."""
+def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> None:
+    """That at most ``most`` files are missing, or are neither named like an image nor begin like one.
+
+    Those are then unreadable samples like others, and the report lists them.
+    """
     quiet_pillow()
+    gone = [row for row, file in enumerate(files) if not file.is_file()]
+    if len(gone) > most:
+        others = f" ({len(gone):,} of {len(files):,} files are missing)" if len(gone) > 1 else ""
+        raise DataError(
+            f"{place(gone[0])}: there is no file {files[gone[0]]}{others}",
+            hint="paths are relative to the folder of the manifest; --skip-bad N tolerates some and lists them in the "
+            "report",
+        )
+    bad = len(gone)
     for row, file in enumerate(files):
-        if not file.is_file():
-            raise DataError(
-                f"{place(row)}: there is no file {file}", hint="paths are relative to the folder of the manifest"
-            )
-        if not file.name.lower().endswith(SUFFIXES) and header(file) is None:
+        if file.name.lower().endswith(SUFFIXES) or not file.is_file() or header(file) is not None:
+            continue
+        bad += 1
+        if bad > most:
             raise DataError(
                 f"{place(row)}: {file} is not an image",
                 hint=f"read are {', '.join(FORMATS)}; feed other data from an .npz file, as they are",

@@ -128,6 +128,11 @@ def test_the_first_usual_column_counts(images: Path) -> None:
         ({"path": ["", "b.png"], "label": ["x", "y"]}, {}, "row 1: path is empty"),
         ({"path": [], "label": []}, {}, "has no rows"),
         ({"path": ["deep"], "label": ["x"]}, {}, "row 1: there is no file"),
+        (
+            {"path": ["a.png", "x.png", "y.png", "z.png"], "label": ["x"] * 4},
+            {},
+            r"row 2: there is no file .*x\.png \(3 of 4 files are missing\)$",
+        ),
     ],
 )
 @pytest.mark.parametrize("write", [as_csv, as_parquet])
@@ -138,6 +143,21 @@ def test_what_is_wrong_is_named(
     with pytest.raises(DataError, match=message) as raised:
         load(path, path_column=asked.get("path_column"), label_column=asked.get("label_column"))
     assert str(path) in raised.value.message
+
+
+def test_some_files_may_be_missing_where_some_samples_may_be_skipped(images: Path) -> None:
+    (images / "noise").write_bytes(b"noise")
+    path = as_csv(images, {"path": ["none.png", "a.png", "deep", "noise", "b.png"], "label": [*"xyxyx"]})
+    found = data.load(DataSource(path=path), Expects(), Settings(skip_bad=3))
+    batch = found.read(range(5))
+    assert batch.rows.tolist() == [1, 4]
+    assert [name for name, _ in batch.bad] == ["none.png", "deep", "noise"]
+    assert "No such file" in batch.bad[0][1]
+    with pytest.raises(DataError, match=r"row 4: .*noise is not an image"):
+        data.load(DataSource(path=path), Expects(), Settings(skip_bad=2))
+    with pytest.raises(DataError, match=r"row 1: there is no file .*none\.png \(2 of 5 files are missing\)") as caught:
+        data.load(DataSource(path=path), Expects(), Settings(skip_bad=1))
+    assert "--skip-bad" in caught.value.hint
 
 
 @pytest.mark.parametrize(
