@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prune_audit import plugins
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _preprocess, _weights
+from prune_audit.data import _found, _preprocess, _weights
 from prune_audit.errors import DataError
 
 
@@ -29,8 +29,11 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         )
     name = plugins.choose("data", path)
     if name is None:
-        forms = "; ".join(f"{known}: {plugins.help_line('data', known)}" for known in plugins.names("data"))
-        raise DataError(f"{path}: {_found(path)}, which is no known form of labelled data", hint=f"known are {forms}")
+        raise DataError(
+            f"{path} is in no form of labelled data that prune-audit can read: it is {_found.describe(path)}",
+            hint=f"forms are told by content, whatever the suffix; known: {', '.join(plugins.names('data'))} "
+            "(see `prune-audit list data`)",
+        )
     dataset: Dataset = plugins.load("data", name).load(source, expects, settings)
     return dataset
 
@@ -52,12 +55,3 @@ def weights(path: Path) -> dict[str, float]:
         DataError: the file cannot be read or understood.
     """
     return _weights.read(path)
-
-
-def _found(path: Path) -> str:
-    """What lies at ``path``, for a message about something unknown."""
-    if not path.is_file():
-        return "not a regular file"
-    with path.open("rb") as file:
-        start = file.read(16)
-    return f"a file that starts with {start!r}" if start else "an empty file"

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import Counts, DataSource, Expects
+from prune_audit.data import _text
 from prune_audit.errors import DataError
 
 FORMS = "one name a line, a JSON list of names, or a JSON object index -> name or name -> index"
@@ -40,10 +41,7 @@ def read(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file cannot be read, is in none of the forms, or names a class twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the class list cannot be read: {error}", hint=f"expected is {FORMS}") from error
+    text = _text.read(path, "class list", FORMS)
     if text.lstrip().startswith(("[", "{")):
         try:
             names = _of_json(json.loads(text))

@@ -12,6 +12,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from prune_audit.data import _text
 from prune_audit.errors import DataError
 
 FORMS = 'two columns of CSV (class,weight), or a JSON object such as {"cat": 3, "dog": 1}'
@@ -24,10 +25,7 @@ def read(path: Path) -> dict[str, float]:
         DataError: the file cannot be read, is in neither form, names a class twice, or has a weight that is no number
             of 0 or above.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the weights cannot be read: {error}", hint=f"expected are {FORMS}") from error
+    text = _text.read(path, "file of weights", FORMS)
     pairs = _of_json(path, text) if text.lstrip().startswith(("{", "[")) else _of_csv(path, text)
     weights: dict[str, float] = {}
     for name, value in pairs:
