@@ -9,6 +9,7 @@ The arithmetic is float32 in the order divide by 255, subtract mean, divide by s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -80,16 +81,19 @@ def _normalise(pixels: Array, preprocess: Preprocess) -> Array:
 
 
 def _cast(name: str, wanted: Input, values: Array) -> Array:
-    """``values`` in the type that the model declares; a fraction is never cut to an integer in silence."""
+    """``values`` in the type that the model declares; none is cut to an integer or made infinite in silence."""
     if wanted.dtype is None or values.dtype == wanted.dtype:
         return values
-    cast = values.astype(wanted.dtype)
-    if np.dtype(wanted.dtype).kind in "iub" and not np.array_equal(cast, values):
-        raise AlignmentError(
-            f"model {name}: input {wanted.name!r} takes {wanted.dtype}, the data hold {values.dtype} values it cannot",
-            hint=f"save the array as {wanted.dtype}",
-        )
-    return cast
+    # A NaN has no integer, which the comparison finds.
+    with suppress(FloatingPointError), np.errstate(over="raise", invalid="ignore"):
+        cast = values.astype(wanted.dtype)
+        if np.dtype(wanted.dtype).kind not in "iub" or np.array_equal(cast, values):
+            return cast
+    raise AlignmentError(
+        f"model {name}: input {wanted.name!r} takes {wanted.dtype}, "
+        f"the data hold {values.dtype} values that it cannot hold",
+        hint=f"save the array as {wanted.dtype}, with the values that the model was made for",
+    )
 
 
 def _names(expects: Expects) -> str:

@@ -26,7 +26,7 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError
-from prune_audit.evaluate import alignment
+from prune_audit.evaluate import alignment, culprits
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import batches, cores
@@ -68,12 +68,13 @@ def evaluate(
 
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data.
-        DataError: more than ``settings.skip_bad`` samples cannot be read.
+        DataError: more than ``settings.skip_bad`` samples cannot be read, or one holds NaN or infinities and so do
+            the scores of a model.
         ModelError: a model cannot run, or gives NaN or infinities.
     """
     started = time.perf_counter()
     workers = settings.workers or cores()
-    size = settings.batch_size or _batch_size(dataset, rows)
+    size = settings.batch_size or _batch_size(dataset, rows[: settings.skip_bad + 1])
     tallies = [_Tally(model, dataset) for model in models]
     seen: list[Batch] = []
     skipped: list[tuple[str, str]] = []
@@ -87,7 +88,7 @@ def evaluate(
             if len(batch.labels):
                 feeder = Feeder(batch.inputs, dataset.preprocess)
                 for tally in tallies:
-                    tally.add(feeder, batch.labels)
+                    tally.add(feeder, batch)
                 # The inputs go; labels and digests stay.
                 seen.append(Batch(rows=batch.rows, inputs={}, labels=batch.labels, digests=batch.digests))
             if progress is not None:
@@ -146,7 +147,8 @@ class _Tally:
         """Classes that the outputs tell apart; 0 where the model gives classes alone."""
         return 2 if self.width == 1 else self.width
 
-    def add(self, feeder: Feeder, labels: Counts) -> None:
+    def add(self, feeder: Feeder, batch: Batch) -> None:
+        labels = batch.labels
         inputs = feeder.feed(self.name, self._model.expects)
         if not self._predicted and not self._column:
             _check_input(self._model, inputs)
@@ -160,12 +162,7 @@ class _Tally:
             self._predicted.append(scores.astype(np.int64))
             return
         if not np.isfinite(scores).all():
-            row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-            raise ModelError(
-                f"model {self.name} gave NaN or infinity (first at row {row} of a batch)",
-                hint="check the preprocessing and half precision overflow, and whether pruning left a layer without "
-                "weights before a normalisation",
-            )
+            raise culprits.not_finite(self.name, scores, batch, self._dataset)
         self._fits(scores.shape[1])
         if self.width == 1:
             self._column.append(scores[:, 0].astype(np.float64))
@@ -226,8 +223,10 @@ class _Tally:
         few = self.columns < len(named)
         raise AlignmentError(
             f"model {self.name} has {width} output column{'s' if width > 1 else ''}, "
-            f"the data have {len(named)} classes ({_some(named)})",
-            hint="is this the right model for these data? The model must know every class of the data"
+            f"the data have {len(named)} classes ({_some(named)})"
+            f"{culprits.too_many(self._dataset, self.columns) if few else ''}",
+            hint="is this the right model for these data? The model must know every class of the data; "
+            "a stray label makes a class of its own"
             if few
             else "name all classes in the order of the model's outputs, one a line, with --classes FILE; "
             "those without samples are then shown as absent",
@@ -297,12 +296,13 @@ def _tolerate(skipped: Sequence[tuple[str, str]], most: int) -> None:
 
 
 def _batch_size(dataset: Dataset, rows: Counts) -> int:
-    """As many samples as fit into `BATCH_BYTES` of float inputs."""
-    first = dataset.read(rows[:1])
-    if not len(first.labels):
-        return 1
-    sample: int = sum(int(values[0].size) * 4 for values in first.inputs.values())
-    return max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample)))
+    """As many samples as fit into `BATCH_BYTES` of float inputs, by the first of ``rows`` that can be read."""
+    for row in rows:
+        one = dataset.read([row])
+        if len(one.labels):
+            sample: int = sum(int(values[0].size) * 4 for values in one.inputs.values())
+            return max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample)))
+    return 1  # more than are tolerated, so that the run ends there
 
 
 def _probabilities(scores: Array) -> Floats:

@@ -75,5 +75,19 @@ def test_a_missing_array_is_named() -> None:
 
 
 def test_a_fraction_is_not_cut_to_an_integer() -> None:
-    with pytest.raises(AlignmentError, match="int64"):
+    with pytest.raises(AlignmentError, match="takes int64, the data hold float64 values that it cannot hold"):
         Feeder({"x": np.full((2, 3), 0.5)}, None).feed("m", Expects(inputs=(Input(name="x", dtype="int64"),)))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1e39, "float32"), (1e5, "float16"), (np.nan, "int64"), (300.0, "uint8"), (-1.0, "uint8")]
+)
+def test_no_value_is_lost_in_a_cast(value: float, dtype: str) -> None:
+    with pytest.raises(AlignmentError, match=f"takes {dtype}"):
+        Feeder({"x": np.full((2, 3), value)}, None).feed("m", Expects(inputs=(Input(name="x", dtype=dtype),)))
+
+
+def test_infinities_and_tiny_numbers_may_be_cast() -> None:
+    values = np.array([[np.inf, -np.inf, np.nan, 1e-300, 1 / 3]])
+    fed = Feeder({"x": values}, None).feed("m", Expects(inputs=(Input(name="x", dtype="float32"),)))["x"]
+    np.testing.assert_array_equal(fed, np.array([[np.inf, -np.inf, np.nan, 0, np.float32(1 / 3)]], np.float32))

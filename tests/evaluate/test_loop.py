@@ -9,7 +9,7 @@ import pytest
 
 from prune_audit.core import Array, Expects, Floats, Input, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError
-from prune_audit.evaluate.loop import Evaluation, evaluate
+from prune_audit.evaluate.loop import BATCH_MOST, Evaluation, evaluate
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(3)
@@ -113,14 +113,21 @@ def test_scores_that_are_no_numbers_stop_the_run(bad: float) -> None:
     def broken(x: Array) -> Array:
         return np.where(x == x.max(), bad, x)
 
-    with pytest.raises(ModelError, match="model m gave NaN or infinity"):
-        run([FunctionModel("m", broken)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES))
+    first = X[:8].max(axis=1).argmax()
+    with pytest.raises(ModelError, match=f"model m gave NaN or infinity for s{first}, whose input is finite"):
+        run([FunctionModel("m", broken)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES), batch_size=8)
 
 
 def test_fewer_outputs_than_classes_stop_the_run() -> None:
     with pytest.raises(AlignmentError, match="2 output columns, the data have 3 classes") as caught:
         run([FunctionModel("m", lambda x: x[:, :2])], ArrayData({"x": X}, Y.tolist(), classes=CLASSES))
     assert "right model" in caught.value.hint
+
+
+def test_a_stray_label_is_named() -> None:
+    data = ArrayData({"x": X}, [*Y[:-1], 3], classes=(*CLASSES, "cat"))
+    with pytest.raises(AlignmentError, match=r"4 classes \(a, b, c, \.\.\.\); rarest: 'cat' \(1 sample: s36\)"):
+        run([FunctionModel("m", lambda x: x)], data)
 
 
 def test_more_outputs_than_named_classes_need_the_names() -> None:
@@ -157,6 +164,15 @@ def test_unreadable_samples_stop_the_run_or_are_listed() -> None:
     assert done.skipped == (("s0", "broken"), ("s20", "broken"))
     assert len(done.predictions.labels) == 35
     assert "s20" not in done.predictions.ids
+
+
+@pytest.mark.parametrize("bad", [(), (0,), (0, 1, 2)])
+def test_the_batch_size_is_fitted_to_the_first_sample_that_can_be_read(bad: Sequence[int]) -> None:
+    data = ArrayData({"x": X}, X.argmax(1).tolist(), classes=CLASSES, bad=bad)
+    model = FunctionModel("m", lambda x: x)
+    done = evaluate([model], data, np.arange(37), Settings(workers=1, skip_bad=3))
+    assert done.run["batch_size"] == BATCH_MOST
+    assert model.shapes == [(37 - len(bad), 3)]
 
 
 def test_all_unreadable_is_an_error_however_many_may_be_skipped() -> None:

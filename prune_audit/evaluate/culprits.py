@@ -1,0 +1,59 @@
+"""Which sample is behind a fault that shows far from it: looked for only once something has gone wrong.
+
+One NaN in the data comes out as a NaN of the model, and one misspelled label as a class too many. Whoever reads only
+that looks in the wrong place, so the message names the sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Dataset
+from prune_audit.errors import AuditError, DataError, ModelError
+
+NAMED = 3  # classes in a message
+
+
+def place(dataset: Dataset, row: int) -> str:
+    """The sample at ``row`` as people find it: its id, where that is more than the number of the row."""
+    return f"row {row}" if dataset.ids[row] == str(row) else dataset.ids[row]
+
+
+def too_many(dataset: Dataset, columns: int) -> str:
+    """Classes for which a model of ``columns`` outputs likely has none, each with a sample; '' where none stands out.
+
+    Where labels are output columns, those beyond the last one; else the rarest, since stray labels are rare.
+    """
+    support = np.bincount(dataset.labels, minlength=len(dataset.classes))  # (C,)
+    found = np.flatnonzero(support)
+    if dataset.indexed:
+        found = found[found >= columns]
+    rarest = found[np.argsort(support[found], kind="stable")][: min(NAMED, len(dataset.classes) - columns)]
+    told = []
+    for label in rarest.tolist():
+        count, first = int(support[label]), place(dataset, int(np.flatnonzero(dataset.labels == label)[0]))
+        samples = f"1 sample: {first}" if count == 1 else f"{count:,} samples, first: {first}"
+        told.append(f"{dataset.classes[label]!r} ({samples})")
+    return f"; {'beyond' if dataset.indexed else 'rarest'}: {', '.join(told)}" if told else ""
+
+
+def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> AuditError:
+    """The error for ``scores`` (B, C) of the model called ``name`` that are not all finite: the data's or the model's.
+
+    Only samples whose own scores are not finite are looked at: a model may well know what to do with a NaN.
+    """
+    rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    for array, values in batch.inputs.items():
+        if values.dtype.kind == "f":
+            bad = rows[~np.isfinite(values[rows].reshape(len(rows), -1)).all(axis=1)]
+            if len(bad):
+                return DataError(
+                    f"{dataset.path}: {array!r} of {place(dataset, int(batch.rows[bad[0]]))} holds NaN or infinity, "
+                    f"and so do the scores of model {name}",
+                    hint="repair or remove the sample, or fill in what is missing as it was done for training",
+                )
+    return ModelError(
+        f"model {name} gave NaN or infinity for {place(dataset, int(batch.rows[rows[0]]))}, whose input is finite",
+        hint="check the preprocessing and half precision overflow, and whether pruning left a layer without "
+        "weights before a normalisation",
+    )
