@@ -100,6 +100,7 @@ def _content(source: ModelSource, allow_pickle: bool) -> object:
 def _imports(source: ModelSource) -> tuple[str, ...]:
     try:
         if zipfile.is_zipfile(source.path):
+            _container.verify(source.path)
             records = _container.read(source.path, lambda record: record == "data.pkl")
             return _unpickle.imports(io.BytesIO(records["data.pkl"]))
         with source.path.open("rb") as file:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,14 @@ def test_broken_files_are_named(
         loaded(path)
     assert "export it again" in caught.value.hint
     assert not caplog.records
+    with zipfile.ZipFile(linear_file) as archive:
+        weights = next(name for name in archive.namelist() if name.endswith("weight_0"))
+        content = archive.read(weights)
+    flipped = bytearray(whole)
+    flipped[flipped.index(content)] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(ModelError, match=f"damaged: Bad CRC-32 for file {weights!r}"):
+        loaded(path)
     path = rewritten(linear_file, lambda name, content: None, {"archive_format": b"pt2", "models/b.json": b"{}"})
     with pytest.raises(ModelError, match="none of which is called 'model'"):
         loaded(path)

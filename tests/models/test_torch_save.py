@@ -402,6 +402,30 @@ def test_a_damaged_archive_is_an_error(tmp_path: Path, network: nn.Module) -> No
             torch_save.load(source(path), Settings())
 
 
+@pytest.mark.parametrize("record", ["data/0", "data.pkl", "version"])
+def test_a_flipped_byte_is_found_although_torch_would_load_it(tmp_path: Path, network: nn.Module, record: str) -> None:
+    path = save(network.state_dict(), tmp_path / "a.pt")
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(f"a/{record}")
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(content) + len(content) - 1] ^= 1
+    path.write_bytes(whole)
+    for settings in (Settings(), TRUSTING):
+        with pytest.raises(ModelError, match=f"the archive is damaged: Bad CRC-32 for file 'a/{record}'"):
+            torch_save.load(source(path), settings)
+
+
+def test_checksums_that_were_not_computed_are_not_checked(tmp_path: Path, network: nn.Module) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = save(network.state_dict(), tmp_path / "a.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() == "a/data.pkl"
+    assert_same(path, network, Settings())
+
+
 # TorchScript is deprecated and still read.
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_recognises_content_and_no_suffix(tmp_path: Path, network: nn.Module) -> None:
