@@ -11,6 +11,7 @@ import ast
 import contextlib
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 SYNTAX = "a factory is package.module:name or package.module:name(10, width=0.5), with literal arguments"
+_OFFERED = 8  # names in a hint
 
 
 def build(text: str) -> torch.nn.Module:
@@ -127,13 +129,24 @@ def _attribute(module: ModuleType, path: list[str], text: str) -> Any:
     found: Any = module
     for name in path:
         if not hasattr(found, name):
-            public = [other for other in dir(found) if not other.startswith("_")]
-            near = difflib.get_close_matches(name, public) or public[:8]
-            known = ", ".join(near) or "nothing public"
             where = getattr(found, "__name__", type(found).__name__)
-            raise UsageError(f"{text}: {where} has no {name}", hint=f"it has {known}")
+            offered = ", ".join(_offered(found, name)) or "no public function or class"
+            raise UsageError(f"{text}: {where} has no {name}", hint=f"it has {offered}")
         found = getattr(found, name)
     return found
+
+
+def _offered(owner: Any, name: str) -> list[str]:
+    """Functions and classes of ``owner``: those nearest to ``name`` first, then those that it defines itself.
+
+    Nothing is looked up that is not there yet: a package may import its parts only when they are asked for.
+    """
+    public = {other: inspect.getattr_static(owner, other, None) for other in dir(owner) if not other.startswith("_")}
+    usable = {other: value for other, value in public.items() if inspect.isclass(value) or inspect.isroutine(value)}
+    near = difflib.get_close_matches(name, usable)
+    here = getattr(owner, "__name__", None)
+    own = [other for other, value in usable.items() if getattr(value, "__module__", None) == here]
+    return list(dict.fromkeys([*near, *own, *usable]))[:_OFFERED]
 
 
 def _told(fault: Exception) -> str:

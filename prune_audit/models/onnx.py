@@ -204,6 +204,8 @@ def _load_hint(reason: str) -> str:
 
     if "not a registered function/op" in reason:
         return "the model uses an operator that onnxruntime does not know; export it with standard operators only"
+    if "Could not find an implementation" in reason:
+        return "onnxruntime has no such operator on the CPU for the type that the model uses; export it in float32"
     if "opset" in reason or "IR version" in reason:
         return f"upgrade onnxruntime ({onnxruntime.__version__} is installed) or export with an older opset"
     return "check the export with onnx.checker.check_model, or export the model again"

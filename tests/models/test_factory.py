@@ -97,7 +97,33 @@ def test_names_a_missing_module_and_near_names() -> None:
         build("no_such_package.nets:tiny")
     with pytest.raises(UsageError, match=r"torch\.nn has no Linaer") as caught:
         build("torch.nn:Linaer(3, 4)")
-    assert "Linear" in caught.value.hint
+    assert caught.value.hint.startswith("it has Linear, ")
+
+
+def test_offers_functions_and_classes_and_no_modules(write: Callable[[str], None]) -> None:
+    write(
+        "import torch\nfrom torch import nn\nfrom torch.nn import Linear, Conv2d\nWIDTH = 3\nnet = Linear(1, 1)\n"
+        "def small(): return Linear(1, 1)\nclass Tiny:\n    @classmethod\n    def make(cls): return Linear(1, 1)\n"
+    )
+    with pytest.raises(UsageError, match=f"{MODULE} has no nofn") as caught:
+        build(f"{MODULE}:nofn")
+    assert caught.value.hint == "it has Tiny, small, Conv2d, Linear"
+    with pytest.raises(UsageError) as caught:
+        build(f"{MODULE}:conv2d")
+    assert caught.value.hint == "it has Conv2d, Tiny, small, Linear"
+    with pytest.raises(UsageError) as caught:
+        build(f"{MODULE}:Tiny.mak")
+    assert caught.value.hint.startswith("it has make")
+
+
+def test_imports_nothing_to_make_its_hint(write: Callable[[str], None]) -> None:
+    write(
+        "def small(): pass\ndef __dir__(): return ['heavy', 'small']\n"
+        "def __getattr__(name):\n    raise RuntimeError if name == 'heavy' else AttributeError(name)\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        build(f"{MODULE}:nofn")
+    assert caught.value.hint == "it has small"
 
 
 def test_tells_a_missing_dependency_from_a_missing_module(write: Callable[[str], None]) -> None:

@@ -673,6 +673,16 @@ def test_what_onnxruntime_cannot_load_says_why_in_one_line(tmp_path: Path, capfd
     with pytest.raises(ModelError, match=r": Fatal error: own:Foo\(-1\) is not a registered function/op$") as caught:
         load(broken(tmp_path / "m.onnx", operator="Foo"))
     assert "standard operators" in caught.value.hint
+    convolution = save(
+        tmp_path / "double.onnx",
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        {"x": ("float64", (1, 1, 8, 8))},
+        {"y": ("float64", (1, 2, 6, 6))},
+        {"w": np.ones((2, 1, 3, 3))},
+    )
+    with pytest.raises(ModelError, match=r"Could not find an implementation for Conv\(\d+\)") as caught:
+        load(convolution)
+    assert "export it in float32" in caught.value.hint
     assert capfd.readouterr() == ("", "")
 
 
