@@ -11,7 +11,7 @@ The first line plans for the churn that was seen (Connor, Biometrics 43 (1987) 2
 that of a power of .8. But a drop brings churn of at least its own size. Where the first line asks for a drop beyond the
 churn that was seen, the plan is for a churn as large as the drop: samples are lost and none gained. McNemar's mid-p is
 then 1/2 to the power of those lost, so that k lost ones are found; the drop is never below the churn that was seen.
-Absent only where k samples or more are not there to be lost.
+Absent only where there are fewer than k samples.
 
 The level is 1 - confidence, shared by Bonferroni unless no correction was asked for; the default correction finds at
 least as much. Found is not convicted: to be shown beyond the margin, a drop must be larger. By enumeration of 5 to 300
