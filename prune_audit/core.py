@@ -139,11 +139,12 @@ class Settings:
                 raise UsageError(f"{what}, found {found}", hint="see `prune-audit compare --help` for the defaults")
 
         need(0.5 <= self.confidence < 1, "confidence must be a share in [0.5, 1)", self.confidence)
-        need(0 <= self.margin < 1, "the margin must be a share in [0, 1), in points on the command line", self.margin)
+        margin, assure = (f"{100 * share:.6g} points" for share in (self.margin, self.assure))
+        need(0 <= self.margin < 1, "the margin must be at least 0 and below 100 points", margin)
         need(
             self.margin <= self.assure < 1,
-            f"the assurance limit must be at least the margin ({self.margin}) and below 1",
-            self.assure,
+            f"the assurance limit must be at least the margin ({margin}) and below 100 points",
+            assure,
         )
         need(0 < self.retention_margin <= 1, "the retention margin must be a share in (0, 1]", self.retention_margin)
         need(self.top_k > 0, "the number of highest scores must be positive", self.top_k)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
@@ -48,7 +48,10 @@ from prune_audit.scores import Bins, Calibration, TopK
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parent / "audit-1.schema.json"
 
-_BROKEN = "the file was edited or cut short; write it again with `prune-audit compare ... -o audit.json`"
+_BROKEN = (
+    "the file was edited, cut short, or written by another version of prune-audit; write it again with "
+    "`prune-audit compare ... -o audit.json`"
+)
 
 
 def to_document(audit: Audit) -> dict[str, Any]:
@@ -169,17 +172,24 @@ def _mapping(item: _Codec) -> _Codec:
     return _Codec(write=lambda values: {key: item.write(value) for key, value in values.items()}, read=read)
 
 
-def _record(make: type, fields: Mapping[str, _Codec]) -> _Codec:
-    """A dataclass ``make`` as an object with the keys of ``fields``, in that order."""
+def _record(make: Any, fields: Mapping[str, _Codec], *, grows: bool = False) -> _Codec:
+    """A dataclass ``make`` as an object with the keys of ``fields``, in that order.
+
+    One that ``grows`` may lack keys that have a default: an older audit was written before there were such fields.
+    Elsewhere nothing may be missing, since a file that lost its checks must not read as one that needed none.
+    """
+    plain = [make.__dataclass_fields__[key] for key in fields]
+    needed = [f.name for f in plain if not grows or f.default is f.default_factory is MISSING]
 
     def read(path: str, value: Any) -> Any:
         if not isinstance(value, dict):
             _wrong(path, "an object", value)
-        for key in fields:
+        for key in needed:
             if key not in value:
                 raise InputError(f"{path or 'the document'}: {key!r} is missing", hint=_BROKEN)
+        found = {key: item for key, item in fields.items() if key in value}
         try:
-            return make(**{key: item.read(f"{path}.{key}".lstrip("."), value[key]) for key, item in fields.items()})
+            return make(**{key: item.read(f"{path}.{key}".lstrip("."), value[key]) for key, item in found.items()})
         except UsageError as error:  # values that a dataclass itself refuses
             raise InputError(f"{path}: {error.message}", hint=_BROKEN) from error
 
@@ -353,6 +363,7 @@ _PAIR = _record(
         "calibration": _maybe(_CALIBRATION),
         "top": _maybe(_TOP),
     },
+    grows=True,
 )
 _MEASURES = _many(
     _record(
@@ -447,6 +458,7 @@ _SETTINGS = _record(
         "allow_pickle": _FLAG,
     },
 )
+    grows=True,
 _PROVENANCE = _record(
     Provenance,
     {

@@ -142,6 +142,13 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def audit(*checks: tuple[Outcome, Level], limited: bool = False, policy: Policy | None = None) -> Audit:
+def test_refused_drops_are_told_in_the_points_that_were_typed() -> None:
+    with pytest.raises(UsageError, match=r"at least the margin \(10 points\) and below 100 points, found 7\.5 points"):
+        Settings(margin=0.1, assure=0.075)
+    with pytest.raises(UsageError, match="the margin must be at least 0 and below 100 points, found -2 points"):
+        Settings(margin=-0.02)
+
+
     card = ModelCard(name="m", path="m", format="f", digest="d", size=0)
     made = tuple(
         Check(rule="r", subject="s", outcome=o, level=level, observed=None, limit=None, message="")
