@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from prune_audit.core import Audit, Measure, Pair, Preprocess, View
+from prune_audit.core import Audit, Measure, Pair, Preprocess, Settings, View
 from prune_audit.document import SCHEMA_FILE, from_document, read_audit, to_document
 from prune_audit.errors import InputError
 from tests.reports import audits
@@ -200,6 +200,28 @@ def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ..
     with pytest.raises(InputError) as caught:
         from_document(broken(*KEPT, *path, value=value, of=audits.everything()))
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("key", Settings.__dataclass_fields__)
+def test_a_setting_that_an_older_version_did_not_know_takes_its_default(key: str) -> None:
+    audit = audits.everything()
+    older = from_document(broken("provenance", "settings", key, value=..., of=audit))
+    default = getattr(Settings(), key)
+    assert getattr(older.provenance.settings, key) == default != getattr(audit.provenance.settings, key)
+    assert replace(older.provenance, settings=audit.provenance.settings) == audit.provenance
+
+
+@pytest.mark.parametrize("key", ["clusters", "calibration", "top", "same_model"])
+def test_counts_that_an_older_version_did_not_keep_are_absent(key: str) -> None:
+    older = from_document(broken(*KEPT, key, value=..., of=audits.everything()))
+    assert not getattr(older.comparisons[0].views[1].pair, key)
+
+
+@pytest.mark.parametrize("path", [("provenance", "limited"), ("comparisons", 0, "checks"), (*KEPT, "lost")])
+def test_what_a_verdict_rests_on_is_never_filled_in(path: tuple[str | int, ...]) -> None:
+    with pytest.raises(InputError, match="is missing") as caught:
+        from_document(broken(*path, value=..., of=audits.everything()))
+    assert "written by another version of prune-audit" in caught.value.hint
 
 
 def test_unknown_keys_are_skipped() -> None:
