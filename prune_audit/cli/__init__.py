@@ -35,11 +35,29 @@ def invoke(arguments: Sequence[str]) -> int:
     except BaseException as fault:  # whatever it is, it must not leave 1
         # Typer and rich turn a closed pipe into an exit of their own, with code 1.
         if isinstance(fault, BrokenPipeError) or isinstance(fault.__context__, BrokenPipeError):
-            # The interpreter flushes standard output once more as it exits; give it somewhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
+            _silence()
             return PIPE_CLOSED
+        if isinstance(fault, OSError) and _is_refused():
+            _silence()
+            sys.stderr.write(f"error: standard output cannot be written: {fault.strerror or fault}\n")
+            sys.stderr.write("hint: make room where it goes, or send it elsewhere\n")
+            return IMPOSSIBLE
         return _fault(fault)
     return code
+
+
+def _is_refused() -> bool:
+    """Whether standard output takes nothing, on a full disk say. It is asked, since the error does not name a file."""
+    try:
+        os.write(STANDARD_OUTPUT, b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _silence() -> None:
+    """The interpreter flushes standard output once more as it exits; give it somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
 
 
 def _run(arguments: Sequence[str]) -> int:

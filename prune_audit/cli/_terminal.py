@@ -31,6 +31,15 @@ def console() -> Console:
     return _console(sys.stdout)
 
 
+@contextmanager
+def printing() -> Iterator[Console]:
+    """The console of standard output; what it prints comes out at the end, without blanks at the ends of lines."""
+    out = console()
+    with out.capture() as capture:
+        yield out
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
 def stderr() -> Console:
     """The console of standard error."""
     return _console(sys.stderr)

@@ -30,13 +30,13 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
     from prune_audit.core import Settings
 
     classifier = models.load(models.parse(model), Settings(allow_pickle=allow_pickle))
-    out = _terminal.console()
-    out.print(_facts(classifier.card, classifier.expects))
-    out.print()
-    if classifier.card.layers:
-        out.print(_layers(classifier.card))
-    else:
-        out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
+    with _terminal.printing() as out:
+        out.print(_facts(classifier.card, classifier.expects))
+        out.print()
+        if classifier.card.layers:
+            out.print(_layers(classifier.card))
+        else:
+            out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
 
 
 def _facts(card: ModelCard, expects: Expects) -> RenderableType:

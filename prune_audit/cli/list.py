@@ -34,12 +34,12 @@ def run(
     if kind is not None and kind not in plugins.ROOMS:
         raise UsageError(f"there is no kind of plugin {kind!r}", hint=f"known: {', '.join(plugins.ROOMS)}")
     rooms = plugins.ROOMS if kind is None else (kind,)
-    out = _terminal.console()
-    for room in rooms:
-        if room != rooms[0]:
-            out.print()
-        out.print(Text(room, style="bold"))
-        (_in_full if long else _in_one_line)(out, room)
+    with _terminal.printing() as out:
+        for room in rooms:
+            if room != rooms[0]:
+                out.print()
+            out.print(Text(room, style="bold"))
+            (_in_full if long else _in_one_line)(out, room)
 
 
 def _in_one_line(out: Console, room: str) -> None:

@@ -32,6 +32,12 @@ def test_density_of_every_layer_and_of_the_model(sample_models: Path, capsys: py
     assert ["all", "of", "these", f"{nonzero:,}", f"{total:,}", f"{100 * nonzero / total:.2f}", "%"] in lines
 
 
+def test_no_line_ends_in_blanks(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, str(sample_models / "dense.onnx")).splitlines()
+    assert len(lines) > 10
+    assert not [line for line in lines if line.endswith(" ")]
+
+
 def test_what_the_file_is(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import hashlib
 

@@ -25,6 +25,15 @@ def test_every_plugin_of_every_kind_with_its_help(capsys: pytest.CaptureFixture[
     assert told.err == ""
 
 
+@pytest.mark.parametrize("width", [60, 120])
+def test_no_line_ends_in_blanks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert invoke(["list"]) == 0
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.endswith(" ")]
+
+
 def test_one_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["list", "reports"]) == 0
     told = capsys.readouterr().out.split()

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from prune_audit import reports
 from prune_audit.cli import _app, invoke
 from tests.cli._run import process
 from tests.conftest import ROOT
+from tests.reports import audits
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +122,31 @@ def test_a_closed_pipe_is_never_1(sample_models: Path) -> None:
     os.close(writing)
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--long"], ["--help"], ["list", "--help"], ["report", "a"]])
+def test_standard_output_that_takes_nothing_is_2_and_no_fault(tmp_path: Path, arguments: list[str]) -> None:
+    reports.write(audits.thousand(), tmp_path / "a.json")
+    named = [str(tmp_path / "a.json") if a == "a" else a for a in arguments]
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "prune_audit", *named]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, text=True, check=False)
+    assert done.returncode == 2
+    said, hint = done.stderr.splitlines()
+    assert said == "error: standard output cannot be written: No space left on device"
+    assert hint.startswith("hint: ")
+
+
+def test_another_file_that_cannot_be_written_is_not_taken_for_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_app, "build", full)
+    assert invoke(["list"]) == 2
+    assert "a fault in prune-audit or its installation: OSError" in capsys.readouterr().err
 
 
 def test_the_working_directory_is_not_imported_from(tmp_path: Path) -> None:
