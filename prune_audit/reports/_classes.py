@@ -41,7 +41,7 @@ class Column:
     @property
     def width(self) -> int:
         """The terminal cells that it needs: its natural width, or less where it may wrap."""
-        natural = max(cell_len(text) for text in (self.title, *self.cells))
+        natural = max(cell_len(text) for text in (*self.title.splitlines(), *self.cells))
         return min(natural, WRAPPED) if self.wraps else natural
 
 
@@ -144,14 +144,15 @@ def table(fitted: Fit, marked: list[bool]) -> Table:
 
 
 def dashes(view: View, fitted: Fit, rows: list[int]) -> dict[str, list[str]]:
-    """Why there are dashes in the table: reason -> strata.
+    """Why there are dashes in the ``rows`` shown: reason -> all strata that it holds for, cut ones too.
 
     What stands before the colon of a reason is common to the strata, what stands behind it belongs to one.
     """
     found: dict[str, dict[str, None]] = {}
     for column in fitted.columns:
         measure = w.find(view, column.measure)
-        for i in sorted(rows):
-            if measure and i in measure.absent:
+        if measure:
+            for i in sorted(measure.absent):
                 found.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
-    return {reason: list(strata) for reason, strata in found.items()}
+    shown = {view.strata[i] for i in rows}
+    return {reason: list(strata) for reason, strata in found.items() if shown & strata.keys()}

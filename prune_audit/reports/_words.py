@@ -7,14 +7,14 @@ here and nowhere else, and nothing is computed beyond counting verdicts.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
-from prune_audit.core import Audit, Check, Comparison, Measure, ModelCard, Outcome, Settings, Value, View
+from prune_audit.core import Audit, Comparison, Measure, ModelCard, Settings, Value, View
 
 DASH = "-"
 HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
 REGRESSED = "regressed"
 CANNOT_TELL = "cannot tell"
+ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 NAMED = 6  # strata that a sentence names before it says "and N more"
 
 
@@ -174,18 +174,49 @@ def change_of_accuracy(view: View | None, settings: Settings) -> str:
 def model(view: View, settings: Settings) -> list[tuple[str, str]]:
     """What pruning did to the model as a whole: the slope of recall balances, the bound on every class."""
     said = []
-    alpha, fit, worst = (find(view, name) for name in ("intensification", "r_squared", "worst_plausible_drop"))
+    alpha, worst = find(view, "intensification"), find(view, "worst_plausible_drop")
     if alpha and (alpha.overall is not None or alpha.overall_absent):
-        some = sum(n > 0 for n in view.pair.support.tolist())
-        sure = f"r^2 {ratio(fit.overall if fit else None)} over {several(some, *noun(view))}"
-        by_construction = ", where it is 1 by construction" if some == 2 else ""
-        meaning = f" ({sure}{by_construction}); above 1 the gaps between {noun(view)[1]} grew"
-        said.append(("alpha", alpha.overall_absent or ratio(alpha.overall) + meaning))
+        said.append(("alpha", alpha.overall_absent or f"{ratio(alpha.overall)} {gaps(view, settings)}"))
     if worst and worst.overall is not None and not view.pair.same_model:
         one = noun(view)[0]
         sure = f"{limit(settings.confidence)} % confidence for all {noun(view)[1]} at once"
         said.append(("at worst", f"no {one} lost more than {percent(worst.overall)} points ({sure})"))
     return said
+
+
+def gaps(view: View, settings: Settings) -> str:
+    """How well alpha describes the classes, and what it shows once noise is taken out: growth, shrinking or nothing."""
+    fit, corrected, state = (find(view, name) for name in ("r_squared", "alpha_corrected", "alpha_state"))
+    some = sum(n > 0 for n in view.pair.support.tolist())
+    one_line = fit.overall if fit else None
+    by_construction = ", where it is 1 by construction" if some == 2 else ""
+    said = f"(r^2 {ratio(one_line)} over {several(some, *noun(view))}{by_construction})"
+    if corrected is None:
+        return said
+    if corrected.overall is None or corrected.overall_low is None or corrected.overall_high is None:
+        return f"{said}: means nothing here ({corrected.overall_absent or 'not estimable'})"
+    low, high = corrected.overall_low, corrected.overall_high
+    interval = f"{limit(settings.confidence)} % interval {ratio(low)} to {ratio(high)}"
+    steadiness = f"{state.overall}, " if state and state.overall else ""
+    said += f"; noise-corrected {ratio(corrected.overall)} ({steadiness}{interval})"
+    if isinstance(one_line, (int, float)) and one_line < ONE_LINE:
+        return f"{said}: means nothing here (r^2 below {ONE_LINE:g})"
+    if low <= 1 <= high:
+        return f"{said}: no change shown"
+    return f"{said}: gaps between {noun(view)[1]} {'grew' if low > 1 else 'shrank'}"
+
+
+def fall(view: View, settings: Settings) -> str | None:
+    """Says so where accuracy is shown to have fallen by more than the margin: no word on classes may outshine it."""
+    change = find(view, "change")
+    if change is None or change.overall_low is None or change.overall_high is None:
+        return None
+    if not isinstance(change.overall, (int, float)) or change.overall_high >= -settings.margin:
+        return None
+    interval = f"{percent(-change.overall_high, 2)} to {percent(-change.overall_low, 2)}"
+    return (
+        f"Accuracy fell by {percent(-change.overall, 2)} points ({limit(settings.confidence)} % interval {interval})."
+    )
 
 
 def collapse(view: View) -> str | None:
@@ -240,44 +271,3 @@ def distortions(view: View, settings: Settings) -> str | None:
         said += f" With two {many}, both rows are one finding."
     rest = f"{unsure:,} more" if harmed else f"{unsure:,} of {judged:,}"
     return f"{said} For {rest} that cannot be told." if unsure else said
-
-
-def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
-    """What the gate says of one variant alone."""
-    return replace(audit, comparisons=(comparison,)).outcome
-
-
-def gate(audit: Audit) -> str:
-    """What was judged, and what a pass does not mean."""
-    provenance, policy = audit.provenance, audit.policy
-    if provenance.limited:
-        return "No gate: this audit saw a sample of the data, and a sample never gates."
-    if policy is None:
-        return "No gate was asked for: --gate judges this audit."
-    checks = [c for comparison in audit.comparisons for c in comparison.checks if c.level == "error"]
-    count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive", "waived")}
-    name = f"Gate {printable(policy.name)}"
-    unsettled = several(count["inconclusive"], "check")
-    waived = f" {several(count['waived'], 'check')} waived." if count["waived"] else ""
-    if audit.outcome == "failed":
-        also = f", {count['inconclusive']:,} could not be settled" if count["inconclusive"] else ""
-        return f"{name}: FAILED. {count['failed']:,} of {several(len(checks), 'check')} failed{also}.{waived}"
-    if not any(c.outcome != "skipped" for c in checks):
-        return f"{name}: nothing was checked, so nothing is shown."
-    if audit.outcome == "inconclusive":
-        verb = "forbids" if policy.inconclusive == "forbid" else "allows"
-        return (
-            f"{name}: INCONCLUSIVE. None of {several(len(checks), 'check')} failed, but {unsettled} could not be "
-            f"settled with these data, which the policy {verb}.{waived}"
-        )
-    return (
-        f"{name}: passed. None of {several(len(checks), 'check')} failed; what these data cannot rule out stands "
-        f"above.{waived}"
-    )
-
-
-def notable(comparison: Comparison) -> list[Check]:
-    """The checks that a reader must see: failed ones, then those that could not be settled, errors before warnings."""
-    order = {"failed": 0, "inconclusive": 1}
-    seen = [check for check in comparison.checks if check.outcome in order]
-    return sorted(seen, key=lambda check: (check.level != "error", order[check.outcome]))

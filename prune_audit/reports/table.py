@@ -18,6 +18,7 @@ from rich.text import Text
 
 from prune_audit.core import Audit, Comparison, Settings, Value, View
 from prune_audit.reports import _classes as classes
+from prune_audit.reports import _gate as gate
 from prune_audit.reports import _words as w
 from prune_audit.reports._classes import Column
 
@@ -59,7 +60,7 @@ class _Report:
         for comparison in audit.comparisons:
             yield from _variant(audit, comparison, options.max_width, self.show_all)
         yield from _checks(audit, self.show_all)
-        yield Text(w.gate(audit), style=classes.STYLES.get(audit.outcome, "bold"))
+        yield Text(gate.told(audit), style=classes.STYLES.get(audit.outcome, "bold"))
 
 
 def _below(part: RenderableType) -> RenderableType:
@@ -111,15 +112,16 @@ def _summary(audit: Audit, width: int) -> RenderableType:
 
     columns = [
         Column(title="variant", cells=tuple(w.printable(c.pruned.name) for c in audit.comparisons), rank=0),
-        Column(title="density", cells=tuple(w.DASH if d is None else f"{100 * d:.4g} %" for d in densities), rank=2),
-        Column(title="accuracy", cells=tuple(w.percent_sign(value, 2) for value in overall("pruned_recall")), rank=3),
-        Column(title="change", cells=tuple(w.points(value, 2) for value in overall("change")), rank=1),
+        Column(title="density", cells=tuple(w.DASH if d is None else f"{100 * d:.4g} %" for d in densities), rank=3),
+        Column(title="accuracy", cells=tuple(w.percent_sign(value, 2) for value in overall("pruned_recall")), rank=4),
+        Column(title="change,\npoints", cells=tuple(w.points(value, 2) for value in overall("change")), rank=1),
         Column(title="regressed", cells=counted("verdict", [w.REGRESSED]), rank=0),
+        Column(title="drop:\ncannot tell", cells=counted("verdict", [w.CANNOT_TELL]), rank=1),
         Column(title="harmed", cells=counted("distortion", w.HARMED), rank=0),
-        Column(title="cannot tell", cells=counted("verdict", [w.CANNOT_TELL]), rank=1),
+        Column(title="harm:\ncannot tell", cells=counted("distortion", [w.CANNOT_TELL]), rank=2),
     ]
     if audit.policy is not None:
-        outcomes = tuple(w.outcome_of(audit, comparison) for comparison in audit.comparisons)
+        outcomes = tuple(gate.outcome_of(audit, comparison) for comparison in audit.comparisons)
         columns.append(Column(title="gate", cells=outcomes, rank=0, number=False))
     return classes.table(classes.fit(tuple(columns), width), [False] * len(views))
 
@@ -150,8 +152,8 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
             yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")
         yield Text()
         yield _below(_grid(_notes(view, settings, fitted, shown)))
-        collapse = w.collapse(view) if view.by == "class" else None
-        for sentence in (collapse, w.drops(view, settings), w.distortions(view, settings)):
+        whole = (w.fall(view, settings), w.collapse(view)) if view.by == "class" else ()
+        for sentence in (*whole, w.drops(view, settings), w.distortions(view, settings)):
             if sentence:
                 yield Text(sentence, style="bold")
         yield Text()
@@ -171,12 +173,11 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
 
 
 def _checks(audit: Audit, show_all: bool) -> Iterator[RenderableType]:
-    """The checks that did not pass, those that decide first."""
+    """The checks that did not pass, the worst first."""
     if audit.policy is None or audit.provenance.limited:
         return
     several = len(audit.comparisons) > 1
-    told = [(c.pruned.name, check) for c in audit.comparisons for check in w.notable(c)]
-    told.sort(key=lambda item: (item[1].level != "error", item[1].outcome != "failed"))
+    told = gate.notable(audit)
     grid = Table.grid(padding=(0, 2, 0, 0))
     for _ in range(3 + several):
         grid.add_column(overflow="fold")

@@ -118,6 +118,15 @@ def view(rows: Sequence[Row], *, by: str = "class", same: bool = False) -> View:
                 overall=1.0 if same else 1.375,
             ),
             Measure(name="r_squared", title="r^2", unit="ratio", overall=1.0 if same else 0.875),
+            Measure(
+                name="alpha_corrected",
+                title="alpha, corrected for noise",
+                unit="ratio",
+                overall=1.0 if same else 1.5,
+                overall_low=1.0 if same else 1.125,
+                overall_high=1.0 if same else 1.875,
+            ),
+            Measure(name="alpha_state", title="corrected alpha is", unit="label", overall="steady"),
             measure("excess_drop", "points", column(before - after - 0.01), absent),
             replace(
                 measure("detectable_drop", "points", [None if i in small else 0.1 for i in range(len(rows))], small)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 from rich.console import Console
 
-from prune_audit.core import Audit
+from prune_audit.core import Audit, Check, Level, Outcome
 from prune_audit.reports import table
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
@@ -96,6 +97,63 @@ def test_what_is_absent_is_a_dash_with_its_reason() -> None:
     assert "-         undetectable (2)" in shown(audits.ten(), 200)
 
 
+def test_a_dash_counts_every_class_that_it_stands_for() -> None:
+    rows: list[audits.Row] = [(f"c{i}", (5, 3, 0, 2), "regressed", None) for i in range(5)]
+    audit = audits.audit([*rows, *((f"d{i}", (0, 0, 0, 0), None, None) for i in range(300))])
+    assert "no samples of this class (d0, d1, d2, d3, d4, d5 and 294 more)" in said(audit)
+    assert "no samples of this class" not in said(audits.audit([*rows * 4, ("d", (0, 0, 0, 0), None, None)]))
+
+
+def with_model(**changes: Mapping[str, object]) -> Audit:
+    """Ten classes, with the given fields of the measures named."""
+    audit = audits.ten()
+    view = audit.comparisons[0].views[0]
+    measures = tuple(replace(m, **changes.get(m.name, {})) for m in view.measures)  # type: ignore[arg-type]  # by name
+    return replace(audit, comparisons=(replace(audit.comparisons[0], views=(replace(view, measures=measures),)),))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown_by_it"),
+    [
+        (1.01, 1.9, "gaps between classes grew"),
+        (0.5, 0.99, "gaps between classes shrank"),
+        (0.9, 1.1, "no change shown"),
+        (1.0, 1.5, "no change shown"),
+        (0.5, 1.0, "no change shown"),
+    ],
+)
+def test_alpha_claims_no_more_than_its_interval_shows(low: float, high: float, shown_by_it: str) -> None:
+    audit = with_model(
+        alpha_corrected={"overall": 1.25, "overall_low": low, "overall_high": high},
+        alpha_state={"overall": "unsteady"},
+    )
+    interval = f"95 % interval {low:.2f} to {high:.2f}"
+    whole = f"alpha 1.38 (r^2 0.88 over 9 classes); noise-corrected 1.25 (unsteady, {interval}): {shown_by_it}"
+    assert f"{whole} at worst" in said(audit, 80)
+    lines = shown(audit, 80).splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("alpha"))
+    assert lines[first + 2].startswith("at worst")
+
+
+def test_alpha_that_means_nothing_is_said_to() -> None:
+    no = {"overall": None, "overall_low": None, "overall_high": None, "overall_absent": "not estimable: 12 % is real"}
+    assert "over 9 classes): means nothing here (not estimable: 12 % is real) at worst" in said(
+        with_model(alpha_corrected=no, alpha_state={"overall": "not estimable"})
+    )
+    text = said(with_model(r_squared={"overall": 0.31}))
+    assert "1.12 to 1.88): means nothing here (r^2 below 0.5) at worst" in text
+    assert "grew" not in text
+
+
+def test_a_fall_of_accuracy_comes_before_what_is_said_of_classes() -> None:
+    text = said(with_model(change={"overall": -0.62, "overall_low": -0.64, "overall_high": -0.6}))
+    assert "Accuracy fell by 62.00 points (95 % interval 60.00 to 64.00). 2 of 9 classes lost more" in text
+    assert "Accuracy fell" in said(with_model(change={"overall_high": -0.0201}))
+    assert "Accuracy fell" not in said(with_model(change={"overall_high": -0.02}))
+    assert "Accuracy fell" not in said(with_model(change={"overall_low": None, "overall_high": None}))
+    assert said(audits.everything()).count("Accuracy fell") == 1  # groups have no other accuracy
+
+
 def test_names_are_literal() -> None:
     assert "cat [tabby]" in shown(audits.audit(audits.TWO))
     named = audits.audit([("[red]x[/red]", (5, 1, 1, 1), "fine", None), ("\x1b[31my\nz", (5, 1, 1, 1), "fine", None)])
@@ -120,7 +178,8 @@ def test_the_gate_has_the_last_word(name: str) -> None:
 
 
 def test_the_gate_speaks() -> None:
-    assert "No gate was asked for: --gate judges this audit." in said(audits.ten())
+    asked = "No gate was asked for; `prune-audit check` judges a saved audit, `compare --gate` a new one."
+    assert asked in said(audits.ten())
     failed = said(audits.judged())
     assert "Gate default: FAILED. 1 of 3 checks failed, 1 could not be settled." in failed
     assert "failed recall-drop 7 lost 33.3 points, the limit is 2" in failed
@@ -133,6 +192,45 @@ def test_the_gate_speaks() -> None:
     nothing = audits.judged("passed")
     nothing = replace(nothing, comparisons=tuple(replace(c, checks=()) for c in nothing.comparisons))
     assert "nothing was checked" in said(nothing)
+
+
+def test_checks_come_worst_first() -> None:
+    """Failed before inconclusive, the model before classes, and these by change, whatever their order and variant."""
+    audit = audits.several()
+
+    def check(subject: str, outcome: Outcome, *, level: Level = "error") -> Check:
+        return Check(rule="r", subject=subject, outcome=outcome, level=level, observed=None, limit=None, message="m")
+
+    one = (check("0", "inconclusive"), check("5", "inconclusive"), check("4", "failed"), check("7", "failed"))
+    two = (check("8", "failed", level="warn"), check("8", "failed"), check("2", "passed"), check("model", "failed"))
+    a, b, _ = audit.comparisons
+    audit = replace(audit, comparisons=(replace(a, checks=one), replace(b, checks=two)))
+    rows = [line.split() for line in shown(audit).splitlines() if line.endswith("  m")]
+    assert [(row[0], row[2], row[3]) for row in rows] == [
+        ("failed", "pruned-90", "model"),
+        ("failed", "pruned-50", "7"),
+        ("failed", "pruned-90", "8"),
+        ("failed", "pruned-50", "4"),
+        ("inconclusive", "pruned-50", "5"),
+        ("inconclusive", "pruned-50", "0"),
+        ("warning", "pruned-90", "8"),
+    ]
+
+
+def test_groups_among_the_checks_come_by_change_too() -> None:
+    audit = audits.everything()
+    comparison = audit.comparisons[0]
+    checks = tuple(
+        replace(comparison.checks[0], subject=subject, outcome="failed", message="m")
+        for subject in ("place=outdoor", "place=indoor", "7")
+    )
+    sampled = replace(audit, provenance=replace(audit.provenance, limited=False))
+    text = shown(replace(sampled, comparisons=(replace(comparison, checks=checks),)))
+    assert [line.split()[2] for line in text.splitlines() if line.endswith("  m")] == [
+        "7",
+        "place=indoor",
+        "place=outdoor",
+    ]
 
 
 def test_identical_models_are_called_so_and_flag_nothing() -> None:
@@ -169,3 +267,13 @@ def test_several_variants_are_summed_up_first() -> None:
         ("int8", "-", "inconclusive"),
     ]
     assert text.index("variant") < text.index("pruned-50 against dense")
+
+
+def test_the_summary_says_of_both_verdicts_how_often_they_cannot_be_told() -> None:
+    whole = audits.several()
+    view = audits.thousand().comparisons[0].views[0]
+    audit = replace(whole, comparisons=tuple(replace(c, views=(view,)) for c in whole.comparisons))
+    above, heads, _, row, *_ = shown(audit, 120).partition("\n\n")[2].splitlines()
+    assert above.split() == ["change,", "drop:", "harm:"]
+    assert " ".join(heads.split()) == "variant density accuracy points regressed cannot tell harmed cannot tell gate"
+    assert row.split() == ["pruned-50", "50", "%", "88.50", "%", "-3.26", "30", "873", "30", "970", "passed"]
