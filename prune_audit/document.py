@@ -457,8 +457,8 @@ _SETTINGS = _record(
         "skip_bad": _INTEGER,
         "allow_pickle": _FLAG,
     },
-)
     grows=True,
+)
 _PROVENANCE = _record(
     Provenance,
     {

@@ -141,7 +141,6 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
         Settings(**wrong)
 
 
-def audit(*checks: tuple[Outcome, Level], limited: bool = False, policy: Policy | None = None) -> Audit:
 def test_refused_drops_are_told_in_the_points_that_were_typed() -> None:
     with pytest.raises(UsageError, match=r"at least the margin \(10 points\) and below 100 points, found 7\.5 points"):
         Settings(margin=0.1, assure=0.075)
@@ -149,6 +148,7 @@ def test_refused_drops_are_told_in_the_points_that_were_typed() -> None:
         Settings(margin=-0.02)
 
 
+def audit(*checks: tuple[Outcome, Level], limited: bool = False, policy: Policy | None = None) -> Audit:
     card = ModelCard(name="m", path="m", format="f", digest="d", size=0)
     made = tuple(
         Check(rule="r", subject="s", outcome=o, level=level, observed=None, limit=None, message="")
