@@ -5,7 +5,8 @@ the dense and once in the pruned model.
 
     balance = recall / accuracy - 1
 
-The normalised recall balance of Good et al. 2022 (arXiv 2206.02976). Weighted by class size, balances sum to 0.
+The normalised recall balance of Good et al. 2022 (arXiv 2206.02976). Weighted by class size, balances sum to 0. The
+accuracy is that of --weights where classes have some, and the mean of recalls with --reference balanced.
 """
 
 from __future__ import annotations

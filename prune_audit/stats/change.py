@@ -7,7 +7,8 @@ this many samples cannot rule out, and is the part to read.
 
 Both models saw the same samples, so only those on which they part count; the interval inverts Tango's score test
 (1998) and is closed at no flips: +-z^2 / (n + z^2). Over all samples it is the change of accuracy. A model
-compared with itself has changed by exactly 0.
+compared with itself has changed by exactly 0. With --cluster the interval is that of as many independent samples as
+the clusters are worth (Rao, Scott 1984), and with --weights that over all samples is of the weighted change.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ samples together it is accuracy.
     dense recall = (both + lost) / n
     pruned recall = (both + gained) / n
 
-Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there.
+Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there. With --weights the
+accuracy over all is the mean of recalls weighted by how often classes occur in use; recalls stay what they are.
 """
 
 from __future__ import annotations
