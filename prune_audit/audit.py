@@ -69,6 +69,8 @@ def run(
     rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
     evaluation = evaluate(classifiers, dataset, rows, settings, progress("evaluating") if progress else None)
     predictions = evaluation.predictions
+    # Again, because an indexed data set learns its last classes from the models.
+    check_sample(settings, predictions.classes, predictions.labels, predictions.groups)
     provenance = Provenance(
         data=dataset.path,
         data_digest=_data_digest(predictions),

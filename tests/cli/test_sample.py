@@ -124,3 +124,17 @@ def test_copies_among_images_are_said(
     told = " ".join(capsys.readouterr().out.split())
     assert "1 sample is an exact copy of others (first: 8/a.png, 9/a.png)" in told
     assert "with another label (first: 8/a.png is 8, 9/a.png is 9)" in told
+
+
+def test_a_weight_of_a_class_that_neither_data_nor_models_know(
+    sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(sample_models.parent)
+    np.savez(tmp_path / "d.npz", x=np.zeros((20, 1, 8, 8), np.float32), y=np.arange(20) % 8)
+    weights = tmp_path / "w.json"
+    weights.write_text("{" + ", ".join(f'"{c}": 1' for c in range(10)) + "}")
+    command = ["compare", *PAIR, "--data", str(tmp_path / "d.npz"), "--weights", str(weights)]
+    assert invoke([*command, "-q"]) == 0  # classes 8 and 9 are the models'
+    weights.write_text("{" + ", ".join(f'"{c}": 1' for c in range(11)) + "}")
+    assert invoke(command) == 2
+    assert "weights of what is no class: '10'" in capsys.readouterr().err
