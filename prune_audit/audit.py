@@ -36,6 +36,7 @@ from prune_audit.core import (
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.loop import Progress, evaluate
+from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 
@@ -62,7 +63,9 @@ def run(
         AuditError: a model or the data cannot be read, or they do not fit together.
     """
     sources = (dense, *_distinct(dense, pruned))
-    classifiers = [models.load(each, settings) for each in sources]
+    # The models run side by side, each in a thread of its own, and share the cores.
+    share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
+    classifiers = [models.load(each, share) for each in sources]
     _seed(settings.seed)
     dataset = data.load(source, merge([(c.card.name, c.expects) for c in classifiers]), settings)
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)

@@ -111,7 +111,8 @@ class Settings:
     is the column of what samples belong to, where they are not independent (a person, a film); ``weights`` are the
     shares of the classes in use, class by class, where the sample's own are not meant; ``reference`` is what a class
     is compared with, accuracy or the mean of recalls.
-    Running: ``seed`` draws the sample of ``limit``; ``batch_size`` and ``workers`` are fitted where None;
+    Running: ``seed`` draws the sample of ``limit``; ``batch_size``, ``workers`` that decode and ``threads`` of each
+    model are fitted where None;
     ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code.
     """
 
@@ -129,6 +130,7 @@ class Settings:
     limit: int | None = None
     batch_size: int | None = None
     workers: int | None = None
+    threads: int | None = None
     device: str = "cpu"
     skip_bad: int = 0
     allow_pickle: bool = False
@@ -157,6 +159,7 @@ class Settings:
         need(self.limit is None or self.limit > 0, "the limit must be a positive number of samples", self.limit)
         need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
         need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
+        need(self.threads is None or self.threads > 0, "the number of threads must be positive", self.threads)
         need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)
 
 

@@ -453,6 +453,7 @@ _SETTINGS = _record(
         "limit": _maybe(_INTEGER),
         "batch_size": _maybe(_INTEGER),
         "workers": _maybe(_INTEGER),
+        "threads": _maybe(_INTEGER),
         "device": _TEXT,
         "skip_bad": _INTEGER,
         "allow_pickle": _FLAG,

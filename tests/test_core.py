@@ -132,6 +132,7 @@ def test_unknown_models_and_groups_are_named_with_those_there_are() -> None:
         {"limit": 0},
         {"batch_size": 0},
         {"workers": 0},
+        {"threads": 0},
         {"skip_bad": -1},
         {"confidence": float("nan")},
     ],

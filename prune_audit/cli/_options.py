@@ -151,6 +151,7 @@ AllowPickle = Annotated[
 Seed = Annotated[int, typer.Option(help="Draws the sample of --limit.", rich_help_panel=RUN)]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN)]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Threads that decode.", rich_help_panel=RUN)]
+Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads of each model.", rich_help_panel=RUN)]
 Device = Annotated[str, typer.Option(help="Where torch models run.", rich_help_panel=RUN)]
 
 

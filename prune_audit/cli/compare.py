@@ -42,6 +42,7 @@ def run(
     seed: o.Seed = 0,
     batch_size: o.BatchSize = None,
     workers: o.Workers = None,
+    threads: o.Threads = None,
     device: o.Device = "cpu",
 ) -> int:
     """Compare a dense model with pruned variants, class by class, on labelled data.
@@ -71,6 +72,7 @@ def run(
         limit=limit,
         batch_size=batch_size,
         workers=workers,
+        threads=threads,
         device=device,
         skip_bad=skip_bad,
         allow_pickle=allow_pickle,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,7 @@ from prune_audit.errors import AlignmentError, DataError, ModelError
 from prune_audit.evaluate import alignment, culprits
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
-from prune_audit.evaluate.pipeline import batches, cores
+from prune_audit.evaluate.pipeline import Lanes, batches, cores
 
 Progress = Callable[[int, int], None]
 
@@ -81,18 +83,19 @@ def evaluate(
     done = 0
     first = stratified(dataset.labels[rows], FIRST, settings.seed)
     for stage in (rows[first], np.delete(rows, first)):
-        for batch in batches(dataset, stage, size=size, workers=workers):
-            done += len(batch.labels) + len(batch.bad)
-            skipped += batch.bad
-            _tolerate(skipped, settings.skip_bad)
-            if len(batch.labels):
-                feeder = Feeder(batch.inputs, dataset.preprocess)
-                for tally in tallies:
-                    tally.add(feeder, batch)
-                # The inputs go; labels and digests stay.
-                seen.append(Batch(rows=batch.rows, inputs={}, labels=batch.labels, digests=batch.digests))
-            if progress is not None:
-                progress(done, len(rows))
+        with closing(batches(dataset, stage, size=size, workers=workers)) as decoded, Lanes(len(tallies)) as lanes:
+            for batch in decoded:
+                done += len(batch.labels) + len(batch.bad)
+                skipped += batch.bad
+                _tolerate(skipped, settings.skip_bad)
+                if len(batch.labels):
+                    feeder = Feeder(batch.inputs, dataset.preprocess)
+                    lanes.run([partial(t.add, feeder.feed(t.name, t.expects), batch) for t in tallies])
+                    # The inputs go; labels and digests stay.
+                    seen.append(Batch(rows=batch.rows, inputs={}, labels=batch.labels, digests=batch.digests))
+                if progress is not None:
+                    progress(done, len(rows))
+            lanes.finish()
         predictions = _predictions(tallies, dataset, seen)
         alignment.check(predictions)
     seconds = time.perf_counter() - started
@@ -133,6 +136,7 @@ class _Tally:
         self._model = model
         self._dataset = dataset
         self.name = model.card.name
+        self.expects = model.expects
         self.width = 0  # output columns, 0 until the first batch and where the model gives classes alone
         self.notes: list[str] = []
         self._predicted: list[Counts] = []
@@ -147,9 +151,8 @@ class _Tally:
         """Classes that the outputs tell apart; 0 where the model gives classes alone."""
         return 2 if self.width == 1 else self.width
 
-    def add(self, feeder: Feeder, batch: Batch) -> None:
+    def add(self, inputs: Mapping[str, Array], batch: Batch) -> None:
         labels = batch.labels
-        inputs = feeder.feed(self.name, self._model.expects)
         if not self._predicted and not self._column:
             _check_input(self._model, inputs)
         scores = predict(self._model, inputs)

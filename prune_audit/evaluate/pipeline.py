@@ -1,21 +1,29 @@
-"""Decode ahead of the models, in a bounded pool of threads.
+"""Decode ahead of the models in a bounded pool of threads, and run the models side by side.
 
-Threads and not processes: Pillow lets go of the interpreter lock while it decodes and resizes, nothing has to be
-pickled or copied between processes, and a data set need not survive a fork. The bound keeps memory constant in the
+Threads and not processes: Pillow, torch and onnxruntime let go of the interpreter lock while they work, nothing has to
+be pickled or copied between processes, and a data set need not survive a fork. The bounds keep memory constant in the
 number of samples.
+
+Each model has a thread of its own, in which it sees one batch after the other, and the cores are shared out among the
+models. So no two calls of one model overlap, whatever its forward pass keeps in itself, and there is little to wait
+for: models that split each operation over all cores meet at its end, and spin there while somebody else holds a core.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
 
 from prune_audit.core import Batch, Counts, Dataset
 
 # Enough waiting batches to ride out one slow decode per worker; more would only cost memory.
 AHEAD_PER_WORKER = 2
+# Batches that the fastest model may be ahead of the slowest.
+AHEAD_PER_LANE = 2
 
 
 def cores() -> int:
@@ -37,3 +45,35 @@ def batches(dataset: Dataset, rows: Counts, *, size: int, workers: int) -> Gener
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class Lanes:
+    """Threads side by side, in each of which one task runs after the other."""
+
+    def __init__(self, count: int) -> None:
+        self._lanes = [ThreadPoolExecutor(1, thread_name_prefix="model") for _ in range(count)]
+        self._running: deque[list[Future[None]]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for lane in self._lanes:
+            lane.shutdown(cancel_futures=True)
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Queue one task per lane; waits where too many are queued, and raises what an earlier task raised."""
+        self._running.append([lane.submit(task) for lane, task in zip(self._lanes, tasks, strict=True)])
+        if len(self._running) > AHEAD_PER_LANE:
+            self._wait()
+
+    def finish(self) -> None:
+        """Wait for all tasks, and raise what one of them raised."""
+        while self._running:
+            self._wait()
+
+    def _wait(self) -> None:
+        for future in self._running.popleft():
+            future.result()

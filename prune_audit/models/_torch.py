@@ -24,7 +24,7 @@ class TorchClassifier:
     """A torch module as a `Classifier`; ``module`` is the module itself, in evaluation mode and on ``device``.
 
     One input goes in by position, several by the names of ``forward``, or all of them by ``call`` where a module takes
-    them otherwise.
+    them otherwise. ``threads`` is how many threads one operation may use, all of torch's where it is None.
     """
 
     def __init__(
@@ -34,12 +34,15 @@ class TorchClassifier:
         expects: Expects,
         device: str = "cpu",
         call: Callable[[Mapping[str, torch.Tensor]], object] | None = None,
+        *,
+        threads: int | None = None,
     ) -> None:
         import torch
 
         self.card = card
         self.expects = expects
         self._device = device_of(device)
+        self._threads = threads
         # Exported programs are frozen in the mode that they were exported in, and say so by raising.
         with contextlib.suppress(NotImplementedError):
             module.eval()
@@ -57,6 +60,9 @@ class TorchClassifier:
         """
         import torch
 
+        # torch keeps the number by thread of the process, and models run in threads of their own.
+        if self._threads is not None and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
         tensors = {name: self._tensor(array) for name, array in inputs.items()}
         with torch.inference_mode():
             try:

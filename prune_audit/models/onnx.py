@@ -121,15 +121,15 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
             hint="leave --device out, or export the model to torch.export (.pt2)",
         )
     try:
-        return _load(source)
+        return _load(source, settings)
     except UnicodeDecodeError as fault:
         raise _damaged(source.path) from fault
 
 
-def _load(source: ModelSource) -> OnnxClassifier:
+def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     model = _parse(source.path)
     beside = external_files(model, source.path)
-    session = _session(source.path)
+    session = _session(source.path, settings.threads)
     graph = Graph(model, source.path)
     card = ModelCard(
         name=source.name,
@@ -180,10 +180,11 @@ def _damaged(path: Path) -> ModelError:
     )
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path, threads: int | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     # Errors come back as exceptions; onnxruntime would print them on standard error as well.
     options.log_severity_level = 4
     # Its threads would spin while they wait, on the cores that decode the next batch: half the speed on two cores.

@@ -64,4 +64,4 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         parameters=parameters(module),
     )
     expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
-    return TorchClassifier(module, card, expects, settings.device)
+    return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)

@@ -69,7 +69,14 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         parameters=sum(parameter.numel() for parameter in program.parameters()),
     )
     module = program.module()
-    return TorchClassifier(module, card, _expects(program, calls, path), settings.device, _caller(program, module))
+    return TorchClassifier(
+        module,
+        card,
+        _expects(program, calls, path),
+        settings.device,
+        _caller(program, module),
+        threads=settings.threads,
+    )
 
 
 def _opened(path: Path, settings: Settings) -> IO[bytes]:

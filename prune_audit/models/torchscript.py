@@ -65,7 +65,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         # A frozen module has no parameters any more, only constants.
         parameters=parameters(module) or _graph.parameters(calls) or None,
     )
-    return TorchClassifier(module, card, _expects(module, calls, path), settings.device)
+    return TorchClassifier(module, card, _expects(module, calls, path), settings.device, threads=settings.threads)
 
 
 def _opened(path: Path, allowed: bool) -> IO[bytes]:

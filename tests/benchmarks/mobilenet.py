@@ -30,7 +30,7 @@ class Block(nn.Module):
         return x + y if self.skip else y
 
 
-def network(classes: int = 300) -> nn.Module:
+def network(classes: int = 300) -> nn.Sequential:
     """The network, with weights of seed 0."""
     torch.manual_seed(0)
     stages: list[nn.Module] = _conv(3, 32, 3, 2)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,9 @@ class Folder(Dataset[tuple[torch.Tensor, int]]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         path, label = self.files[index]

@@ -102,13 +102,22 @@ def test_an_interrupt_is_130(sample_models: Path) -> None:
 
 
 def test_a_signal_from_outside_is_130(sample_models: Path) -> None:
+    """Says that it is ready from within the guard, and is interrupted some way into the import of torch."""
+    code = (
+        "import sys\n"
+        "from prune_audit.cli import _app, main\n"
+        "build = _app.build\n"
+        "_app.build = lambda: (print('ready', flush=True), build())[1]\n"
+        "main()"
+    )
     arguments = [sample_models / "dense.pt", sample_models / "pruned-90.pt", "--data", sample_models / "val"]
-    command = [sys.executable, "-m", "prune_audit", "compare", *map(str, arguments)]
+    command = [sys.executable, "-c", code, "compare", *map(str, arguments)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    # torch takes seconds to import, and the guard of the entry point is up well within the first
-    time.sleep(1)
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"ready\n"
+    time.sleep(0.5)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 130, errors
     assert b"Traceback" not in errors
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 
 from prune_audit.core import Batch, Counts
-from prune_audit.evaluate.pipeline import AHEAD_PER_WORKER, batches, cores
+from prune_audit.evaluate.pipeline import AHEAD_PER_LANE, AHEAD_PER_WORKER, Lanes, batches, cores
 from tests.evaluate._models import ArrayData
 
 
@@ -44,3 +45,40 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads() -> None:
 
 def test_cores_is_positive() -> None:
     assert cores() >= 1
+
+
+def test_lanes_run_side_by_side_and_each_in_order() -> None:
+    seen: list[list[int]] = [[], []]
+    meeting = threading.Barrier(2, timeout=10)
+
+    def task(lane: int, number: int) -> None:
+        meeting.wait()  # passes only where both lanes are in the same round at once
+        seen[lane].append(number)
+
+    with Lanes(2) as lanes:
+        for number in range(20):
+            lanes.run([partial(task, 0, number), partial(task, 1, number)])
+        lanes.finish()
+    assert seen == [list(range(20))] * 2
+
+
+def test_an_error_in_a_lane_reaches_the_caller_and_the_rest_is_dropped() -> None:
+    ran: list[int] = []
+
+    def task(number: int) -> None:
+        ran.append(number)
+        if number == 3:
+            raise ValueError("broken")
+
+    def all_of_them() -> None:
+        with Lanes(1) as lanes:
+            for number in range(100):
+                lanes.run([partial(task, number)])
+            lanes.finish()
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="broken"):
+        all_of_them()
+    assert 3 in ran
+    assert len(ran) <= 3 + AHEAD_PER_LANE + 2
+    assert threading.active_count() == before
