@@ -144,6 +144,15 @@ ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
 
+Reproducible = Annotated[
+    bool,
+    typer.Option(
+        "--reproducible",
+        help="Leave out how the run went, so that equal runs write equal files.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 AllowPickle = Annotated[
     bool,
     typer.Option("--allow-pickle", help="Let model files run code: only for files you trust.", rich_help_panel=RUN),

@@ -38,6 +38,7 @@ def run(
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    reproducible: o.Reproducible = False,
     allow_pickle: o.AllowPickle = False,
     seed: o.Seed = 0,
     batch_size: o.BatchSize = None,
@@ -52,6 +53,8 @@ def run(
 
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
+    from dataclasses import replace
+
     from prune_audit import audit, models, reports, rules
     from prune_audit import data as data_room
     from prune_audit.cli import _terminal
@@ -96,4 +99,6 @@ def run(
             policy=judged,
             progress=progress,
         )
+    if reproducible:
+        done = replace(done, provenance=replace(done.provenance, run={}))
     return _terminal.deliver(done, output or (), show_all=show_all, quiet=quiet, verbose=verbose)

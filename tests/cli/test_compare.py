@@ -94,6 +94,15 @@ def test_images_of_another_size_are_brought_to_the_models(tmp_path: Path) -> Non
     assert (preprocess.size, preprocess.channels) == ((8, 8), "gray")
 
 
+def test_equal_runs_write_equal_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        outputs = ["-o", str(tmp_path / f"{name}.json"), "-o", str(tmp_path / f"{name}.csv")]
+        assert invoke(["compare", *PAIR, *VAL, "-q", "--reproducible", *outputs]) == 0
+    for suffix in (".json", ".csv"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    assert read_audit(tmp_path / "a.json").provenance.run == {}
+
+
 BAD = {
     "missing model": (["compare", "nowhere.onnx", PAIR[1], *VAL], "nowhere.onnx"),
     "missing data": (["compare", *PAIR, "--data", "nowhere"], "nowhere"),
