@@ -6,14 +6,12 @@ it: bfloat16 and float16 weights are cast as they are copied, as ``load_state_di
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-from prune_audit.core import ModelCard, ModelSource, Settings
+from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError
-from prune_audit.models import _classes, _factory, _weights
-from prune_audit.models._files import digest, size
-from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+from prune_audit.models import _checkpoint, _factory, _weights
+from prune_audit.models._torch import TorchClassifier
 
 # The safetensors library reads no longer headers.
 _LONGEST_HEADER = 100_000_000
@@ -53,15 +51,4 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         ) from fault
     module = _factory.build(source.factory)
     _weights.fit(module, weights, source)
-    card = ModelCard(
-        name=source.name,
-        path=str(source.path),
-        format="safetensors",
-        digest=digest(source.path),
-        size=size(source.path),
-        factory=source.factory,
-        layers=layers(module),
-        parameters=parameters(module),
-    )
-    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
-    return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)
+    return _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata)

@@ -7,18 +7,16 @@ and the plain pickles that torch wrote before version 1.6.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prune_audit.core import ModelCard, ModelSource, Settings
+from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
-from prune_audit.models import _classes, _container, _factory, _unpickle, _weights
-from prune_audit.models._files import digest, size
-from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+from prune_audit.models import _checkpoint, _container, _factory, _unpickle, _weights
+from prune_audit.models._torch import TorchClassifier
 
 if TYPE_CHECKING:
     import torch
@@ -61,18 +59,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     else:
         module = _module(content, source)
     metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
-    card = ModelCard(
-        name=source.name,
-        path=str(source.path),
-        format="torch.save",
-        digest=digest(source.path),
-        size=size(source.path),
-        factory=source.factory,
-        layers=layers(module),
-        parameters=parameters(module),
-    )
-    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
-    return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)
+    return _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata)
 
 
 def _of_a_program(record: str) -> bool:

@@ -1,0 +1,33 @@
+"""A network whose weights came from a file, as a `Classifier`: what every format of weights ends with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from prune_audit.core import ModelCard, ModelSource, Settings
+from prune_audit.models import _classes
+from prune_audit.models._files import digest, size
+from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+
+if TYPE_CHECKING:
+    import torch
+
+
+def classifier(
+    module: torch.nn.Module, source: ModelSource, settings: Settings, *, form: str, metadata: Mapping[str, object]
+) -> TorchClassifier:
+    """The eager ``module`` of the file at ``source``, which is of a ``form`` and may name its classes in ``metadata``."""
+    card = ModelCard(
+        name=source.name,
+        path=str(source.path),
+        format=form,
+        digest=digest(source.path),
+        size=size(source.path),
+        factory=source.factory,
+        layers=layers(module),
+        parameters=parameters(module),
+    )
+    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
+    return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)
