@@ -266,8 +266,8 @@ def lists(*, quick: bool) -> Iterator[Cell]:
         for name, q in truths.items():
             found = "lost 30 %" in name
             audits = {2: 4000, 10: 4000, 100: 1000, 1000: 100}[classes]
-            if found:  # every audit bears flags, and is measured in full
-                audits = min(audits, 60 if classes == 1000 else 200)
+            if found or "retention" in name:  # audits that bear flags are measured in full
+                audits = min(audits, 1000 if not found else 60 if classes == 1000 else 200)
             if quick:
                 audits = min(audits, 20 if found else 100)
             for churn in ("low",) if quick or found else ("low", "high"):

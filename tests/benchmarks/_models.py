@@ -21,10 +21,12 @@ def slope(section: str, cell: Cell) -> list[Row]:
     truth = float(x @ y / (x @ x))
     fits = [_alpha.fit(draw, np.ones(len(draw)))[0] for draw in draws]
     value = np.array([float(fit.alpha) for fit in fits])
+    value = value[np.isfinite(value)]
     printed = [named(alpha.measure(Pair.of(draw), DEFAULT)) for draw in draws]
     before, after = _rivals.balances(draws)  # (A, C)
     squares = (before**2).sum(axis=1)
-    naive = (before * after).sum(axis=1) / squares
+    some = squares > 0  # two classes can have equal recalls, and then there is no slope
+    naive = (before * after).sum(axis=1)[some] / squares[some]
     real = float(x @ x / squares.mean())
 
     low, high = (floats([getattr(m["alpha_corrected"], name) for m in printed]) for name in LIMITS)
