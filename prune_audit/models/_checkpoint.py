@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def classifier(
     module: torch.nn.Module, source: ModelSource, settings: Settings, *, form: str, metadata: Mapping[str, object]
 ) -> TorchClassifier:
-    """The eager ``module`` of the file at ``source``, which is of a ``form`` and may name its classes in ``metadata``."""
+    """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes."""
     card = ModelCard(
         name=source.name,
         path=str(source.path),
