@@ -55,7 +55,8 @@ WHY = {
 HOW = """\
 # Calibration, measured
 
-Every test, interval and verdict of an audit, on simulated pairs of which the truth is known. To reproduce this page:
+The tests, intervals and verdicts of an audit, on simulated pairs of which the truth is known; all but those of
+calibration error and top-k recall, which need scores. To reproduce this page:
 
     python -m tests.benchmarks.calibration
 
@@ -63,12 +64,14 @@ It takes about {minutes} minutes on two cores, needs nothing that `pip install -
 this page and [calibration.csv](calibration.csv), one line per cell and quantity. Seeds are fixed, so the numbers come
 out the same. `--quick` runs a small part of the grid in half a minute; the test suite runs that part too.
 
-A *cell* is one truth: class sizes and, per class, the probabilities of both right, lost, gained and neither. From each,
-as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 60 to 4,000 audits, and the
-standard errors say how sure that is), and they go through the code that `prune-audit compare` runs. A *row* of the grid
-is one number of classes and one support (samples per class; "uneven" is 10 to 1,000 in equal ratios). *Kept* is the
-share of its recall that each class keeps. *Churn* is what is lost and gained beyond the drop: none, 3 % each way (low)
-or 10 % (high), or as much as the class's wrong answers allow.
+A *cell* is one truth: class sizes and, per class, the probabilities of both right, lost, gained and neither. From
+each, as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 60 to 4,000 audits, and
+the standard errors say how sure that is), and they go through the code that `prune-audit compare` runs. A *row* of
+the grid is one number of classes and one support (samples per class; "uneven" is 10 to 1,000 in equal ratios). *Kept*
+is the share of its recall that each class keeps. *Churn* is what is lost and gained beyond the drop: none, 3 % each
+way (low) or 10 % (high), or as much as the class's wrong answers allow. *At the margin* every class has lost exactly
+2 points, *at the assurance limit* 5, and *at the retention margin* a quarter of the classes keep exactly .95 of what
+the others keep. Clusters have 10 samples, of which two agree with a correlation of .3.
 
 A bar is *not met* where the value lies beyond it by more than {errors} of its own standard errors; every such value is
 in **bold** below. The bars were set before the first run.
@@ -179,7 +182,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
         f"**95 % intervals** hold the truth in {average('interval of change')} (change), "
         f"{average('interval of retention')} (retention) and {average('interval of balance')} (balance) of cases; "
         f"in the worst cell {least('interval of change')}, {least('interval of retention')} and "
-        f"{least('interval of balance')}. Alpha's in {worst('interval of alpha')} of the worst.",
+        f"{least('interval of balance')}, and alpha's in {worst('interval of alpha')}.",
         f"**Power**: one class of 100 x 100 samples that lost 30 points is found in "
         f"{at('found regressed', drop, '100 x 100')} of audits; one that lost 10 "
         f"of 200 by McNemar's q in {at(paired, ten, '100 x 200')} (unpaired test: "

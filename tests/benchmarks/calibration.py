@@ -31,10 +31,10 @@ PAIRS, PART = 10_000, 500
 def jobs(*, quick: bool) -> Iterator[Job]:
     """Every cell with what is measured on it, in the order of the page."""
     grids = (
-        ("All classes keep the same share of their recall", _classes.per_class, draws.everywhere(quick=quick)),
-        ("All classes at the margin: a drop of 2 points", _classes.per_class, draws.at_drop(0.02, quick=quick)),
-        ("All classes at the assurance limit: 5 points", _classes.per_class, draws.at_drop(0.05, quick=quick)),
-        ("A quarter of the classes at the retention margin", _classes.per_class, draws.at_retention(quick=quick)),
+        ("Same share kept", _classes.per_class, draws.everywhere(quick=quick)),
+        ("At the margin", _classes.per_class, draws.at_drop(0.02, quick=quick)),
+        ("At the assurance limit", _classes.per_class, draws.at_drop(0.05, quick=quick)),
+        ("At the retention margin", _classes.per_class, draws.at_retention(quick=quick)),
         ("Edges", _classes.per_class, draws.edges(quick=quick)),
         ("Lists of flags", _flags.flag_lists, draws.lists(quick=quick)),
         ("Alpha", _models.slope, draws.slopes(quick=quick)),
