@@ -386,7 +386,7 @@ class Predictions:
         known = ", ".join(m.name for m in self.models)
         raise UsageError(f"no predictions of a model {name!r}", hint=f"known: {known}")
 
-    def _strata(self, by: str, called: Counts | None = None) -> tuple[tuple[str, ...], Counts]:
+    def strata(self, by: str, called: Counts | None = None) -> tuple[tuple[str, ...], Counts]:
         """The names of the strata (S,), and the position of each sample's stratum among them (N,).
 
         ``called`` (N,) are classes to go by in place of the labels.
@@ -418,7 +418,7 @@ class Predictions:
             UsageError: there is no such model or column.
         """
         a, b = self.model(dense).predicted, self.model(pruned).predicted  # (N,)
-        strata, stratum = self._strata(by)
+        strata, stratum = self.strata(by)
         size = len(strata)
         a_right, b_right = a == self.labels, b == self.labels
 
@@ -442,7 +442,7 @@ class Predictions:
             moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
             clusters=None
             if cluster is None
-            else Clusters.of(cluster, size, stratum, self._strata(cluster)[1], a_right, b_right),
+            else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], a_right, b_right),
             calibration=self._calibration(dense, pruned, by, size),
             top=self._top(dense, pruned, top_k, size, stratum, cluster),
         )
@@ -452,7 +452,7 @@ class Predictions:
         for m in (self.model(dense), self.model(pruned)):
             if m.confidence is None:
                 return None
-            row = self._strata(by, called=m.predicted)[1]
+            row = self.strata(by, called=m.predicted)[1]
             sides.append(Scored(row=row, confidence=in_units(m.confidence), right=m.predicted == self.labels))
         return Calibration.of(size, *sides)
 
@@ -463,9 +463,7 @@ class Predictions:
         in_a, in_b = a < k, b < k
         kinds = np.bincount(stratum * 4 + 2 * ~in_a + ~in_b, minlength=4 * size).reshape(size, 4).astype(np.int64)
         both, lost, gained, neither = (column.copy() for column in kinds.T)
-        clusters = (
-            None if cluster is None else Clusters.of(cluster, size, stratum, self._strata(cluster)[1], in_a, in_b)
-        )
+        clusters = None if cluster is None else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], in_a, in_b)
         return TopK(k=k, both=both, lost=lost, gained=gained, neither=neither, clusters=clusters)
 
 

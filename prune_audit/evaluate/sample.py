@@ -65,6 +65,7 @@ def notes(predictions: Predictions, settings: Settings) -> tuple[str, ...]:
                 f"only {clusters} of {settings.cluster}: how alike their samples are is a rough guess from fewer "
                 f"than {CLUSTERS_ENOUGH}, and so is every interval"
             )
+        said += [note for by in settings.by if (note := _alone(predictions, by, settings.cluster))]
     if settings.weights is not None:
         seen = {predictions.classes[i] for i in np.unique(predictions.labels)}
         unseen = [name for name, weight in settings.weights.items() if weight > 0 and name not in seen]
@@ -75,6 +76,20 @@ def notes(predictions: Predictions, settings: Settings) -> tuple[str, ...]:
                 f"{', '.join(unseen[:NAMED])}{more}"
             )
     return tuple(said)
+
+
+def _alone(predictions: Predictions, by: str, cluster: str) -> str | None:
+    """Names the strata of ``by`` that consist of one cluster: what is seen there may be that cluster's own."""
+    if cluster in by.split(","):
+        return None
+    names, stratum = predictions.strata(by)
+    members = np.unique(predictions.groups[cluster].astype(str), return_inverse=True)[1]
+    pairs = np.unique(np.stack([stratum, members]), axis=1)  # (2, P)
+    found = np.flatnonzero(np.bincount(pairs[0], minlength=len(names)) == 1)
+    if not len(found):
+        return None
+    shown = ", ".join(names[i] for i in found[:NAMED]) + (", ..." if len(found) > NAMED else "")
+    return f"one {cluster} alone in {by} {shown}: what is shown there may be true of that {cluster} only"
 
 
 def _copies(predictions: Predictions) -> list[str]:

@@ -177,6 +177,8 @@ def model(view: View, settings: Settings) -> list[tuple[str, str]]:
     alpha, worst = find(view, "intensification"), find(view, "worst_plausible_drop")
     if alpha and (alpha.overall is not None or alpha.overall_absent):
         said.append(("alpha", alpha.overall_absent or f"{ratio(alpha.overall)} {gaps(view, settings)}"))
+    if differing := spread(view, settings):
+        said.append(("spread", differing))
     if worst and worst.overall is not None and not view.pair.same_model:
         one = noun(view)[0]
         sure = f"{limit(settings.confidence)} % confidence for all {noun(view)[1]} at once"
@@ -204,6 +206,20 @@ def gaps(view: View, settings: Settings) -> str:
     if low <= 1 <= high:
         return f"{said}: no change shown"
     return f"{said}: gaps between {noun(view)[1]} {'grew' if low > 1 else 'shrank'}"
+
+
+def spread(view: View, settings: Settings) -> str | None:
+    """How far the true drops lie apart, which may be seen where no single one can be convicted."""
+    tau, p = find(view, "spread"), find(view, "spread_p")
+    if tau is None or p is None or not isinstance(p.overall, (int, float)):
+        return None
+    if tau.overall_low is None or tau.overall_high is None:
+        return None
+    what = f"standard deviation, {limit(settings.confidence)} % interval"
+    interval = f"{what} {percent(tau.overall_low, 1)} to {percent(tau.overall_high, 1)}"
+    if p.overall > 1 - settings.confidence:
+        return f"no difference between the true drops of {noun(view)[1]} is shown ({interval})"
+    return f"the true drops of {noun(view)[1]} differ by {percent(tau.overall, 1)} points ({interval})"
 
 
 def fall(view: View, settings: Settings) -> str | None:

@@ -14,19 +14,28 @@ from prune_audit.stats._sides import weights, whole
 
 
 def chance(pair: Pair, settings: Settings) -> float:
-    """What a model gets by guessing: one class in C, or the largest class always."""
+    """What the best guessing gets: one class in C, or the largest class always."""
     shares = weights(pair, settings)
     if shares is not None:
         return max(1 / max(len(pair.classes), 1), float(shares.max()))
     return max(1 / max(len(pair.classes), 1), float(pair.labelled.max()) / max(int(pair.labelled.sum()), 1))
 
 
+def by_luck(pair: Pair) -> float:
+    """What guessing gets that names each class as often as the pruned model does: the agreement of Cohen's kappa."""
+    named = pair.pruned_predicted / max(int(pair.pruned_predicted.sum()), 1)  # (C,)
+    return float(named @ (pair.labelled / max(int(pair.labelled.sum()), 1)))
+
+
 def collapsed(pair: Pair, settings: Settings) -> str | None:
     """Why the pruned model counts as collapsed, None where it does not.
 
-    Its accuracy is not shown to be above chance (lower Wilson limit, Wilson 1927) and is shown to be below the dense
+    Its accuracy is not shown to be above guessing (lower Wilson limit, Wilson 1927) and is shown to be below the dense
     model's. Without the second half a pair with few samples or one overwhelming class, on which nothing changed,
-    would fail every gate. Where all samples are of one class there is nothing to guess, and no collapse to see.
+    would fail every gate. Guessing is the lesser of two: always the largest class, or each class as often as the
+    model names it (Cohen 1960). The first alone would call a model collapsed that finds 40 % of a class of 5 %: it is
+    right less often than whoever never looks, and yet it looks. Where all samples are of one class there is nothing
+    to guess, and no collapse to see.
     """
     if not pair.support.any() or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
@@ -36,7 +45,7 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
     z2 = _tango.two_sided(settings.confidence) ** 2
     low = (accuracy + z2 / (2 * n) - np.sqrt(z2 * (accuracy * (1 - accuracy) / n + z2 / (4 * n * n)))) / (1 + z2 / n)
     fell = _tango.interval(by_change.lost, by_change.gained, by_change.n, settings.confidence)[0][0] > 0
-    guessing = chance(pair, settings)
+    guessing = min(chance(pair, settings), by_luck(pair))
     if low > guessing or not fell:
         return None
     return f"the pruned model has collapsed: accuracy {accuracy:.3f}, not shown to be above guessing ({guessing:.3f})"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from prune_audit.core import Array, Floats, Measure, Pair, Unit, Value
 
 NO_SAMPLES = "no samples"
+NO_FLIPS = "no sample flipped: nothing shows how far the models may differ"
 
 
 def without_samples(pair: Pair) -> dict[int, str]:

@@ -24,6 +24,7 @@ from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._alpha import fit
 from prune_audit.stats._collapse import collapsed
+from prune_audit.stats._column import NO_FLIPS
 from prune_audit.stats._sides import share_of, sides
 
 RANK = 120
@@ -52,6 +53,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         why_not = "a model is hardly ever right"
     if why_not is None and (right * n[0] == n * right[0]).all():
         why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
+    if why_not is None and pair.identical and not pair.same_model:
+        why_not = NO_FLIPS
     if why_not:
         return _measures(why_not)
 
@@ -59,8 +62,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     reliability = float(found.reliability)
     if pair.same_model:
         return _measures(None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)
-    # Without flips the difference is 0 by arithmetic, and its rounding errors are no evidence.
-    excess = 0.0 if pair.identical else float(found.excess)
+    excess = float(found.excess)
     p = 2 * float(ndtr(-abs(excess) / excess_error)) if excess and excess_error else 1.0
     pull = float(found.pull) if np.isfinite(found.pull) else None
     if reliability < ESTIMABLE or not np.isfinite(alpha_error):

@@ -4,9 +4,13 @@ A model that has collapsed is right about as often as one that always names the 
 classes is then beside the point.
 
     guessing = max(1 / classes, largest class / samples)
-    collapsed: accuracy not shown above guessing, and shown to have dropped
+    luck = sum of (share of class) x (share of the model's answers)
+    collapsed: accuracy not shown above the lesser, and shown to drop
 
-Both by intervals (Wilson for the accuracy, Tango for the paired change). Where it is so, distortion and alpha are
+Luck is what a model gets that gives the same answers blindly (Cohen 1960): one
+that finds a rare class in some cases beats it, even where naming the largest
+class always would be right more often. Both by intervals (Wilson for the
+accuracy, Tango for the paired change). Where it is so, distortion and alpha are
 absent, because they divide by what remains, and the accuracy-drop rule fails by itself.
 """
 

@@ -19,7 +19,7 @@ from scipy.special import gammaincc
 
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
-from prune_audit.stats._column import column
+from prune_audit.stats._column import NO_FLIPS, column
 from prune_audit.stats._sides import sides
 
 RANK = 130
@@ -35,6 +35,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     if classes < 2:
         why_not = "fewer than two strata have two samples or more"
         return _measures(pair, None, why_not)
+    if pair.identical and not pair.same_model:
+        return _measures(pair, None, NO_FLIPS)
     n = sides(pair, settings)[0].n[usable].astype(np.float64)  # of as many independent ones
     drop = (pair.lost - pair.gained)[usable] / samples
     churn = (pair.lost + pair.gained)[usable] / samples

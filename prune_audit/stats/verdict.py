@@ -105,10 +105,10 @@ def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: fl
     """
     z, z_b = _tango.two_sided(confidence), float(ndtri(POWER))
     z_c = max(z, float(-ndtri(level)))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # strata without samples, whose results are not shown
         fine = np.where(below < 0, (z + z_b) / np.maximum(-below, 0), np.inf)
         regressed = np.where(above > 0, (z_c + z_b) / np.maximum(above, 0), np.inf)
-    needed: Floats = n * np.minimum(fine, regressed) ** 2
+        needed: Floats = n * np.minimum(fine, regressed) ** 2
     return needed
 
 

@@ -45,6 +45,17 @@ def test_few_clusters_are_said_to_be_few() -> None:
     assert sample.notes(PREDICTIONS, Settings()) == ()
 
 
+def test_a_group_of_one_cluster_tells_of_that_cluster() -> None:
+    many = replace(
+        PREDICTIONS,
+        ids=tuple(map(str, range(60))),
+        labels=np.zeros(60, int),
+        groups={"film": np.arange(60) // 2, "place": np.array(["sea"] * 2 + ["land"] * 58)},
+    )
+    (said,) = sample.notes(many, Settings(cluster="film", by=("place", "film")))
+    assert said.startswith("one film alone in place sea:")
+
+
 def test_weights_of_classes_without_samples_are_left_out_and_said() -> None:
     (said,) = sample.notes(PREDICTIONS, Settings(weights={"cat": 1, "dog": 1, "hen": 2}))
     assert said.endswith(": hen")

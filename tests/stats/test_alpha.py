@@ -9,6 +9,7 @@ from scipy import stats
 from prune_audit.core import Array, Floats, Pair
 from prune_audit.stats import alpha
 from prune_audit.stats._alpha import fit
+from prune_audit.stats._column import NO_FLIPS
 from tests.stats.pairs import measured, same
 
 
@@ -137,13 +138,6 @@ def test_one_file_has_alpha_one_and_no_evidence_against_it() -> None:
     assert found["alpha_p"].overall == 1.0
 
 
-def test_without_flips_rounding_is_no_evidence() -> None:
-    cells = draw(5, 6, 300)
-    cells[:, 0] += cells[:, 1] + cells[:, 2]
-    cells[:, 1:3] = 0
-    assert measured(Pair.of(cells))["alpha_p"].overall == 1.0
-
-
 def test_single_samples_are_left_out() -> None:
     cells = draw(6, 6, 300)
     with_one: Floats = np.vstack([cells, [1, 0, 0, 0]])
@@ -164,3 +158,10 @@ def test_what_cannot_be_fitted_says_why(counts: list[tuple[int, int, int, int]],
     for measure in measured(Pair.of(counts), only=alpha).values():
         assert measure.overall is None
         assert why in (measure.overall_absent or "")
+
+
+def test_without_flips_there_is_nothing_to_estimate_noise_from() -> None:
+    few = Pair.of([(5, 0, 0, 1), (4, 0, 0, 2), (6, 0, 0, 0)])
+    found = measured(few)
+    for name in ("alpha_corrected", "alpha_p", "spread", "spread_p"):
+        assert (found[name].overall, found[name].overall_absent) == (None, NO_FLIPS)

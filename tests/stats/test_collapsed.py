@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from prune_audit.core import Pair
@@ -37,3 +40,13 @@ def test_what_divides_by_the_remains_is_absent() -> None:
     assert found["intensification"].overall is None
     assert "collapsed" in (found["intensification"].overall_absent or "")
     assert set(found["verdict"].by_stratum) == {"regressed"}
+
+
+def test_a_model_that_still_finds_some_of_a_rare_class_has_not_collapsed() -> None:
+    """950 healthy and 50 ill; the ill fall from 92 % to 38 %: right less often than always saying healthy, and harm."""
+    pair = Pair.of([(931, 1, 1, 17), (19, 27, 0, 4)], strata=["healthy", "tumour"])
+    called = np.array([931 + 1 + 31, 19 + 18])
+    pair = replace(pair, pruned_predicted=called)
+    found = measured(pair)
+    assert found["collapsed"].overall == "no"
+    assert found["distortion"].by_stratum[1] in ("intensified", "harmed", "created", "flipped")
