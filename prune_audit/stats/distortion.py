@@ -29,13 +29,12 @@ from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._balance import balance
 from prune_audit.stats._clusters import DENSE, PRUNED
 from prune_audit.stats._collapse import collapsed
-from prune_audit.stats._column import column, without_samples
+from prune_audit.stats._column import NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._retention import Side
 from prune_audit.stats._sides import share_of, sides
 
 RANK = 100
 
-SAME = "both models are the same file"
 ALONE = "there are no other samples to compare with"
 
 
@@ -115,7 +114,7 @@ def _absent(pair: Pair, own: Side, rest: Side, settings: Settings) -> dict[int, 
     for mask, reason in (
         (rest.pruned == 0, "the rest kept nothing"),
         (rest.dense == 0, "the dense model is never right on the rest"),
-        (own.dense == 0, "dense recall is 0: nothing to lose"),
+        (own.dense == 0, NOTHING_TO_LOSE),
         (rest.n == 0, ALONE),
         (np.full(len(own.n), why_not is not None), why_not or ""),
     ):

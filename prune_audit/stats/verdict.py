@@ -28,7 +28,7 @@ from scipy.special import ndtr, ndtri
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._adjust import adjusted, next_level
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import NO_SAMPLES, NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._mcnemar import mid_p
 from prune_audit.stats._sides import sides
 
@@ -36,9 +36,6 @@ RANK = 90
 
 POWER = 0.8
 """The usual convention for a planned study: settled in four of five cases."""
-
-SAME = "both models are the same file"
-NOTHING_TO_LOSE = "dense recall is 0: nothing to lose"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
