@@ -35,6 +35,7 @@ Level = Literal["off", "warn", "error"]
 Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
+Runtime = Literal["own", "onnxruntime"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 # ----------------------------------------------------------------------------------------------- what is asked for
@@ -90,12 +91,27 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource:
-    """Where the labelled data come from and how they are to be read."""
+    """Where the labelled data come from and how they are to be read.
+
+    ``classes`` lists the classes in the order of the outputs; ``class_map`` says which class of the models a class
+    of the data is, where they are called differently. The columns are those of a table: of paths, labels, ids and
+    texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and ``max_length`` (in
+    tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer ones being cut)
+    sounds.
+    """
 
     path: Path
     classes: Path | None = None
+    class_map: Path | None = None
     path_column: str | None = None
     label_column: str | None = None
+    id_column: str | None = None
+    text_column: str | None = None
+    features: tuple[str, ...] = ()
+    tokenizer: Path | None = None
+    max_length: int | None = None
+    sample_rate: int | None = None
+    seconds: float | None = None
     preprocess: Preprocess = field(default_factory=Preprocess)
 
 
@@ -113,7 +129,9 @@ class Settings:
     is compared with, accuracy or the mean of recalls.
     Running: ``seed`` draws the sample of ``limit``; ``batch_size``, ``workers`` that decode and ``threads`` of each
     model are fitted where None;
-    ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code.
+    ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code. ``drop_class`` are
+    outputs to leave out, by name or by position (from the end where negative), such as a background class.
+    ``runtime`` is what runs torch models: torch, or onnxruntime after an export that is shown to agree.
     """
 
     confidence: float = 0.95
@@ -134,6 +152,8 @@ class Settings:
     device: str = "cpu"
     skip_bad: int = 0
     allow_pickle: bool = False
+    drop_class: tuple[str, ...] = ()
+    runtime: Runtime = "own"
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:
@@ -200,6 +220,8 @@ class Expects:
 
     ``batch`` is the fixed batch size of a model that has one. ``channels`` and ``layout`` concern models of images.
     ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
+    A model that comes in a folder may declare how its inputs are made: ``preprocess`` for images, the file of a
+    ``tokenizer`` for texts, ``sample_rate`` in Hz for sounds.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -209,6 +231,9 @@ class Expects:
     size: tuple[int, int] | None = None
     outputs: int | None = None
     classes: tuple[str, ...] | None = None
+    preprocess: Preprocess | None = None
+    tokenizer: Path | None = None
+    sample_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +252,11 @@ class ModelCard:
     """What a report says of a model: measured, not believed.
 
     ``digest`` is the SHA-256 of the file and its external data; ``size`` is in bytes on disk, external data
-    included; ``layers`` are the weights of convolution, linear and embedding layers; ``parameters`` counts all
-    parameters, biases and normalisation too, None where they cannot be seen. ``factory`` is the text that named the
-    architecture, None for a file that carries its own.
+    included, ``compressed`` the same bytes compressed by zstd; ``layers`` are the weights of convolution, linear and
+    embedding layers; ``parameters`` counts all parameters, biases and normalisation too, None where they cannot be
+    seen. ``factory`` is the text that named the architecture, None for a file that carries its own. ``macs`` are the
+    multiply-accumulates of one sample's forward pass as the network is shaped, zeros counted, None where they cannot
+    be told.
     """
 
     name: str
@@ -240,6 +267,8 @@ class ModelCard:
     factory: str | None = None
     layers: tuple[Layer, ...] = ()
     parameters: int | None = None
+    compressed: int | None = None
+    macs: int | None = None
 
     def same_as(self, other: ModelCard) -> bool:
         """Whether both are one network: the same file and, where it needs one, the same architecture."""
@@ -284,10 +313,32 @@ class Classifier(Protocol):
     def expects(self) -> Expects: ...
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """Scores (B, C) or (B, 1), or (B,) integer classes where a recorded model has no scores.
+        """Scores (B, C), or (B, 1) of a binary classifier.
 
         ``inputs`` bears the names, dtypes and layout that ``expects`` declares; a classifier with one input takes
         it under whatever name. Raises `ModelError` where the model cannot run on them.
+        """
+        ...
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        """Multiply-accumulates of one forward pass over ``inputs``, None where they cannot be told."""
+        ...
+
+
+class Recorded(Protocol):
+    """A model that ran elsewhere, and of which there are its predictions."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def expects(self) -> Expects: ...
+
+    def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+        """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
+
+        Joined by id, or by order where the predictions have none. Raises `AlignmentError` where a sample has no
+        prediction or several, where the numbers of samples differ, or where a prediction is no class.
         """
         ...
 
@@ -320,7 +371,18 @@ class Dataset(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
-        """The samples at ``rows``, in that order; unreadable ones are named in ``Batch.bad``."""
+        """The samples at ``rows``, in that order; unreadable ones are named in ``Batch.bad``.
+
+        Raises `AlignmentError` where the data are labels alone, so that only recorded predictions fit them.
+        """
+        ...
+
+    def fingerprint(self, verify: bool) -> str:
+        """A digest that changes where any sample's inputs do, so that predictions of equal ones need not be made again.
+
+        Of large sets of files, their paths, sizes and times stand for what they hold, unless ``verify`` is set. Labels
+        and preprocessing are not part of it; whatever else makes inputs of the samples (a tokenizer, its limit) is.
+        """
         ...
 
 

@@ -49,14 +49,14 @@ def loaded(room: str) -> tuple[tuple[str, ModuleType], ...]:
     return tuple((name, load(room, name)) for name in names(room))
 
 
-def choose(room: str, path: Path) -> str | None:
-    """The name of the one plugin of ``room`` whose ``recognises(path)`` is true, None where there is none.
+def choose(room: str, what: object) -> str | None:
+    """The name of the one plugin of ``room`` whose ``recognises(what)`` is true, None where there is none.
 
-    Files are told apart by content, so two plugins that both recognise a file are a defect, which the contract tests
-    look for; here the first by name wins.
+    ``what`` is the path of a model, or the `prune_audit.core.DataSource` of data. Files are told apart by content, so
+    two plugins that both recognise one are a defect, which the contract tests look for; here the first by name wins.
     """
     for name, module in loaded(room):
-        if module.recognises(path):
+        if module.recognises(what):
             return name
     return None
 

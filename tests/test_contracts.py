@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from prune_audit import plugins
-from prune_audit.core import RuleSetting, Settings
+from prune_audit.core import DataSource, RuleSetting, Settings
 from tests.conftest import ROOT
 
 # room -> function -> parameter names
 CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "models": {"recognises": ("path",), "load": ("source", "settings")},
-    "data": {"recognises": ("path",), "load": ("source", "expects", "settings")},
+    "data": {"recognises": ("source",), "load": ("source", "expects", "settings")},
     "stats": {"measure": ("pair", "settings")},
     "rules": {"check": ("comparison", "setting")},
     "reports": {"render": ("audit",)},
@@ -73,7 +73,9 @@ def test_a_model_file_is_recognised_by_exactly_one_plugin(sample_models: Path) -
 
 
 def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
-    assert [n for n, module in plugins.loaded("data") if module.recognises(sample_models / "val")] == ["image-folder"]
+    assert [n for n, module in plugins.loaded("data") if module.recognises(DataSource(path=sample_models / "val"))] == [
+        "image-folder"
+    ]
 
 
 HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL")

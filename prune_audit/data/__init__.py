@@ -1,7 +1,8 @@
 """Path to `Dataset`: a data format is a file here.
 
-A plugin defines ``recognises(path) -> bool`` and ``load(source, expects, settings) -> Dataset``. ``expects`` is what
-all models of the run declare together; it may know nothing.
+A plugin defines ``recognises(source) -> bool`` and ``load(source, expects, settings) -> Dataset``. It recognises by
+content, and by the columns that were named where a table could be read in several ways; it opens no sample.
+``expects`` is what all models of the run declare together; it may know nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         raise DataError(
             f"{path}: there is no such file or folder", hint="--data takes the labelled data; check the path"
         )
-    name = plugins.choose("data", path)
+    name = plugins.choose("data", source)
     if name is None:
         raise DataError(
             f"{path} is in no form of labelled data that prune-audit can read: it is {_found.describe(path)}",

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Preprocess, Settings
+from prune_audit.data import _content
 from prune_audit.data._pixels import decode, quiet_pillow
 from prune_audit.data._preprocess import resolve
 
@@ -62,6 +63,10 @@ class ImageDataset:
             digests=digests[: len(kept)],
             bad=tuple(bad),
         )
+
+    def fingerprint(self, verify: bool) -> str:
+        """Of the files; see `prune_audit.data._content`."""
+        return _content.of_files(self.files, verify)
 
 
 def dataset(

@@ -19,9 +19,9 @@ from prune_audit.errors import DataError, UsageError
 KINDS = ", ".join(suffix[1:] for suffix in SUFFIXES)
 
 
-def recognises(path: Path) -> bool:
-    """Whether ``path`` is a folder."""
-    return path.is_dir()
+def recognises(source: DataSource) -> bool:
+    """Whether it is a folder."""
+    return source.path.is_dir()
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:

@@ -25,8 +25,9 @@ DELIMITERS = ",;\t|"
 MISSING = "(missing)"
 
 
-def recognises(path: Path) -> bool:
+def recognises(source: DataSource) -> bool:
     """Whether the file is Parquet, or text whose first line looks like the header of a table."""
+    path = source.path
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import Array, Batch, Counts, Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _classes
+from prune_audit.data import _classes, _content
 from prune_audit.errors import AlignmentError, DataError, UsageError
 
 NAMES = ("classes", "class_names")
@@ -52,9 +52,14 @@ class ArrayDataset:
             digests[i] = int.from_bytes(content.digest(), "little")
         return Batch(rows=at, inputs=inputs, labels=self.labels[at], digests=digests)
 
+    def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
+        """Of the arrays; see `prune_audit.data._content`."""
+        return _content.of_arrays(self.inputs)
 
-def recognises(path: Path) -> bool:
+
+def recognises(source: DataSource) -> bool:
     """Whether the file is a zip archive of .npy files and nothing else."""
+    path = source.path
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     try:

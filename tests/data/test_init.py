@@ -21,7 +21,9 @@ def test_each_form_has_one_format(tmp_path: Path, draw: Draw) -> None:
     (tmp_path / "m.csv").write_text("path,label\nval/a/x.png,a\n")
     forms = {"val": "image-folder", "a.npz": "npz", "m.csv": "manifest"}
     for name, form in forms.items():
-        by = [plugin for plugin, module in plugins.loaded("data") if module.recognises(tmp_path / name)]
+        by = [
+            plugin for plugin, module in plugins.loaded("data") if module.recognises(DataSource(path=tmp_path / name))
+        ]
         assert by == [form]
         found = data.load(DataSource(path=tmp_path / name), Expects(), Settings())
         assert (found.name, len(found.ids)) == (name, 1)

@@ -200,7 +200,7 @@ def test_labels_are_names_and_not_positions(images: Path) -> None:
 def test_recognition(images: Path) -> None:
     def found(name: str, content: bytes) -> bool:
         (images / name).write_bytes(content)
-        return manifest.recognises(images / name)
+        return manifest.recognises(DataSource(path=images / name))
 
     assert found("a.txt", b"path,label\n")
     assert found("b.bin", b"PAR1")
@@ -209,7 +209,7 @@ def test_recognition(images: Path) -> None:
     assert not found("e.csv", b"path,\0label\n")
     assert not found("f.csv", b"path,\xfflabel\n")
     assert not found("g.csv", b"")
-    assert not manifest.recognises(images)
+    assert not manifest.recognises(DataSource(path=images))
 
 
 def test_images_need_no_suffix(images: Path) -> None:

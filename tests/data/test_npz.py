@@ -185,12 +185,12 @@ def test_what_arrays_do_not_have(tmp_path: Path, asked: dict[str, Any]) -> None:
 
 
 def test_recognition(tmp_path: Path) -> None:
-    assert npz.recognises(saved(tmp_path, x=X))
+    assert npz.recognises(DataSource(path=saved(tmp_path, x=X)))
     for name, members in {"empty": [], "torch": ["archive/data.pkl", "archive/x.npy"]}.items():
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for member in members:
                 archive.writestr(member, b"")
-        assert not npz.recognises(tmp_path / name)
+        assert not npz.recognises(DataSource(path=tmp_path / name))
     (tmp_path / "text.npz").write_text("no zip")
-    assert not npz.recognises(tmp_path / "text.npz")
-    assert not npz.recognises(tmp_path)
+    assert not npz.recognises(DataSource(path=tmp_path / "text.npz"))
+    assert not npz.recognises(DataSource(path=tmp_path))

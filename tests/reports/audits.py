@@ -305,6 +305,7 @@ def everything() -> Audit:
                 confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, top_k=3,
                 by=("place",), cluster="film", weights={str(i): i / 45 for i in range(10)}, reference="balanced",
                 seed=3, limit=900, batch_size=8, workers=2, threads=3, device="cuda", skip_bad=4, allow_pickle=True,
+                drop_class=("background",), runtime="onnxruntime",
             ),
             notes=("note",),
             run={"seconds": 0.1, "threads": 2, "provider": "CPU", "nothing": None},

@@ -1,0 +1,53 @@
+"""The identity of many samples without running a model over them: what a store of predictions goes by.
+
+Files of a small set are read whole. Of a large one, paths, sizes and times of change stand for what the files hold:
+reading a terabyte to learn that it is the same would cost as much as what is to be saved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prune_audit.core import Array
+
+SMALL = 256 * 2**20
+"""Bytes that are read within the time that it takes to import torch."""
+
+
+def of_files(files: Sequence[Path], verify: bool) -> str:
+    """A digest over ``files``, in order: of their bytes where these are few or ``verify`` is set.
+
+    A file that cannot be read counts as absent, which the run then reports.
+    """
+    digest = hashlib.blake2b(digest_size=32)
+    found: list[tuple[int, int]] = []
+    for file in files:
+        try:
+            state = file.stat()
+            found.append((state.st_size, state.st_mtime_ns))
+        except OSError:
+            found.append((0, -1))
+    whole = verify or sum(size for size, _ in found) <= SMALL
+    for file, (size, time) in zip(files, found, strict=True):
+        digest.update(_content(file) if whole else f"{file.absolute()}\0{size}\0{time}\n".encode())
+    return digest.hexdigest()
+
+
+def of_arrays(arrays: Mapping[str, Array]) -> str:
+    """A digest over named arrays: names, types, shapes and values."""
+    digest = hashlib.blake2b(digest_size=32)
+    for name in sorted(arrays):
+        values = arrays[name]
+        digest.update(f"{name}\0{values.dtype.str}\0{values.shape}\n".encode())
+        digest.update(memoryview(values).cast("B") if values.flags.c_contiguous and values.size else values.tobytes())
+    return digest.hexdigest()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).digest()
+    except OSError:
+        return bytes(32)
