@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prune_audit.audit import from_predictions, judge, run
+    from prune_audit.audit import from_predictions, run
     from prune_audit.core import (
         Audit,
         Check,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from prune_audit.document import read_audit
     from prune_audit.errors import AuditError
+    from prune_audit.gate import judge
 
 __all__ = [
     "Audit",
@@ -59,7 +60,7 @@ __all__ = [
 
 _HOMES = {
     "from_predictions": "audit",
-    "judge": "audit",
+    "judge": "gate",
     "run": "audit",
     "read_audit": "document",
     "AuditError": "errors",

@@ -1,8 +1,7 @@
 """The story of an audit: load, check that all fits together, evaluate, measure, judge. Read this second.
 
 This is where the rooms meet. `run` starts from files, `from_predictions` from predictions that something else made,
-and both end in `assemble`; `judge` applies a policy to an audit, fresh or read back from its document, without model
-or data.
+and both end in `assemble`. Where there is a policy, `prune_audit.gate` judges what was measured.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
-from prune_audit import data, models, plugins, rules, stats
+from prune_audit import data, models, stats
 from prune_audit.core import (
     Audit,
     Classifier,
@@ -39,6 +37,7 @@ from prune_audit.evaluate.loop import Progress, evaluate
 from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
+from prune_audit.gate import judge
 
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
@@ -139,23 +138,6 @@ def assemble(
     return audit if policy is None else judge(audit, policy)
 
 
-def judge(audit: Audit, policy: Policy) -> Audit:
-    """``audit`` judged by ``policy``.
-
-    Some limits are settings of the statistics (a rule says so with ``SETTING``): where the policy's differ from those
-    that the audit was measured with, the statistics are measured again, from the counts that the audit holds.
-    """
-    settings = _settings_of(policy, audit.provenance.settings)
-    comparisons = []
-    for comparison in audit.comparisons:
-        if settings != audit.provenance.settings:
-            again = tuple(replace(v, measures=stats.measures(v.pair, settings)) for v in comparison.views)
-            comparison = replace(comparison, views=again)
-        comparisons.append(replace(comparison, checks=rules.check(comparison, _resolved(policy, settings))))
-    provenance = replace(audit.provenance, settings=settings)
-    return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
-
-
 def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
     """What all models of a run declare together; ``declared`` pairs their names with their declarations.
 
@@ -208,28 +190,6 @@ def _seed(seed: int) -> None:
     """Fix torch's random numbers, for models that draw some; torch is not imported for it."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
-
-
-def _settings_of(policy: Policy, settings: Settings) -> Settings:
-    """``settings`` with the limits that ``policy`` sets; the assurance limit gives way to a wider margin."""
-    limits: dict[str, Any] = {}
-    for name, rule in policy.rules.items():
-        setting = getattr(plugins.load("rules", name), "SETTING", None)
-        if setting is not None and rule.limit is not None and rule.level != "off":
-            limits[setting] = rule.limit
-    if "margin" in limits:
-        limits["assure"] = max(limits["margin"], limits.get("assure", settings.assure))
-    return replace(settings, **limits)
-
-
-def _resolved(policy: Policy, settings: Settings) -> Policy:
-    """``policy`` with the limits that stand for settings filled in, so that every check can say its limit."""
-    filled = dict(policy.rules)
-    for name, rule in policy.rules.items():
-        setting = getattr(plugins.load("rules", name), "SETTING", None)
-        if setting is not None and rule.limit is None:
-            filled[name] = replace(rule, limit=getattr(settings, setting))
-    return replace(policy, rules=filled)
 
 
 def _flips(predictions: Predictions, dense: str, pruned: str) -> tuple[tuple[Flip, ...], int]:

@@ -28,6 +28,7 @@ from prune_audit.core import (
 )
 from prune_audit.document import from_document, to_document
 from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.gate import judge
 
 RNG = np.random.default_rng(11)
 LABELS = RNG.integers(0, 4, 500)
@@ -85,7 +86,7 @@ def test_judging_at_another_margin_measures_again_from_the_counts() -> None:
     wide = Policy(name="wide", rules={"recall-drop": RuleSetting(limit=0.5)})
     fresh = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(margin=0.5, assure=0.6))
     base = audit.from_predictions(PREDICTIONS, "dense", ["pruned"], Settings(assure=0.6))
-    judged = audit.judge(from_document(json.loads(json.dumps(to_document(base)))), wide)
+    judged = judge(from_document(json.loads(json.dumps(to_document(base)))), wide)
     assert judged.comparisons[0].views == fresh.comparisons[0].views
     assert judged.provenance.settings.margin == 0.5
     assert judged.outcome == "passed"
@@ -142,7 +143,7 @@ def test_the_sample_shows_the_effect(sample_models: Path) -> None:
 
 
 def test_a_model_against_itself_has_changed_nothing(sample_models: Path) -> None:
-    done = audit.judge(compare(sample_models, "dense.onnx", "dense.onnx"), rules.default_policy())
+    done = judge(compare(sample_models, "dense.onnx", "dense.onnx"), rules.default_policy())
     comparison = done.comparisons[0]
     view = comparison.view()
     assert comparison.pruned.name != comparison.dense.name
@@ -188,9 +189,7 @@ def test_two_runs_are_equal_but_for_their_timings(sample_models: Path) -> None:
 
 def test_a_limited_sample_is_stratified_seeded_and_never_gates(sample_models: Path) -> None:
     settings = Settings(limit=100)
-    done = audit.judge(
-        compare(sample_models, "dense.onnx", "pruned-90.onnx", settings=settings), rules.default_policy()
-    )
+    done = judge(compare(sample_models, "dense.onnx", "pruned-90.onnx", settings=settings), rules.default_policy())
     support = done.comparisons[0].view().pair.support
     assert support.sum() == 100
     assert set(support.tolist()) <= {9, 10, 11}

@@ -18,11 +18,11 @@ def run(
 
     Example: prune-audit check audit.json --policy strict.toml
     """
-    from prune_audit import audit, document, reports, rules
+    from prune_audit import document, gate, reports, rules
     from prune_audit.cli import _terminal
 
     for path in output or ():
         reports.check_writable(path)
     before = document.read_audit(saved)
     judged = rules.chosen(policy, gate=False) or before.policy or rules.default_policy()
-    return _terminal.deliver(audit.judge(before, judged), output or (), show_all=show_all, quiet=quiet, verbose=False)
+    return _terminal.deliver(gate.judge(before, judged), output or (), show_all=show_all, quiet=quiet, verbose=False)
