@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prune_audit.core import ModelCard, ModelSource, Settings
-from prune_audit.models import _classes
-from prune_audit.models._files import digest, size
+from prune_audit.core import ModelSource, Settings
+from prune_audit.models import _classes, _files
 from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
 
 if TYPE_CHECKING:
@@ -19,15 +18,6 @@ def classifier(
     module: torch.nn.Module, source: ModelSource, settings: Settings, *, form: str, metadata: Mapping[str, object]
 ) -> TorchClassifier:
     """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes."""
-    card = ModelCard(
-        name=source.name,
-        path=str(source.path),
-        format=form,
-        digest=digest(source.path),
-        size=size(source.path),
-        factory=source.factory,
-        layers=layers(module),
-        parameters=parameters(module),
-    )
+    card = _files.card(source, source.path, form=form, layers=layers(module), parameters=parameters(module))
     expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
     return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)

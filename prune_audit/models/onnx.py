@@ -15,8 +15,8 @@ import numpy as np
 
 from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.models import _files
 from prune_audit.models._factory import refuse_factory
-from prune_audit.models._files import digest, size
 from prune_audit.models._onnx_graph import Graph, external_files
 from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
 
@@ -131,15 +131,8 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     beside = external_files(model, source.path)
     session = _session(source.path, settings.threads)
     graph = Graph(model, source.path)
-    card = ModelCard(
-        name=source.name,
-        path=str(source.path),
-        format="ONNX",
-        digest=digest(source.path, *beside),
-        size=size(source.path, *beside),
-        layers=graph.layers(),
-        parameters=graph.parameters(),
-    )
+    layers, parameters = graph.layers(), graph.parameters()
+    card = _files.card(source, source.path, *beside, form="ONNX", layers=layers, parameters=parameters)
     output = scores_of(session, source.path)
     labels = labels_of(model, output.name)
     return OnnxClassifier(session, card, expects_of(session, output, labels, source.path), output.name, labels)

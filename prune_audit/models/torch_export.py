@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from prune_audit.core import Expects, Input, Layout, ModelCard, ModelSource, Settings
+from prune_audit.core import Expects, Input, Layout, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _export_check, _files, _graph
 from prune_audit.models._factory import refuse_factory
@@ -59,12 +59,10 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     stored = _stored(program)
     calls = tuple(_calls(program.graph, stored))
     _graph.refuse_training(calls, source.name)
-    card = ModelCard(
-        name=source.name,
-        path=str(path),
-        format="torch.export",
-        digest=_files.digest(path),
-        size=_files.size(path),
+    card = _files.card(
+        source,
+        path,
+        form="torch.export",
         layers=_graph.layers(calls),
         parameters=sum(parameter.numel() for parameter in program.parameters()),
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from prune_audit.core import Expects, Input, ModelCard, ModelSource, Settings
+from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _files, _graph, _script_check
 from prune_audit.models._factory import refuse_factory
@@ -55,12 +55,10 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     module.eval()
     calls = tuple(_calls(module))
     _graph.refuse_training(calls, source.name)
-    card = ModelCard(
-        name=source.name,
-        path=str(path),
-        format="TorchScript",
-        digest=_files.digest(path),
-        size=_files.size(path),
+    card = _files.card(
+        source,
+        path,
+        form="TorchScript",
         layers=_graph.layers(calls),
         # A frozen module has no parameters any more, only constants.
         parameters=parameters(module) or _graph.parameters(calls) or None,
