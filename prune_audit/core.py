@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -304,13 +304,16 @@ class Batch:
 
 
 class Classifier(Protocol):
-    """All that a model format must supply."""
+    """All that a model format must supply. ``notes`` say what a reader must know of how it ran, after the run."""
 
     @property
     def card(self) -> ModelCard: ...
 
     @property
     def expects(self) -> Expects: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C), or (B, 1) of a binary classifier.
@@ -325,6 +328,7 @@ class Classifier(Protocol):
         ...
 
 
+@runtime_checkable
 class Recorded(Protocol):
     """A model that ran elsewhere, and of which there are its predictions."""
 
