@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Array, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.models import _macs
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,10 @@ class TorchClassifier:
             except Exception as fault:
                 raise self._failed(fault, tensors) from fault
         return self._scores(result, batch=next(iter(tensors.values())).shape[0])
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
+        return _macs.macs(lambda: self._call({k: self._tensor(v) for k, v in inputs.items()}), self._device)
 
     def _plain_call(self, tensors: Mapping[str, torch.Tensor]) -> object:
         return self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)
