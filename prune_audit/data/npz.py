@@ -7,54 +7,19 @@ archive cannot be mapped.
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _classes, _content
-from prune_audit.errors import AlignmentError, DataError, UsageError
+from prune_audit.core import Array, Counts, Dataset, DataSource, Expects, Settings
+from prune_audit.data import _arrays, _asked, _classes
+from prune_audit.errors import AlignmentError, DataError
 
 NAMES = ("classes", "class_names")
 IDS = ("id", "ids")
-AS_IS = "arrays are fed as they are"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayDataset:
-    """A `prune_audit.core.Dataset` of N rows of arrays in memory."""
-
-    name: str
-    path: str
-    classes: tuple[str, ...]
-    indexed: bool
-    labels: Counts  # (N,)
-    ids: tuple[str, ...]
-    groups: Mapping[str, Array]
-    inputs: Mapping[str, Array]  # each (N, ...), in C order
-    notes: tuple[str, ...]
-    preprocess: Preprocess | None = None
-
-    def read(self, rows: Sequence[int] | Counts) -> Batch:
-        """The rows of every input array, whose digests are over the inputs' bytes in the order of the names."""
-        at = np.asarray(rows, np.int64)
-        inputs = {name: values[at] for name, values in self.inputs.items()}
-        digests = np.empty(len(at), np.uint64)  # (B,)
-        for i in range(len(at)):
-            content = hashlib.blake2b(digest_size=8)
-            for name in sorted(inputs):
-                content.update(inputs[name][i].tobytes())
-            digests[i] = int.from_bytes(content.digest(), "little")
-        return Batch(rows=at, inputs=inputs, labels=self.labels[at], digests=digests)
-
-    def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
-        """Of the arrays; see `prune_audit.data._content`."""
-        return _content.of_arrays(self.inputs)
 
 
 def recognises(source: DataSource) -> bool:
@@ -82,13 +47,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: preprocessing or columns were asked for.
     """
     path = source.path
-    if source.preprocess != Preprocess():
-        raise UsageError(f"{path}: {AS_IS}, and preprocessing was asked for", hint="leave the image options out")
-    if source.path_column or source.label_column:
-        raise UsageError(
-            f"{path} has no columns",
-            hint="--path-column and --label-column are for a manifest file; here they are x, y",
-        )
+    _asked.refuse(source, "arrays, fed as they are", has=(), but=("label_column",))
     arrays = _read(path)
     inputs = _inputs(path, arrays, expects)
     y = arrays.get("y")
@@ -114,7 +73,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         if values.shape == (n,) and values.dtype.kind in "biufUMm"
     }
     unused = [name for name in further if name not in groups]
-    return ArrayDataset(
+    return _arrays.ArrayDataset(
         name=path.resolve().name,
         path=str(path),
         classes=classes,

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from prune_audit import data
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import manifest
-from prune_audit.errors import DataError
+from prune_audit.errors import DataError, UsageError
 from tests.data.conftest import Draw
 
 Write = Callable[[Path, Mapping[str, Sequence[str]]], Path]
@@ -119,10 +119,9 @@ def test_the_first_usual_column_counts(images: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "asked", "message"),
     [
-        ({"text": ["good"], "label": ["1"]}, {}, "no path column: expected path or file .*found text, label"),
         ({"path": ["a.png"], "text": ["x"]}, {}, "no label column: expected label or class .*found path, text"),
         (TABLE, {"path_column": "Path"}, "no path column: expected Path, found path, label, site"),
-        (TABLE, {"label_column": "path"}, "'path' is both path and label"),
+        (TABLE, {"label_column": "path"}, "'path' is both input and label"),
         ({"path": ["a.png", "none.png"], "label": ["x", "y"]}, {}, r"row 2: there is no file .*none\.png"),
         ({"path": ["a.png", "b.png"], "label": ["x", ""]}, {}, "row 2: label is empty"),
         ({"path": ["", "b.png"], "label": ["x", "y"]}, {}, "row 1: path is empty"),
@@ -203,7 +202,7 @@ def test_recognition(images: Path) -> None:
         return manifest.recognises(DataSource(path=images / name))
 
     assert found("a.txt", b"path,label\n")
-    assert found("b.bin", b"PAR1")
+    assert not found("b.csv", b"path,label\na.WAV,1\n")  # sound
     assert not found("c.csv", b'{"path": 1, "label": 2}')
     assert not found("d.csv", b"just text\nwith, commas, later\n")
     assert not found("e.csv", b"path,\0label\n")
@@ -217,7 +216,15 @@ def test_images_need_no_suffix(images: Path) -> None:
     assert load(as_csv(images, {"path": ["0af3"], "label": ["x"]})).read([0]).bad == ()
 
 
-def test_sound_is_not_an_image(shared: Path) -> None:
-    with pytest.raises(DataError, match=r"row 1: .*0_george_10\.wav is not an image") as raised:
-        load(shared / "spoken-digits/manifest.csv")
-    assert ".npz" in raised.value.hint
+def test_ids_by_name(images: Path) -> None:
+    path = as_csv(images, {"path": ["a.png", "b.png"], "id": ["7", "7"], "key": ["x", "y"], "label": ["u", "v"]})
+    assert load(path).ids == ("a.png", "b.png")
+    found = data.load(DataSource(path=path, id_column="key"), Expects(), Settings())
+    assert (found.ids, sorted(found.groups)) == (("x", "y"), ["id"])
+    with pytest.raises(DataError, match="the id '7' in column 'id' is there 2 times"):
+        data.load(DataSource(path=path, id_column="id"), Expects(), Settings())
+
+
+def test_what_images_do_not_have(images: Path) -> None:
+    with pytest.raises(UsageError, match="these data are images, to which --sample-rate does not apply"):
+        data.load(DataSource(path=as_csv(images, TABLE), path_column="path", sample_rate=8000), Expects(), Settings())

@@ -177,10 +177,17 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"preprocess": Preprocess(size=(3, 3))}, {"path_column": "p"}, {"label_column": "l"}]
+    ("asked", "option"),
+    [
+        ({"preprocess": Preprocess(size=(3, 3))}, "--preprocess"),
+        ({"path_column": "p"}, "--path-column"),
+        ({"label_column": "l"}, "--label-column"),
+        ({"features": ("a",)}, "--features"),
+        ({"max_length": 3}, "--max-length"),
+    ],
 )
-def test_what_arrays_do_not_have(tmp_path: Path, asked: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"fed as they are|has no columns"):
+def test_what_arrays_do_not_have(tmp_path: Path, asked: dict[str, Any], option: str) -> None:
+    with pytest.raises(UsageError, match=f"arrays, fed as they are, to which {option} does not apply"):
         load(saved(tmp_path, x=X, y=Y), **asked)
 
 

@@ -1,0 +1,64 @@
+"""Arrays in memory as a data set: what formats share whose inputs are rows of numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Counts, Preprocess
+from prune_audit.data import _content
+from prune_audit.errors import AlignmentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayDataset:
+    """A `prune_audit.core.Dataset` of N rows of arrays.
+
+    ``bad`` says of rows that cannot be fed why not. ``lacks`` is a message and a hint where there is nothing to feed.
+    """
+
+    name: str
+    path: str
+    classes: tuple[str, ...]
+    labels: Counts  # (N,)
+    ids: tuple[str, ...]
+    groups: Mapping[str, Array]
+    inputs: Mapping[str, Array]  # each (N, ...), in C order
+    notes: tuple[str, ...]
+    indexed: bool = False
+    bad: Mapping[int, str] = field(default_factory=dict)
+    lacks: tuple[str, str] | None = None
+    preprocess: Preprocess | None = None
+
+    def read(self, rows: Sequence[int] | Counts) -> Batch:
+        """The rows of every input array, whose digests are over the inputs' bytes in the order of the names."""
+        if self.lacks is not None:
+            message, hint = self.lacks
+            raise AlignmentError(message, hint=hint)
+        at = np.array([row for row in map(int, rows) if row not in self.bad], np.int64)
+        inputs = {name: values[at] for name, values in self.inputs.items()}
+        return Batch(
+            rows=at,
+            inputs=inputs,
+            labels=self.labels[at],
+            digests=digests(inputs, len(at)),
+            bad=tuple((self.ids[row], self.bad[row]) for row in map(int, rows) if row in self.bad),
+        )
+
+    def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
+        """Of the arrays; see `prune_audit.data._content`."""
+        return _content.of_arrays(self.inputs)
+
+
+def digests(inputs: Mapping[str, Array], count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """64-bit hashes (B,) of the ``count`` rows of ``inputs``, over their bytes in the order of the names."""
+    found = np.empty(count, np.uint64)  # (B,)
+    for i in range(count):
+        content = hashlib.blake2b(digest_size=8)
+        for name in sorted(inputs):
+            content.update(inputs[name][i].tobytes())
+        found[i] = int.from_bytes(content.digest(), "little")
+    return found

@@ -1,0 +1,117 @@
+"""What the rows of every table have: a label, an id, groups; read alike, whatever a format feeds the models with.
+
+Labels are class names; a number is not taken for a position in a list that knows other names, because that guess is
+right until the list's order is not. Whatever is no input, label or id is a group, since a column that nobody thought
+of is often the one along which a model fails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prune_audit.core import Array, Counts, DataSource, Expects
+from prune_audit.data import _classes, _table
+from prune_audit.errors import DataError
+
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """N rows of a table, without their inputs. ``ids`` are row numbers, from 0, where the table has none."""
+
+    classes: tuple[str, ...]
+    labels: Counts  # (N,)
+    ids: tuple[str, ...]
+    groups: Mapping[str, Array]  # each (N,), of text
+    notes: tuple[str, ...]
+
+
+def place(source: DataSource, row: int) -> str:
+    """Where row ``row``, counted from 0, is found."""
+    return f"{source.path}, row {row + 1}"
+
+
+def label_column(source: DataSource, columns: Mapping[str, Any]) -> str:
+    """The name of the column of labels. Raises `DataError` where there is none."""
+    return _table.column(source.path, columns, "label", source.label_column, _table.LABELS)
+
+
+def id_column(source: DataSource, columns: Mapping[str, Any]) -> str | None:
+    """The name of the column of ids, None where there is none. Raises `DataError` where one was asked for in vain."""
+    if source.id_column is None:
+        return next((name for name in _table.IDS if name in columns), None)
+    return _table.column(source.path, columns, "id", source.id_column, ())
+
+
+def rows(
+    source: DataSource,
+    expects: Expects,
+    columns: Mapping[str, Any],
+    *,
+    inputs: Collection[str] = (),
+    ids: Sequence[str] | None = None,
+    must_differ: bool = False,
+) -> Rows:
+    """The rows of ``columns`` (N,), of which those called ``inputs`` are no groups.
+
+    ``ids`` (N,) stand in where no column of ids was asked for. Ids that were asked for must differ; those of a column
+    that is only called so are else taken for a group, unless they ``must_differ``.
+
+    Raises:
+        DataError: there is no column of labels, there are no rows, a label is missing or is no class, or ids repeat.
+    """
+    label = label_column(source, columns)
+    if label in inputs:
+        raise DataError(f"{source.path}: the column {label!r} is both input and label", hint="name two columns")
+    if not len(columns[label]):
+        raise DataError(f"{source.path}: the table has no rows", hint="expected is one row for each sample")
+    named, notes = id_column(source, columns) if ids is None or source.id_column else None, ()
+    if named is not None:
+        ids = _table.texts(columns[named])
+        if len(set(ids)) < len(ids):
+            if must_differ or source.id_column:
+                [(twice, times)] = Counter(ids).most_common(1)
+                raise DataError(
+                    f"{source.path}: the id {twice!r} in column {named!r} is there {times} times",
+                    hint="each sample needs an id of its own; --id-column names another column",
+                )
+            named, ids = None, None
+    if ids is None:
+        ids = [str(row) for row in range(len(columns[label]))]
+    names, codes = _table.coded(columns[label])  # (U,), (N,)
+    first = np.unique(codes, return_index=True)[1] if names else codes  # (U,) row where each is first found
+
+    def found(at: int) -> str:
+        row = int(first[at])
+        return place(source, row) + (f" ({ids[row]})" if ids[row] != str(row) else "")
+
+    if "" in names:
+        raise DataError(
+            f"{place(source, int(first[names.index('')]))}: {label} is empty", hint="fill it in, or remove the row"
+        )
+    classes, more = _classes.decided(source, expects, names)
+    groups, unused = {}, []
+    for name, values in columns.items():
+        if name in (label, named) or name in inputs:
+            continue
+        if _table.kind(values.type) in ("list", "media"):
+            unused.append(name)
+        else:
+            cells, at = _table.coded(values)
+            # Of objects, so that a long text that is there a million times is there once.
+            groups[name] = np.array([cell or MISSING for cell in cells], object)[at]
+    if unused:
+        more = (*more, f"columns not used: {', '.join(unused)}")
+    return Rows(
+        classes=classes,
+        labels=_classes.positions(names, classes, found)[codes],
+        ids=tuple(ids),
+        groups=groups,
+        notes=(*notes, *more),
+    )

@@ -1,0 +1,41 @@
+"""A CSV or Parquet table of labels alone: "id,label" and any groups, for models whose predictions were recorded.
+
+Whatever the models saw is elsewhere, so such data fit recorded predictions and nothing else. A million rows are read
+in a few seconds.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Dataset, DataSource, Expects, Settings
+from prune_audit.data import _arrays, _asked, _rows, _table
+
+
+def recognises(source: DataSource) -> bool:
+    """Whether the file is a table with nothing in it that a model could be fed with."""
+    return _table.form(source) == "labels"
+
+
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
+    """The labels, with the ids of the table or the numbers of its rows, from 0, as ids.
+
+    Raises:
+        DataError: the table cannot be read, has no column of labels, repeats an id, or a label is missing or no class.
+        UsageError: something was asked for that labels do not have.
+    """
+    _asked.refuse(source, "labels alone", has=("id_column",))
+    rows = _rows.rows(source, expects, _table.read(source), must_differ=True)
+    return _arrays.ArrayDataset(
+        name=source.path.resolve().name,
+        path=str(source.path),
+        classes=rows.classes,
+        labels=rows.labels,
+        ids=rows.ids,
+        groups=rows.groups,
+        inputs={},
+        notes=rows.notes,
+        lacks=(
+            f"{source.path} holds labels alone, nothing to feed a model with",
+            "a table needs a column of paths, of texts or of numbers (--path-column, --text-column, --features); "
+            "labels alone fit predictions that were recorded elsewhere",
+        ),
+    )
