@@ -32,25 +32,27 @@ def macs(call: Callable[[], object], device: torch.device) -> int | None:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    counts: list[int | None] = []
-
     class Counter(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.counts: list[int | None] = []
+
         def __torch_dispatch__(
             self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> object:
             result = func(*args, **(kwargs or {}))
-            counts.append(_of(func, args, result))
+            self.counts.append(_of(func, args, result))
             return result
 
     # With gradients off, and not in inference mode, in which torch would not take operators apart into those known.
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), Counter():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), Counter() as counter:
         try:
             call()
         # A forward pass may run anybody's code; what is wrong with it is said when it predicts.
         except Exception:
             return None
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    known = [count for count in counter.counts if count is not None]
+    return sum(known) if len(known) == len(counter.counts) else None
 
 
 def _of(func: Any, args: tuple[Any, ...], result: Any) -> int | None:
@@ -73,13 +75,13 @@ def _matrices(first: int) -> Callable[[tuple[Any, ...], torch.Tensor], int]:
     return lambda args, result: int(result.numel() * args[first].shape[-1])
 
 
-def _attention(args: tuple[Any, ...], result: object) -> int:
+def _attention(args: tuple[Any, ...], _: object) -> int:
     query, key, value = args[:3]  # (B, H, L, E), (B, G, S, E), (B, G, S, V)
     pairs = math.prod(query.shape[:-1]) * key.shape[-2]
     return int(pairs * (query.shape[-1] + value.shape[-1]))
 
 
-def _multi_head_attention(args: tuple[Any, ...], result: object) -> int | None:
+def _multi_head_attention(args: tuple[Any, ...], _: object) -> int | None:
     query, key, _, width = args[:4]  # (B, L, E), (B, S, E)
     if query.is_nested or key.is_nested:
         return None
@@ -94,7 +96,7 @@ def _encoder_layer(args: tuple[Any, ...], result: object) -> int | None:
     return None if attention is None else int(attention + x.shape[0] * x.shape[1] * 2 * args[14].numel())
 
 
-def _recurrent(args: tuple[Any, ...], result: object) -> int:
+def _recurrent(args: tuple[Any, ...], _: object) -> int:
     x, of_input, of_state = args[:3]  # (L, B, I), (G * H, I), (G * H, H)
     return int(x.shape[0] * x.shape[1] * (of_input.numel() + of_state.numel()))
 
