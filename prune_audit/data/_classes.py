@@ -3,7 +3,7 @@
 The order of the classes is what ties a label to an output column, and a wrong order shows as a model that guesses.
 So it is never guessed: a list that was given comes first, then the model's own, then the sorted names of the data,
 and where sorting has two plausible results ("10" before "2") a note says which was used. A label outside the list
-stops the run.
+stops the run. A class map renames outputs; it never moves them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from prune_audit.core import Counts, DataSource, Expects
-from prune_audit.data import _text
+from prune_audit.data import _class_map, _text
 from prune_audit.errors import DataError
 
 FORMS = "one name a line, a JSON list of names, or a JSON object index -> name or name -> index"
@@ -30,9 +30,41 @@ def given(source: DataSource, expects: Expects) -> tuple[str, ...] | None:
 
 
 def decided(source: DataSource, expects: Expects, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The classes of data with labels ``names``, and notes on their order: the list that decides, else sorted names."""
+    """The classes of data with labels ``names``, and notes on their order: the list that decides, else sorted names.
+
+    Either is in the order of the outputs, which ``--class-map`` then renames. Where a model has another number of
+    outputs than the data classes and none is named, only their positions can be meant.
+    """
     classes = given(source, expects)
-    return ordered(names) if classes is None else (classes, ())
+    if classes is not None:
+        return mapped(source, classes)
+    classes, notes = ordered(names)
+    columns = 2 if expects.outputs == 1 else expects.outputs
+    if source.class_map is not None and columns is not None and columns != len(classes):
+        return mapped(source, numbered(columns, _class_map.read(source.class_map)))
+    classes, more = mapped(source, classes)
+    return classes, (*notes, *more)
+
+
+def mapped(source: DataSource, outputs: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The classes called ``outputs`` (C,) as ``--class-map`` has the data call them (C,), and a note that says so.
+
+    Raises:
+        DataError: the file cannot be read, or its classes do not fit these.
+    """
+    if source.class_map is None:
+        return outputs, ()
+    names = _class_map.renamed(source.class_map, _class_map.read(source.class_map), outputs)
+    told = [f"{name} is {theirs}" for name, theirs in zip(names, outputs, strict=True) if name != theirs]
+    return names, (f"classes of the models go by the data's names ({_few(told)})",)
+
+
+def numbered(count: int, keys: Collection[str]) -> tuple[str, ...]:
+    """Names for ``count`` outputs that have none: their positions, where these are no ``keys`` of a class map.
+
+    What such a key stands for in the data is another output, which then bears that name.
+    """
+    return tuple(f"output {at}" if str(at) in keys else str(at) for at in range(count))
 
 
 def read(path: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import Array, Counts, Dataset, DataSource, Expects, Settings
-from prune_audit.data import _arrays, _asked, _classes
+from prune_audit.data import _arrays, _asked, _class_map, _classes
 from prune_audit.errors import AlignmentError, DataError
 
 NAMES = ("classes", "class_names")
@@ -127,7 +127,10 @@ def _labels(
     given = _classes.given(source, expects)
     if y.dtype.kind == "U":
         names, listed = y.tolist(), own if given is None else given
-        classes, notes = _classes.ordered(names) if listed is None else (listed, ())
+        if listed is None:
+            classes, notes = _classes.decided(source, expects, names)
+        else:
+            classes, notes = _classes.mapped(source, listed)
         return classes, _classes.positions(names, classes, place), False, notes
     if y.dtype.kind not in "iu":
         raise DataError(
@@ -142,10 +145,24 @@ def _labels(
             f"{place(int(wrong[0]))}: {y[wrong[0]]} is no class, expected 0 to {limit - 1}",
             hint="labels are positions of output columns, from 0; name every class with --classes",
         )
-    if own is not None and given is not None and own != given:
-        return given, _classes.positions([own[label] for label in y.tolist()], given, place), False, ()
-    classes = known if known is not None else tuple(map(str, range(limit)))
-    return classes, y.astype(np.int64), True, ()
+    names = list(known if known is not None else map(str, range(limit)))  # what the data call class 0, 1, ...
+    outputs = given if given is not None else tuple(names)
+    if source.class_map is None and list(outputs) == names:
+        return outputs, y.astype(np.int64), True, ()
+    if source.class_map is not None:
+        keys = _class_map.read(source.class_map)
+        names = [str(label) if str(label) in keys else name for label, name in enumerate(names)]
+        if known is None:
+            outputs = _numbered(limit, expects, keys)
+    classes, notes = _classes.mapped(source, outputs)
+    return classes, _classes.positions([names[label] for label in y.tolist()], classes, place), known is None, notes
+
+
+def _numbered(limit: int, expects: Expects, keys: Mapping[str, str | int]) -> tuple[str, ...]:
+    """Outputs of which there are no names: as many as the models have, else as labels and the class map speak of."""
+    spoken = [int(each) for pair in keys.items() for each in map(str, pair) if each.isascii() and each.isdigit()]
+    columns = 2 if expects.outputs == 1 else expects.outputs
+    return _classes.numbered(columns or max(limit - 1, *spoken, 0) + 1, keys)
 
 
 def _names(path: Path, values: Array) -> tuple[str, ...]:
