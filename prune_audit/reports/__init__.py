@@ -1,12 +1,15 @@
 """`Audit` to text or bytes: a report format is a file here.
 
 A plugin defines ``SUFFIXES``, the file suffixes that choose it, and ``render(audit) -> str | bytes``. It computes
-nothing: it sorts, counts verdicts and formats. The same goes for `write`, which puts whole files in place or none.
+nothing: it sorts, counts verdicts and formats. One that can write in more than one way lists the others in
+``DIALECTS``, name -> a function like ``render``; one that a whole file name chooses lists that in ``NAMES``
+(``flips.csv``), which comes before any suffix. `write` puts whole files in place or none.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from prune_audit import plugins
@@ -17,6 +20,11 @@ from prune_audit.errors import OutputError, UsageError
 def suffixes() -> dict[str, str]:
     """File suffix, with its dot, to the name of the report that it chooses."""
     return {suffix: name for name, module in plugins.loaded("reports") for suffix in module.SUFFIXES}
+
+
+def dialects(report: str) -> tuple[str, ...]:
+    """The other ways in which ``report`` can write, sorted."""
+    return tuple(sorted(_dialects(report)))
 
 
 def check_writable(path: Path) -> None:
@@ -42,14 +50,18 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def write(audit: Audit, path: Path) -> None:
-    """Write ``audit`` to ``path`` in the format that its suffix names; whatever goes wrong, no half-written file stays.
+def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
+    """Write ``audit`` to ``path`` in the format that its name chooses; whatever goes wrong, no half-written file stays.
+
+    ``dialect`` is one of the report's own, where it has that; others are written as ever, so that one dialect can be
+    asked for with files of several formats.
 
     Raises:
         UsageError: no report has this suffix.
         OutputError: the file cannot be written.
     """
-    rendered = plugins.load("reports", _chosen(path)).render(audit)
+    report = _chosen(path)
+    rendered = _dialects(report).get(dialect or "", plugins.load("reports", report).render)(audit)
     # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
     # in JSON the spelling is the escape of the very same character.
     content = rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
@@ -69,13 +81,18 @@ def write(audit: Audit, path: Path) -> None:
 
 def _chosen(path: Path) -> str:
     known = suffixes()
-    name = known.get(path.suffix.lower())
+    whole = {file: name for name, module in plugins.loaded("reports") for file in getattr(module, "NAMES", ())}
+    name = whole.get(path.name.lower()) or known.get(path.suffix.lower())
     if name is None:
         raise UsageError(
             f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
             hint=f"the suffix chooses the report: {', '.join(f'{s} ({n})' for s, n in sorted(known.items()))}",
         )
     return name
+
+
+def _dialects(report: str) -> dict[str, Callable[[Audit], str | bytes]]:
+    return getattr(plugins.load("reports", report), "DIALECTS", {})
 
 
 def _beside(target: Path) -> Path:

@@ -6,6 +6,7 @@ A pass names what it does not mean, and the checks come by what is at stake, so 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from prune_audit.core import Audit, Check, Comparison, Outcome
@@ -15,6 +16,18 @@ from prune_audit.reports import _words as w
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
     """What the gate says of one variant alone."""
     return replace(audit, comparisons=(comparison,)).outcome
+
+
+def telling(audit: Audit) -> list[Comparison]:
+    """The variants whose details a reader must see: of several, those that failed or in which something is flagged."""
+    if len(audit.comparisons) == 1:
+        return list(audit.comparisons)
+    return [
+        comparison
+        for comparison in audit.comparisons
+        if outcome_of(audit, comparison) == "failed"
+        or any(w.those(v, "verdict", [w.REGRESSED]) or w.those(v, "distortion", w.HARMED) for v in comparison.views)
+    ]
 
 
 def told(audit: Audit) -> str:
@@ -46,21 +59,54 @@ def told(audit: Audit) -> str:
     )
 
 
-def notable(audit: Audit) -> list[tuple[str, Check]]:
-    """The checks that a reader must see, with the variant that each is of.
+def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
+    """The checks of a gate; where none was asked for, the verdicts on strata in the form of checks that only warn.
 
-    Errors before warnings, failed ones before those that could not be settled; of each, the model's own first, then
-    classes and groups by change, the worst first, whatever their variant.
+    So that a report made of checks does not look clean where nobody asked for a judgement. A sample never gates: there
+    are none.
     """
-    order = {"failed": 0, "inconclusive": 1}
+    if audit.provenance.limited:
+        return ()
+    if audit.policy is not None:
+        return comparison.checks
+    settings, found = audit.provenance.settings, []
+    for view in comparison.views:
+        for rule, name, fails, limit in (
+            ("recall-drop", "verdict", (w.REGRESSED,), settings.margin),
+            ("harmed", "distortion", w.HARMED, settings.retention_margin),
+        ):
+            measure = w.find(view, name)
+            for i, verdict in enumerate(w.column(view, name)):
+                outcome: Outcome = "failed" if verdict in fails else "passed"
+                if verdict is None or verdict == w.CANNOT_TELL:
+                    outcome = "inconclusive" if verdict else "skipped"
+                found.append(
+                    Check(
+                        rule=rule,
+                        subject=w.subject(view, i),
+                        outcome=outcome,
+                        level="warn",
+                        observed=None,
+                        limit=limit,
+                        message=str(verdict) if verdict else measure.absent.get(i, "") if measure else "",
+                    )
+                )
+    return tuple(found)
+
+
+def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive")) -> list[tuple[str, Check]]:
+    """The checks that a reader must see, those of ``outcomes``, with the variant that each is of.
+
+    Errors before warnings, then in the order of ``outcomes``; of each, the model's own first, then classes and groups
+    by change, the worst first, whatever their variant.
+    """
+    order = {outcome: rank for rank, outcome in enumerate(outcomes)}
     seen = []
     for comparison in audit.comparisons:
         changes = {
-            stratum if view.by == "class" else f"{view.by}={stratum}": change
-            for view in comparison.views
-            for stratum, change in zip(view.strata, w.column(view, "change"), strict=True)
+            w.subject(view, i): change for view in comparison.views for i, change in enumerate(w.column(view, "change"))
         }
-        for check in comparison.checks:
+        for check in checks(audit, comparison):
             if check.outcome in order:
                 change = changes.get(check.subject)
                 moved = change if isinstance(change, (int, float)) else -math.inf

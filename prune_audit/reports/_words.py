@@ -134,9 +134,49 @@ def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
     return [i for i in worst_first(view) if found[i] in verdicts]
 
 
+def subject(view: View, i: int) -> str:
+    """How checks name the stratum at ``i``: a class by its name, a value of another column with that column."""
+    return view.strata[i] if view.by == "class" else f"{view.by}={view.strata[i]}"
+
+
+def stratum(view: View, i: int, settings: Settings) -> str:
+    """All that is known of one stratum, in a sentence."""
+    pair = view.pair
+    counts = f"{several(int(pair.support[i]), 'sample')}, {pair.lost[i]:,} lost, {pair.gained[i]:,} gained"
+    before, after, change = (column(view, name)[i] for name in ("dense_recall", "pruned_recall", "change"))
+    if change is None:
+        measure = find(view, "change")
+        return f"{counts}: {measure.absent[i] if measure and i in measure.absent else 'not measured'}"
+    limits = find(view, "change")
+    interval = between(limits.low[i], limits.high[i]) if limits and limits.low and limits.high else DASH
+    sure = f" ({limit(settings.confidence)} % interval {interval})" if interval != DASH else ""
+    verdicts = [label(value) for name in ("verdict", "distortion") if (value := column(view, name)[i]) is not None]
+    said = f"recall {percent(before)} to {percent(after)} %, change {points(change)} points{sure}; {counts}"
+    return f"{said}: {', '.join(verdicts)}" if verdicts else said
+
+
+def overall(view: View | None, name: str) -> Value:
+    """The model's own value of the measure called ``name``."""
+    measure = find(view, name)
+    return measure.overall if measure else None
+
+
+def worst(view: View | None) -> tuple[str, str] | None:
+    """The first of the strata, worst first, and its change in points; None where none changed for the worse."""
+    for i in worst_first(view) if view else ():
+        moved = column(view, "change")[i] if view else None
+        return (view.strata[i], points(moved)) if view and isinstance(moved, (int, float)) and moved < 0 else None
+    return None
+
+
+def density(card: ModelCard) -> str:
+    """The nonzero share of a model's weights, with its sign."""
+    return DASH if card.density is None else f"{100 * card.density:.4g} %"
+
+
 def weights(card: ModelCard) -> str:
     """How dense a model is."""
-    return "density unknown" if card.density is None else f"{100 * card.density:.4g} % of weights nonzero"
+    return "density unknown" if card.density is None else f"{density(card)} of weights nonzero"
 
 
 def question(audit: Audit) -> str:

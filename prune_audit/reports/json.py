@@ -18,10 +18,11 @@ WIDTH = 120
 
 def render(audit: Audit) -> str:
     """The document of ``audit``; `prune_audit.document.read_audit` reads it back equal."""
-    return _layout(to_document(audit), "") + "\n"
+    return layout(to_document(audit)) + "\n"
 
 
-def _layout(value: Any, indent: str) -> str:
+def layout(value: Any, indent: str = "") -> str:
+    """``value`` as JSON whose lines are as long as they may be; what follows the first one is indented."""
     if not isinstance(value, (dict, list)) or not value:
         return _line(value)
     if isinstance(value, list) and not isinstance(value[0], (dict, list)):
@@ -30,9 +31,9 @@ def _layout(value: Any, indent: str) -> str:
         return line
     inner = indent + "  "
     if isinstance(value, dict):
-        parts = [f"{inner}{_line(key)}: {_layout(entry, inner)}" for key, entry in value.items()]
+        parts = [f"{inner}{_line(key)}: {layout(entry, inner)}" for key, entry in value.items()]
         return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + _layout(entry, inner) for entry in value) + f"\n{indent}]"
+    return "[\n" + ",\n".join(inner + layout(entry, inner) for entry in value) + f"\n{indent}]"
 
 
 def _line(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
@@ -22,10 +23,12 @@ from prune_audit.core import (
     Preprocess,
     Provenance,
     RuleSetting,
+    Samples,
     Settings,
     Unit,
     Value,
     View,
+    Waiver,
 )
 from prune_audit.scores import Calibration, Scored, TopK
 
@@ -256,6 +259,44 @@ def several() -> Audit:
     return replace(whole, comparisons=tuple(replace(first, pruned=each, checks=kept[each.name]) for each in cards))
 
 
+BITING = (
+    "::error::x",
+    "a|b",
+    "`code` **b**",
+    "<b>&amp;</b>",
+    "@team #1",
+    "=1+1",
+    "two\nlines\ttab",
+    "\x1b[31m\ufffe",
+    "ü",
+)
+
+
+def biting() -> Audit:
+    """Class names that mean something to a shell, a terminal, a spreadsheet, Markdown, XML or GitHub; all fail."""
+    rows: list[Row] = [(name, (30, 50, 1, 9), "regressed", "harmed") for name in BITING]
+    whole = audit(rows, pruned=(card("@pruned|90", 0.1),), policy=POLICY)
+    checks = tuple(
+        Check(
+            rule="recall-drop", subject=name, outcome="failed", level="error", observed=-0.5, limit=0.02,
+            message=f"{name}: 100 % lost, said @team\nand a second line",
+        )
+        for name in BITING
+    )  # fmt: skip
+    return replace(whole, comparisons=(replace(whole.comparisons[0], checks=checks),))
+
+
+def waived() -> Audit:
+    """Ten classes of which the one that failed is waived."""
+    whole = judged()
+    said = "lost 33.3 points; waived until 2027-01-01: accepted by QA"
+    checks = tuple(
+        replace(check, outcome="waived", message=said) if check.rule == "recall-drop" else check
+        for check in whole.comparisons[0].checks
+    )
+    return replace(whole, comparisons=(replace(whole.comparisons[0], checks=checks),))
+
+
 def limited() -> Audit:
     """A sample of the data, under a gate that must not judge."""
     whole = judged()
@@ -290,7 +331,15 @@ def everything() -> Audit:
         pair=replace(seen.pair, moves=np.array([[7, 7, 1, 30], [8, 8, 3, 22]])),
         measures=(*seen.measures, Measure(name="alpha_x", title="x", unit="ratio", overall_absent="collapsed")),
     )
+    n = whole.provenance.samples
+    samples = Samples(
+        strata={"class": np.arange(n) % 10, "place": np.arange(n) % 2},
+        right={"dense": np.arange(n) % 9 > 0, "pruned": np.arange(n) % 7 > 0},
+        cluster=np.arange(n) // 9,
+    )
     return Audit(
+        samples=samples,
+        baseline="last.json",
         comparisons=(replace(comparison, views=(moved, groups)),),
         provenance=replace(
             whole.provenance,
@@ -310,5 +359,10 @@ def everything() -> Audit:
             notes=("note",),
             run={"seconds": 0.1, "threads": 2, "provider": "CPU", "nothing": None},
         ),
-        policy=replace(POLICY, inconclusive="forbid"),
+        policy=replace(
+            POLICY, inconclusive="forbid", settings={"margin": 0.01}, path="ci/default.toml",
+            waivers=(Waiver(rule="harmed", stratum="7*", variant="p?", reason="known", expires=date(2027, 1, 31),
+                            origin="ci/default.toml:9"),),
+            origins={"margin": "ci/default.toml:2"},
+        ),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from prune_audit.core import Audit
-from prune_audit.reports.csv import render
+from prune_audit.reports.csv import excel, render
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
@@ -82,3 +82,17 @@ def test_names_are_kept_as_they_are(name: str) -> None:
 
 def test_negative_numbers_stay_numbers() -> None:
     assert rows(audits.ten())[7]["change"].startswith("-0.33")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@home", "\t=1", "\r=1", "\n=1"])
+def test_a_spreadsheet_runs_no_name(name: str) -> None:
+    audit = audits.audit([(name, (5, 1, 1, 1), "fine", None), ("b", (5, 1, 1, 1), "fine", None)])
+    safe = list(csv.DictReader(io.StringIO(excel(audit).removeprefix("\ufeff"), newline="")))
+    assert [row["stratum"] for row in safe] == [f"'{name}", "b"]
+
+
+def test_a_spreadsheet_gets_numbers_as_numbers_and_knows_the_encoding() -> None:
+    text = excel(audits.ten())
+    assert text.encode().startswith(b"\xef\xbb\xbfvariant,")
+    assert text.removeprefix("\ufeff") == render(audits.ten())  # nothing to neutralise: negative numbers stay
+    assert "-0.33" in text

@@ -15,7 +15,25 @@ from tests.reports import audits
 
 
 def test_suffixes() -> None:
-    assert reports.suffixes() == {".csv": "csv", ".json": "json", ".txt": "table"}
+    assert {
+        ".csv": "csv",
+        ".json": "json",
+        ".md": "markdown",
+        ".parquet": "parquet",
+        ".sarif": "sarif",
+        ".txt": "table",
+        ".xml": "junit",
+    }.items() <= reports.suffixes().items()
+    assert "github" not in reports.suffixes().values()
+
+
+def test_a_dialect_is_used_by_the_report_that_has_it(tmp_path: Path) -> None:
+    assert reports.dialects("csv") == ("excel",)
+    assert reports.dialects("json") == ()
+    for name in ("a.csv", "a.json"):
+        reports.write(audits.ten(), tmp_path / name, "excel")
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfvariant,")
+    assert read_audit(tmp_path / "a.json") == audits.ten()
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.csv", b"variant,"), ("A.JSON", b"{\n"), ("a.b.txt", b"dense ")])

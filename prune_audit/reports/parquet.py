@@ -1,0 +1,56 @@
+"""Parquet (.parquet): the rows and columns of the CSV, each column with its type.
+
+Counts are 64-bit integers, other numbers 64-bit floats, names and verdicts text; null where there is no value. A type
+follows from the measure and never from what happens to stand in the column, so that tables of several audits can be
+joined: a column without a single value has its type all the same.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from prune_audit.core import Audit, Value
+from prune_audit.errors import MissingExtra
+from prune_audit.reports.csv import COUNTS, rows_of
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SUFFIXES = (".parquet",)
+TEXTS = ("variant", "by", "stratum", "verdict", "distortion")
+
+
+def render(audit: Audit) -> bytes:
+    """The table, compressed.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("a .parquet file needs pyarrow", hint="pip install pyarrow") from error
+
+    names, rows = rows_of(audit)
+    schema = pyarrow.schema([pyarrow.field(name, kind) for name, kind in _types(audit, names).items()])
+    columns = {name: [_text(row.get(name)) for row in rows] for name in names}
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns, schema=schema), written, compression="zstd")
+    return written.getvalue()
+
+
+def _types(audit: Audit, names: list[str]) -> dict[str, pyarrow.DataType]:
+    """Column -> type."""
+    import pyarrow
+
+    units = {m.name: m.unit for comparison in audit.comparisons for view in comparison.views for m in view.measures}
+    units |= dict.fromkeys(COUNTS, "count") | dict.fromkeys(TEXTS, "label")
+    kinds = {"count": pyarrow.int64(), "label": pyarrow.string()}
+    return {name: kinds.get(units.get(name, ""), pyarrow.float64()) for name in names}
+
+
+def _text(value: Value) -> Value:
+    """``value``; a name that is no valid Unicode is spelled out, because Parquet's text is UTF-8."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value

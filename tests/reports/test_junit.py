@@ -1,0 +1,123 @@
+"""JUnit XML: what fails, what is skipped, valid by the schema, and read by another program as it was meant."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as Xml
+
+import junitparser
+import pytest
+import xmlschema
+
+from prune_audit.core import Audit
+from prune_audit.reports.junit import render
+from tests.reports import audits
+from tests.reports.golden import same_as_golden
+
+SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
+NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "biting", "waived", "thousand")
+
+
+def cases(audit: Audit) -> dict[str, Xml.Element]:
+    """The cases of the first variant by name."""
+    return {case.get("name", ""): case for case in Xml.fromstring(render(audit))[0].iter("testcase")}
+
+
+def result(case: Xml.Element) -> str:
+    return case[0].tag if len(case) else "passed"
+
+
+@pytest.mark.parametrize("name", ["judged", "waived", "biting"])
+def test_whole_text(name: str) -> None:
+    same_as_golden(f"{name}.xml", render(getattr(audits, name)()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_valid(name: str) -> None:
+    SCHEMA.validate(render(getattr(audits, name)()).decode())
+
+
+def test_the_schema_refuses() -> None:
+    document = render(audits.judged()).decode()
+    assert not SCHEMA.is_valid(document.replace("<testcase ", '<testcase file="x" '))
+    assert not SCHEMA.is_valid(document.replace("<properties>", "<properties/><properties>"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_program_counts_the_same(name: str) -> None:
+    document = render(getattr(audits, name)())
+    read = junitparser.JUnitXml.fromstring(document)
+    for suite in read:
+        results = [type(found).__name__ for case in suite for found in case.result]
+        assert suite.tests == len(list(suite))
+        assert (suite.failures, suite.errors, suite.skipped) == tuple(
+            results.count(kind) for kind in ("Failure", "Error", "Skipped")
+        )
+    assert read.failures == sum(suite.failures for suite in read)
+
+
+def test_a_gate_decides_where_there_is_one() -> None:
+    found = cases(audits.judged())
+    assert result(found["7"]) == "failure"
+    assert found["7"][0].get("message") == "recall-drop: lost 33.3 points, the limit is 2"
+    assert "recall 67.8 to 34.4 %" in (found["7"][0].text or "")
+    assert result(found["5"]) == "skipped"
+    assert result(found["2"]) == "passed"
+    assert result(found["model"]) == "passed"  # a warning
+    assert found["8"][0].get("message") == "nothing was checked"
+
+
+def test_a_warning_is_told_though_it_fails_nothing() -> None:
+    out = Xml.fromstring(render(audits.judged())).findtext("testsuite/system-out", "")
+    assert "warning: model: accuracy-drop: accuracy fell by [7] points" in out
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [("allow", "skipped"), ("forbid", "error")])
+def test_what_could_not_be_told_is_an_error_where_that_is_forbidden(
+    allowed: Literal["allow", "forbid"], expected: str
+) -> None:
+    audit = audits.judged("inconclusive")
+    assert audit.policy is not None
+    assert result(cases(replace(audit, policy=replace(audit.policy, inconclusive=allowed)))["5"]) == expected
+
+
+def test_what_was_waived_is_skipped_with_the_reason() -> None:
+    case = cases(audits.waived())["7"]
+    assert result(case) == "skipped"
+    assert "accepted by QA" in case[0].get("message", "")
+
+
+def test_without_a_gate_the_verdicts_decide() -> None:
+    results = {name: result(case) for name, case in cases(audits.ten()).items()}
+    assert {name for name, found in results.items() if found == "failure"} == {"7", "8"}
+    assert {name for name, found in results.items() if found == "skipped"} == {"1", "4", "5", "9"}
+    assert cases(audits.ten())["7"][0].get("type") == "recall-drop, harmed"
+    assert cases(audits.ten())["9"][0].get("message") == audits.NO_SAMPLES
+
+
+def test_a_sample_skips_everything() -> None:
+    assert {result(case) for case in cases(audits.limited()).values()} == {"skipped"}
+
+
+def test_names_survive_as_far_as_xml_can_hold_them() -> None:
+    found = set(cases(audits.biting()))
+    assert {"<b>&amp;</b>", "a|b", "::error::x", "two\\nlines\\ttab", "\\x1b[31m\\ufffe", "ü"} <= found
+
+
+def test_numbers_of_the_model_are_whole() -> None:
+    properties = {p.get("name"): p.get("value") for p in Xml.fromstring(render(audits.judged())).iter("property")}
+    measure = audits.judged().comparisons[0].views[0].measure("change")
+    assert properties["change"] == repr(measure.overall)
+    assert properties["change_low"] == repr(measure.overall_low)
+    assert properties["density"] == "0.1"
+
+
+def test_groups_are_cases_too() -> None:
+    assert {"place=indoor", "place=outdoor"} <= set(cases(audits.everything()))
+
+
+def test_the_encoding_is_the_one_that_is_declared() -> None:
+    assert Xml.parse(io.BytesIO(render(audits.biting()))).getroot().tag == "testsuites"

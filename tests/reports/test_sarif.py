@@ -1,0 +1,110 @@
+"""SARIF: valid, a location for every result, levels and kinds as the standard means them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from prune_audit import plugins
+from prune_audit.core import Audit, Check
+from prune_audit.reports import sarif
+from tests.reports import audits
+from tests.reports.golden import same_as_golden
+
+SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif.json").read_text(encoding="utf-8"))
+NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "biting", "waived", "thousand")
+
+
+def results(audit: Audit) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(sarif.render(audit))["runs"][0]["results"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["judged", "waived"])
+def test_whole_text(name: str) -> None:
+    same_as_golden(f"{name}.sarif", sarif.render(getattr(audits, name)()).encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_valid_and_every_result_has_its_rule_and_a_place(name: str) -> None:
+    log = json.loads(sarif.render(getattr(audits, name)()))
+    jsonschema.Draft202012Validator(SCHEMA).validate(log)
+    run = log["runs"][0]
+    for result in run["results"]:
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+    prints = [result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_the_schema_refuses_a_result_without_a_place() -> None:
+    log = json.loads(sarif.render(audits.judged()))
+    log["runs"][0]["results"][0]["locations"] = []
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(log)
+
+
+def test_levels_and_kinds() -> None:
+    told = [(r["ruleId"], r["properties"]["subject"], r["kind"], r["level"]) for r in results(audits.judged())]
+    assert told == [
+        ("recall-drop", "7", "fail", "error"),
+        ("harmed", "5", "open", "none"),
+        ("accuracy-drop", "model", "fail", "warning"),
+    ]
+
+
+def test_what_was_waived_is_suppressed_with_the_reason() -> None:
+    waived = next(r for r in results(audits.waived()) if r["properties"]["subject"] == "7")
+    assert waived["kind"] == "fail"
+    assert "accepted by QA" in waived["suppressions"][0]["justification"]
+    assert not any("suppressions" in r for r in results(audits.judged()))
+
+
+def test_rules_say_of_themselves_what_their_files_say() -> None:
+    rules = json.loads(sarif.render(audits.judged()))["runs"][0]["tool"]["driver"]["rules"]
+    assert {rule["id"]: rule["help"]["text"] for rule in rules} == {
+        name: plugins.docstring("rules", name) for name in ("accuracy-drop", "harmed", "recall-drop")
+    }
+
+
+def test_without_a_gate_the_verdicts_are_warnings() -> None:
+    failed = [r for r in results(audits.ten()) if r["kind"] == "fail"]
+    assert {(r["ruleId"], r["properties"]["subject"]) for r in failed} == {
+        (rule, name) for rule in ("recall-drop", "harmed") for name in "78"
+    }
+    assert {r["level"] for r in failed} == {"warning"}
+
+
+def test_a_sample_never_gates() -> None:
+    assert results(audits.limited()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"), [("models/a b.pt", "models/a%20b.pt"), ("/m/ü.pt", "file:///m/%C3%BC.pt"), ("", "data/val")]
+)
+def test_a_place_is_an_address(path: str, uri: str) -> None:
+    audit = audits.judged()
+    comparison = audit.comparisons[0]
+    moved = replace(audit, comparisons=(replace(comparison, pruned=replace(comparison.pruned, path=path)),))
+    assert results(moved)[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+def test_no_more_than_github_takes_and_the_worst_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MOST", 2)
+    log = json.loads(sarif.render(audits.judged()))
+    assert [r["properties"]["subject"] for r in log["runs"][0]["results"]] == ["7", "5"]
+    assert log["runs"][0]["properties"]["leftOut"] == 1
+
+
+def test_a_rule_without_a_file_is_still_a_rule() -> None:
+    """An audit may have been judged by a version that knew other rules."""
+    audit = audits.judged()
+    gone = Check(
+        rule="gone", subject="7", outcome="failed", level="error", observed=None, limit=None, message="it was so"
+    )
+    log = json.loads(sarif.render(replace(audit, comparisons=(replace(audit.comparisons[0], checks=(gone,)),))))
+    jsonschema.Draft202012Validator(SCHEMA).validate(log)
+    assert log["runs"][0]["tool"]["driver"]["rules"][0]["id"] == "gone"
