@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,27 +33,26 @@ def macs(call: Callable[[], object], device: torch.device) -> int | None:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Counter(TorchDispatchMode):
-        def __init__(self) -> None:
-            super().__init__()
-            self.counts: list[int | None] = []
+    counts: list[int | None] = []
 
+    class Counter(TorchDispatchMode):
         def __torch_dispatch__(
             self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> object:
             result = func(*args, **(kwargs or {}))
-            self.counts.append(_of(func, args, result))
+            counts.append(_of(func, args, result))
             return result
 
+    counting: Callable[[], AbstractContextManager[object]] = Counter
     # With gradients off, and not in inference mode, in which torch would not take operators apart into those known.
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), Counter() as counter:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), counting():
         try:
             call()
         # A forward pass may run anybody's code; what is wrong with it is said when it predicts.
         except Exception:
             return None
-    known = [count for count in counter.counts if count is not None]
-    return sum(known) if len(known) == len(counter.counts) else None
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _of(func: Any, args: tuple[Any, ...], result: Any) -> int | None:

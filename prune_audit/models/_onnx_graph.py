@@ -65,9 +65,9 @@ class Graph:
 
         model = inliner.inline_local_functions(model) if model.functions else model
         self._path = path
-        self.nodes = [node for graph in _graphs(model.graph) for node in graph.node]
+        self.nodes = [node for graph in graphs(model.graph) for node in graph.node]
         self._constants: dict[str, Stored] = {}
-        for graph in _graphs(model.graph):
+        for graph in graphs(model.graph):
             self._constants |= {tensor.name: tensor for tensor in graph.initializer}
             self._constants |= {sparse.values.name: sparse for sparse in graph.sparse_initializer}
         self._makers: dict[str, NodeProto] = {}
@@ -97,7 +97,7 @@ class Graph:
 
     def _weight(self, node: NodeProto, slot: _Slot) -> tuple[str, Nonzero] | None:
         zero_point = _input(node, slot.zero_point)
-        axis = 0 if _integer(node, "transB", 0) else slot.axis
+        axis = 0 if integer(node, "transB", 0) else slot.axis
         candidates = (self._nonzero(_input(node, position), zero_point, axis) for position in slot.weights)
         weights = (found for found in candidates if found is not None and found[1].ndim > 1)
         return next((found for found in weights if _may_weigh(self._constants[found[0]])), None)
@@ -124,7 +124,7 @@ class Graph:
             right = self._nonzero(node.input[1]) if left is not None else None
             return None if left is None or right is None else _both(left, right)
         if node.op_type == "DequantizeLinear":
-            return self._nonzero(node.input[0], _input(node, 2), _integer(node, "axis", 1))
+            return self._nonzero(node.input[0], _input(node, 2), integer(node, "axis", 1))
         if node.op_type == "Transpose":
             order = next((tuple(a.ints) for a in node.attribute if a.name == "perm"), None)
             behind = self._nonzero(node.input[0], zero_point, axis if order is None else order[axis])
@@ -197,22 +197,22 @@ def _entry(tensor: TensorProto, key: str) -> str:
     return next((entry.value for entry in tensor.external_data if entry.key == key), "")
 
 
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+def graphs(graph: GraphProto) -> Iterator[GraphProto]:
     """``graph`` and the branches and loop bodies within it."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graphs(inner)
+                yield from graphs(inner)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    graphs = list(_graphs(model.graph))
-    for graph in graphs:
+    every = list(graphs(model.graph))
+    for graph in every:
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-    nodes = [node for graph in graphs for node in graph.node]
+    nodes = [node for graph in every for node in graph.node]
     nodes += [node for function in model.functions for node in function.node]
     for node in nodes:
         for attribute in node.attribute:
@@ -245,7 +245,8 @@ def _input(node: NodeProto, position: int | None) -> str:
     return node.input[position] if position is not None and position < len(node.input) else ""
 
 
-def _integer(node: NodeProto, name: str, default: int) -> int:
+def integer(node: NodeProto, name: str, default: int) -> int:
+    """The attribute ``name`` of ``node``, or what the operator takes without it."""
     return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
 
 

@@ -42,6 +42,7 @@ class TorchClassifier:
 
         self.card = card
         self.expects = expects
+        self.notes: tuple[str, ...] = ()
         self._device = device_of(device)
         self._threads = threads
         # Exported programs are frozen in the mode that they were exported in, and say so by raising.

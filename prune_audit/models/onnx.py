@@ -15,7 +15,7 @@ import numpy as np
 
 from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _files
+from prune_audit.models import _files, _macs_onnx
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._onnx_graph import Graph, external_files
 from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
@@ -41,6 +41,7 @@ class OnnxClassifier:
     def __init__(self, session: Any, card: ModelCard, expects: Expects, output: str, labels: Sequence[object]) -> None:
         self.card = card
         self.expects = expects
+        self.notes: tuple[str, ...] = ()
         self._session = session
         self._output = output
         self._labels = labels
@@ -51,9 +52,8 @@ class OnnxClassifier:
         Raises:
             ModelError: an input is missing, or onnxruntime could not run the model on them.
         """
-        wanted = [i.name for i in self.expects.inputs]
-        feed = {wanted[0]: next(iter(inputs.values()))} if len(wanted) == len(inputs) == 1 else dict(inputs)
-        if set(feed) != set(wanted):
+        feed = self._feed(inputs)
+        if feed.keys() != (wanted := {declared.name: declared for declared in self.expects.inputs}).keys():
             raise ModelError(
                 f"{self.card.name}: expected inputs {', '.join(wanted)}, found {', '.join(feed)}",
                 hint="name the arrays of the NPZ file after the model's inputs",
@@ -85,6 +85,15 @@ class OnnxClassifier:
                 hint="only classifiers that give one row of scores per sample can be audited",
             )
         return scores
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
+        return _macs_onnx.macs(_parse(Path(self.card.path)), self._feed(inputs))
+
+    def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if len(self.expects.inputs) == len(inputs) == 1:
+            return {self.expects.inputs[0].name: next(iter(inputs.values()))}
+        return dict(inputs)
 
 
 def recognises(path: Path) -> bool:
