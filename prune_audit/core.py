@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -43,14 +44,16 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "ham
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """Where a model comes from: ``NAME=PATH@package.module:factory(arguments)``, taken apart.
+    """Where a model comes from: ``NAME=PATH@package.module:factory(arguments)`` or ``NAME=PATH#column``, taken apart.
 
-    ``factory`` is the text behind the last ``@``, None where the file needs no architecture.
+    ``factory`` is the text behind the last ``@``, None where the file needs no architecture. ``column`` is the one of
+    several models in a file of recorded predictions, None where there is but one.
     """
 
     name: str
     path: Path
     factory: str | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +195,39 @@ class RuleSetting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A failure that somebody has decided to live with, for a while.
+
+    ``stratum`` is the name of a class (``sex=female`` for a value of a column, ``model`` for the whole) and
+    ``variant`` that of a pruned model; both may be patterns as in a shell. It holds up to and on the day ``expires``,
+    which every waiver needs: one without an end would switch a rule off where nobody looks. ``origin`` is where it
+    was written, as FILE:LINE.
+    """
+
+    rule: str
+    stratum: str
+    reason: str
+    expires: date
+    variant: str = "*"
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a gate asks: rule name -> level and limit, and whether an inconclusive check may pass."""
+    """What a gate asks: rule name -> level and limit, and whether an inconclusive check may pass.
+
+    ``settings`` are fields of `Settings` that the audit is measured with whatever it was run with, such as the
+    margin. ``path`` is the file that the policy was read from, None for a preset. ``origins`` say where each value
+    came from, key as in a file -> ``preset default``, FILE:LINE, a flag or a variable of the environment.
+    """
 
     name: str
     rules: Mapping[str, RuleSetting]
     inconclusive: Literal["allow", "forbid"] = "allow"
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+    path: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 # --------------------------------------------------------------------------------------------- what a model and a
@@ -220,8 +250,8 @@ class Expects:
 
     ``batch`` is the fixed batch size of a model that has one. ``channels`` and ``layout`` concern models of images.
     ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
-    A model that comes in a folder may declare how its inputs are made: ``preprocess`` for images, the file of a
-    ``tokenizer`` for texts, ``sample_rate`` in Hz for sounds.
+    A model that comes in a folder may declare how its inputs are made: by the file of its ``preprocess``ing for
+    images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -231,7 +261,7 @@ class Expects:
     size: tuple[int, int] | None = None
     outputs: int | None = None
     classes: tuple[str, ...] | None = None
-    preprocess: Preprocess | None = None
+    preprocess: Path | None = None
     tokenizer: Path | None = None
     sample_rate: int | None = None
 
@@ -316,7 +346,7 @@ class Classifier(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """Scores (B, C), or (B, 1) of a binary classifier.
+        """Scores (B, C), or (B, 1) of a binary classifier; (B,) integer classes of a model that gives nothing else.
 
         ``inputs`` bears the names, dtypes and layout that ``expects`` declares; a classifier with one input takes
         it under whatever name. Raises `ModelError` where the model cannot run on them.
@@ -747,6 +777,15 @@ class Comparison:
     flipped: int = 0
     checks: tuple[Check, ...] = ()
 
+    @property
+    def kept(self) -> float | None:
+        """Nonzero weights of the pruned model as a share of the dense model's weights, None where none can be seen.
+
+        Weights that were cut out with their channels count as zeros; a model's own density leaves them out.
+        """
+        total = sum(layer.total for layer in self.dense.layers or self.pruned.layers)
+        return self.pruned.nonzero / total if total and self.pruned.layers else None
+
     def view(self, by: str = "class") -> View:
         """The view stratified ``by``. Raises `KeyError` where there is none."""
         for view in self.views:
@@ -778,13 +817,68 @@ class Provenance:
     run: Mapping[str, Value] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Which samples each model got right: what it takes to compare a model with one of an earlier audit, paired.
+
+    ``strata`` maps every stratification to the stratum of each sample (N,), as positions; ``right`` maps models to
+    (N,) booleans; ``cluster`` is what each sample belongs to (N,), None where samples are independent. The samples
+    are in the order that the data digest covers, so that equal digests mean equal samples, row by row.
+    """
+
+    strata: Mapping[str, Counts]
+    right: Mapping[str, npt.NDArray[np.bool_]]
+    cluster: Counts | None = None
+
+    @classmethod
+    def of(cls, predictions: Predictions, by: Sequence[str], cluster: str | None) -> Samples:
+        """What is to be kept of ``predictions`` for the stratifications ``by``."""
+        return cls(
+            strata={each: predictions.strata(each)[1] for each in by},
+            right={m.name: m.predicted == predictions.labels for m in predictions.models},
+            cluster=None if cluster is None else predictions.strata(cluster)[1],
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Samples):
+            return NotImplemented
+        clusters = [{} if each.cluster is None else {"": each.cluster} for each in (self, other)]
+        return _equal(self.strata, other.strata) and _equal(self.right, other.right) and _equal(*clusters)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+def _equal(some: Mapping[str, Array], others: Mapping[str, Array]) -> bool:
+    return some.keys() == others.keys() and all(np.array_equal(some[key], others[key]) for key in some)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparsest:
+    """The sparsest variant that the gate let through, None where not even the densest one was.
+
+    ``tried`` of ``variants`` were looked at, in the ``order`` of their density, the densest first, or as given where
+    a density is unknown.
+    """
+
+    name: str | None
+    tried: int
+    variants: int
+    order: Literal["density", "given"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """All that reports and exit codes ever see. ``policy`` is None where no gate was asked for."""
+    """All that reports and exit codes ever see.
+
+    ``policy`` is None where no gate was asked for. ``baseline`` names the earlier audit that this one was judged
+    against beside the dense model. ``samples`` are None in audits that were written before they were kept.
+    """
 
     comparisons: tuple[Comparison, ...]
     provenance: Provenance
     policy: Policy | None = None
+    baseline: str | None = None
+    samples: Samples | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -807,3 +901,33 @@ class Audit:
             return 1
         forbidden = self.policy is not None and self.policy.inconclusive == "forbid"
         return 3 if self.outcome == "inconclusive" and forbidden else 0
+
+    @property
+    def sparsest(self) -> Sparsest | None:
+        """The sparsest variant that passes the gate, found by fixed sequence; None where there is no choice to make.
+
+        The densest variant is judged first and the first one to fail ends the search: whatever is sparser counts as
+        failed too, even if it passed alone. In that order no correction for the number of variants is needed
+        (Maurer, Hothorn and Lehmacher 1995), where picking the sparsest of all that pass would be wrong in 17 to 34 %
+        of cases with 8 variants at the boundary. Still, to pass is not to be cleared: what is chosen on these data
+        should be confirmed on fresh ones.
+        """
+        if len(self.comparisons) < 2 or self.outcome == "skipped":
+            return None
+        kept = [comparison.kept for comparison in self.comparisons]
+        known = [share for share in kept if share is not None]
+        order = list(range(len(kept)))
+        if len(known) == len(kept):
+            order.sort(key=lambda i: -known[i])
+        chosen, tried = None, 0
+        for i in order:
+            tried += 1
+            if replace(self, comparisons=(self.comparisons[i],)).exit_code:
+                break
+            chosen = self.comparisons[i].pruned.name
+        return Sparsest(
+            name=chosen,
+            tried=tried,
+            variants=len(kept),
+            order="density" if len(known) == len(kept) else "given",
+        )

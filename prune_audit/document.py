@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
+from prune_audit import packed
 from prune_audit.core import (
     Audit,
     Check,
@@ -39,9 +41,11 @@ from prune_audit.core import (
     Reference,
     RuleSetting,
     Runtime,
+    Samples,
     Settings,
     Unit,
     View,
+    Waiver,
 )
 from prune_audit.errors import InputError, UsageError
 from prune_audit.scores import Bins, Calibration, TopK
@@ -73,6 +77,7 @@ def from_document(document: object) -> Audit:
             hint="it was written by another version of prune-audit, or it is no audit; give what -o audit.json wrote",
         )
     audit: Audit = _AUDIT.read("", document)
+    _check_samples(audit)
     return audit
 
 
@@ -139,6 +144,7 @@ _INTEGER = _atom("a whole number", lambda v: _is(v, int))
 _COUNT = _atom("a count", lambda v: _is(v, int) and 0 <= v < 2**63)
 _NUMBER = _atom("a finite number", _is_finite)
 _FLAG = _atom("true or false", lambda v: _is(v, bool))
+_ANY = _atom("anything", lambda _: True)
 _VALUE = _atom("a finite number, a text or null", lambda v: v is None or _is(v, str) or _is_finite(v))
 
 
@@ -173,13 +179,14 @@ def _mapping(item: _Codec) -> _Codec:
     return _Codec(write=lambda values: {key: item.write(value) for key, value in values.items()}, read=read)
 
 
-def _record(make: Any, fields: Mapping[str, _Codec], *, grows: bool = False) -> _Codec:
+def _record(make: Any, fields: Mapping[str, _Codec], *, grows: bool = False, later: Collection[str] = ()) -> _Codec:
     """A dataclass ``make`` as an object with the keys of ``fields``, in that order.
 
     One that ``grows`` may lack keys that have a default: an older audit was written before there were such fields.
-    Elsewhere nothing may be missing, since a file that lost its checks must not read as one that needed none.
+    Elsewhere nothing but what came ``later`` may be missing, since a file that lost its checks must not read as one
+    that needed none.
     """
-    plain = [make.__dataclass_fields__[key] for key in fields]
+    plain = [make.__dataclass_fields__[key] for key in fields if key not in later]
     needed = [f.name for f in plain if not grows or f.default is f.default_factory is MISSING]
 
     def read(path: str, value: Any) -> Any:
@@ -289,8 +296,57 @@ def _check_scores(path: str, pair: Pair) -> None:
                 _wrong(f"{path}.calibration.{name}.samples", "counts above 0", 0)
 
 
+def _check_samples(audit: Audit) -> None:
+    """That every sample kept is of a stratum that there is, and that all of them are there."""
+    if (samples := audit.samples) is None:
+        return
+    for name, right in samples.right.items():
+        if len(right) != audit.provenance.samples:
+            _wrong(f"samples.right.{name}", f"{audit.provenance.samples} flags", right.tolist())
+    for view in (view for comparison in audit.comparisons for view in comparison.views):
+        at = samples.strata.get(view.by)
+        if at is None or int(at.max(initial=-1)) >= len(view.strata):
+            _wrong(f"samples.strata.{view.by}", f"positions below {len(view.strata)}", None if at is None else at.max())
+
+
 def _read_resize(path: str, value: Any) -> Any:
     return (_HEIGHT_WIDTH if isinstance(value, list) else _INTEGER).read(path, value)
+
+
+def _read_date(path: str, value: Any) -> date:
+    try:
+        return date.fromisoformat(_TEXT.read(path, value))
+    except ValueError:
+        _wrong(path, "a date, YYYY-MM-DD", value)
+
+
+def _write_samples(samples: Samples) -> dict[str, Any]:
+    return {
+        "number": len(next(iter(samples.right.values()), ())),
+        "strata": {by: packed.positions(values) for by, values in samples.strata.items()},
+        "cluster": None if samples.cluster is None else packed.positions(samples.cluster),
+        "right": {name: packed.flags(values) for name, values in samples.right.items()},
+    }
+
+
+def _read_samples(path: str, value: Any) -> Samples:
+    found = _mapping(_ANY).read(path, value)
+    number = _COUNT.read(f"{path}.number", found.get("number"))
+
+    def unpacked(read: Callable[[str, int], Any]) -> _Codec:
+        def column(path: str, text: Any) -> Any:
+            try:
+                return read(_TEXT.read(path, text), number)
+            except ValueError as error:
+                _wrong(path, str(error).partition(",")[0], text)
+
+        return _Codec(write=lambda values: values, read=column)
+
+    return Samples(
+        strata=_mapping(unpacked(packed.read_positions)).read(f"{path}.strata", found.get("strata")),
+        right=_mapping(unpacked(packed.read_flags)).read(f"{path}.right", found.get("right")),
+        cluster=_maybe(unpacked(packed.read_positions)).read(f"{path}.cluster", found.get("cluster")),
+    )
 
 
 _COUNTS = _Codec(write=lambda counts: counts.tolist(), read=_read_counts)
@@ -481,12 +537,40 @@ _PROVENANCE = _record(
         "run": _mapping(_VALUE),
     },
 )
+_DATE = _Codec(write=lambda day: day.isoformat(), read=_read_date)
 _POLICY = _record(
     Policy,
     {
         "name": _TEXT,
+        "path": _maybe(_TEXT),
         "inconclusive": _one_of(Literal["allow", "forbid"]),
+        "settings": _mapping(_VALUE),
         "rules": _mapping(_record(RuleSetting, {"level": _one_of(Level), "limit": _maybe(_NUMBER)})),
+        "waivers": _many(
+            _record(
+                Waiver,
+                {
+                    "rule": _TEXT,
+                    "stratum": _TEXT,
+                    "variant": _TEXT,
+                    "reason": _TEXT,
+                    "expires": _DATE,
+                    "origin": _TEXT,
+                },
+            )
+        ),
+        "origins": _mapping(_TEXT),
     },
+    later=("path", "settings", "waivers", "origins"),
 )
-_AUDIT = _record(Audit, {"provenance": _PROVENANCE, "policy": _maybe(_POLICY), "comparisons": _many(_COMPARISON)})
+_AUDIT = _record(
+    Audit,
+    {
+        "provenance": _PROVENANCE,
+        "policy": _maybe(_POLICY),
+        "baseline": _maybe(_TEXT),
+        "comparisons": _many(_COMPARISON),
+        "samples": _maybe(_Codec(_write_samples, _read_samples)),
+    },
+    later=("baseline", "samples"),
+)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from prune_audit.core import Audit, Measure, Pair, Preprocess, Settings, View
+from prune_audit.core import Audit, Measure, Pair, Policy, Preprocess, Settings, View
 from prune_audit.document import SCHEMA_FILE, from_document, read_audit, to_document
 from prune_audit.errors import InputError
 from tests.reports import audits
@@ -66,10 +66,12 @@ def test_every_field_reaches_the_document() -> None:
         (audit.provenance.settings, plain.provenance.settings),
         (audit.provenance.preprocess, Preprocess()),
         (audit.provenance, plain.provenance),
+        (audit.policy, Policy(name="", rules={})),
+        (audit, plain),
     )
     for now, default in pairs:
         same = {name for name in now.__dataclass_fields__ if getattr(now, name) == getattr(default, name)}
-        assert same <= {"data", "data_digest", "versions"}
+        assert same <= {"data", "data_digest", "versions", "comparisons"}
     assert from_document(to_document(audit)) == audit
 
 
