@@ -28,6 +28,7 @@ from prune_audit.core import (
     Policy,
     Predictions,
     Provenance,
+    Samples,
     Settings,
     View,
 )
@@ -134,7 +135,8 @@ def assemble(
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = _flips(predictions, dense.name, card.name)
         comparisons.append(Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped))
-    audit = Audit(comparisons=tuple(comparisons), provenance=provenance)
+    kept = Samples.of(predictions, ("class", *settings.by), settings.cluster)
+    audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
     return audit if policy is None else judge(audit, policy)
 
 
