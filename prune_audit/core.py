@@ -745,12 +745,16 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """A sample on which exactly one of the two models is right."""
+    """A sample on which exactly one of the two models is right.
+
+    ``thumbnail`` is a small PNG or JPEG of what the models saw, in base 64, None where none was asked for.
+    """
 
     id: str
     label: str
     dense: str
     pruned: str
+    thumbnail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -471,6 +471,11 @@ _CHECK = _record(
         "message": _TEXT,
     },
 )
+_FLIP = _record(
+    Flip,
+    {"id": _TEXT, "label": _TEXT, "dense": _TEXT, "pruned": _TEXT, "thumbnail": _maybe(_TEXT)},
+    grows=True,
+)
 _COMPARISON = _record(
     Comparison,
     {
@@ -479,7 +484,7 @@ _COMPARISON = _record(
         "checks": _many(_CHECK),
         "views": _many(_Codec(_write_view, _read_view)),
         "flipped": _COUNT,
-        "flips": _many(_record(Flip, {"id": _TEXT, "label": _TEXT, "dense": _TEXT, "pruned": _TEXT})),
+        "flips": _many(_FLIP),
     },
 )
 _PREPROCESS = _record(
