@@ -1,7 +1,7 @@
 """Path to `Classifier`: a model format is a file here, told by what is inside the file, never by its suffix.
 
 A plugin defines ``recognises(path) -> bool``, which inspects and runs nothing, and
-``load(source, settings) -> Classifier``.
+``load(source, settings) -> Classifier``, or `Recorded` where the model ran elsewhere.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
 
 
 def parse(argument: str) -> ModelSource:
-    """Take ``NAME=PATH@package.module:factory(arguments)`` apart; name and factory may be left out.
+    """Take ``NAME=PATH@package.module:factory(arguments)`` or ``NAME=PATH#column`` apart; all but PATH may be left out.
 
     What exists as a path is a path, whatever it contains. Else the factory begins at the last ``@`` that can begin
-    one, and the name ends at the first ``=`` before it: a ``=`` or ``@`` among the factory's arguments is theirs. The
-    default name is the file's stem.
+    one, and the name ends at the first ``=`` before it: a ``=`` or ``@`` among the factory's arguments is theirs.
+    Without a factory, the column begins at the last ``#`` behind a path that exists, else at the last one. The default
+    name is the column, or the file's stem.
 
     Raises:
         UsageError: the name or the path is empty.
@@ -36,16 +37,17 @@ def parse(argument: str) -> ModelSource:
         place, factory = argument, None
     else:
         place, factory = _split_factory(argument)
+    place, column = _split_column(place) if factory is None else (place, None)
     if "=" in place and not _exists(place):
         name, _, place = place.partition("=")
     else:
-        name = Path(place).stem
+        name = column or Path(place).stem
     if not name or not place:
         raise UsageError(
             f"expected a model as NAME=PATH or PATH, found {argument!r}",
             hint="give NAME=PATH@package.module:factory, where NAME and the factory may be left out",
         )
-    return ModelSource(name=name, path=Path(place), factory=factory)
+    return ModelSource(name=name, path=Path(place), factory=factory, column=column)
 
 
 def load(source: ModelSource, settings: Settings) -> Classifier:
@@ -72,7 +74,13 @@ def load(source: ModelSource, settings: Settings) -> Classifier:
         raise ModelError(
             f"{path} cannot be read: {fault.strerror}", hint="check that it is a file you may read"
         ) from fault
-    return cast(Classifier, plugins.load("models", plugin).load(source, settings))
+    module = plugins.load("models", plugin)
+    if source.column is not None and not getattr(module, "COLUMNS", False):
+        raise UsageError(
+            f"{path} is one model, without a column {source.column!r}",
+            hint=f"FILE#COLUMN is for recorded predictions; give the path alone: {path}",
+        )
+    return cast(Classifier, module.load(source, settings))
 
 
 def _split_factory(argument: str) -> tuple[str, str | None]:
@@ -82,6 +90,15 @@ def _split_factory(argument: str) -> tuple[str, str | None]:
         if _FACTORY.fullmatch(factory) or _exists(place) or _exists(place.partition("=")[2]):
             return place, factory
     return argument, None
+
+
+def _split_column(place: str) -> tuple[str, str | None]:
+    """``place`` at its last ``#`` behind a path that exists, else at its last one: a wrong path is then named alone."""
+    cuts = [found.start() for found in reversed(list(re.finditer("#", place)))]
+    if not cuts or _exists(place) or _exists(place.partition("=")[2]):
+        return place, None
+    at = next((at for at in cuts if _exists(place[:at]) or _exists(place[:at].partition("=")[2])), cuts[0])
+    return place[:at], place[at + 1 :] or None
 
 
 def _exists(text: str) -> bool:

@@ -1,0 +1,246 @@
+"""Tables of recorded predictions as Arrow columns: Parquet, CSV, JSON and NPZ, told by their content.
+
+What a file is called says nothing. In a CSV everything is text until somebody knows better, so that an id "0010" and
+a class "007" stay what they are. No pickle is ever read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from prune_audit.core import Array
+from prune_audit.errors import ModelError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Form = Literal["parquet", "csv", "json", "npz"]
+Kind = Literal["text", "integer", "real", "scores", "other"]
+
+IDS = ("id", "ids", "sample_id", "path", "file", "filename", "file_name")
+PREDICTED = ("predicted", "prediction", "predictions", "pred")
+SCORES = ("scores", "logits", "probabilities")
+EACH = "score_"
+"""Columns of scores are called like their class, or like it behind this."""
+
+_DELIMITERS = ",;\t|"
+_HEAD = 1 << 16
+_JSON = re.compile(r'\s*(\[\s*[-\d"\[{]|\{\s*"(?:[^"\\]|\\.)*"\s*:\s*[-\d"\[])')
+_FORMS = "a Parquet, CSV, JSON or NPZ file with one prediction a sample"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table that has been looked at and not been read: what its columns hold, and how to read some of them.
+
+    ``widths`` are the numbers of scores in columns of scores, where the file tells. ``read(texts, numbers)`` gives
+    the columns named, those first as text wherever the file does not know better.
+    """
+
+    kinds: Mapping[str, Kind]
+    widths: Mapping[str, int]
+    read: Callable[[Sequence[str], Sequence[str]], pa.Table]
+
+
+def form(path: Path) -> Form | None:
+    """What kind of table the file at ``path`` is, None where it is none; only its first bytes are looked at."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"PK"):
+        return "npz" if _is_npz(path) else None
+    try:
+        # A character may be cut in two by the end of the head.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text:
+        return None
+    if _JSON.match(text):
+        return "json"
+    return "csv" if _is_csv(text, whole=len(head) < _HEAD) else None
+
+
+def opened(path: Path) -> Table:
+    """The table at ``path``.
+
+    Raises:
+        ModelError: the file is damaged, or is no table of predictions.
+    """
+    import pyarrow as pa
+
+    how = form(path)
+    if how is None:
+        raise ModelError(f"{path} holds no predictions", hint=f"expected is {_FORMS}")
+    try:
+        schema, read = {"parquet": _parquet, "csv": _csv, "json": _json, "npz": _npz}[how](path)
+    except (pa.ArrowException, *_DAMAGED) as fault:
+        raise _damaged(path, fault) from fault
+    twice = [name for name, times in Counter(schema.names).items() if times > 1]
+    if twice:
+        raise ModelError(f"{path}: the column {twice[0]!r} is there more than once", hint="rename one of them")
+    return Table(
+        kinds={field.name: kind(field.type) for field in schema},
+        widths={f.name: f.type.list_size for f in schema if pa.types.is_fixed_size_list(f.type)},
+        read=partial(_read, path, read),
+    )
+
+
+def kind(arrow: pa.DataType) -> Kind:
+    """What cells of an Arrow type are."""
+    from pyarrow import types
+
+    if types.is_dictionary(arrow):
+        arrow = arrow.value_type
+    if types.is_string(arrow) or types.is_large_string(arrow) or types.is_null(arrow):
+        return "text"
+    if types.is_integer(arrow) or types.is_boolean(arrow):
+        return "integer"
+    if types.is_floating(arrow):
+        return "real"
+    if types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow):
+        return "scores" if kind(arrow.value_type) in ("integer", "real") else "other"
+    return "other"
+
+
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error)
+_Read = Callable[[Sequence[str], Sequence[str]], Any]
+
+
+def _read(path: Path, read: _Read, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return read(texts, numbers)
+    except (pa.ArrowException, *_DAMAGED) as fault:
+        raise _damaged(path, fault) from fault
+
+
+def _damaged(path: Path, fault: Exception) -> ModelError:
+    line = next(iter(str(fault).splitlines()), type(fault).__name__)
+    return ModelError(f"{path}: the predictions cannot be read: {line}", hint=f"expected is {_FORMS}")
+
+
+def _parquet(path: Path) -> tuple[pa.Schema, _Read]:
+    from pyarrow import parquet
+
+    def read(texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
+        with parquet.ParquetFile(path) as file:
+            return file.read(columns=[*texts, *numbers])
+
+    with parquet.ParquetFile(path) as file:
+        return file.schema_arrow, read
+
+
+def _csv(path: Path) -> tuple[pa.Schema, _Read]:
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = file.readline()
+    parsing = arrow.ParseOptions(delimiter=max(_DELIMITERS, key=line.count), newlines_in_values=True)
+
+    def read(texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
+        types = {name: pa.string() for name in texts} | {name: pa.float64() for name in numbers}
+        wanted = arrow.ConvertOptions(include_columns=[*texts, *numbers], column_types=types)
+        return arrow.read_csv(path, parse_options=parsing, convert_options=wanted)
+
+    with arrow.open_csv(path, parse_options=parsing) as reader:
+        return reader.schema, read
+
+
+def _json(path: Path) -> tuple[pa.Schema, _Read]:
+    import pyarrow as pa
+
+    content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+    columns: Mapping[str, Any]
+    if isinstance(content, list) and all(isinstance(each, dict) for each in content):
+        table = pa.Table.from_pylist(content)
+    else:
+        if isinstance(content, list):
+            columns = {_called(content): content}
+        elif any(isinstance(content.get(name), list) for name in (*PREDICTED, *SCORES)):
+            columns = content
+        else:
+            values = list(content.values())
+            columns = {"id": list(content), _called(values): values}
+        table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    return table.schema, lambda texts, numbers: table.select([*texts, *numbers])
+
+
+def _called(values: Sequence[object]) -> str:
+    """What a nameless list of ``values`` is: scores where these are lists, else classes."""
+    return "scores" if values and all(isinstance(value, list) for value in values) else "predicted"
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object, in which Python would keep the last of several values of one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"{name!r} is there more than once")
+    return found
+
+
+def _npz(path: Path) -> tuple[pa.Schema, _Read]:
+    import pyarrow as pa
+
+    with np.load(path, allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    rows = {name: values for name, values in columns.items() if values.ndim}
+    lengths = {len(values) for values in rows.values()}
+    if len(lengths) > 1:
+        told = ", ".join(f"{name} {len(values)}" for name, values in rows.items())
+        raise ValueError(f"the arrays are not of one length: {told}")
+    table = pa.table({name: _arrow(values) for name, values in rows.items() if values.ndim <= 2})
+    return table.schema, lambda texts, numbers: table.select([*texts, *numbers])
+
+
+def _arrow(values: Array) -> Any:
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(values).ravel())
+    return flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def _is_npz(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+    names = {member.removesuffix(".npy").lower() for member in members}
+    # With labels beside its arrays it is data, unless it says that it holds predictions.
+    return all(member.endswith(".npy") for member in members) and bool(
+        names & {*PREDICTED, *SCORES} or (names & set(IDS) and "y" not in names)
+    )
+
+
+def _is_csv(text: str, *, whole: bool) -> bool:
+    """Whether ``text`` begins with a line of names and goes on with as many cells; prose does neither."""
+    line = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=line.count)
+    try:
+        rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter) if row]
+    except csv.Error:
+        return False
+    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in (rows if whole else rows[:-1])):
+        return False
+    names = [name.strip().lower() for name in rows[0]]
+    return len(names) > 1 or names[0] in PREDICTED

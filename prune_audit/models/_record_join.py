@@ -1,0 +1,156 @@
+"""Recorded predictions tied to the samples and classes of an audit: by id, by name, and never by a guess.
+
+A prediction that lands on the wrong sample or class makes a wrong audit that looks like a right one, so everything
+that is missing, doubled or unknown stops the run and is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prune_audit.core import Array, Counts
+from prune_audit.errors import AlignmentError
+from prune_audit.models._record_file import kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAMED = 3  # of ids or classes in a message
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> Counts:
+    """Where the predictions of samples ``ids`` (N,) are among ``given``, the ids in ``column`` of the file (N,).
+
+    Ids that the data do not have are passed over: predictions were made for more than is audited.
+
+    Raises:
+        AlignmentError: an id has no prediction or several.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    known = compute.cast(given, pa.string()).combine_chunks()
+    if known.null_count:
+        at = compute.index(known.is_null(), True).as_py()
+        raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")
+    if len(unique := known.unique()) < len(known):
+        counted = compute.value_counts(known)
+        twice = counted.field("values").filter(compute.greater(counted.field("counts"), 1))
+        raise AlignmentError(
+            f"{path}: several predictions for {_some(twice)}",
+            hint="a sample has one prediction of a model; remove the others",
+        )
+    wanted = pa.array(ids, pa.string())
+    at = compute.index_in(wanted, value_set=known)
+    if at.null_count == len(wanted):
+        raise AlignmentError(
+            f"{path} and the data have no id in common: predictions for {_some(unique)}; samples {_some(wanted)}",
+            hint=f"the ids in {column} must be written as the data have them; "
+            "without a column of ids, predictions are taken in the order of the data",
+        )
+    if at.null_count:
+        missing = wanted.filter(at.is_null())
+        raise AlignmentError(
+            f"{path}: no prediction for {_some(missing)} ({len(missing):,} of {len(wanted):,} samples)",
+            hint="predict the whole of the data, or audit those samples that were predicted",
+        )
+    found: Counts = at.to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
+
+
+def in_order(path: str, length: int, samples: int) -> Counts:
+    """The rows of a file that has no ids, which must be as many as there are samples."""
+    if length != samples:
+        raise AlignmentError(
+            f"{path} has {length:,} predictions without ids, the data have {samples:,} samples",
+            hint="predictions without ids must be those of all samples, in the order of the data; "
+            "or add a column of ids",
+        )
+    return np.arange(samples)
+
+
+def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...]) -> Counts:
+    """The classes in ``values`` (N,), those of samples ``ids``, as positions in ``classes`` (N,).
+
+    Text is the name of a class. Whole numbers are positions, unless all classes are named by whole numbers: then
+    they are names. Text that is a number is one where no class is called so.
+
+    Raises:
+        AlignmentError: a sample has no class, or one that is unknown.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    whole = kind(values.type) == "integer"
+    if pa.types.is_floating(values.type):
+        values, whole = _whole(path, values, ids), True
+    coded = values.cast(pa.int64() if whole else pa.string()).dictionary_encode().combine_chunks()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)  # (N,)
+    names = coded.dictionary.to_pylist()
+    found: Counts = np.append(matched(names, classes), -1)[codes]  # (N,)
+    unknown = np.flatnonzero(found < 0)
+    if not len(unknown):
+        return found
+    one = int(unknown[0])
+    value = names[codes[one]] if codes[one] >= 0 else ""
+    if value == "":
+        raise AlignmentError(
+            f"{path}: sample {ids[one]!r} has no predicted class", hint="give every sample its prediction"
+        )
+    raise AlignmentError(
+        f"{path}: the prediction {value!r} for sample {ids[one]!r} is none of the {len(classes)} classes "
+        f"({', '.join(classes[:_NAMED])}{', ...' if len(classes) > _NAMED else ''})",
+        hint="name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
+        "from 0, or names where all classes are named by numbers",
+    )
+
+
+def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:
+    """The position of each of ``names`` (K,) in ``classes``, -1 where it is none (K,); see `positions`."""
+    position: dict[str | int, int] = {name: i for i, name in enumerate(classes)}
+    numbers = [int(name) for name in classes if _INTEGER.fullmatch(name)]
+    if len(numbers) == len(classes) == len(set(numbers)):
+        position |= {number: i for i, number in enumerate(numbers)}
+    elif len(numbers) < len(classes):
+        position |= {i: i for i in range(len(classes))}
+
+    def of(name: str | int) -> int:
+        if name in position:
+            return position[name]
+        if isinstance(name, int):
+            return position.get(str(name), -1)
+        # Where some classes are named by numbers and some are not, a text that is a number may mean either.
+        clear = not numbers or len(numbers) == len(classes)
+        return position.get(int(name), -1) if clear and _INTEGER.fullmatch(name) else -1
+
+    return np.array([of(name) for name in names], np.int64)
+
+
+def first_wrong(wrong: Array) -> int | None:
+    """The first sample of which ``wrong`` (N,) is true, None where there is none."""
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _whole(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> pa.ChunkedArray:
+    """Numbers that came as floats, because some table had gaps, as the integers that they must be."""
+    from pyarrow import compute
+
+    numbers = values.to_numpy()
+    broken = first_wrong(~np.isnan(numbers) & (numbers != np.floor(numbers)))
+    if broken is not None:
+        raise AlignmentError(
+            f"{path}: the prediction {numbers[broken]:g} for sample {ids[broken]!r} is no class",
+            hint="classes are names or whole numbers; scores need a column for every class, or one of lists",
+        )
+    return compute.if_else(compute.is_nan(values), None, values)
+
+
+def _some(ids: pa.Array) -> str:
+    more = ", ..." if len(ids) > _NAMED else ""
+    return ", ".join(map(repr, ids[:_NAMED].to_pylist())) + more

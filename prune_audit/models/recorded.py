@@ -1,0 +1,290 @@
+"""Predictions that were recorded elsewhere: a Parquet, CSV, JSON or NPZ table, one model a file or a column.
+
+A phone, TFLite, TensorRT, JAX or a cluster so feeds an audit, and so does `prune-audit predict`. Columns are known by
+their usual names: ``id`` (or ``sample_id``, ``path``, ``file``, ``filename``), ``predicted`` (or ``prediction``,
+``pred``), and beside it ``confidence``, ``true_score`` and ``rank``; or the scores themselves, as lists in the order
+of the classes (``scores``, ``logits``, ``probabilities``), or a column for every class, called like it or like it
+behind ``score_``. Of several models in one file, ``FILE#COLUMN`` names one. Nothing is ever chosen by a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prune_audit.core import Array, Counts, Expects, ModelCard, ModelSource, Outputs, Settings
+from prune_audit.errors import AlignmentError, ModelError, UsageError
+from prune_audit.evaluate.outcome import SUM_TOLERANCE, Kept
+from prune_audit.models import _record_file, _record_join
+from prune_audit.models._record_file import EACH, IDS, PREDICTED, SCORES, Kind, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TRUTH = ("class", "label", "labels", "target", "y")
+"""What mostly is the true class, and is the predicted one where there is nothing else."""
+BESIDE = ("confidence", "true_score", "rank")
+COLUMNS = True
+"""A file may hold several models, of which a source names one."""
+_PIECE = 1 << 22  # scores that are worked on at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns of a table make one model: the predicted ``classes`` and what stands ``beside`` them, or its
+    ``scores`` as lists or, in ``each``, class by class. ``name`` is what to choose it by."""
+
+    name: str
+    ids: str | None = None
+    classes: str | None = None
+    scores: str | None = None
+    each: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    truth: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedPredictions:
+    """A `prune_audit.core.Recorded` model; the table is read when its predictions are asked for."""
+
+    card: ModelCard
+    expects: Expects
+    columns: Columns
+    table: Table
+
+    def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+        """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
+
+        Lists of scores are in the order of ``classes``.
+
+        Raises:
+            AlignmentError: a sample has no prediction or several, the numbers of samples differ, a prediction is no
+                class, or what was recorded of the true class is not about the labels given.
+            ModelError: the table is damaged, or scores or what stands beside the classes are no such numbers.
+        """
+        c, path = self.columns, self.card.path
+        texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
+        numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]
+        table = self.table.read(texts, numbers)
+        if c.ids is None:
+            at = _record_join.in_order(path, table.num_rows, len(ids))
+        else:
+            at = _record_join.rows(path, c.ids, table.column(c.ids), ids)
+        if c.classes is None:
+            return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes)
+        predicted = _record_join.positions(path, table.column(c.classes).take(at), ids, classes)
+        if c.truth is not None:
+            truth = _record_join.positions(path, table.column(c.truth).take(at), ids, classes)
+            self._same(truth == labels, ids)
+        beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
+        rank = beside.get("rank")
+        if rank is not None:
+            self._same((rank == 0) == (predicted == labels), ids)
+        return Outputs(
+            name=self.card.name,
+            predicted=predicted,
+            confidence=beside.get("confidence"),
+            true_score=beside.get("true_score"),
+            rank=None if rank is None else rank.astype(np.int32),
+        )
+
+    def _of_scores(
+        self, scores: Array, at: Counts, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]
+    ) -> Outputs:
+        """What the loop over the data would have kept of ``scores`` (R, C), of the samples in rows ``at`` (N,)."""
+        if scores.shape[1] == 1:
+            scores = _both(scores[:, 0].astype(np.float64))
+        if scores.shape[1] != len(classes):
+            raise AlignmentError(
+                f"{self.card.path}: {self.columns.name} has {scores.shape[1]} scores a sample, "
+                f"the data have {len(classes)} classes",
+                hint="name all classes, in the order of the scores, with --classes FILE",
+            )
+        size = max(1, _PIECE // len(classes))
+        parts = []
+        for start in range(0, len(at), size):
+            piece = scores[at[start : start + size]]  # (K, C)
+            broken = _record_join.first_wrong(~np.isfinite(piece).all(axis=1))
+            if broken is not None:
+                raise ModelError(
+                    f"{self.card.path}: sample {ids[start + broken]!r} has no score for some class, "
+                    "or one that is NaN or infinite",
+                    hint="a model that gives NaN predicts nothing; record finite scores",
+                )
+            rows = np.arange(start, start + len(piece))
+            parts.append(Kept.of_scores(piece, labels[rows], rows, np.zeros(len(piece), np.uint64)))
+        kept = Kept.concat(parts)
+        assert kept.predicted is not None
+        return Outputs(
+            name=self.card.name,
+            predicted=kept.predicted.astype(np.int64),
+            confidence=kept.confidence,
+            true_score=kept.true_score,
+            rank=kept.rank,
+        )
+
+    def _number(self, name: str, column: pa.ChunkedArray, at: Counts, ids: Sequence[str]) -> Array:
+        """The column ``name`` beside the classes, of the samples in rows ``at`` (N,), checked for what it can be."""
+        if _record_file.kind(column.type) not in ("integer", "real"):
+            raise ModelError(f"{self.card.path}: {name} is {column.type}", hint=f"{name} must be a number")
+        values: Array = column.to_numpy().astype(np.float64)[at]  # (N,)
+        fits = (values >= 0) & (values < np.inf if name == "rank" else values <= 1 + SUM_TOLERANCE)  # (N,)
+        if name == "rank":
+            fits &= values == np.floor(values)
+        broken = _record_join.first_wrong(~fits)
+        if broken is not None:
+            what = "a whole number from 0" if name == "rank" else "a probability"
+            raise ModelError(
+                f"{self.card.path}: expected {what}, found {name} {values[broken]:g} for sample {ids[broken]!r}",
+                hint=f"correct the column {name}, or remove it",
+            )
+        return values
+
+    def _same(self, fits: Array, ids: Sequence[str]) -> None:
+        broken = _record_join.first_wrong(~fits)
+        if broken is not None:
+            raise AlignmentError(
+                f"{self.card.path}: {' and '.join(self.columns.beside)} of sample {ids[broken]!r} were recorded for "
+                "another label than the data have",
+                hint="predict again with these labels, or remove the columns true_score, rank and label",
+            )
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a table: Parquet, CSV with a line of names, JSON, or NPZ with an array of predictions."""
+    return _record_file.form(path) is not None
+
+
+def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noqa: ARG001 - every format's signature
+    """The predictions at ``source``, which are not read yet; ``source.column`` chooses among several models.
+
+    Raises:
+        ModelError: the file is damaged, or holds no predictions.
+        UsageError: there is no such column, several may be meant and none was chosen, or there is a factory.
+    """
+    if source.factory is not None:
+        raise UsageError(
+            f"{source.path} holds predictions, which need no factory {source.factory}",
+            hint=f"give the path alone: {source.path}",
+        )
+    table = _record_file.opened(source.path)
+    columns = choose(source, table.kinds)
+    with source.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(columns.name.encode())
+    return RecordedPredictions(
+        card=ModelCard(
+            name=source.name,
+            path=str(source.path),
+            format="predictions",
+            digest=digest.hexdigest(),
+            size=source.path.stat().st_size,
+        ),
+        expects=Expects(outputs=_outputs(columns, table)),
+        columns=columns,
+        table=table,
+    )
+
+
+def choose(source: ModelSource, kinds: Mapping[str, Kind]) -> Columns:
+    """The columns that make the model which ``source`` names, of those whose ``kinds`` are given.
+
+    Raises:
+        ModelError: no column holds predictions.
+        UsageError: the column is not there, or none is named where several may be meant.
+    """
+    usual = {name.strip().lower(): name for name in reversed(list(kinds))}
+    ids = next((usual[name] for name in IDS if name in usual), None)
+    truth = next((usual[name] for name in TRUTH if name in usual), None)
+    beside = {name: usual[name] for name in BESIDE if name in usual}
+    each = {name[len(EACH) :]: name for name in kinds if name.startswith(EACH) and kinds[name] in ("integer", "real")}
+    own = {ids, *(usual.get(name) for name in TRUTH), *beside.values()}
+    rest = [name for name in kinds if name not in own]
+    chosen = source.column
+    if chosen is None:
+        found = [usual[name] for name in (*PREDICTED, *SCORES) if name in usual]
+        found += [f"{EACH}*"] if each else []
+        found = found or rest or [usual[name] for name in TRUTH if name in usual][:1]
+        if len(found) > 1 and found == rest and all(kinds[name] == "real" for name in rest):
+            return Columns(name="*", ids=ids, each={name: name for name in rest})
+        if not found:
+            raise ModelError(
+                f"{source.path}: no predictions among the columns {', '.join(kinds)}",
+                hint="call the column of predicted classes 'predicted', or that of lists of scores 'scores'",
+            )
+        if len(found) > 1:
+            raise UsageError(
+                f"{source.path} may hold several models: {', '.join(found)}",
+                hint=f"choose one: '{source.path}#{found[0]}'",
+            )
+        chosen = found[0]
+    if chosen == f"{EACH}*" and each:
+        return Columns(name=chosen, ids=ids, each=each)
+    if chosen not in kinds:
+        raise UsageError(f"{source.path} has no column {chosen!r}", hint=f"known: {', '.join(kinds)}")
+    if kinds[chosen] == "scores":
+        return Columns(name=chosen, ids=ids, scores=chosen)
+    if kinds[chosen] == "other":
+        raise ModelError(
+            f"{source.path}: the column {chosen!r} holds neither classes nor scores",
+            hint="classes are text or whole numbers, scores lists of numbers",
+        )
+    if chosen.strip().lower() not in PREDICTED or not beside:
+        return Columns(name=chosen, ids=ids, classes=chosen)
+    # Whoever is confident is so whatever the label is; the other two are about the label.
+    return Columns(
+        name=chosen, ids=ids, classes=chosen, beside=beside, truth=None if beside.keys() == {"confidence"} else truth
+    )
+
+
+def _outputs(columns: Columns, table: Table) -> int | None:
+    """The number of the model's outputs, where the table tells before it is read."""
+    width = len(columns.each) or table.widths.get(columns.scores or "")
+    return None if width == 1 else width
+
+
+def _scores(table: pa.Table, columns: Columns, classes: tuple[str, ...], path: str) -> Array:
+    """The scores in all rows of ``table`` (R, C), in the order of ``classes``."""
+    if columns.scores is not None:
+        return _matrix(table.column(columns.scores), path)
+    at = _record_join.matched(list(columns.each), classes)
+    if sorted(at) != list(range(len(classes))):
+        names = list(columns.each)
+        stray = [names[i] for i in np.flatnonzero(at < 0)] or [c for i, c in enumerate(classes) if i not in at]
+        raise AlignmentError(
+            f"{path}: expected a column of scores for each of the {len(classes)} classes, found {len(names)}; "
+            f"{stray[0] if stray else names[0]!r} does not fit",
+            hint="call each column of scores like its class; or, where these are no scores but several models, choose "
+            f"one: '{path}#{names[0]}'",
+        )
+    ordered = [column for _, column in sorted(zip(at, columns.each.values(), strict=True))]
+    return np.stack([table.column(name).to_numpy() for name in ordered], axis=1)
+
+
+def _matrix(column: pa.ChunkedArray, path: str) -> Array:
+    """A column of lists of numbers as scores (R, C)."""
+    from pyarrow import compute
+
+    lists: Any = column.combine_chunks()
+    lengths = compute.list_value_length(lists)
+    widths = compute.unique(lengths).to_pylist()
+    if len(widths) > 1:
+        raise ModelError(
+            f"{path}: expected as many scores for every sample, found {widths[0]} and {widths[1] or 'none'}",
+            hint="record one score for every class of every sample",
+        )
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    scores: Array = flat.reshape(len(lists), -1) if len(lists) else flat.reshape(0, 1)
+    return scores
+
+
+def _both(column: Array) -> Array:
+    """The scores of both classes (R, 2), of a model that gives one (R,): a probability of the second, or a logit."""
+    if len(column) and column.min() >= 0 and column.max() <= 1:
+        return np.stack([1 - column, column], axis=1)
+    return np.stack([np.zeros_like(column), column], axis=1)
