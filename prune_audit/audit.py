@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,30 +22,49 @@ from prune_audit.core import (
     Audit,
     Classifier,
     Comparison,
+    Counts,
+    Dataset,
     DataSource,
     Expects,
     Flip,
+    Input,
     ModelCard,
     ModelSource,
     Policy,
     Predictions,
+    Preprocess,
     Provenance,
+    Recorded,
     Samples,
     Settings,
     View,
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.draw import stratified
-from prune_audit.evaluate.loop import Progress, evaluate
+from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
 from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
+from prune_audit.evaluate.store import Store
 from prune_audit.gate import judge
 
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
-# Libraries whose versions decide predictions or statistics; a version is recorded only where the library was used.
-DECIDING = ("numpy", "scipy", "torch", "onnxruntime", "onnx", "pillow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a few hundred samples say before a long run: ``predictions`` of these, of ``available``.
+
+    ``facts`` are what was learnt of each model that ran, by name, as in `prune_audit.evaluate.loop.Evaluation`.
+    """
+
+    cards: tuple[ModelCard, ...]
+    predictions: Predictions
+    available: int
+    preprocess: Preprocess | None
+    facts: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
 
 
 def run(
@@ -53,42 +74,120 @@ def run(
     settings: Settings,
     *,
     policy: Policy | None = None,
+    store: Store | None = None,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
     """Compare ``pruned`` models with the ``dense`` one on labelled data.
 
-    ``progress`` is given the name of a stage and returns a callback that takes (done, total).
+    What ``store`` knows is not predicted again. ``progress`` is given the name of a stage and returns a callback that
+    takes (done, total).
 
     Raises:
         AuditError: a model or the data cannot be read, or they do not fit together.
     """
-    sources = (dense, *_distinct(dense, pruned))
+    opened = _open((dense, *_distinct(dense, pruned)), source, settings, store)
+    evaluation = opened.evaluate(progress)
+    provenance = opened.provenance(evaluation)
+    cards = opened.cards(evaluation)
+    return assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy)
+
+
+def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource, settings: Settings) -> Trial:
+    """Do what `run` does before its long run: load everything, and see on a few hundred samples whether it fits.
+
+    Raises:
+        AuditError: as `run`.
+    """
+    opened = _open((dense, *_distinct(dense, pruned)), source, settings, None)
+    evaluation = opened.evaluate(None, first_only=True)
+    return Trial(
+        cards=opened.cards(evaluation),
+        predictions=evaluation.predictions,
+        available=len(opened.rows),
+        preprocess=opened.dataset.preprocess,
+        facts=evaluation.facts,
+        notes=opened.provenance(evaluation).notes,
+    )
+
+
+def predict(
+    model: ModelSource,
+    source: DataSource,
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    progress: Callable[[str], Progress | None] | None = None,
+) -> tuple[Predictions, tuple[str, ...]]:
+    """The predictions of one model on labelled data, and notes on them.
+
+    Raises:
+        AuditError: as `run`.
+    """
+    opened = _open((model,), source, settings, store)
+    evaluation = opened.evaluate(progress)
+    return evaluation.predictions, opened.provenance(evaluation).notes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """Models and data that fit together as far as can be seen without a run."""
+
+    models: tuple[Classifier | Recorded, ...]
+    dataset: Dataset
+    rows: Counts  # (R,) what is to be audited
+    settings: Settings
+    store: Store | None
+
+    def evaluate(self, progress: Callable[[str], Progress | None] | None, *, first_only: bool = False) -> Evaluation:
+        evaluation = evaluate(
+            self.models,
+            self.dataset,
+            self.rows,
+            self.settings,
+            progress("evaluating") if progress else None,
+            store=self.store,
+            first_only=first_only,
+        )
+        predictions = evaluation.predictions
+        # Again, because an indexed data set learns its last classes from the models.
+        check_sample(self.settings, predictions.classes, predictions.labels, predictions.groups)
+        return evaluation
+
+    def cards(self, evaluation: Evaluation) -> tuple[ModelCard, ...]:
+        """The models' cards with what the run has measured."""
+        cards = [model.card for model in self.models]
+        return tuple(replace(card, macs=evaluation.facts.get(card.name, {}).get("macs")) for card in cards)
+
+    def provenance(self, evaluation: Evaluation) -> Provenance:
+        predictions, dataset = evaluation.predictions, self.dataset
+        cards = [model.card for model in self.models]
+        said = (*_model_notes(cards), *dataset.notes, *evaluation.notes, *notes(predictions, self.settings))
+        return Provenance(
+            data=dataset.path,
+            data_digest=_data_digest(predictions),
+            samples=len(predictions.labels),
+            available=len(dataset.labels),
+            limited=len(self.rows) < len(dataset.labels),
+            skipped=evaluation.skipped,
+            preprocess=dataset.preprocess,
+            settings=self.settings,
+            versions=_versions(cards, self.settings, images=dataset.preprocess is not None),
+            notes=said,
+            run=evaluation.run,
+        )
+
+
+def _open(sources: Sequence[ModelSource], source: DataSource, settings: Settings, store: Store | None) -> _Opened:
+    """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
     share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
-    classifiers = [models.load(each, share) for each in sources]
+    loaded = [models.load(each, share, store) for each in sources]
+    opened = tuple(loaded)
     _seed(settings.seed)
-    dataset = data.load(source, merge([(c.card.name, c.expects) for c in classifiers]), settings)
+    dataset = data.load(source, merge([(m.card.name, m.expects) for m in opened]), settings)
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
-    evaluation = evaluate(classifiers, dataset, rows, settings, progress("evaluating") if progress else None)
-    predictions = evaluation.predictions
-    # Again, because an indexed data set learns its last classes from the models.
-    check_sample(settings, predictions.classes, predictions.labels, predictions.groups)
-    provenance = Provenance(
-        data=dataset.path,
-        data_digest=_data_digest(predictions),
-        samples=len(predictions.labels),
-        available=len(dataset.labels),
-        limited=len(rows) < len(dataset.labels),
-        skipped=evaluation.skipped,
-        preprocess=dataset.preprocess,
-        settings=settings,
-        versions=_versions(),
-        notes=(*_model_notes(classifiers), *dataset.notes, *evaluation.notes, *notes(predictions, settings)),
-        run=evaluation.run,
-    )
-    cards = [classifier.card for classifier in classifiers]
-    return assemble(predictions, cards[0], cards[1:], provenance, policy)
+    return _Opened(models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
 
 
 def from_predictions(
@@ -144,14 +243,15 @@ def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
     """What all models of a run declare together; ``declared`` pairs their names with their declarations.
 
     Raises:
-        AlignmentError: two models declare different classes, numbers of outputs, channels or image sizes.
+        AlignmentError: two models declare different classes, numbers of outputs, channels, image sizes, sample rates,
+            or files of preprocessing or tokenizers that do not say the same.
     """
     merged = Expects()
     first: dict[str, str] = {}
     for name, expects in declared:
-        for field in ("classes", "outputs", "channels", "size"):
+        for field in ("classes", "outputs", "channels", "size", "preprocess", "tokenizer", "sample_rate"):
             mine, theirs = getattr(expects, field), getattr(merged, field)
-            if mine is not None and theirs is not None and mine != theirs:
+            if mine is not None and theirs is not None and not _agree(field, mine, theirs):
                 raise AlignmentError(
                     f"the models do not fit together: {field} of {first[field]} {_told(theirs)}, "
                     f"of {name} {_told(mine)}",
@@ -160,9 +260,24 @@ def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
             if mine is not None and theirs is None:
                 merged = replace(merged, **{field: mine})
                 first[field] = name
-    # Input names matter where data are arrays; the model with most inputs names them for all.
-    inputs = max((expects.inputs for _, expects in declared), key=len, default=())
-    return replace(merged, inputs=inputs)
+    # Input names matter where data are arrays; the model with most inputs, of most known shapes, names them for all.
+    return replace(merged, inputs=max((expects.inputs for _, expects in declared), key=_known, default=()))
+
+
+def _known(inputs: Sequence[Input]) -> tuple[int, int]:
+    return len(inputs), sum(each.shape is not None for each in inputs)
+
+
+def _agree(field: str, mine: object, theirs: object) -> bool:
+    """Whether two declarations say the same; a file may lie in the folder of each model."""
+    if not (isinstance(mine, Path) and isinstance(theirs, Path)):
+        return mine == theirs
+    if mine.read_bytes() == theirs.read_bytes():
+        return True
+    # The same steps may be written down in several ways.
+    return field == "preprocess" and data.preprocess(str(mine), Preprocess()) == data.preprocess(
+        str(theirs), Preprocess()
+    )
 
 
 def _distinct(dense: ModelSource, pruned: Sequence[ModelSource]) -> list[ModelSource]:
@@ -216,14 +331,28 @@ def _data_digest(predictions: Predictions) -> str:
     return digest.hexdigest()
 
 
-def _model_notes(classifiers: Sequence[Classifier]) -> tuple[str, ...]:
-    dense, *others = (classifier.card for classifier in classifiers)
+def _model_notes(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    dense, *others = cards
     return tuple(f"{card.name} is the same file as {dense.name}" for card in others if card.same_as(dense))
 
 
-def _versions() -> dict[str, str]:
-    used = {name: version(name) for name in DECIDING if {"pillow": "PIL"}.get(name, name) in sys.modules}
-    return {"prune-audit": version("prune-audit"), "python": platform.python_version(), **used}
+def _versions(
+    cards: Sequence[ModelCard] = (), settings: Settings | None = None, *, images: bool = False
+) -> dict[str, str]:
+    """The libraries that decide the predictions of ``cards`` and the statistics, whether or not they ran just now."""
+    used = ["numpy", "scipy"]
+    for card in cards:
+        if card.format == "ONNX":
+            used += ["onnx", "onnxruntime"]
+        elif card.format != "predictions":
+            used += ["torch", *(["transformers"] if card.format == "transformers" else [])]
+            used += ["onnxruntime"] if settings is not None and settings.runtime == "onnxruntime" else []
+    used += ["pillow"] if images else []
+    return {
+        "prune-audit": version("prune-audit"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in dict.fromkeys(used)},
+    }
 
 
 def _told(value: object) -> str:

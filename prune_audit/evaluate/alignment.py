@@ -94,3 +94,30 @@ def exchanged(labels: Counts, predicted: Counts, count: int) -> dict[int, int]:
         if at == start:
             ringed |= {label: points[label] for label in ring}
     return ringed
+
+
+def notes(predictions: Predictions) -> tuple[str, ...]:
+    """What must be said of how the variants fit the dense model: whoever agrees with it on next to nothing."""
+    dense, *variants = predictions.models
+    return tuple(note for variant in variants if (note := _note(predictions, dense, variant)))
+
+
+def _note(predictions: Predictions, dense: Outputs, variant: Outputs) -> str | None:
+    taken = exchanged(predictions.labels, variant.predicted, len(predictions.classes))
+    if taken:
+        names = predictions.classes
+        told = ", ".join(f"{names[a]!r} as {names[b]!r}" for a, b in list(taken.items())[:3])
+        return (
+            f"{variant.name} takes {len(taken)} classes for one another ({told}{', ...' * (len(taken) > 3)}): if its "
+            "outputs are in another order than those of the dense model, what it lost is not due to pruning"
+        )
+    n, same = len(predictions.labels), int((dense.predicted == variant.predicted).sum())
+    # As often as two models would that predict independently, each with its own shares.
+    shares = [np.bincount(m.predicted, minlength=len(predictions.classes)) / n for m in (dense, variant)]
+    chance = float(shares[0] @ shares[1])
+    if chance < 1 and (1.0 if same == n else _upper(same, n)) < chance + NEAR * (1 - chance):
+        return (
+            f"{variant.name} agrees with {dense.name} on {same / n:.1%} of the samples, about as often as by chance "
+            f"({chance:.1%}): pruning left nothing, or its preprocessing or order of outputs is another"
+        )
+    return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,9 @@ class Kept:
 
     @classmethod
     def of_scores(cls, scores: Array, labels: Counts, rows: Counts, digests: npt.NDArray[np.uint64]) -> Self:
-        """What is kept of ``scores (K, C)``, or ``(K, 1)``, that are all finite; ``labels (K,)`` are output columns."""
+        """What is kept of ``scores (K, C)``, ``(K, 1)`` or classes ``(K,)``; ``labels (K,)`` are output columns."""
+        if scores.ndim == 1:
+            return cls(rows=rows, digests=digests, predicted=scores.astype(np.int32))
         if scores.shape[1] == 1:
             return cls(rows=rows, digests=digests, column=scores[:, 0].astype(np.float64))
         chances = probabilities(scores)  # (K, C)
@@ -64,7 +66,7 @@ class Kept:
     @classmethod
     def concat(cls, parts: Sequence[Kept]) -> Self:
         """The samples of all ``parts``, one after the other; a field is there where it is in every part."""
-        joined = {}
+        joined: dict[str, Any] = {}
         for field in fields(cls):
             values = [getattr(part, field.name) for part in parts]
             joined[field.name] = None if any(v is None for v in values) else np.concatenate(values)
@@ -73,7 +75,8 @@ class Kept:
     def take(self, at: Array) -> Self:
         """The samples at positions ``at``."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{name: None if v is None else v[at] for name, v in values.items()})
+        taken: dict[str, Any] = {name: None if v is None else v[at] for name, v in values.items()}
+        return type(self)(**taken)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -31,9 +31,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def batches(dataset: Dataset, rows: Counts, *, size: int, workers: int) -> Generator[Batch, None, None]:
-    """The samples at ``rows``, in order, ``size`` at a time, decoded by ``workers`` threads ahead of their use."""
-    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+def batches(dataset: Dataset, parts: Sequence[Counts], *, workers: int) -> Generator[Batch, None, None]:
+    """The samples at each of ``parts``, in order, decoded by ``workers`` threads ahead of their use."""
     waiting: deque[Future[Batch]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from prune_audit import plugins
-from prune_audit.core import Classifier, ModelSource, Settings
+from prune_audit.core import Classifier, ModelSource, Recorded, Settings
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate.store import Store
+from prune_audit.models import _known
 from prune_audit.models._container import describe
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
@@ -50,8 +53,10 @@ def parse(argument: str) -> ModelSource:
     return ModelSource(name=name, path=Path(place), factory=factory, column=column)
 
 
-def load(source: ModelSource, settings: Settings) -> Classifier:
+def load(source: ModelSource, settings: Settings, store: Store | None = None) -> Classifier | Recorded:
     """The model at ``source``, by whichever plugin recognises its content.
+
+    What ``store`` knows of the file is not found out again, so that it may never be loaded.
 
     Raises:
         ModelError: there is no such file, or it is no model of a supported format.
@@ -80,7 +85,15 @@ def load(source: ModelSource, settings: Settings) -> Classifier:
             f"{path} is one model, without a column {source.column!r}",
             hint=f"FILE#COLUMN is for recorded predictions; give the path alone: {path}",
         )
-    return cast(Classifier, module.load(source, settings))
+    load_it = partial(module.load, source, settings)
+    if store is None:
+        return cast("Classifier | Recorded", load_it())
+    if (before := _known.find(source, store, load_it)) is not None:
+        return before
+    model = cast("Classifier | Recorded", load_it())
+    if not isinstance(model, Recorded):
+        _known.learn(model, source, store)
+    return model
 
 
 def _split_factory(argument: str) -> tuple[str, str | None]:

@@ -80,7 +80,7 @@ def test_verbose_tells_of_the_run_on_standard_error(capsys: pytest.CaptureFixtur
     assert invoke(["compare", *PAIR, *VAL, "-q", "-v"]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "batch_size: " in captured.err
+    assert "batch size, dense: " in captured.err
 
 
 def test_images_of_another_size_are_brought_to_the_models(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ class FunctionModel:
     def __init__(self, name: str, function: Callable[[Array], Array], expects: Expects | None = None) -> None:
         self.card = ModelCard(name=name, path=name, format="function", digest=name, size=0)
         self.expects = expects or Expects(inputs=(Input(name="x"),))
+        self.notes: tuple[str, ...] = ()
         self._function = function
         self.shapes: list[tuple[int, ...]] = []
 
@@ -22,6 +23,9 @@ class FunctionModel:
         values = next(iter(inputs.values()))
         self.shapes.append(values.shape)
         return self._function(values)
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        return next(iter(inputs.values())).size
 
 
 class ArrayData:
@@ -59,3 +63,6 @@ class ArrayData:
             digests=good.astype(np.uint64),
             bad=tuple((self.ids[r], "broken") for r in rows if r in self._bad),
         )
+
+    def fingerprint(self, verify: bool) -> str:
+        return f"{len(self.labels)} {verify}"

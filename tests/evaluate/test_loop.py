@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Expects, Floats, Input, Settings
+from prune_audit.core import Array, Batch, Expects, Floats, Input, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError
-from prune_audit.evaluate.loop import BATCH_MOST, Evaluation, evaluate
+from prune_audit.evaluate import loop
+from prune_audit.evaluate.loop import Evaluation, evaluate
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(3)
@@ -167,12 +168,22 @@ def test_unreadable_samples_stop_the_run_or_are_listed() -> None:
 
 
 @pytest.mark.parametrize("bad", [(), (0,), (0, 1, 2)])
-def test_the_batch_size_is_fitted_to_the_first_sample_that_can_be_read(bad: Sequence[int]) -> None:
+def test_what_is_decoded_together_goes_by_the_first_sample_that_can_be_read(
+    bad: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BATCH_BYTES", 5 * X[0].size * 4)
     data = ArrayData({"x": X}, X.argmax(1).tolist(), classes=CLASSES, bad=bad)
-    model = FunctionModel("m", lambda x: x)
-    done = evaluate([model], data, np.arange(37), Settings(workers=1, skip_bad=3))
-    assert done.run["batch_size"] == BATCH_MOST
-    assert model.shapes == [(37 - len(bad), 3)]
+    read: list[int] = []
+    original = data.read
+
+    def counting(rows: Sequence[int]) -> Batch:
+        read.append(len(rows))
+        return original(rows)
+
+    monkeypatch.setattr(data, "read", counting)
+    evaluate([FunctionModel("m", lambda x: x)], data, np.arange(37), Settings(workers=1, skip_bad=3))
+    assert read[: len(bad) + 1] == [1] * (len(bad) + 1)
+    assert read[len(bad) + 1 :] == [5] * 7 + [2]
 
 
 def test_all_unreadable_is_an_error_however_many_may_be_skipped() -> None:

@@ -14,19 +14,23 @@ from prune_audit.evaluate.pipeline import AHEAD_PER_LANE, AHEAD_PER_WORKER, Lane
 from tests.evaluate._models import ArrayData
 
 
+def cut(rows: Counts, size: int) -> list[Counts]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("size", [1, 4, 100])
 def test_every_row_once_and_in_order(workers: int, size: int) -> None:
     data = ArrayData({"x": np.arange(23.0)[:, None]}, [0] * 23)
     rows = np.random.default_rng(1).permutation(23)
-    seen = np.concatenate([b.rows for b in batches(data, rows, size=size, workers=workers)])
+    seen = np.concatenate([b.rows for b in batches(data, cut(rows, size), workers=workers)])
     np.testing.assert_array_equal(seen, rows)
     assert (data.reads == 1).all()
 
 
 def test_decoding_ahead_is_bounded() -> None:
     data = ArrayData({"x": np.arange(100.0)[:, None]}, [0] * 100)
-    stream = batches(data, np.arange(100), size=1, workers=2)
+    stream = batches(data, cut(np.arange(100), 1), workers=2)
     next(stream)
     stream.close()  # waits for the threads, so that the count below is final
     assert 1 <= data.reads.sum() <= 2 * AHEAD_PER_WORKER + 1
@@ -39,7 +43,7 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(OSError, match="disk gone"):
-        list(batches(Broken({"x": np.zeros((4, 1))}, [0] * 4), np.arange(4), size=1, workers=2))
+        list(batches(Broken({"x": np.zeros((4, 1))}, [0] * 4), cut(np.arange(4), 1), workers=2))
     assert threading.active_count() == before
 
 

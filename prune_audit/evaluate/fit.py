@@ -1,0 +1,56 @@
+"""The batch size of one model, fitted while it runs.
+
+Batches whose activations leave the processor's caches can be several times slower, and which size that is depends on
+the network, the processor and the runtime, so it is measured: small batches first, doubled while that pays. Nothing
+is run for the measurement alone; every call's predictions are kept.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+# Calls of each size: the first one or two pay for what a runtime sets up for a new shape.
+CALLS = 4
+WARM = 2
+# Doubling goes on until a size is so much slower than the best; noise is smaller.
+WORSE = 1.15
+# The first size tried is this fraction of a batch.
+SIZES = 16
+
+
+class BatchSize:
+    """The size of the next call: ``fixed``, or fitted to the batches that come."""
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self.size = fixed or 1
+        self._most = 0  # the longest batch so far
+        self._fitting = fixed is None
+        self._times: dict[int, list[float]] = {}  # size -> seconds per sample of each call
+
+    def offer(self, batch: int) -> None:
+        """A batch of so many samples is there to be cut; the first one says where to begin."""
+        if self._fitting and not self._times:
+            self.size = max(1, batch // SIZES)
+        self._most = max(self._most, batch)
+
+    def took(self, samples: int, seconds: float) -> None:
+        """Note a call, of ``size`` samples or of fewer, where a batch ended; fewer tell nothing of the size."""
+        if samples != self.size:
+            return
+        times = self._times.setdefault(self.size, [])
+        times.append(seconds / samples)
+        if self._fitting and len(times) == CALLS:
+            self._next()
+
+    def seconds_per_sample(self) -> float | None:
+        """The median over the calls of the present size, without the first ones where there are others."""
+        times = self._times.get(self.size, [])
+        return median(times[WARM:] or times) if times else None
+
+    def _next(self) -> None:
+        best = {size: min(times[WARM:]) for size, times in self._times.items()}
+        fastest = min(best, key=lambda size: best[size])
+        if 2 * self.size > self._most or best[self.size] > WORSE * best[fastest]:
+            self.size, self._fitting = fastest, False
+        else:
+            self.size *= 2

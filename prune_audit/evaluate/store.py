@@ -1,0 +1,288 @@
+"""Predictions on disk: what was evaluated once is read back, and an interrupted run goes on where it stopped.
+
+An entry belongs to one model on one set of data, and its name is a digest of everything that decides a prediction, so
+that nothing has to be invalidated: whoever touches a model, the data or the preprocessing asks for another entry.
+Rows are added in parts, each written to a temporary file and then renamed, so a part is whole or absent whenever a
+run is killed. A part is removed only after a file that holds all its rows is in place, so two runs at once lose
+nothing: at worst both evaluate the same rows, and a row that is there twice says the same twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prune_audit.core import Dataset, Expects, Input, Layer, ModelCard, Settings
+from prune_audit.errors import OutputError
+from prune_audit.evaluate.identity import source_digest, versions
+from prune_audit.evaluate.outcome import Kept
+
+FORM = 1  # of what is kept; another one makes other entries
+FLUSH_SECONDS = 3.0
+PARTS_MOST = 32
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An entry as people see it: ``size`` in bytes, ``rows`` evaluated of ``samples``, ``used`` as seconds of time."""
+
+    folder: Path
+    model: str
+    data: str
+    rows: int
+    samples: int
+    size: int
+    used: float
+
+
+class Store:
+    """A folder of entries."""
+
+    def __init__(self, root: Path, *, verify: bool = False) -> None:
+        self.root = root
+        self._verify = verify
+        self._contents: dict[int, str] = {}
+
+    @staticmethod
+    def runs_code(card: ModelCard) -> bool:
+        """Whether the model is a pickled module, whose code is outside its file and may change without it."""
+        return card.format == "torch.save" and card.factory is None
+
+    def entry(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Entry | None:
+        """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it."""
+        if self.runs_code(card):
+            return None
+        if id(dataset) not in self._contents:
+            self._contents[id(dataset)] = dataset.fingerprint(self._verify)
+        identity = {
+            "form": FORM,
+            "model": [card.digest, card.format, card.factory, source_digest(card.factory), repr(expects)],
+            "data": [self._contents[id(dataset)], dataset.indexed, _digest(dataset.labels.tobytes())],
+            "classes": list(dataset.classes),
+            "preprocess": repr(dataset.preprocess),
+            "settings": [settings.device, settings.runtime, list(settings.drop_class)],
+            "versions": versions(),
+        }
+        return Entry(
+            self.root / "predictions" / _key(identity),
+            {"model": card.name, "path": card.path, "data": dataset.path, "samples": len(dataset.labels)},
+        )
+
+    def facts(self, digest: str, factory: str | None) -> tuple[ModelCard, Expects] | None:
+        """What was learnt of the model file of ``digest`` when it was last loaded, None where it was not."""
+        try:
+            known = json.loads(self._facts_path(digest, factory).read_text(encoding="utf-8"))
+            return _card(known["card"]), _expects(known["expects"])
+        except (OSError, ValueError, KeyError, TypeError):  # absent, or cut short by a full disk of long ago
+            return None
+
+    def learn(self, card: ModelCard, expects: Expects) -> None:
+        """Keep what was learnt of a model file, so that it need not be loaded where its predictions are known."""
+        path = self._facts_path(card.digest, card.factory)
+        _replace(path, json.dumps({"card": asdict(card), "expects": asdict(expects)}).encode())
+
+    def entries(self) -> list[Listed]:
+        """All entries, those used last first."""
+        found = [_listed(folder) for folder in (self.root / "predictions").glob("*") if folder.is_dir()]
+        return sorted(found, key=lambda entry: -entry.used)
+
+    def clear(self) -> None:
+        """Remove every entry and everything that was learnt."""
+        for name in ("predictions", "models"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+
+    def _facts_path(self, digest: str, factory: str | None) -> Path:
+        key = _key({"form": FORM, "model": digest, "factory": [factory, source_digest(factory)], "v": versions()})
+        return self.root / "models" / f"{key}.json"
+
+
+class Entry:
+    """The rows of one model on one set of data that have been evaluated so far."""
+
+    def __init__(self, folder: Path, about: Mapping[str, object]) -> None:
+        self._folder = folder
+        self._about = dict(about)
+        self._found: list[Path] = []  # parts of earlier runs
+        self._before: list[Kept] = []  # ... and their rows
+        self._mine: list[Path] = []
+        self._written: list[Kept] = []  # the rows of these
+        self._waiting: list[Kept] = []
+        self._flushed = time.monotonic()
+
+    def read(self) -> Kept | None:
+        """All rows that are there, each once and in the order of the data; None where there are none."""
+        while True:
+            paths = sorted(self._folder.glob("part-*.parquet"))
+            try:
+                parts = [kept for path in paths if (kept := _read(path)) is not None]
+                break
+            except FileNotFoundError:  # another run has just put its parts together
+                continue
+        self._found, self._before = paths, parts
+        if not parts:
+            return None
+        with suppress(OSError):
+            os.utime(self._folder)  # so that the list says when it was used
+        kept = Kept.concat(parts)
+        return kept.take(np.unique(kept.rows, return_index=True)[1])
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What runs noted beside the rows; empty where there is nothing."""
+        return _about(self._folder)
+
+    def note(self, **facts: object) -> None:
+        """Facts to write beside the rows, before the next of them."""
+        self._about |= facts
+
+    def add(self, kept: Kept) -> None:
+        """Keep further rows. They are on disk some `FLUSH_SECONDS` later, while further rows come, or after `flush`.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written; what was there stays as it was.
+        """
+        self._waiting.append(kept)
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Raises `OutputError` as `add` does."""
+        if self._waiting:
+            new, self._waiting = Kept.concat(self._waiting), []
+            _replace(self._folder / ABOUT, json.dumps(self._about).encode())
+            if len(self._mine) < PARTS_MOST:
+                self._mine.append(self._write(new))
+                self._written.append(new)
+            else:
+                self._written = [Kept.concat([*self._written, new])]
+                self._mine = self._replaced(self._written[0], self._mine)
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Write what waits, and put all parts into one."""
+        self.flush()
+        if self._mine and len(self._mine) + len(self._found) > 1:
+            self._replaced(Kept.concat([*self._before, *self._written]), [*self._found, *self._mine])
+
+    def _replaced(self, kept: Kept, paths: list[Path]) -> list[Path]:
+        """Write ``kept``, which holds all rows of the parts at ``paths``, and remove these."""
+        written = self._write(kept)
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return [written]
+
+    def _write(self, kept: Kept) -> Path:
+        import pyarrow
+        from pyarrow import parquet
+
+        columns = {field.name: getattr(kept, field.name) for field in fields(kept)}
+        table = pyarrow.table({name: values for name, values in columns.items() if values is not None})
+        buffer = pyarrow.BufferOutputStream()
+        parquet.write_table(table, buffer, compression="zstd")
+        path = self._folder / f"part-{uuid.uuid4().hex}.parquet"
+        _replace(path, buffer.getvalue().to_pybytes())
+        return path
+
+
+def folder() -> Path:
+    """Where predictions are kept unless another folder is named: the user's cache folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("prune-audit"))
+
+
+def _read(path: Path) -> Kept | None:
+    """The rows of a part; None where it is damaged, so that its rows are evaluated again.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pyarrow.py_buffer(path.read_bytes()))
+        columns = {name: table.column(name).to_numpy() for name in table.column_names}
+        return Kept(**columns)
+    except (pyarrow.ArrowException, TypeError):
+        return None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as fault:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"predictions cannot be kept in {path.parent}: {fault.strerror or fault}",
+            hint="make room, name another folder with --cache DIR, or keep none with --no-cache",
+        ) from fault
+
+
+def _listed(entry: Path) -> Listed:
+    from pyarrow import parquet
+
+    about, rows, size = _about(entry), 0, 0
+    for path in entry.glob("part-*.parquet"):
+        with suppress(OSError):
+            size += path.stat().st_size
+            rows += parquet.read_metadata(path).num_rows
+    return Listed(
+        folder=entry,
+        model=str(about.get("model", "unknown")),
+        data=str(about.get("data", "unknown")),
+        rows=rows,
+        samples=int(about.get("samples", rows)),
+        size=size,
+        used=entry.stat().st_mtime,
+    )
+
+
+def _about(entry: Path) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = json.loads((entry / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _key(identity: Mapping[str, object]) -> str:
+    return _digest(json.dumps(identity, sort_keys=True).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _card(value: dict[str, Any]) -> ModelCard:
+    layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in value.pop("layers"))
+    return ModelCard(**value, layers=layers)
+
+
+def _expects(value: dict[str, Any]) -> Expects:
+    inputs = tuple(
+        Input(name=each["name"], dtype=each["dtype"], shape=_tuple(each["shape"])) for each in value.pop("inputs")
+    )
+    size, classes = _tuple(value.pop("size")), _tuple(value.pop("classes"))
+    return Expects(**value, inputs=inputs, size=size, classes=classes)
+
+
+def _tuple(value: list[Any] | None) -> Any:
+    return None if value is None else tuple(value)

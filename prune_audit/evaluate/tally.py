@@ -1,0 +1,284 @@
+"""One model's running predictions: scores come in, batch by batch, and what is kept of them goes out, in order.
+
+Models that ran elsewhere come out the same way, so that nothing after them knows the difference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Classifier, Counts, Dataset, Expects, Outputs, Recorded, Settings, Value
+from prune_audit.errors import AlignmentError, ModelError
+from prune_audit.evaluate import culprits
+from prune_audit.evaluate.fit import BatchSize
+from prune_audit.evaluate.outcome import Kept, given
+from prune_audit.evaluate.store import Entry
+
+FACTS = ("columns", "macs", "scores", "ms", "batch_size", "notes")
+
+
+class Tally:
+    """A model that runs, and its predictions so far: those that ``entry`` knew, and those of this run."""
+
+    def __init__(self, model: Classifier, dataset: Dataset, settings: Settings, entry: Entry | None = None) -> None:
+        self._model = model
+        self._dataset = dataset
+        self._entry = entry
+        self._kept: list[Kept] = []
+        self._found = 0  # rows that the entry knew
+        self.known = np.zeros(len(dataset.labels), bool)  # (N,)
+        self.width = 0  # output columns, 0 until the first batch and where the model gives classes alone
+        self.facts: dict[str, Any] = {}
+        before = entry.read() if entry is not None else None
+        if entry is not None and before is not None:
+            self.facts = {name: entry.facts[name] for name in FACTS if name in entry.facts}
+            self._fits(int(self.facts["columns"]))
+            self._keep(before)
+            self._found = len(before)
+        # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch.
+        self._batch = BatchSize(settings.batch_size or self.facts.get("batch_size"))
+
+    @property
+    def name(self) -> str:
+        """The model's name in this run."""
+        return self._model.card.name
+
+    @property
+    def expects(self) -> Expects:
+        """What the model declares."""
+        return self._model.expects
+
+    @property
+    def columns(self) -> int:
+        """Classes that the outputs tell apart; 0 where the model gives classes alone."""
+        return 2 if self.width == 1 else self.width
+
+    def lacks(self, rows: Counts) -> bool:
+        """Whether one of ``rows`` has no prediction yet."""
+        return not self.known[rows].all()
+
+    def add(self, inputs: Mapping[str, Array], batch: Batch) -> None:
+        """Predict a batch, in pieces of the fitted size, unless all of it is known."""
+        if not self.lacks(batch.rows):
+            return
+        first = not self._kept
+        if first:
+            _check_input(self._model, inputs)
+        scores = self._predict(inputs, len(batch.labels))
+        if not np.isfinite(scores).all():
+            raise culprits.not_finite(self.name, scores, batch, self._dataset)
+        self._fits(scores.shape[1] if scores.ndim > 1 else 0)
+        if first:
+            self._learn(inputs, scores)
+        kept = Kept.of_scores(scores, batch.labels, batch.rows, batch.digests)
+        self._keep(kept)
+        if self._entry is not None:
+            self._note_run()
+            self._entry.add(kept)
+
+    def kept(self, rows: Counts) -> Kept:
+        """What is kept of ``rows``, which all have a prediction, in that order."""
+        self._kept = [Kept.concat(self._kept)]
+        whole = self._kept[0]
+        order = np.argsort(whole.rows, kind="stable")
+        return whole.take(order[np.searchsorted(whole.rows, rows, sorter=order)])
+
+    def outputs(self, kept: Kept) -> Outputs:
+        """The predictions of the samples that ``kept`` holds, in its order."""
+        if kept.column is not None:
+            return self._binary(kept.column, self._dataset.labels[kept.rows])
+        assert kept.predicted is not None
+        return Outputs(
+            name=self.name,
+            predicted=kept.predicted.astype(np.int64),
+            confidence=kept.confidence,
+            true_score=kept.true_score,
+            rank=kept.rank,
+        )
+
+    def notes(self, kept: Kept) -> tuple[str, ...]:
+        """What must be said of the model beside its numbers on the samples that ``kept`` holds."""
+        said = list(self.facts.get("notes") or self._model.notes)
+        if kept.column is not None:
+            kind, split = ("probabilities", "0.5") if _given(kept.column) else ("logits", "0")
+            said.append(f"model {self.name} has one output column, read as {kind} and split at {split}")
+        elif kept.close is not None and (count := int(kept.close.sum())):
+            said.append(
+                f"on {count:,} sample{'s' if count > 1 else ''} the two highest scores of {self.name} differ by no "
+                "more than float noise, so that another machine or batch size may predict another class"
+            )
+        return tuple(said)
+
+    def finish(self) -> None:
+        """The run has come to its end."""
+        self._note_run()
+        if self._entry is not None:
+            self._entry.close()
+
+    def flush(self) -> None:
+        """Have on disk what has been predicted."""
+        if self._entry is not None:
+            self._entry.flush()
+
+    def run(self) -> Mapping[str, Value]:
+        """How the model ran: milliseconds a sample, the batch size, and how much was known before."""
+        told = {"ms per sample": self.facts.get("ms"), "batch size": self.facts.get("batch_size")}
+        return told | ({"known before": self._found} if self._found else {})
+
+    def _note_run(self) -> None:
+        """Note how the model runs, once that is known: what is interrupted later goes on like this."""
+        seconds = self._batch.seconds_per_sample()
+        if seconds is not None:
+            self.facts |= {"ms": round(1000 * seconds, 4), "batch_size": self._batch.size}
+        self.facts["notes"] = list(self._model.notes) or self.facts.get("notes", [])
+        if self._entry is not None:
+            self._entry.note(**self.facts)
+
+    def _keep(self, kept: Kept) -> None:
+        self.known[kept.rows] = True
+        self._kept.append(kept)
+
+    def _learn(self, inputs: Mapping[str, Array], scores: Array) -> None:
+        """What one sample tells of the model."""
+        one = self._model.expects.batch or 1
+        macs = self._model.macs({name: values[np.zeros(one, int)] for name, values in inputs.items()})
+        self.facts |= {"columns": self.width, "macs": None if macs is None else macs // one}
+        if self.width > 1:
+            self.facts["scores"] = "probabilities" if given(scores.astype(np.float64)) else "logits"
+
+    def _predict(self, inputs: Mapping[str, Array], count: int) -> Array:
+        parts, start = [], 0
+        self._batch.offer(count)
+        while start < count:
+            piece = {name: values[start : start + self._batch.size] for name, values in inputs.items()}
+            samples = min(self._batch.size, count - start)
+            began = time.perf_counter()
+            scores = predict(self._model, piece)
+            self._batch.took(samples, time.perf_counter() - began)
+            if len(scores) != samples:
+                raise ModelError(
+                    f"model {self.name} gave {len(scores)} rows for {samples} samples",
+                    hint="the first axis of a classifier's output must be the batch",
+                )
+            parts.append(scores)
+            start += samples
+        widths = list(dict.fromkeys(part.shape[1:] for part in parts))
+        if len(widths) > 1:
+            raise _uneven(self.name, widths[0][0], widths[1][0])
+        return np.concatenate(parts)
+
+    def _binary(self, column: Array, labels: Counts) -> Outputs:
+        """One output column: 0 splits logits, .5 probabilities. Which of both they are only the whole run can tell."""
+        chances = _given(column)
+        positive = column if chances else 1 / (1 + np.exp(-column.clip(-700, 700)))
+        predicted = (positive > 0.5 if chances else column > 0).astype(np.int64)
+        return Outputs(
+            name=self.name,
+            predicted=predicted,
+            confidence=np.where(predicted == 1, positive, 1 - positive),
+            true_score=np.where(labels == 1, positive, 1 - positive),
+        )
+
+    def _fits(self, width: int) -> None:
+        """Check the number of output columns against the classes, once."""
+        if self.width == width:
+            return
+        if self.width:
+            raise _uneven(self.name, self.width, width)
+        self.width = width
+        named = self._dataset.classes
+        if self.columns == len(named) or (self._dataset.indexed and self.columns > len(named)):
+            return
+        few = self.columns < len(named)
+        raise AlignmentError(
+            f"model {self.name} has {width} output column{'s' if width > 1 else ''}, "
+            f"the data have {len(named)} classes ({_some(named)})"
+            f"{culprits.too_many(self._dataset, self.columns) if few else ''}",
+            hint="is this the right model for these data? The model must know every class of the data; "
+            "a stray label makes a class of its own"
+            if few
+            else "name all classes in the order of the model's outputs, one a line, with --classes FILE; "
+            "those without samples are then shown as absent; an output that stands for no class, such as a background, "
+            "is left out with --drop-class",
+        )
+
+
+class Given:
+    """A model that ran elsewhere: predictions for all samples of ``dataset``."""
+
+    def __init__(self, model: Recorded, dataset: Dataset) -> None:
+        self._outputs = model.outputs(dataset.ids, dataset.labels, dataset.classes)
+
+    def outputs(self, rows: Counts) -> Outputs:
+        """The predictions for ``rows``, in that order."""
+        whole = self._outputs
+        return Outputs(
+            name=whole.name,
+            predicted=whole.predicted[rows],
+            confidence=None if whole.confidence is None else whole.confidence[rows],
+            true_score=None if whole.true_score is None else whole.true_score[rows],
+            rank=None if whole.rank is None else whole.rank[rows],
+        )
+
+
+def predict(model: Classifier, inputs: Mapping[str, Array]) -> Array:
+    """``model.predict`` for any number of rows: a model of fixed batch size is fed in pieces of that size.
+
+    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped.
+    """
+    fixed = model.expects.batch
+    count = len(next(iter(inputs.values())))
+    if fixed is None or fixed == count:
+        return model.predict(inputs)
+    parts = []
+    for start in range(0, count, fixed):
+        piece = {name: values[start : start + fixed] for name, values in inputs.items()}
+        real = len(next(iter(piece.values())))
+        if real < fixed:
+            piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
+        parts.append(model.predict(piece)[:real])
+    return np.concatenate(parts)
+
+
+def _check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
+    """Compare the shapes that the data give with those that the model declares.
+
+    Raises:
+        AlignmentError: a dimension other than the batch differs.
+    """
+    for wanted in model.expects.inputs:
+        if wanted.shape is None:
+            continue
+        found = inputs[wanted.name].shape
+        fits = len(found) == len(wanted.shape) and all(
+            want in (None, have) for want, have in zip(wanted.shape[1:], found[1:], strict=True)
+        )
+        if not fits:
+            raise AlignmentError(
+                f"model {model.card.name}: input {wanted.name!r} takes {_shape(wanted.shape)}, "
+                f"the data give {_shape((None, *found[1:]))}",
+                hint="for images see --size and --channels; arrays must have the model's own shape",
+            )
+
+
+def _given(column: Array) -> bool:
+    return bool(column.min() >= 0 and column.max() <= 1)
+
+
+def _uneven(name: str, before: int, after: int) -> ModelError:
+    return ModelError(
+        f"model {name} gave {before} output columns, then {after}",
+        hint="a classifier must give the same number of outputs for every batch",
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("batch" if i == 0 else "any" if n is None else str(n) for i, n in enumerate(shape)) + ")"

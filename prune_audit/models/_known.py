@@ -1,0 +1,65 @@
+"""A model that was loaded before: its card is known, and the file is loaded only where it has to run.
+
+Loading is most of the time of an audit whose predictions are all known, because it imports torch or onnxruntime. The
+file is told by its digest, so a changed file is a new one; what it declares of itself was learnt when the same bytes,
+under the same libraries, were loaded and accepted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from prune_audit.core import Array, Classifier, Expects, ModelCard, ModelSource
+from prune_audit.evaluate.store import Store
+
+
+class Known:
+    """A `Classifier` of which only ``predict`` and ``macs`` need the file."""
+
+    def __init__(self, card: ModelCard, expects: Expects, load: Callable[[], Classifier]) -> None:
+        self.card = card
+        self.expects = expects
+        self._load = load
+        self._loaded: Classifier | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the model where it ran."""
+        return self._loaded.notes if self._loaded is not None else ()
+
+    def predict(self, inputs: Mapping[str, Array]) -> Array:
+        """As the model's own."""
+        return self._model().predict(inputs)
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        """As the model's own."""
+        return self._model().macs(inputs)
+
+    def _model(self) -> Classifier:
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+
+def find(source: ModelSource, store: Store, load: Callable[[], Classifier]) -> Known | None:
+    """The model at ``source``, where ``store`` knows its file; ``load`` loads it where it has to run after all."""
+    found = store.facts(_digest(source), source.factory) if source.path.is_file() else None
+    if found is None:
+        return None
+    card, expects = found
+    return Known(replace(card, name=source.name, path=str(source.path)), expects, load)
+
+
+def learn(model: Classifier, source: ModelSource, store: Store) -> None:
+    """Have ``store`` know the model, where its file is all that it is made of."""
+    card = model.card
+    whole = source.path.is_file() and card.digest == _digest(source)
+    if whole and not store.runs_code(card):
+        store.learn(card, model.expects)
+
+
+def _digest(source: ModelSource) -> str:
+    with source.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
