@@ -1,7 +1,7 @@
-"""Labelled image files as a data set: what the image formats share.
+"""Labelled images as a data set: what the image formats share.
 
-Opening it costs no decoding, however many files there are; a file is opened once, when it is read, for both its
-digest and its pixels. An unreadable file is reported beside the others instead of raised, because how many of those
+Opening it costs no decoding, however many images there are; each is opened once, when it is read, for both its
+digest and its pixels. An unreadable one is reported beside the others instead of raised, because how many of those
 are tolerated is for the run to decide.
 """
 
@@ -18,18 +18,23 @@ from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Preproce
 from prune_audit.data import _content
 from prune_audit.data._pixels import decode, quiet_pillow
 from prune_audit.data._preprocess import resolve
+from prune_audit.data._stored import Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageDataset:
-    """A `prune_audit.core.Dataset` of N image files; ``preprocess`` is resolved, so every image has its size."""
+    """A `prune_audit.core.Dataset` of N images; ``preprocess`` is resolved, so every image has its size.
+
+    ``kept_in`` are the files that hold them.
+    """
 
     name: str
     path: str
     classes: tuple[str, ...]
     labels: Counts  # (N,)
     ids: tuple[str, ...]
-    files: tuple[Path, ...]
+    files: Sequence[Stored]
+    kept_in: Sequence[Path]
     groups: Mapping[str, Array]
     preprocess: Preprocess
     notes: tuple[str, ...]
@@ -46,7 +51,8 @@ class ImageDataset:
         for row in map(int, rows):
             at = len(kept)
             try:
-                data = self.files[row].read_bytes()
+                with self.files[row].open("rb") as file:
+                    data = file.read()
                 images[at] = decode(data, self.preprocess)
             except OSError as error:
                 bad.append((self.ids[row], error.strerror or str(error)))
@@ -66,7 +72,7 @@ class ImageDataset:
 
     def fingerprint(self, verify: bool) -> str:
         """Of the files; see `prune_audit.data._content`."""
-        return _content.of_files(self.files, verify)
+        return _content.of_files(self.kept_in, verify)
 
 
 def dataset(
@@ -77,11 +83,14 @@ def dataset(
     classes: tuple[str, ...],
     labels: Counts,
     ids: Sequence[str],
-    files: Sequence[Path],
+    files: Sequence[Stored],
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
+    kept_in: Sequence[Path] = (),
 ) -> ImageDataset:
     """The data set of ``files``, with the preprocessing that they, the models and the user agree on.
+
+    ``kept_in`` are the files whose content is theirs, where they are none themselves.
 
     Raises:
         AlignmentError: they do not agree.
@@ -94,7 +103,8 @@ def dataset(
         classes=classes,
         labels=labels,
         ids=tuple(ids),
-        files=tuple(files),
+        files=files,
+        kept_in=kept_in or [file for file in files if isinstance(file, Path)],
         groups=groups,
         preprocess=preprocess,
         notes=(*notes, *more),

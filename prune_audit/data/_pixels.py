@@ -12,12 +12,12 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prune_audit.core import Array, Preprocess
+from prune_audit.data._stored import Stored
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,12 +43,12 @@ def quiet_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def header(path: Path) -> Header | None:
-    """The header of an image file, None where it cannot be read."""
+def header(stored: Stored) -> Header | None:
+    """The header of an image, None where it cannot be read."""
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with stored.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             return Header(size=(image.height, image.width), gray=_is_deep(image) or image.mode in ("1", "L", "LA"))
     except Exception:  # a broken file can raise nearly anything from a decoder; reading it will say what
         return None

@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 from prune_audit.core import Expects, Preprocess
 from prune_audit.data._pixels import Header, header, resized
 from prune_audit.data._preprocess_file import read
+from prune_audit.data._stored import Stored
 from prune_audit.errors import AlignmentError, DataError, UsageError
 
 Size: TypeAlias = tuple[int, int]
@@ -82,12 +83,13 @@ def combine(named: Preprocess, explicit: Preprocess) -> Preprocess:
 
 
 def resolve(
-    asked: Preprocess, expects: Expects, files: Sequence[Path], workers: int | None = None
+    asked: Preprocess, expects: Expects, files: Sequence[Stored], workers: int | None = None
 ) -> tuple[Preprocess, tuple[str, ...]]:
     """``asked`` with nothing left open: channels, size, resize and interpolation, and one mean and std per channel.
 
-    Also what the report should note. Headers of ``files`` are read (in ``workers`` threads) only where the images
-    must decide; to see whether an exact resize stretches them, ``GLANCE`` files spread over the list are looked at.
+    Where no preset or file was asked for, the models' own file is, with what was asked for laid over it. Also what the
+    report should note. Headers of ``files`` are read (in ``workers`` threads) only where the images must decide; to
+    see whether an exact resize stretches them, ``GLANCE`` files spread over the list are looked at.
 
     Raises:
         AlignmentError: what was asked for, what the models declare and what the images are do not fit together.
@@ -96,6 +98,8 @@ def resolve(
     """
     if asked.std is not None and not all(value > 0 for value in asked.std):
         raise UsageError(f"std must be positive, found {asked.std}", hint="give --std in units of [0, 1]")
+    if asked.name is None and expects.preprocess is not None:
+        asked = combine(read(expects.preprocess), asked)
     images = _Images(files, workers)
     channels = _channels(asked, expects, images)
     size, resize, notes = _geometry(asked, expects, images)
@@ -114,12 +118,12 @@ def resolve(
 class _Images:
     """The headers of the image files, read when first asked for."""
 
-    def __init__(self, files: Sequence[Path], workers: int | None) -> None:
+    def __init__(self, files: Sequence[Stored], workers: int | None) -> None:
         self._files = files
         self._workers = workers or 4  # enough for a slow disk; parsing a header holds the interpreter's lock
-        self._all: list[tuple[Path, Header]] | None = None
+        self._all: list[tuple[Stored, Header]] | None = None
 
-    def all(self) -> list[tuple[Path, Header]]:
+    def all(self) -> list[tuple[Stored, Header]]:
         """Every readable header; what cannot be read is reported when the samples are."""
         if self._all is None:
             self._all = self._read(self._files)
@@ -130,11 +134,11 @@ class _Images:
                 )
         return self._all
 
-    def some(self) -> list[tuple[Path, Header]]:
+    def some(self) -> list[tuple[Stored, Header]]:
         """The headers of at most `GLANCE` files, spread evenly."""
         return self._all or self._read(self._files[:: -(-len(self._files) // GLANCE)])
 
-    def _read(self, files: Sequence[Path]) -> list[tuple[Path, Header]]:
+    def _read(self, files: Sequence[Stored]) -> list[tuple[Stored, Header]]:
         with ThreadPoolExecutor(self._workers) as pool:
             found = pool.map(header, files)
             return [(file, head) for file, head in zip(files, found, strict=True) if head is not None]

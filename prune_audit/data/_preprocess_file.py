@@ -55,7 +55,8 @@ def read(path: Path) -> Preprocess:
         )
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: {error}", hint=f"say it with single options, or a file of the fields {', '.join(OURS)}"
+            f"{path}: {error}",
+            hint="say it with --preprocess none and single options, or with a file of the fields " + ", ".join(OURS),
         ) from error
 
 
@@ -81,7 +82,8 @@ def _of_hugging_face(values: Mapping[str, Any], name: str) -> Preprocess:
 
     Its crop starts at ``(length - crop) // 2`` where torchvision rounds: an odd margin may shift by one pixel.
     """
-    unknown = [key for key, value in values.items() if key not in STEPS and value not in (None, False)]
+    values = {key: value for key, value in values.items() if value is not None}
+    unknown = [key for key, value in values.items() if key not in STEPS and value is not False]
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}, which may change the pixels")
     if not values.get("do_rescale", True) or abs((values.get("rescale_factor") or 1 / 255) * 255 - 1) > 1e-4:

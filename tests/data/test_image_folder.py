@@ -175,7 +175,7 @@ def test_a_link_to_nothing_is_an_unreadable_image(val: Path) -> None:
 
 
 def test_a_folder_has_no_columns(val: Path) -> None:
-    with pytest.raises(UsageError, match="has no columns"):
+    with pytest.raises(UsageError, match="a folder of images, to which --label-column does not apply"):
         data.load(DataSource(path=val, label_column="label"), Expects(), Settings())
 
 

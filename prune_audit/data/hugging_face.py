@@ -1,0 +1,85 @@
+"""A Hugging Face dataset of images or sounds: a folder of save_to_disk, or Parquet, one file or a folder of shards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from prune_audit.core import Dataset, DataSource, Expects, Settings
+from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table
+from prune_audit.errors import DataError
+
+
+def recognises(source: DataSource) -> bool:
+    """Whether it is a folder that ``datasets`` saved, a folder of Parquet, or Parquet with images or sounds in it."""
+    return _hf.is_folder(source.path) or _hf.is_file(source.path)
+
+
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
+    """The rows of the data set, whose class labels go by their names; every other column of single values is a group.
+
+    Classes are in the order that ``--classes`` or the model gives them, or else in the data's own.
+
+    Raises:
+        DataError: it is several data sets or broken, has neither images nor sounds, or lacks a label.
+        AlignmentError: it does not fit what was asked for or what the models expect.
+        MissingExtra: it holds sounds, and soundfile is not installed.
+        UsageError: something was asked for that it does not have.
+    """
+    table = _hf.read(source.path)
+    column = _column(source, table)
+    what = table.media[column]
+    own = ("preprocess",) if what == "image" else ("sample_rate", "seconds")
+    _asked.refuse(source, f"a dataset of {what}s", has=("path_column", "id_column", *own))
+    if source.label_column is None and not any(name in table.columns for name in _table.LABELS):
+        source = replace(source, label_column=_only(table))
+    label = _rows.label_column(source, table.columns)
+    if source.classes is None and expects.classes is None:
+        expects = replace(expects, classes=table.names.get(label))
+    rows = _rows.rows(source, expects, table.columns)
+    unused = [name for name in table.media if name != column]
+    make = _images.dataset if what == "image" else _sound.dataset
+    return make(
+        source,
+        expects,
+        settings,
+        classes=rows.classes,
+        labels=rows.labels,
+        ids=rows.ids,
+        files=_hf.Cells(table=table, column=column, rows=range(len(rows.labels))),
+        kept_in=[*table.files, *_beside(table, column, len(rows.labels))],
+        groups=rows.groups,
+        notes=(*table.notes, *rows.notes, *([f"columns not used: {', '.join(unused)}"] if unused else [])),
+    )
+
+
+def _column(source: DataSource, table: _hf.Table) -> str:
+    """The column of images or sounds: the one that was asked for, or the only one."""
+    if source.path_column in table.media:
+        return str(source.path_column)
+    if len(table.media) == 1 and source.path_column is None:
+        return next(iter(table.media))
+    if table.media:
+        raise DataError(
+            f"{source.path}: the columns of images or sounds are {', '.join(table.media)}, "
+            f"{source.path_column or 'and none was named'}",
+            hint="name one of them with --path-column",
+        )
+    raise DataError(
+        f"{source.path}: no column of images or sounds; found {', '.join(table.columns)}",
+        hint="texts and numbers are read from one CSV or Parquet file: "
+        "datasets.load_from_disk(PATH).to_parquet('data.parquet') makes one",
+    )
+
+
+def _only(table: _hf.Table) -> str | None:
+    """The one column of class labels; None where there is none or several."""
+    return next(iter(table.names)) if len(table.names) == 1 else None
+
+
+def _beside(table: _hf.Table, column: str, count: int) -> list[Path]:
+    """The files whose paths stand in ``column``, where the table holds paths alone, as its first row tells."""
+    cells = _hf.Cells(table=table, column=column, rows=range(count))
+    if cells[0].path is None:
+        return []
+    return [cell.path for cell in cells if cell.path is not None]

@@ -1,0 +1,75 @@
+"""Sounds: a folder of recordings per class, or a table of their paths; WAV, FLAC, OGG, AIFF, fed as waveforms."""
+
+from __future__ import annotations
+
+from prune_audit.core import Dataset, DataSource, Expects, Settings
+from prune_audit.data import _asked, _folders, _rows, _sound, _table
+from prune_audit.errors import DataError
+
+HAS = ("sample_rate", "seconds")
+
+
+def recognises(source: DataSource) -> bool:
+    """Whether it is a folder with sounds and without images, or a table whose first path is that of a sound."""
+    if source.path.is_dir():
+        return _sound.is_folder(source.path)
+    return (_table.first_path(source) or "").lower().endswith(_table.SOUNDS)
+
+
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
+    """The recordings of the folder or table; their ids are their paths, unless the table has a column of ids.
+
+    Raises:
+        DataError: there are no class folders, one is empty, or the table is broken or lacks a column or a label; or
+            more rows than ``settings.skip_bad`` are without their file.
+        AlignmentError: rates or lengths do not fit together.
+        MissingExtra: soundfile is not installed.
+        UsageError: something was asked for that sounds do not have.
+    """
+    if source.path.is_dir():
+        return _folder(source, expects, settings)
+    return _listed(source, expects, settings)
+
+
+def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
+    _asked.refuse(source, "a folder of sounds", has=HAS, but=("label_column",))
+    found = _folders.listed(source, expects, _table.SOUNDS, "sound", "a CSV with path and label")
+    return _sound.dataset(
+        source,
+        expects,
+        settings,
+        classes=found.classes,
+        labels=found.labels,
+        ids=found.ids,
+        files=found.files,
+        groups={},
+        notes=found.notes,
+    )
+
+
+def _listed(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
+    _asked.refuse(source, "sounds", has=("path_column", "id_column", *HAS))
+    columns = _table.read(source)
+    name = _table.column(source.path, columns, "path", source.path_column, _table.PATHS)
+    paths = _table.texts(columns[name])
+    rows = _rows.rows(source, expects, columns, inputs=(name,), ids=paths)
+    files = [source.path.parent / each for each in paths]
+    gone = [at for at, file in enumerate(files) if not file.is_file()]
+    if len(gone) > settings.skip_bad:
+        others = f" ({len(gone):,} of {len(files):,} files are missing)" if len(gone) > 1 else ""
+        raise DataError(
+            f"{_rows.place(source, gone[0])}: there is no file {files[gone[0]]}{others}",
+            hint="paths are relative to the folder of the table; --skip-bad N tolerates some and lists them in the "
+            "report",
+        )
+    return _sound.dataset(
+        source,
+        expects,
+        settings,
+        classes=rows.classes,
+        labels=rows.labels,
+        ids=rows.ids,
+        files=files,
+        groups=rows.groups,
+        notes=rows.notes,
+    )
