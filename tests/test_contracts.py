@@ -23,6 +23,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "stats": {"measure": ("pair", "settings")},
     "rules": {"check": ("comparison", "setting")},
     "reports": {"render": ("audit",)},
+    "charts": {"draw": ("audit",)},
 }
 PLUGINS = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]
 
@@ -54,9 +55,10 @@ def test_every_plugin_has_its_test(room: str, name: str) -> None:
 
 
 def test_constants_of_the_rooms() -> None:
-    ranks = [module.RANK for _, module in plugins.loaded("stats")]
-    assert all(isinstance(rank, int) for rank in ranks)
-    assert len(set(ranks)) == len(ranks)
+    for room in ("stats", "charts"):
+        ranks = [module.RANK for _, module in plugins.loaded(room)]
+        assert all(isinstance(rank, int) for rank in ranks)
+        assert len(set(ranks)) == len(ranks)
     for _, module in plugins.loaded("rules"):
         assert isinstance(module.DEFAULT, RuleSetting)
         assert getattr(module, "SETTING", "margin") in Settings.__dataclass_fields__

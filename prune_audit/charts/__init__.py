@@ -1,0 +1,40 @@
+"""`Audit` to pictures: a chart is a file here.
+
+A plugin defines ``RANK``, its place on a page, and ``draw(audit) -> tuple[Chart, ...]``, empty where the audit has
+nothing for it. It describes the picture in Vega-Lite and paints nothing: `_picture.py` makes SVG or PNG of it, so that
+a page, a file and a notebook show the same. Colours are names (`_colors.py`), which a page binds to its light and dark
+theme, and never alone: a shape, a place or a word says the same.
+
+Charts say numbers and names as reports do, with `reports/_words.py`: the one import against the order of floors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prune_audit import plugins
+from prune_audit.core import Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One picture: its title, what it shows in words, how to read it, and its Vega-Lite specification.
+
+    ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position of the comparison that
+    it is of, None where it is of the whole audit; ``by`` names the view where it is not that by class.
+    """
+
+    title: str
+    shows: str
+    reading: str
+    spec: Mapping[str, Any]
+    variant: int | None = None
+    by: str = "class"
+
+
+def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:
+    """Every chart that ``audit`` has something for, by name, in the order of a page."""
+    modules = sorted(plugins.loaded("charts"), key=lambda item: (item[1].RANK, item[0]))
+    return {name: drawn for name, module in modules if (drawn := module.draw(audit))}

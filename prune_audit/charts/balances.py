@@ -1,0 +1,125 @@
+"""Where every class stands in its model, before against after: above the line of identity gaps shrank, below they grew.
+
+The scatter of Good et al. 2022 (arXiv 2206.02976): normalised recall balance, recall over accuracy less 1, in the dense
+model across and in the pruned one upwards. The slope of the line through the origin is alpha.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prune_audit.charts import Chart
+from prune_audit.charts._colors import color
+from prune_audit.charts._picture import WIDTH
+from prune_audit.core import Audit, View
+from prune_audit.reports import _words as w
+
+RANK = 30
+
+NAMED = 8  # classes that have their name beside them: the harmed ones, the worst first
+HEIGHT = 360
+LOOKS = {  # what a class looks like by what happened to it: colour and shape
+    "harmed": ("bad", "triangle-down"),
+    "cannot tell": ("unsure", "diamond"),
+    "not harmed": ("good", "circle"),
+}
+
+
+def draw(audit: Audit) -> tuple[Chart, ...]:
+    """One chart for each variant, of its classes."""
+    made = []
+    settings = audit.provenance.settings
+    for variant, comparison in enumerate(audit.comparisons):
+        view = w.by_class(comparison)
+        points = _points(view) if view else []
+        if view is None or not points:
+            continue
+        alpha = w.find(view, "intensification")
+        slope = alpha.overall if alpha and isinstance(alpha.overall, (int, float)) else None
+        shows = "No line describes these classes."
+        if slope is not None:
+            shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.gaps(view, settings)}."
+        made.append(
+            Chart(
+                title=f"Balance of each class, {w.printable(comparison.pruned.name)} against dense",
+                shows=shows,
+                reading=(
+                    "A class at 0 is recognised as often as samples are on average. On the dashed line nothing "
+                    "changed; a weak class below it fell further behind. The solid line has the slope alpha."
+                ),
+                spec=_spec(points, slope),
+                variant=variant,
+            )
+        )
+    return tuple(made)
+
+
+def _points(view: View) -> list[dict[str, Any]]:
+    dense, pruned, distortion = (w.column(view, name) for name in ("dense_balance", "pruned_balance", "distortion"))
+    points: list[dict[str, Any]] = []
+    for i in w.worst_first(view):
+        before, after = dense[i], pruned[i]
+        if isinstance(before, (int, float)) and isinstance(after, (int, float)):
+            harmed = distortion[i] in w.HARMED
+            named = harmed and sum(bool(point["label"]) for point in points) < NAMED
+            name = w.printable(view.strata[i])
+            points.append(
+                {
+                    "dense": before,
+                    "pruned": after,
+                    "harm": "harmed" if harmed else "cannot tell" if distortion[i] == w.CANNOT_TELL else "not harmed",
+                    "label": name if named else "",
+                    "said": f"{name}: balance {w.ratio(before)} to {w.ratio(after)}, {w.label(distortion[i])}",
+                }
+            )
+    return points
+
+
+def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
+    values = [point[at] for point in points for at in ("dense", "pruned")]
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    room = 0.06 * (high - low) or 0.05
+    low, high = low - room, high + room
+    shown = [name for name in LOOKS if any(point["harm"] == name for point in points)]
+    harm = {
+        "field": "harm", "type": "nominal", "title": None,
+        "scale": {"domain": shown, "range": [color(LOOKS[name][0]) for name in shown]},
+    }  # fmt: skip
+    shape = harm | {"scale": {"domain": shown, "range": [LOOKS[name][1] for name in shown]}}
+    axis = {"type": "quantitative", "scale": {"domain": [low, high], "nice": False}}
+    ticks = {"format": ".2~f", "tickCount": 6}
+    x = {"field": "dense", **axis, "axis": {"title": "balance in the dense model", **ticks}}
+    y = {"field": "pruned", **axis, "axis": {"title": "balance in the pruned model", **ticks}}
+    told = {"description": {"field": "said", "type": "nominal"}}
+
+    def line(through: float, look: dict[str, Any]) -> dict[str, Any]:
+        """The line y = ``through`` x as far as the square shows it."""
+        reach = max(1.0, abs(through))
+        ends = [{"dense": at / reach, "pruned": through * at / reach} for at in (low, high)]
+        return {
+            "data": {"values": ends},
+            "mark": {"type": "line", "aria": False, "clip": True, **look},
+            "encoding": {"x": x, "y": y},
+        }
+
+    alpha = [line(slope, {"color": color("ink"), "strokeWidth": 2})] if slope else []
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": points},
+        "layer": [
+            line(1.0, {"color": color("muted"), "strokeDash": [5, 4], "strokeWidth": 1.5}),
+            *alpha,
+            {
+                "mark": {"type": "point", "filled": True, "size": 80 if len(points) <= 100 else 30,
+                         "opacity": 0.85 if len(points) <= 100 else 0.6, "aria": True, "ariaRoleDescription": "mark"},
+                "encoding": {"x": x, "y": y, "color": harm, "shape": shape, **told},
+            },
+            {
+                "transform": [{"filter": "datum.label != ''"}],
+                "mark": {"type": "text", "align": "left", "dx": 9, "dy": 1, "limit": 130, "aria": False},
+                "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
+            },
+        ],
+    }  # fmt: skip

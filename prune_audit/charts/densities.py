@@ -1,0 +1,118 @@
+"""Change of every class in every variant, the densest first: where a class breaks as weights go.
+
+Drawn where there are several variants. A cell's shade is the change of recall in points, a triangle in it says that the
+class has regressed there, so that nothing hangs on colour alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prune_audit.charts import Chart
+from prune_audit.charts._colors import LOSSES, color
+from prune_audit.charts._picture import WIDTH
+from prune_audit.core import Audit, Comparison, View
+from prune_audit.reports import _words as w
+
+RANK = 20
+
+MOST = 40  # classes, the worst of any variant
+ROW = 22  # pixels for each
+STEPS = (-0.2, -0.1, -0.05, -0.02, 0.02, 0.05)  # changes at which the shade changes, in shares
+SHADES = (*LOSSES, "still", "gain-1", "gain-2")
+
+
+def draw(audit: Audit) -> tuple[Chart, ...]:
+    """One chart of all variants, none where there is only one."""
+    variants = [(c, view) for c in _densest_first(audit) if (view := w.by_class(c)) and w.find(view, "change")]
+    if len(variants) < 2:
+        return ()
+    classes = _worst(variants)
+    rows = [row for c, view in variants for row in _cells(c, view, classes)]
+    broken = sum(any(row["regressed"] for row in rows if row["class"] == name) for name in classes)
+    cut = f", the {len(classes)} worst of {len(variants[0][1].strata):,}" if len(variants[0][1].strata) > MOST else ""
+    return (
+        Chart(
+            title=f"Change of each class by variant{cut}",
+            shows=f"{w.several(broken, 'class', 'classes')} drawn regressed in some variant.",
+            reading=(
+                "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class has "
+                "regressed there."
+            ),
+            spec=_spec(rows),
+        ),
+    )
+
+
+def _densest_first(audit: Audit) -> list[Comparison]:
+    """The variants in the order of their density; those of unknown density last."""
+    return sorted(audit.comparisons, key=lambda c: -(c.pruned.density if c.pruned.density is not None else -1.0))
+
+
+def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
+    """Names of the classes that fell furthest in any variant, the worst first."""
+    worst: dict[str, float] = {}
+    for _, view in variants:
+        for name, moved in zip(view.strata, w.column(view, "change"), strict=True):
+            if isinstance(moved, (int, float)):
+                worst[name] = min(moved, worst.get(name, moved))
+    return sorted(worst, key=lambda name: worst[name])[:MOST]
+
+
+def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
+    density = comparison.pruned.density
+    sparse = w.DASH if density is None else f"{100 * density:.4g} %"
+    variant = f"{w.printable(comparison.pruned.name)} ({sparse})"
+    change, verdict = w.column(view, "change"), w.column(view, "verdict")
+    at = {name: i for i, name in enumerate(view.strata)}
+    cells = []
+    for name in classes:
+        moved = change[at[name]] if name in at else None
+        if not isinstance(moved, (int, float)):
+            continue
+        regressed = verdict[at[name]] == w.REGRESSED
+        shown = w.printable(name)
+        cells.append(
+            {
+                "class": shown,
+                "variant": variant,
+                "change": moved,
+                "text": w.points(moved) + (" ▼" if regressed else ""),
+                "dark": moved < STEPS[0],
+                "regressed": regressed,
+                "said": f"{shown}, {variant}: {w.points(moved)} points, {w.label(verdict[at[name]])}",
+            }
+        )
+    return cells
+
+
+def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    place = {
+        "x": {"field": "variant", "type": "nominal", "sort": None, "title": None,
+              "axis": {"orient": "top", "labelAngle": 0, "labelLimit": 120, "ticks": False, "domain": False}},
+        "y": {"field": "class", "type": "nominal", "sort": None, "title": None,
+              "axis": {"ticks": False, "domain": False, "labelPadding": 8}},
+    }  # fmt: skip
+    shade = {
+        "field": "change", "type": "quantitative", "legend": None,
+        "scale": {"type": "threshold", "domain": list(STEPS), "range": [color(name) for name in SHADES]},
+    }  # fmt: skip
+    ink = {"condition": {"test": "datum.dark", "value": color("on-dark")}, "value": color("ink")}
+    return {
+        "width": WIDTH,
+        "height": {"step": ROW},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": rows},
+        "encoding": place,
+        "layer": [
+            {
+                "mark": {"type": "rect", "stroke": color("paper"), "strokeWidth": 2, "aria": True,
+                         "ariaRoleDescription": "mark"},
+                "encoding": {"color": shade, "description": {"field": "said", "type": "nominal"}},
+            },
+            {
+                "mark": {"type": "text", "aria": False},
+                "encoding": {"text": {"field": "text", "type": "nominal"}, "color": ink},
+            },
+        ],
+    }  # fmt: skip

@@ -1,0 +1,132 @@
+"""Recall of every class before and after pruning, with the interval of the change, worst first.
+
+A tick is the dense model, a mark of the verdict's shape the pruned one, and the band what the samples allow for it:
+the dense recall plus the interval of the change. Of many classes the worst are drawn; `changes` shows them all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prune_audit.charts import Chart
+from prune_audit.charts._colors import VERDICTS, color
+from prune_audit.charts._picture import WIDTH
+from prune_audit.core import Audit, View
+from prune_audit.reports import _words as w
+
+RANK = 10
+
+MOST = 40  # classes, so that a name stays legible
+ROW = 22  # pixels for each
+
+
+def draw(audit: Audit) -> tuple[Chart, ...]:
+    """One chart for each variant and view, all on one scale, so that variants can be compared by eye."""
+    made = []
+    drawn = [[(view, _rows(view)) for view in comparison.views] for comparison in audit.comparisons]
+    every = [row for views in drawn for _, rows in views for row in rows]
+    floor = min((row[at] for row in every for at in ("low", "pruned", "dense")), default=0.0)
+    for variant, comparison in enumerate(audit.comparisons):
+        for view, rows in drawn[variant]:
+            if rows:
+                what = "Recall of each class" if view.by == "class" else f"Accuracy by {w.printable(view.by)}"
+                cut = f", the {MOST} worst of {len(view.strata):,}" if len(view.strata) > MOST else ""
+                reading = (
+                    "Tick: dense model. Mark: pruned model, its shape the verdict. Band: where the pruned model may "
+                    f"lie ({w.limit(audit.provenance.settings.confidence)} % interval of the change). Number: change "
+                    "in points."
+                )
+                made.append(
+                    Chart(
+                        title=f"{what}, {w.printable(comparison.pruned.name)} against dense{cut}",
+                        shows=f"{w.drops(view, audit.provenance.settings)} Worst: {rows[0]['said']}.",
+                        reading=reading,
+                        spec=_spec(rows, floor),
+                        variant=variant,
+                        by=view.by,
+                    )
+                )
+    return tuple(made)
+
+
+def _rows(view: View) -> list[dict[str, Any]]:
+    """What is drawn of each class, in the order of drawing."""
+    change = w.find(view, "change")
+    if change is None:
+        return []
+    dense, pruned, verdict = (w.column(view, name) for name in ("dense_recall", "pruned_recall", "verdict"))
+    low, high = change.low or (None,) * len(dense), change.high or (None,) * len(dense)
+    rows = []
+    for i in w.worst_first(view)[:MOST]:
+        before, after, moved = dense[i], pruned[i], change.by_stratum[i]
+        if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
+            continue
+        said = f"{w.percent(before)} to {w.percent_sign(after)}, change {w.points(moved)} points"
+        least, most = low[i], high[i]
+        rows.append(
+            {
+                "name": w.printable(view.strata[i]),
+                "dense": before,
+                "pruned": after,
+                "low": max(0.0, before + least) if least is not None else after,
+                "high": min(1.0, before + most) if most is not None else after,
+                "verdict": verdict[i] or "not judged",
+                "change": w.points(moved),
+                "said": f"{w.printable(view.strata[i])}: {said} ({w.between(least, most)}), {verdict[i]}",
+            }
+        )
+    return rows
+
+
+def _spec(rows: list[dict[str, Any]], floor: float) -> dict[str, Any]:
+    shown = [name for name in VERDICTS if any(row["verdict"] == name for row in rows)]
+    by_verdict = {
+        "field": "verdict", "type": "nominal", "title": None,
+        "scale": {"domain": shown, "range": [color(VERDICTS[name][0]) for name in shown]},
+    }  # fmt: skip
+    shape = by_verdict | {"scale": {"domain": shown, "range": [VERDICTS[name][1] for name in shown]}}
+    x = {
+        "type": "quantitative", "scale": {"domain": [floor, 1], "nice": True, "zero": False},
+        "axis": {"format": ".0%", "title": None, "tickCount": 5},
+    }  # fmt: skip
+    told = {"description": {"field": "said", "type": "nominal"}}
+    mark = {"aria": True, "ariaRoleDescription": "mark"}
+    return {
+        "width": WIDTH,
+        "height": {"step": ROW},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": rows},
+        "encoding": {
+            "y": {
+                "field": "name", "type": "nominal", "sort": None, "title": None,
+                "axis": {"grid": False, "ticks": False, "domain": False, "labelPadding": 8},
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 9, "opacity": 0.25, **mark},
+                "encoding": {
+                    "x": {"field": "low", **x}, "x2": {"field": "high"}, "color": by_verdict, **told,
+                },
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 2, **mark},
+                "encoding": {
+                    "x": {"field": "dense", **x}, "x2": {"field": "pruned"},
+                    "color": by_verdict, **told,
+                },
+            },
+            {
+                "mark": {"type": "tick", "thickness": 2.5, "size": 14, "opacity": 1, "color": color("ink"), **mark},
+                "encoding": {"x": {"field": "dense", **x}, **told},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, **mark},
+                "encoding": {"x": {"field": "pruned", **x}, "color": by_verdict, "shape": shape, **told},
+            },
+            {
+                "mark": {"type": "text", "align": "right", "dx": 46, "aria": False},
+                "encoding": {"x": {"value": "width"}, "text": {"field": "change", "type": "nominal"}},
+            },
+        ],
+    }  # fmt: skip

@@ -1,0 +1,144 @@
+"""The end of the page: what the gate looked at, how to read the words, and what was measured with what."""
+
+from __future__ import annotations
+
+from prune_audit.core import Audit, ModelCard, Settings
+from prune_audit.reports import _gate as gate
+from prune_audit.reports import _words as w
+from prune_audit.reports._page import Head, facts, fold, table, text, word
+
+CHECKS = 200  # that are listed
+
+
+def checks(audit: Audit) -> str:
+    """The checks that did not pass, the worst first; nothing where there was no gate."""
+    if audit.policy is None or audit.provenance.limited:
+        return ""
+    told = gate.notable(audit)
+    every = [check for comparison in audit.comparisons for check in comparison.checks]
+    heads = [Head(title=name, number=False) for name in ("outcome", "rule", "variant", "of", "why")]
+    rows = []
+    for name, check in told[:CHECKS]:
+        said = "warning" if check.level == "warn" else check.outcome
+        cells = [text(check.rule), text(name), text(check.subject), text(check.message)]
+        rows.append(
+            f'<tr><td class="l">{word(said)}</td>' + "".join(f'<td class="l">{c}</td>' for c in cells) + "</tr>"
+        )
+    kinds = {check.outcome: sum(other.outcome == check.outcome for other in every) for check in every}
+    counted = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+    more = f"<p>{len(told) - CHECKS:,} more in the JSON file.</p>" if len(told) > CHECKS else ""
+    body = table("Checks that did not pass, the worst first", heads, rows, kind="sorts") if rows else ""
+    return (
+        f'<section id="checks" aria-labelledby="checks-title"><h2 id="checks-title">What the gate looked at</h2>\n'
+        f"<p>Policy {text(audit.policy.name)}: {w.several(len(every), 'check')}, {counted or 'none'}.</p>\n"
+        f"{body}{more}</section>\n"
+    )
+
+
+def words(settings: Settings) -> str:
+    """What the words mean, in short; the guide that comes with prune-audit has the rest."""
+    margin, assure = w.loss(settings.margin), w.loss(settings.assure)
+    kept, sure = w.limit(settings.retention_margin), w.limit(settings.confidence)
+    drop = [
+        (
+            "regressed",
+            f"A loss of more than {margin} is shown, even after allowing for how many classes were looked at.",
+        ),
+        ("fine", f"A loss of more than {assure} is ruled out. It does not say that nothing was lost."),
+        (
+            "cannot tell",
+            "These samples show neither. This is not a soft fine: collect more samples of just these classes.",
+        ),
+    ]
+    harm = [
+        ("intensified", "Harmed, and shown to be weak before: what pruning is known for. Look here first."),
+        ("flipped", "Harmed: shown to be strong before, and weak now."),
+        ("created", "Harmed: shown to stand level with the model before."),
+        ("harmed", f"Shown to have kept less than {kept} % of what the rest of the model kept."),
+        ("cannot tell", "The samples neither show that nor rule it out."),
+        ("no harm shown", "That is ruled out, or the class lost nothing on balance."),
+        ("levelled down, held better", "Descriptions, which decide nothing: nearer to the rest, or kept more than it."),
+    ]
+    terms = [
+        ("recall", "Of all samples of a class, the share that a model gets right. Within a group it is the accuracy."),
+        ("lost, gained", "The dense model was right and the pruned one is wrong; the reverse."),
+        ("points", "Differences of percentages: from 97 % to 95 % is 2 points."),
+        (
+            f"{sure} % interval",
+            "The values that the samples do not rule out. Read its ends, not the number in the middle.",
+        ),
+        ("alpha", "Above 1 the gaps between classes grew. Quote it only with its interval, and where r^2 is near 1."),
+        (
+            "a pass",
+            "Says that no failure was shown with these data. It is no clearance: see what no class lost more than.",
+        ),
+    ]
+    return (
+        '<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
+        + fold("Verdict: has this class lost more than the margin?", facts(drop))
+        + fold("Distortion: did it pay more than the rest of the model?", facts(harm))
+        + fold("Other words", facts(terms))
+        + "<p>The guide of prune-audit, docs/reading-an-audit.md, says how to decide on these.</p></section>\n"
+    )
+
+
+def measured(audit: Audit) -> str:
+    """What was measured with what: models, data, settings, versions."""
+    p = audit.provenance
+    data = [
+        ("data", p.data),
+        ("samples", f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
+        ("digest", p.data_digest),
+        ("inputs", p.preprocess.describe() if p.preprocess else "fed as they are"),
+        ("asked", w.question(audit)),
+        *(("counted", said) for said in w.counted(p.settings)),
+        *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
+        *(("note", note) for note in p.notes),
+    ]
+    cards = {card.name: card for c in audit.comparisons for card in (c.dense, c.pruned)}
+    heads = [
+        Head(title="model", number=False),
+        *(Head(title=name, number=False) for name in ("format", "file")),
+        *(Head(title=name) for name in ("density", "weights", "parameters", "bytes", "compressed")),
+        Head(title="multiply-adds", meaning="of one forward pass, zeros counted"),
+        Head(title="SHA-256", number=False),
+    ]
+    models = table("Models", heads, [_model(card) for card in cards.values()])
+    settings = [(name, _plain(getattr(p.settings, name))) for name in Settings.__dataclass_fields__]
+    versions = [(name, version) for name, version in p.versions.items()]
+    run = [(name, _plain(value)) for name, value in p.run.items()]
+    return (
+        '<section id="measured" aria-labelledby="measured-title"><h2 id="measured-title">What was measured</h2>\n'
+        + facts(data)
+        + models
+        + fold("Settings", facts(settings))
+        + fold("Versions", facts(versions))
+        + (fold("This run", facts(run)) if run else "")
+        + "</section>\n"
+    )
+
+
+def _plain(value: object) -> str:
+    return w.DASH if value in (None, (), "") else str(value)
+
+
+def _count(value: int | None) -> str:
+    return w.DASH if value is None else f"{value:,}"
+
+
+def _model(card: ModelCard) -> str:
+    density = w.DASH if card.density is None else f"{100 * card.density:.4g} %"
+    path = card.path + (f"@{card.factory}" if card.factory else "")
+    numbers = (
+        sum(layer.total for layer in card.layers) or None,
+        card.parameters,
+        card.size,
+        card.compressed,
+        card.macs,
+    )
+    return (
+        f'<tr><th scope="row">{text(card.name)}</th><td class="l">{text(card.format)}</td>'
+        f'<td class="l">{text(path)}</td><td>{density}</td>'
+        + "".join(f"<td>{_count(number)}</td>" for number in numbers)
+        + f'<td class="l digest">{text(card.digest)}</td></tr>'
+    )

@@ -1,0 +1,173 @@
+"""One pruned variant on the page: charts, the classes worst first, groups, flipped samples, every measure.
+
+The table is whole in the HTML; what is drawn under a class's name is a gradient, not an element, so that a thousand
+classes stay quick. Where variants and classes are too many for one page, it says what it leaves to the CSV file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prune_audit.charts import Chart
+from prune_audit.core import Audit, Comparison, Measure, Value, View
+from prune_audit.reports import _words as w
+from prune_audit.reports._page import Head, facts, figure, fold, limits, shown, table, text, word
+from prune_audit.reports._page_flips import flips
+from prune_audit.reports._page_verdict import sentences
+
+ROWS = 4_000  # of the tables of all variants together
+CELLS = 80_000  # of the tables of every measure, likewise
+
+MAIN = (  # measures in the first table of classes, with what they mean
+    ("dense_recall", "recall of the dense model, %"),
+    ("pruned_recall", "recall of the pruned model, %"),
+    ("change", "pruned less dense, in points"),
+    ("retention", "recall kept, relative to what the rest kept"),
+    ("verdict", "has it lost more than the margin?"),
+    ("distortion", "did it pay more than the rest?"),
+)
+
+
+def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]) -> str:
+    """The section of the comparison at ``position``; ``charts`` are those of the whole audit."""
+    comparison = audit.comparisons[position]
+    title = f"{comparison.pruned.name} against {comparison.dense.name}"
+    own = [(name, chart) for name, drawn in charts.items() for chart in drawn if chart.variant == position]
+    parts = [f'<section id="variant-{position}" aria-labelledby="variant-{position}-title">']
+    parts.append(f'<h2 id="variant-{position}-title">{text(title)}</h2>\n')
+    for n, view in enumerate(comparison.views):
+        if view.by != "class":
+            parts.append(f"<h3>By {text(view.by)}: {w.several(len(view.strata), *w.noun(view))}</h3>\n")
+        if view.by != "class" or len(audit.comparisons) > 1:
+            parts += [f"<p>{text(said)}</p>\n" for said in sentences(view, audit)]
+        if view.by == "class":
+            parts.append(_tiles(comparison, view))
+        drawn = [figure(chart, f"{name}-{position}-{n}") for name, chart in own if chart.by == view.by]
+        parts.append(f'<div class="charts">\n{"".join(drawn)}</div>\n' if drawn else "")
+        parts.append(_classes(audit, view, f"classes-{position}-{n}"))
+        parts.append(_model(view))
+        parts.append(_every(audit, view))
+    parts.append(flips(comparison, position))
+    parts.append("</section>\n")
+    return "".join(parts)
+
+
+def _tiles(comparison: Comparison, view: View) -> str:
+    """The figures of the whole model."""
+    before, after, change, worst = (
+        w.find(view, name) for name in ("dense_recall", "pruned_recall", "change", "worst_plausible_drop")
+    )
+    tiles = [("weights", w.weights(comparison.pruned).removesuffix(" of weights nonzero"), "nonzero")]
+    if before and after:
+        tiles.append(
+            ("accuracy", f"{w.percent(before.overall, 2)} → {w.percent_sign(after.overall, 2)}", "dense to pruned")
+        )
+    if change and change.overall is not None:
+        interval = w.between(change.overall_low, change.overall_high, 2)
+        tiles.append(("change of accuracy", f"{w.points(change.overall, 2)} points", f"interval {interval}"))
+    lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
+    tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
+    if worst and worst.overall is not None and not view.pair.same_model:
+        tiles.append(("no class lost more than", f"{w.percent(worst.overall)} points", "for all classes at once"))
+    cells = "".join(
+        f"<div><dt>{text(name)}</dt><dd>{text(said)} <small>{text(more)}</small></dd></div>"
+        for name, said, more in tiles
+    )
+    return f'<dl class="tiles">{cells}</dl>\n'
+
+
+def _classes(audit: Audit, view: View, name: str) -> str:
+    """The table of classes, worst first, with what the script needs to filter it."""
+    settings = audit.provenance.settings
+    order = w.worst_first(view)
+    most = max(50, ROWS // len(audit.comparisons))
+    measures = [(m, meaning) for key, meaning in MAIN if (m := w.find(view, key))]
+    heads = [Head(title=view.by, number=False), Head(title="n", meaning="samples")]
+    for measure, meaning in measures:
+        heads.append(Head(title=_title(measure), meaning=meaning, number=measure.unit != "label"))
+        if measure.name == "change" and measure.low:
+            heads.append(Head(title=f"{w.limit(settings.confidence)} % interval", meaning="of the change, in points"))
+            heads.append(Head(title="lost", meaning="dense right, pruned wrong"))
+            heads.append(Head(title="gained", meaning="dense wrong, pruned right"))
+    rows = [_row(view, i, [measure for measure, _ in measures]) for i in order[:most]]
+    many = w.noun(view)[1]
+    cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
+    return f'<div class="filter" hidden data-for="{name}"></div>' + table(
+        f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name
+    )
+
+
+def _title(measure: Measure) -> str:
+    return {"dense_recall": "dense", "pruned_recall": "pruned", "verdict": "verdict"}.get(measure.name, measure.title)
+
+
+def _row(view: View, i: int, measures: list[Measure]) -> str:
+    before, after = w.column(view, "dense_recall")[i], w.column(view, "pruned_recall")[i]
+    bar = f' style="--d:{w.percent(before)}%;--p:{w.percent(after)}%"' if before is not None else ""
+    cells = [f"<td>{int(view.pair.support[i]):,}</td>"]
+    for measure in measures:
+        value = measure.by_stratum[i] if measure.by_stratum else None
+        if measure.unit == "label":
+            cells.append(f'<td class="l">{word(value)}</td>')
+        else:
+            why = f' title="{text(measure.absent[i])}"' if i in measure.absent else ""
+            cells.append(f"<td{why}>{shown(measure, value)}</td>")
+        if measure.name == "change" and measure.low:
+            cells.append(f"<td>{limits(measure, measure.low[i], measure.high[i])}</td>")
+            cells += [f"<td>{int(counts[i]):,}</td>" for counts in (view.pair.lost, view.pair.gained)]
+    return f'<tr><th scope="row"{bar}>{text(view.strata[i])}</th>' + "".join(cells) + "</tr>"
+
+
+def _model(view: View) -> str:
+    """Every measure of all samples together."""
+    rows = [
+        (
+            measure.title,
+            measure.overall_absent or f"{_with_unit(measure, measure.overall)}{_interval(measure)}",
+        )
+        for measure in view.measures
+        if measure.overall is not None or measure.overall_absent
+    ]
+    what = "The model as a whole" if view.by == "class" else "All groups together"
+    return fold(f"{what}: {w.several(len(rows), 'measure')}", facts(rows)) if rows else ""
+
+
+def _with_unit(measure: Measure, value: Value) -> str:
+    unit = {"share": " %", "points": " points"}.get(measure.unit, "")
+    return f"{shown(measure, value)}{unit}"
+
+
+def _interval(measure: Measure) -> str:
+    found = limits(measure, measure.overall_low, measure.overall_high)
+    return "" if found == w.DASH else f" (interval {found})"
+
+
+def _every(audit: Audit, view: View) -> str:
+    """Every measure of every class, where that is not too much for a page."""
+    measures = [measure for measure in view.measures if measure.by_stratum]
+    heads = [Head(title=view.by, number=False)]
+    for measure in measures:
+        unit = {"share": ", %", "points": ", points"}.get(measure.unit, "")
+        heads.append(Head(title=f"{measure.title}{unit}", number=measure.unit != "label"))
+        heads += [Head(title="interval")] if measure.low else []
+    many = w.noun(view)[1]
+    title = f"Every measure of the {many}: {len(measures)} columns"
+    views = sum(len(comparison.views) for comparison in audit.comparisons)
+    if len(heads) * len(view.strata) * views > CELLS:
+        said = (
+            f"{len(view.strata):,} {many} and {len(measures)} measures are too much for a page; the CSV file has all."
+        )
+        return fold(title, f"<p>{said}</p>\n")
+    return fold(title, table(title, heads, [_whole_row(view, i, measures) for i in w.worst_first(view)], kind="sorts"))
+
+
+def _whole_row(view: View, i: int, measures: list[Measure]) -> str:
+    cells = []
+    for measure in measures:
+        value = measure.by_stratum[i]
+        why = f' title="{text(measure.absent[i])}"' if i in measure.absent else ""
+        side = ' class="l"' if measure.unit == "label" else ""
+        cells.append(f"<td{side}{why}>{text(shown(measure, value))}</td>")
+        if measure.low:
+            cells.append(f"<td>{limits(measure, measure.low[i], measure.high[i])}</td>")
+    return f'<tr><th scope="row">{text(view.strata[i])}</th>' + "".join(cells) + "</tr>"

@@ -1,0 +1,159 @@
+"""What a reader sees first: the verdict, who was harmed, by how much, and how sure that is.
+
+The gate has the last word of the section, below what these data could not rule out, so that a pass is never read alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prune_audit.core import Audit, Comparison, Value, View
+from prune_audit.reports import _gate as gate
+from prune_audit.reports import _words as w
+from prune_audit.reports._page import Head, table, text, word
+
+CARDS = 6  # findings that are told in full before the table
+
+BANNERS = {
+    "failed": ("bad", "The gate failed"),
+    "inconclusive": ("unsure", "The gate could not be settled"),
+    "passed": ("good", "The gate passed: no failure was shown, which is no clearance"),
+    "skipped": ("unsure", "No gate"),
+    "waived": ("unsure", "Waived"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A class or group that regressed or was harmed, and by how much."""
+
+    variant: str
+    view: View
+    position: int
+    change: float
+
+
+def verdict(audit: Audit) -> str:
+    """The first section of the page."""
+    look, said = BANNERS[audit.outcome]
+    p, settings = audit.provenance, audit.provenance.settings
+    parts = []
+    if p.limited:
+        said = f"A sample only: {p.samples:,} of {p.available:,} samples were audited. This never gates."
+    one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
+    view = w.by_class(one) if one else None
+    if view is not None:
+        parts += [f"<p>{text(sentence)}</p>" for sentence in sentences(view, audit)]
+        parts += [
+            f"<p>{text(told[0].upper() + told[1:])}.</p>"
+            for name, told in w.model(view, settings)
+            if name == "at worst"
+        ]
+    else:
+        parts.append(_summary(audit))
+    parts.append(_cards(audit))
+    parts.append(f'<p class="gate">{text(gate.told(audit))}</p>')
+    return (
+        f'<section id="verdict" class="first" aria-labelledby="verdict-title">'
+        f'<h2 id="verdict-title" class="banner {look}">{text(said)}</h2>\n' + "\n".join(parts) + "</section>\n"
+    )
+
+
+def sentences(view: View, audit: Audit) -> list[str]:
+    """What is to be said of a view, the most important first."""
+    settings = audit.provenance.settings
+    whole = (w.collapse(view), w.fall(view, settings)) if view.by == "class" else ()
+    return [said for said in (*whole, w.drops(view, settings), w.distortions(view, settings)) if said]
+
+
+def _findings(audit: Audit) -> list[_Finding]:
+    """Every finding of every variant and view, the largest loss first."""
+    found = []
+    for comparison in audit.comparisons:
+        for view in comparison.views:
+            change, drop, harm = (w.column(view, name) for name in ("change", "verdict", "distortion"))
+            for i, moved in enumerate(change):
+                if isinstance(moved, (int, float)) and (drop[i] == w.REGRESSED or harm[i] in w.HARMED):
+                    found.append(_Finding(comparison.pruned.name, view, i, moved))
+    return sorted(found, key=lambda finding: finding.change)
+
+
+def _cards(audit: Audit) -> str:
+    """The worst findings, one card each, and where the others are."""
+    found = _findings(audit)
+    if not found:
+        return ""
+    cards = "".join(_card(finding, audit) for finding in found[:CARDS])
+    more = f"<p>{len(found) - CARDS:,} more below, in the tables.</p>" if len(found) > CARDS else ""
+    what = "Classes" if all(finding.view.by == "class" for finding in found) else "Classes and groups"
+    return f'<h3>{what} that lost most</h3>\n<ul class="cards">\n{cards}</ul>\n{more}'
+
+
+def _card(finding: _Finding, audit: Audit) -> str:
+    view, i = finding.view, finding.position
+
+    def value(name: str) -> Value:
+        return w.column(view, name)[i]
+
+    change = w.find(view, "change")
+    interval = w.between(change.low[i], change.high[i]) if change and change.low and change.high else w.DASH
+    before, after = w.percent(value("dense_recall")), w.percent(value("pruned_recall"))
+    name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
+    of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
+    words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (w.REGRESSED, *w.HARMED))
+    n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
+    return (
+        f'<li class="card"><p class="name">{text(name)} {of}</p>'
+        f'<p class="by">{w.points(change.by_stratum[i] if change else None)} <small>points</small></p>'
+        f'<p class="sure">{w.limit(audit.provenance.settings.confidence)} % interval {interval}</p>'
+        f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
+        f"<p>Recall {before} % → {after} %: {lost:,} of {w.several(n, 'sample')} lost, {gained:,} gained</p>"
+        f"<p>{words}</p></li>\n"
+    )
+
+
+def _summary(audit: Audit) -> str:
+    """One row for each of several variants."""
+    heads = [
+        Head(title="variant", number=False),
+        Head(title="density", meaning="share of weights that are not zero"),
+        Head(title="accuracy"),
+        Head(title="change", meaning="of accuracy, in points"),
+        Head(title="regressed", meaning="classes shown to have lost more than the margin"),
+        Head(title="harmed", meaning="classes shown to have paid more than the rest"),
+        Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
+        Head(title="at worst", meaning="no class lost more, for all classes at once"),
+        *([Head(title="gate", number=False)] if audit.policy is not None else []),
+    ]
+    rows = [_summary_row(audit, n, comparison) for n, comparison in enumerate(audit.comparisons)]
+    return table(f"{len(rows)} variants, as they were given", heads, rows, kind="summary")
+
+
+def _summary_row(audit: Audit, position: int, comparison: Comparison) -> str:
+    view = w.by_class(comparison)
+    density = comparison.pruned.density
+
+    def overall(name: str) -> Value:
+        measure = w.find(view, name)
+        return measure.overall if measure else None
+
+    def count(name: str, verdicts: tuple[str, ...], look: str) -> str:
+        if view is None or w.find(view, name) is None:
+            return w.DASH
+        n = len(w.those(view, name, verdicts))
+        return f'<span class="is {look}">{n:,}</span>' if n else "0"
+
+    change = w.find(view, "change")
+    interval = w.between(change.overall_low, change.overall_high, 2) if change else w.DASH
+    cells = [
+        w.DASH if density is None else f"{100 * density:.4g} %",
+        w.percent_sign(overall("pruned_recall"), 2),
+        f"{w.points(overall('change'), 2)} <small>({interval})</small>",
+        count("verdict", (w.REGRESSED,), "bad"),
+        count("distortion", w.HARMED, "bad"),
+        count("verdict", (w.CANNOT_TELL,), "unsure"),
+        f"-{w.percent(worst)}" if (worst := overall("worst_plausible_drop")) is not None else w.DASH,
+    ]
+    outcome = f'<td class="l">{word(gate.outcome_of(audit, comparison))}</td>' if audit.policy is not None else ""
+    name = f'<a href="#variant-{position}">{text(comparison.pruned.name)}</a>'
+    return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + outcome + "</tr>"
