@@ -1,8 +1,8 @@
 """Columns over all samples as short texts, for a document that travels through CI.
 
-A million samples of 1,000 classes and three models take 2.4 MB in all, and less where they lie class by class: a flag is a bit, a position the fewest whole
-bytes that hold the largest one, and zlib and base64 do the rest. What is read is bounded by the number of samples that
-the document states, so that a few bytes cannot be blown up into gigabytes.
+A million samples of 1,000 classes and three models take 2.4 MB in all, and less where they lie class by class: a flag
+is a bit, a position the fewest whole bytes that hold the largest one, and zlib and base64 do the rest. What is read is
+bounded by the number of samples that the document states, so that a few bytes cannot be blown up into gigabytes.
 """
 
 from __future__ import annotations

@@ -5,10 +5,8 @@ Then every class is lost alike, and a ratio of what remains (retention, alpha) i
 
 from __future__ import annotations
 
-import numpy as np
-
 from prune_audit.core import Pair, Settings
-from prune_audit.stats import _tango
+from prune_audit.stats import _tango, _wilson
 from prune_audit.stats._clusters import PRUNED
 from prune_audit.stats._sides import weights, whole
 
@@ -40,10 +38,8 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
     if not pair.support.any() or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
     by_pruned, by_change = whole(pair, settings, PRUNED), whole(pair, settings)
-    n = float(by_pruned.n[0])
-    accuracy = float(by_pruned.pruned[0]) / n
-    z2 = _tango.two_sided(settings.confidence) ** 2
-    low = (accuracy + z2 / (2 * n) - np.sqrt(z2 * (accuracy * (1 - accuracy) / n + z2 / (4 * n * n)))) / (1 + z2 / n)
+    accuracy = float(by_pruned.pruned[0] / by_pruned.n[0])
+    low = _wilson.interval(by_pruned.pruned, by_pruned.n, settings.confidence)[0][0]
     fell = _tango.interval(by_change.lost, by_change.gained, by_change.n, settings.confidence)[0][0] > 0
     guessing = min(chance(pair, settings), by_luck(pair))
     if low > guessing or not fell:

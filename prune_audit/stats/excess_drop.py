@@ -8,7 +8,7 @@ than the model did, and one with a negative excess lost less.
 The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv 2310.20673); weighted by class size it sums to 0. It
 is (1 - share of the class) x (its drop - the drop of the rest), and the two are independent, so their Tango intervals
 combine by squares (Newcombe 1998; MOVER, Zou and Donner 2008). The largest excess drop has an interval that holds
-over all classes at once (Bonferroni).
+over all classes at once (Bonferroni), whose lower ends are what every class is shown to have lost in excess at least.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     excess = net / np.maximum(n, 1) - (overall(pair, net, reference(pair, settings)) or 0.0)
     low, high = _limits(pair, excess, settings, settings.confidence)
     largest: tuple[float, float, float] | None = None
+    all_low, all_high = _limits(pair, excess, settings, 1 - (1 - settings.confidence) / max(int(some.sum()), 1))
     if some.any():
-        all_low, all_high = _limits(pair, excess, settings, 1 - (1 - settings.confidence) / int(some.sum()))
         largest = float(excess[some].max()), float(all_low[some].max()), float(all_high[some].max())
     value, least, most = largest or (None, None, None)
     return (
         column("excess_drop", "excess drop", "points", excess, without_samples(pair), limits=(low, high)),
+        column(
+            "least_excess_drop",
+            "excess drop at least, of all classes at once",
+            "points",
+            all_low,
+            without_samples(pair),
+        ),
         Measure(
             name="largest_excess_drop",
             title="largest excess drop",

@@ -6,39 +6,52 @@ samples together it is accuracy.
     dense recall = (both + lost) / n
     pruned recall = (both + gained) / n
 
+The interval of a recall is Wilson's (1927), for one model by itself; what changed is in the interval of the change,
+which is much narrower, because both models saw the same samples. With --cluster it is that of as many independent
+samples as the clusters are worth.
+
 Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there. With --weights the
 accuracy over all is the mean of recalls weighted by how often classes occur in use; recalls stay what they are.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from prune_audit.core import Counts, Measure, Pair, Settings
+from prune_audit.stats import _wilson
+from prune_audit.stats._clusters import DENSE, PRUNED, Contrast
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._sides import overall, weights
+from prune_audit.stats._sides import overall, sides, weights, whole
 
 RANK = 20
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
-    """Dense and pruned recall; ``overall`` is accuracy."""
+    """Dense and pruned recall with two-sided intervals; ``overall`` is accuracy."""
     n = pair.support  # (S,)
     shares = weights(pair, settings)
     absent = without_samples(pair)
 
-    def recall(name: str, title: str, right: Counts) -> Measure:
+    def recall(name: str, title: str, right: Counts, contrast: Contrast, side: Literal["dense", "pruned"]) -> Measure:
+        own, all_ = sides(pair, settings, contrast)[0], whole(pair, settings, contrast)
+        good, of = (np.append(getattr(own, c), getattr(all_, c)) for c in (side, "n"))  # (S + 1,), all samples last
+        low, high = _wilson.interval(good, np.where(of > 0, of, 1), settings.confidence)
         return column(
             name,
             title,
             "share",
             right / np.maximum(n, 1),
             absent,
+            limits=(low[:-1], high[:-1]),
             overall=overall(pair, right, shares),
+            overall_limits=(float(low[-1]), float(high[-1])) if n.any() else None,
             overall_absent=None if n.any() else NO_SAMPLES,
         )
 
     return (
-        recall("dense_recall", "dense recall", pair.both + pair.lost),
-        recall("pruned_recall", "pruned recall", pair.both + pair.gained),
+        recall("dense_recall", "dense recall", pair.both + pair.lost, DENSE, "dense"),
+        recall("pruned_recall", "pruned recall", pair.both + pair.gained, PRUNED, "pruned"),
     )
