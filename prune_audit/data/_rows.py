@@ -55,10 +55,11 @@ def rows(
     columns: Mapping[str, Any],
     *,
     inputs: Collection[str] = (),
+    groups: Collection[str] = (),
     ids: Sequence[str] | None = None,
     must_differ: bool = False,
 ) -> Rows:
-    """The rows of ``columns`` (N,), of which those called ``inputs`` are no groups.
+    """The rows of ``columns`` (N,), of which those called ``inputs`` are no groups, ``groups`` excepted.
 
     ``ids`` (N,) stand in where no column of ids was asked for. Ids that were asked for must differ; those of a column
     that is only called so are else taken for a group, unless they ``must_differ``.
@@ -71,7 +72,7 @@ def rows(
         raise DataError(f"{source.path}: the column {label!r} is both input and label", hint="name two columns")
     if not len(columns[label]):
         raise DataError(f"{source.path}: the table has no rows", hint="expected is one row for each sample")
-    named, notes = id_column(source, columns) if ids is None or source.id_column else None, ()
+    named = id_column(source, columns) if ids is None or source.id_column else None
     if named is not None:
         ids = _table.texts(columns[named])
         if len(set(ids)) < len(ids):
@@ -95,23 +96,23 @@ def rows(
         raise DataError(
             f"{place(source, int(first[names.index('')]))}: {label} is empty", hint="fill it in, or remove the row"
         )
-    classes, more = _classes.decided(source, expects, names)
-    groups, unused = {}, []
+    classes, notes = _classes.decided(source, expects, names)
+    grouped, unused = {}, []
     for name, values in columns.items():
-        if name in (label, named) or name in inputs:
+        if name in (label, named) or (name in inputs and name not in groups):
             continue
-        if _table.kind(values.type) in ("list", "media"):
+        if _table.is_nested(values):
             unused.append(name)
         else:
             cells, at = _table.coded(values)
             # Of objects, so that a long text that is there a million times is there once.
-            groups[name] = np.array([cell or MISSING for cell in cells], object)[at]
+            grouped[name] = np.array([cell or MISSING for cell in cells], object)[at]
     if unused:
-        more = (*more, f"columns not used: {', '.join(unused)}")
+        notes = (*notes, f"columns not used: {', '.join(unused)}")
     return Rows(
         classes=classes,
         labels=_classes.positions(names, classes, found)[codes],
         ids=tuple(ids),
-        groups=groups,
-        notes=(*notes, *more),
+        groups=grouped,
+        notes=notes,
     )

@@ -85,6 +85,12 @@ def first_path(source: DataSource) -> str | None:
     return next((cell for cell in cells if cell), "")
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as Parquet does, where columns have types."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
 def read(source: DataSource) -> Mapping[str, Any]:
     """The columns as Arrow's chunked arrays (N,), by name: text in a CSV, of their own types in Parquet.
 
@@ -129,7 +135,7 @@ def texts(values: Any) -> list[str]:
 def coded(values: Any) -> tuple[list[str], Counts]:
     """The different cells of a column as text (U,), in the order in which they come, and each row's among them (N,).
 
-    Null is ''. Not for columns of lists.
+    Null is ''. Not for nested columns.
     """
     import pyarrow as pa
 
@@ -143,6 +149,13 @@ def coded(values: Any) -> tuple[list[str], Counts]:
     if codes.null_count:
         codes, names = codes.fill_null(len(names)), [*names, ""]
     return names, codes.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def is_nested(values: Any) -> bool:
+    """Whether a column's cells are lists or the like, which make no groups."""
+    from pyarrow import types
+
+    return bool(types.is_nested(values.type))
 
 
 def kind(arrow: Any) -> Kind:
