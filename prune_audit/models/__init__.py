@@ -18,6 +18,8 @@ from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known
 from prune_audit.models._container import describe
+from prune_audit.models._record_write import check_predictions_path as check_predictions_path
+from prune_audit.models._record_write import write_predictions as write_predictions
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
 

@@ -132,9 +132,9 @@ def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:
     return np.array([of(name) for name in names], np.int64)
 
 
-def first_wrong(wrong: Array) -> int | None:
-    """The first sample of which ``wrong`` (N,) is true, None where there is none."""
-    return int(wrong.argmax()) if wrong.any() else None
+def first_without(holds: Array) -> int | None:
+    """The first sample of which ``holds`` (N,) is not true, None where it is true of all."""
+    return None if holds.all() else int(holds.argmin())
 
 
 def _whole(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> pa.ChunkedArray:
@@ -142,7 +142,7 @@ def _whole(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> pa.Chunked
     from pyarrow import compute
 
     numbers = values.to_numpy()
-    broken = first_wrong(~np.isnan(numbers) & (numbers != np.floor(numbers)))
+    broken = first_without(np.isnan(numbers) | (numbers == np.floor(numbers)))
     if broken is not None:
         raise AlignmentError(
             f"{path}: the prediction {numbers[broken]:g} for sample {ids[broken]!r} is no class",

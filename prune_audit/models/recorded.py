@@ -109,7 +109,7 @@ class RecordedPredictions:
         parts = []
         for start in range(0, len(at), size):
             piece = scores[at[start : start + size]]  # (K, C)
-            broken = _record_join.first_wrong(~np.isfinite(piece).all(axis=1))
+            broken = _record_join.first_without(np.logical_and.reduce(np.isfinite(piece), axis=1))
             if broken is not None:
                 raise ModelError(
                     f"{self.card.path}: sample {ids[start + broken]!r} has no score for some class, "
@@ -133,10 +133,10 @@ class RecordedPredictions:
         if _record_file.kind(column.type) not in ("integer", "real"):
             raise ModelError(f"{self.card.path}: {name} is {column.type}", hint=f"{name} must be a number")
         values: Array = column.to_numpy().astype(np.float64)[at]  # (N,)
-        fits = (values >= 0) & (values < np.inf if name == "rank" else values <= 1 + SUM_TOLERANCE)  # (N,)
+        fits: Array = (values >= 0) & (values < np.inf if name == "rank" else values <= 1 + SUM_TOLERANCE)  # (N,)
         if name == "rank":
             fits &= values == np.floor(values)
-        broken = _record_join.first_wrong(~fits)
+        broken = _record_join.first_without(fits)
         if broken is not None:
             what = "a whole number from 0" if name == "rank" else "a probability"
             raise ModelError(
@@ -146,7 +146,7 @@ class RecordedPredictions:
         return values
 
     def _same(self, fits: Array, ids: Sequence[str]) -> None:
-        broken = _record_join.first_wrong(~fits)
+        broken = _record_join.first_without(fits)
         if broken is not None:
             raise AlignmentError(
                 f"{self.card.path}: {' and '.join(self.columns.beside)} of sample {ids[broken]!r} were recorded for "
