@@ -49,7 +49,7 @@ class TorchClassifier:
         with contextlib.suppress(NotImplementedError):
             module.eval()
         self.module = module.to(self._device)
-        self._call = call or self._plain_call
+        self.call = call or self._plain_call
         # numpy has no bfloat16, so such a model declares float32 and is given its own type here.
         weights = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
         self._narrow = next(weights, None) is torch.bfloat16
@@ -68,7 +68,7 @@ class TorchClassifier:
         tensors = {name: self._tensor(array) for name, array in inputs.items()}
         with torch.inference_mode():
             try:
-                result = self._call(tensors)
+                result = self.call(tensors)
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
                 raise self._failed(fault, tensors) from fault
@@ -76,7 +76,7 @@ class TorchClassifier:
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
-        return _macs.macs(lambda: self._call({k: self._tensor(v) for k, v in inputs.items()}), self._device)
+        return _macs.macs(lambda: self.call({k: self._tensor(v) for k, v in inputs.items()}), self._device)
 
     def _plain_call(self, tensors: Mapping[str, torch.Tensor]) -> object:
         return self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)

@@ -138,13 +138,13 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
 def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     model = _parse(source.path)
     beside = external_files(model, source.path)
-    session = _session(source.path, settings.threads)
+    made = session(source.path, settings.threads)
     graph = Graph(model, source.path)
     layers, parameters = graph.layers(), graph.parameters()
     card = _files.card(source, source.path, *beside, form="ONNX", layers=layers, parameters=parameters)
-    output = scores_of(session, source.path)
+    output = scores_of(made, source.path)
     labels = labels_of(model, output.name)
-    return OnnxClassifier(session, card, expects_of(session, output, labels, source.path), output.name, labels)
+    return OnnxClassifier(made, card, expects_of(made, output, labels, source.path), output.name, labels)
 
 
 def _fields(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
@@ -182,7 +182,8 @@ def _damaged(path: Path) -> ModelError:
     )
 
 
-def _session(path: Path, threads: int | None) -> Any:
+def session(path: Path, threads: int | None) -> Any:
+    """An onnxruntime session of the model at ``path``. Raises `ModelError` where there can be none."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,0 +1,243 @@
+"""A torch model that onnxruntime runs, after an export that was shown to agree with torch.
+
+onnxruntime is often several times faster on a CPU, but an export may go wrong in silence, and then the audit would be
+of another model. So the first samples go through both, and where classes or scores differ, or anything fails, torch
+goes on alone and a note says why. The export waits for the first batch, whose shapes it needs, and is made with
+another number of samples than that, so that a number that it bakes in is found out.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prune_audit.core import Array, Classifier, Expects, ModelCard, Settings
+from prune_audit.errors import MissingExtra, ModelError, UsageError
+from prune_audit.models import onnx
+from prune_audit.models._onnx_interface import expects_of
+from prune_audit.models._torch import TorchClassifier, first_tensor, gist
+
+if TYPE_CHECKING:
+    import torch
+
+# Samples that both run.
+COMPARED = 64
+# How far scores may lie apart, as a share of the largest score of the sample: the rounding errors of a sum grow with
+# its terms, not with what is left of them, so a score near 0 is no more exact than the others. Half precision needs
+# this much; a wrong export is further off by far.
+TOLERANCE = 1e-3
+# Scores this near to each other, as a share of the same, may change places by rounding in single precision.
+TIE = 1e-5
+
+_exporting = threading.Lock()
+
+
+def wrap(classifier: Classifier, settings: Settings) -> Classifier:
+    """``classifier`` in onnxruntime where ``settings`` ask for it and it is torch's; else as it is.
+
+    Raises:
+        UsageError: another device than the CPU was asked for as well.
+        MissingExtra: the network needs torch's newer exporter, whose library is not installed.
+    """
+    if settings.runtime != "onnxruntime" or not isinstance(classifier, TorchClassifier):
+        return classifier
+    if settings.device != "cpu":
+        raise UsageError(
+            f"--runtime onnxruntime runs on the CPU, not on {settings.device}", hint="leave --device or --runtime out"
+        )
+    if not _is_script(classifier.module):
+        try:
+            import onnxscript  # noqa: F401 - whether it is there
+        except ImportError as fault:
+            raise MissingExtra(
+                f"{classifier.card.path}: exporting this network to onnxruntime needs onnxscript",
+                hint="pip install 'prune-audit[export]'",
+            ) from fault
+    return ThroughOnnx(classifier, settings)
+
+
+class ThroughOnnx:
+    """``own``, run by onnxruntime as long as that agrees."""
+
+    def __init__(self, own: TorchClassifier, settings: Settings) -> None:
+        self._own = own
+        self._settings = settings
+        self._exported: onnx.OnnxClassifier | None = None
+        self._reason = ""  # why torch goes on alone
+        self._ranks: tuple[int, ...] = ()
+        self._left = 0  # samples to compare
+        self._samples = self._ties = 0
+        self._apart = 0.0
+
+    @property
+    def card(self) -> ModelCard:
+        """That of the file."""
+        return self._own.card
+
+    @property
+    def expects(self) -> Expects:
+        """What the torch model declares."""
+        return self._own.expects
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where it ran, and how that was shown to be right, or why it was not."""
+        name = self.card.name
+        if self._reason:
+            return (*self._own.notes, f"{name} runs in torch and not in onnxruntime: {self._reason}")
+        if not self._samples:
+            return self._own.notes
+        but = f" but for {self._ties} whose best two scores are equal within rounding" if self._ties else ""
+        return (
+            f"{name} runs in onnxruntime: on the first {self._samples} samples its classes are torch's{but}, "
+            f"its scores differ by at most {self._apart:.1g}",
+        )
+
+    def macs(self, inputs: Mapping[str, Array]) -> int | None:
+        """As `TorchClassifier.macs`."""
+        return self._own.macs(inputs)
+
+    def predict(self, inputs: Mapping[str, Array]) -> Array:
+        """As `TorchClassifier.predict`, by whichever runs it.
+
+        Raises:
+            ModelError: torch cannot run it.
+        """
+        if self._reason:
+            return self._own.predict(inputs)
+        ranks = tuple(array.ndim for array in inputs.values())
+        if ranks != self._ranks:
+            self._ranks, self._left = ranks, COMPARED
+        try:
+            if self._exported is None:
+                with _exporting, _quiet():
+                    self._exported = _export(self._own, inputs, self._settings.threads)
+            scores = self._exported.predict(inputs)
+        except _ExportFailed as fault:
+            return self._alone(inputs, f"its export failed: {fault}")
+        except ModelError as fault:
+            return self._alone(inputs, fault.message)
+        if self._left <= 0:
+            return scores
+        wanted = self._own.predict(inputs)
+        self._left -= len(wanted)
+        reason = self._differs(wanted, scores)
+        if reason:
+            self._reason, self._exported = reason, None
+            return wanted
+        return scores
+
+    def _alone(self, inputs: Mapping[str, Array], reason: str) -> Array:
+        # First, because where torch fails too it is the input that is wrong.
+        scores = self._own.predict(inputs)
+        self._reason, self._exported = reason, None
+        return scores
+
+    def _differs(self, wanted: Array, found: Array) -> str:
+        """In what ``found`` (B, C) is another answer than ``wanted`` (B, C); empty where it is not."""
+        if wanted.shape != found.shape:
+            return f"its export gives scores of shape {found.shape} for {wanted.shape}"
+        largest = np.abs(wanted).max(axis=1)  # (B,)
+        apart = np.abs(found.astype(np.float64) - wanted).max(axis=1)  # (B,)
+        best = np.sort(wanted, axis=1)[:, -2:]  # (B, 2), or (B, 1) of a binary classifier
+        moved = wanted.argmax(axis=1) != found.argmax(axis=1)  # (B,)
+        tied = best[:, -1] - best[:, 0] <= TIE * largest  # (B,)
+        # Not "apart > ...", which NaN would pass.
+        if not (apart <= TOLERANCE * largest).all() or (moved & ~tied).any():
+            return (
+                f"its export gives another class for {int((moved & ~tied).sum())} of {len(wanted)} samples, "
+                f"and scores that differ by {apart.max():.2g}"
+            )
+        self._samples += len(wanted)
+        self._ties += int(moved.sum())
+        self._apart = max(self._apart, float(apart.max()))
+        return ""
+
+
+class _ExportFailed(Exception):
+    """The reason for which there is no export, in one line."""
+
+
+def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | None) -> onnx.OnnxClassifier:
+    import torch
+
+    fixed = own.expects.batch
+    count = fixed or (3 if len(next(iter(inputs.values()))) == 2 else 2)
+    example = {name: np.resize(array, (count, *array.shape[1:])) for name, array in inputs.items()}
+    # The batch is free, and so is the length of texts, which come as integers.
+    free = {n: {k: f"{n}_{k}" for k in range(a.ndim if a.dtype.kind in "iu" else 1)} for n, a in example.items()}
+    script = _is_script(own.module)
+    shapes: dict[str, Any] = (
+        {"dynamic_axes": {} if fixed else free}
+        if script
+        else {
+            "dynamic_shapes": None if fixed else (tuple({k: torch.export.Dim.AUTO for k in v} for v in free.values()),)
+        }
+    )
+    with TemporaryDirectory(prefix="prune-audit-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "model.onnx"
+        try:
+            torch.onnx.export(
+                _positional(own, list(inputs)),
+                tuple(torch.from_numpy(array) for array in example.values()),
+                str(path),
+                input_names=list(inputs),
+                output_names=["scores"],
+                # The newer exporter knows nothing of TorchScript.
+                dynamo=not script,
+                verbose=False,
+                **shapes,
+            )
+        # An exporter fails in whatever part of torch it reaches.
+        except Exception as fault:
+            raise _ExportFailed(gist(fault)) from fault
+        session = onnx.session(path, threads)
+    [output] = session.get_outputs()
+    return onnx.OnnxClassifier(session, own.card, expects_of(session, output, [], path), output.name, [])
+
+
+def _positional(own: TorchClassifier, names: list[str]) -> torch.nn.Module:
+    """``own`` as a module that takes its inputs in the order of ``names`` and returns its scores alone."""
+    import torch
+
+    class Positional(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.own = own.module
+            # As a mode, not by a call: exported programs refuse to be put into one.
+            self.training = False
+
+        def forward(self, *tensors: torch.Tensor) -> torch.Tensor | None:
+            return first_tensor(own.call(dict(zip(names, tensors, strict=True))))
+
+    return Positional()
+
+
+def _is_script(module: torch.nn.Module) -> bool:
+    import torch
+
+    return isinstance(module, torch.jit.ScriptModule)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' own remarks from the user: on what they deprecate, and on libraries they miss."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
