@@ -32,6 +32,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of predictions of this test's own, so that no test sees what another one, or its owner, kept."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PRUNE_AUDIT_CACHE", str(folder))
+    return folder
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remember every skip with its reason."""
     if report.skipped and not hasattr(report, "wasxfail"):

@@ -1,0 +1,53 @@
+"""The source of a factory counts, with what it may import, and nothing is imported to find it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from prune_audit.evaluate.identity import source_digest, versions
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "nets_here.py").write_text("from blocks_here import block\n")
+    (tmp_path / "blocks_here.py").write_text("block = 1\n")
+    (tmp_path / "package_here" / "deep").mkdir(parents=True)
+    for name in ("__init__", "a", "deep/b"):
+        (tmp_path / "package_here" / f"{name}.py").write_text("x = 1\n")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "c.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("factory", "file", "counts"),
+    [
+        ("nets_here:net(3)", "nets_here.py", True),
+        ("nets_here:net(3)", "blocks_here.py", True),
+        ("nets_here:net(3)", "package_here/a.py", True),
+        ("nets_here:net(3)", ".hidden/c.py", False),
+        ("package_here.a:net", "package_here/deep/b.py", True),
+        ("package_here.a:net", "nets_here.py", False),
+    ],
+)
+def test_what_counts(project: Path, factory: str, file: str, counts: bool) -> None:
+    before = source_digest(factory)
+    assert before is not None
+    (project / file).write_text("changed = True\n")
+    assert (source_digest(factory) != before) is counts
+    assert not {"nets_here", "package_here", "blocks_here"} & set(sys.modules)
+
+
+def test_no_factory_and_an_unknown_one_have_no_source(project: Path) -> None:
+    assert source_digest(None) is None
+    assert source_digest("nowhere_to_be_found:net") is None
+
+
+def test_versions_are_those_installed() -> None:
+    import numpy
+
+    assert versions()["numpy"] == numpy.__version__

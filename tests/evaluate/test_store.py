@@ -1,0 +1,340 @@
+"""What was predicted once is read back, whole, whatever happened while it was written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prune_audit.core import Expects, Input, Layer, ModelCard, Preprocess, Settings
+from prune_audit.errors import OutputError
+from prune_audit.evaluate import store as module
+from prune_audit.evaluate.loop import Evaluation, evaluate
+from prune_audit.evaluate.outcome import Kept
+from prune_audit.evaluate.store import Entry, Store
+from tests.evaluate._models import ArrayData, FunctionModel
+
+RNG = np.random.default_rng(8)
+X = RNG.normal(size=(50, 3))
+Y = X.argmax(1).tolist()
+CLASSES = ("a", "b", "c")
+
+
+def kept(rows: list[int]) -> Kept:
+    at = np.array(rows, np.int64)
+    return Kept.of_scores(X[at], np.array(Y)[at], at, at.astype(np.uint64))
+
+
+def entry(folder: Path) -> Entry:
+    return Entry(folder, {"model": "m", "data": "d", "samples": 50})
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def same(a: Kept, b: Kept) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("rows", "predicted", "confidence"))
+
+
+def test_rows_come_back_once_and_in_order(tmp_path: Path) -> None:
+    first = entry(tmp_path)
+    assert first.read() is None
+    for rows in ([4, 2], [0, 7]):
+        first.add(kept(rows))
+        first.flush()
+    second = entry(tmp_path)
+    second.add(kept([2, 3]))
+    second.flush()
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept([0, 2, 3, 4, 7]))
+    assert found.column is None
+
+
+def test_one_column_and_classes_alone_come_back_too(tmp_path: Path) -> None:
+    at = np.arange(4)
+    for scores in (X[:4, :1], np.array([2, 0, 1, 1])):
+        writer = entry(tmp_path / str(scores.ndim))
+        writer.add(Kept.of_scores(scores, np.array(Y[:4]), at, at.astype(np.uint64)))
+        writer.close()
+        found = entry(tmp_path / str(scores.ndim)).read()
+        assert found is not None
+        values = found.column if scores.ndim == 2 else found.predicted
+        np.testing.assert_array_equal(values, scores.ravel())
+        assert found.confidence is None
+
+
+def test_closing_leaves_one_file_however_many_runs_there_were(tmp_path: Path) -> None:
+    for start in range(0, 50, 10):
+        run = entry(tmp_path)
+        run.read()
+        run.add(kept(list(range(start, start + 10))))
+        run.close()
+        assert len(parts(tmp_path)) == 1
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept(list(range(50))))
+
+
+def test_a_long_run_never_leaves_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PARTS_MOST", 4)
+    run = entry(tmp_path)
+    for row in range(50):
+        run.add(kept([row]))
+        run.flush()
+        assert len(parts(tmp_path)) <= 4
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept(list(range(50))))
+
+
+def test_rows_are_written_as_time_goes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    run = entry(tmp_path)
+    run.add(kept([0]))
+    assert not parts(tmp_path)
+    now[0] += module.FLUSH_SECONDS
+    run.add(kept([1]))
+    assert len(parts(tmp_path)) == 1
+
+
+def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
+    old = entry(tmp_path)
+    old.add(kept([0, 1]))
+    old.close()
+    a, b = entry(tmp_path), entry(tmp_path)
+    a.read()
+    b.read()
+    a.add(kept([2, 3]))
+    b.add(kept([3, 4]))
+    a.close()  # removes the part that both have read
+    b.close()
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept([0, 1, 2, 3, 4]))
+
+
+def test_a_part_that_goes_while_it_is_read_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = entry(tmp_path)
+    run.add(kept([0, 1]))
+    run.flush()
+    gone = parts(tmp_path)[0]
+    original, calls = module._read, []
+
+    def read(path: Path) -> Kept | None:
+        calls.append(path)
+        if len(calls) == 1:
+            path.rename(path.with_name("part-merged.parquet"))
+            raise FileNotFoundError(gone)
+        return original(path)
+
+    monkeypatch.setattr(module, "_read", read)
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept([0, 1]))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", b"x" * 100])
+def test_a_damaged_part_is_as_good_as_none(tmp_path: Path, damage: bytes) -> None:
+    run = entry(tmp_path)
+    run.add(kept([0, 1]))
+    run.close()
+    (tmp_path / "part-damaged.parquet").write_bytes(damage)
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept([0, 1]))
+
+
+def full(path: Path, content: bytes) -> int:
+    with path.open("wb") as file:
+        file.write(content[:10])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = entry(tmp_path)
+    run.add(kept([0, 1]))
+    run.flush()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run.add(kept([2]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OutputError, match="No space left") as caught:
+            run.flush()
+    assert "--no-cache" in caught.value.hint
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+# ----------------------------------------------------------------------------------------------- the pass and the stor
+
+
+def data(**changes: object) -> ArrayData:
+    made = ArrayData({"x": X}, Y, classes=CLASSES)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def run(
+    store: Store, *models: FunctionModel, samples: ArrayData | None = None, settings: Settings | None = None
+) -> Evaluation:
+    return evaluate(models, samples or data(), np.arange(50), settings or Settings(workers=1), store=store)
+
+
+def model(name: str = "m", digest: str | None = None) -> FunctionModel:
+    made = FunctionModel(name, lambda x: x)
+    made.card = replace(made.card, digest=digest or name)
+    return made
+
+
+def test_the_second_pass_reads_nothing_and_says_the_same(tmp_path: Path) -> None:
+    first = run(Store(tmp_path), model())
+    again, samples = model(), data()
+    second = run(Store(tmp_path), again, samples=samples)
+    assert again.shapes == []
+    assert samples.reads.sum() == 0
+    one, two = first.predictions.model("m"), second.predictions.model("m")
+    for name in ("predicted", "confidence", "true_score", "rank"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    np.testing.assert_array_equal(first.predictions.digests, second.predictions.digests)
+    assert first.facts["m"]["macs"] == second.facts["m"]["macs"] == 3
+    assert first.notes == second.notes
+    assert second.run["known before, m"] == 50
+
+
+def test_a_new_variant_runs_and_the_dense_model_does_not(tmp_path: Path) -> None:
+    run(Store(tmp_path), model("dense"))
+    dense, pruned, samples = model("dense"), model("pruned"), data()
+    run(Store(tmp_path), dense, pruned, samples=samples)
+    assert dense.shapes == []
+    assert sum(shape[0] for shape in pruned.shapes) == 50
+    assert samples.reads.max() <= 2  # once, and one of them to see how large a sample is
+
+
+def test_a_limited_run_is_part_of_the_whole_one(tmp_path: Path) -> None:
+    evaluate([model()], data(), np.arange(0, 50, 2), Settings(batch_size=5), store=Store(tmp_path))
+    again = model()
+    run(Store(tmp_path), again, settings=Settings(batch_size=5))
+    assert sum(shape[0] for shape in again.shapes) <= 50
+    assert len(run(Store(tmp_path), model()).predictions.labels) == 50
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: {"model": model(digest="other weights")},
+        lambda: {"samples": data(labels=np.array([*Y[1:], Y[0]]))},
+        lambda: {"samples": data(classes=("a", "c", "b"))},
+        lambda: {"samples": data(fingerprint=lambda verify: "other content")},
+        lambda: {"settings": Settings(workers=1, device="meta")},
+        lambda: {"settings": Settings(workers=1, runtime="onnxruntime")},
+        lambda: {"settings": Settings(workers=1, drop_class=("x",))},
+        lambda: {"model": FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", dtype="float32"),)))},
+    ],
+)
+def test_whatever_decides_a_prediction_makes_a_new_entry(tmp_path: Path, change: Callable[[], dict[str, Any]]) -> None:
+    run(Store(tmp_path), model())
+    changed = change()
+    again = changed.get("model", model())
+    run(Store(tmp_path), again, samples=changed.get("samples"), settings=changed.get("settings"))
+    assert sum(shape[0] for shape in again.shapes) == 50
+    assert len(Store(tmp_path).entries()) == 2
+
+
+def test_preprocessing_and_versions_make_new_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    cards = model().card, Expects()
+
+    def key(samples: ArrayData) -> Path:
+        made = store.entry(*cards, samples, Settings())
+        assert made is not None
+        return made._folder
+
+    plain = key(data())
+    assert key(data(preprocess=Preprocess(size=(8, 8)))) != plain
+    monkeypatch.setattr(module, "versions", lambda: {"torch": "3"})
+    assert key(data()) != plain
+
+
+def test_what_does_not_decide_a_prediction_does_not(tmp_path: Path) -> None:
+    run(Store(tmp_path), model())
+    again = model()
+    settings = Settings(workers=2, threads=1, batch_size=7, margin=0.01, confidence=0.9, seed=9)
+    run(Store(tmp_path), again, settings=settings)
+    assert again.shapes == []
+
+
+def test_an_interrupted_pass_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    class Interrupted(FunctionModel):
+        def predict(self, inputs):  # type: ignore[no-untyped-def]  # as its base
+            if len(self.shapes) == 4:
+                raise KeyboardInterrupt
+            return super().predict(inputs)
+
+    settings = Settings(workers=1, batch_size=5)
+    broken = Interrupted("m", lambda x: x)
+    with pytest.raises(KeyboardInterrupt):
+        run(Store(tmp_path), broken, settings=settings)
+    again = model()
+    done = run(Store(tmp_path), again, settings=settings)
+    assert sum(shape[0] for shape in again.shapes) == 50 - 4 * 5
+    whole = evaluate([model()], data(), np.arange(50), settings)
+    np.testing.assert_array_equal(done.predictions.model("m").confidence, whole.predictions.model("m").confidence)
+
+
+def test_unreadable_samples_are_tried_again(tmp_path: Path) -> None:
+    settings = Settings(workers=1, batch_size=5, skip_bad=1)
+    first = evaluate(
+        [model()], ArrayData({"x": X}, Y, classes=CLASSES, bad=(7,)), np.arange(50), settings, store=Store(tmp_path)
+    )
+    assert first.skipped == (("s7", "broken"),)
+    again = model()
+    second = run(Store(tmp_path), again, settings=settings)
+    assert sum(shape[0] for shape in again.shapes) == 5
+    assert len(second.predictions.labels) == 50
+
+
+def test_a_pickled_module_is_not_kept_because_its_code_is_elsewhere(tmp_path: Path) -> None:
+    pickled = model()
+    pickled.card = replace(pickled.card, format="torch.save")
+    run(Store(tmp_path), pickled)
+    again = model()
+    again.card = pickled.card
+    run(Store(tmp_path), again)
+    assert sum(shape[0] for shape in again.shapes) == 50
+
+
+def test_what_is_learnt_of_a_file_comes_back_equal(tmp_path: Path) -> None:
+    card = ModelCard(
+        name="m", path="p", format="ONNX", digest="d", size=3, parameters=4, compressed=2,
+        layers=(Layer(name="l", kind="linear", shape=(2, 3), nonzero=1, total=6),),
+    )  # fmt: skip
+    expects = Expects(
+        inputs=(Input(name="x", dtype="float32", shape=(None, 3)), Input(name="y")), size=(2, 3), classes=("a", "b")
+    )
+    store = Store(tmp_path)
+    assert store.facts("d", None) is None
+    store.learn(card, expects)
+    assert store.facts("d", None) == (card, expects)
+    assert store.facts("d", "nets:net()") is None
+    assert store.facts("other", None) is None
+
+
+def test_lists_and_clears(tmp_path: Path) -> None:
+    run(Store(tmp_path), model("dense"), model("pruned"))
+    found = Store(tmp_path).entries()
+    assert sorted(e.model for e in found) == ["dense", "pruned"]
+    assert all((e.rows, e.samples, e.data) == (50, 50, "arrays") for e in found)
+    assert sum(e.size for e in found) == sum(p.stat().st_size for p in tmp_path.rglob("part-*"))
+    json.dumps([str(e.folder) for e in found])
+    Store(tmp_path).clear()
+    assert Store(tmp_path).entries() == []
