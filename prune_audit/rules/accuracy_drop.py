@@ -10,6 +10,7 @@ from prune_audit.core import Check, Comparison, Outcome, RuleSetting
 
 LIMIT = 0.02
 DEFAULT = RuleSetting(level="error", limit=LIMIT)
+CHANGE = True
 UNIT = "points"
 
 

@@ -11,6 +11,7 @@ from prune_audit.core import Check, Comparison, RuleSetting, Value, View
 from prune_audit.rules._verdicts import verdict_checks
 
 DEFAULT = RuleSetting(level="error")
+CHANGE = True
 UNIT = "share"
 SETTING = "retention_margin"
 

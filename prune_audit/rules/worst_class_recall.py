@@ -1,0 +1,44 @@
+"""No class may be shown to end below a floor, whatever it was before.
+
+For a product that promises a recall to everybody. A class fails where its recall is below the floor even at the upper
+limit that holds for all classes at once, passes where its lower limit is at the floor or above, and is inconclusive
+between. The limit is the floor in percent; there is no default, since no floor suits every model.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Check, Comparison, Outcome, RuleSetting
+from prune_audit.rules._bounds import limit_of, unsettled
+from prune_audit.rules._verdicts import subject
+
+NAME = "worst-class-recall"
+DEFAULT = RuleSetting(level="off")
+UNIT = "percent"
+
+
+def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
+    """One check per stratum; skipped where it has no samples."""
+    floor = limit_of(NAME, setting)
+    checks = []
+    for view in comparison.views:
+        recall, ceiling = view.measure("pruned_recall"), view.measure("recall_at_most").by_stratum
+        for i, stratum in enumerate(view.strata):
+            name, low, high = subject(view, stratum), recall.low[i], ceiling[i]
+            if low is None or not isinstance(high, int | float):
+                checks.append(unsettled(NAME, name, setting.level, floor, "skipped", recall.absent[i]))
+                continue
+            outcome: Outcome = "failed" if high < floor else "passed" if low >= floor else "inconclusive"
+            found = f"recall {recall.by_stratum[i]:.1%}, at least {low:.1%} and at most {high:.1%}"
+            where = {"failed": "below", "passed": "not below", "inconclusive": "across"}[outcome]
+            checks.append(
+                Check(
+                    rule=NAME,
+                    subject=name,
+                    outcome=outcome,
+                    level=setting.level,
+                    observed=high if outcome == "failed" else low,
+                    limit=floor,
+                    message=f"{found}; {where} the floor of {100 * floor:g} %",
+                )
+            )
+    return tuple(checks)
