@@ -65,12 +65,15 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
         UnsafeFile: the file would run code and ``settings.allow_pickle`` does not permit that.
     """
     path = source.path
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder, a model is a file", hint=_near(path / "model"))
     if not path.exists():
         raise ModelError(f"there is no file {path}", hint=_near(path))
     try:
         plugin = plugins.choose("models", path)
+        if plugin is None and path.is_dir():
+            raise ModelError(
+                f"{path} is a folder, a model is a file or a folder of transformers with its config.json",
+                hint=_near(path / "model"),
+            )
         if plugin is None:
             known = ", ".join(plugins.names("models"))
             raise ModelError(

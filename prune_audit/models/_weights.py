@@ -54,7 +54,7 @@ def fit(module: torch.nn.Module, weights: Mapping[str, object], source: ModelSou
     import torch
 
     wanted = module.state_dict()
-    given = _cleaned(weights, wanted)
+    given = cleaned(weights, wanted)
     shapes = [
         f"{key} {_shape(given[key])} for {_shape(value)}"
         for key, value in wanted.items()
@@ -79,8 +79,11 @@ def fit(module: torch.nn.Module, weights: Mapping[str, object], source: ModelSou
     module.eval()
 
 
-def _cleaned(weights: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
-    """``weights`` without wrappings that the architecture, whose keys are ``wanted``, does not have itself."""
+def cleaned(weights: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
+    """``weights`` without wrappings that the architecture, whose keys are ``wanted``, does not have itself.
+
+    Without any ``wanted``, every known wrapping is taken off.
+    """
     import torch
 
     compiled = any(_COMPILED in key for key in wanted)

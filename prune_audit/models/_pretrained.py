@@ -1,0 +1,156 @@
+"""The network of a transformers folder, built by that library from what is read here.
+
+The library knows hundreds of architectures, and the older names of their weights. Left to itself it would also
+unpickle, look for what is missing elsewhere, and run code that a folder names. So it is handed a configuration without
+the fields that lead out of the folder, and the weights as tensors. It makes up at random what a file lacks, and only
+logs that; here it is an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prune_audit.core import ModelSource, Settings
+from prune_audit.errors import MissingExtra, ModelError, UnsafeFile
+from prune_audit.models import _unpickle, _weights
+
+if TYPE_CHECKING:
+    import torch
+
+_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+# Fields that name kernels to download, code to put in, or other files.
+_ELSEWHERE = ("attn_implementation", "experts_implementation", "fusion_config", "kernel_config", "transformers_weights")
+_VERSION = "install the version of transformers that saved the model (transformers_version in config.json)"
+_SHOWN = 3
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of weights: safetensors before pickles, as transformers has it."""
+    for name in (_SAFE, _PICKLED):
+        if (path / name).is_file():
+            return [path / name]
+        index = path / f"{name}.index.json"
+        if index.is_file():
+            try:
+                parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+                files = [path / Path(part).name for part in parts]
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+                raise ModelError(f"{index} is damaged: {fault!r}", hint="copy or save the model again") from fault
+            if gone := [file for file in files if not file.is_file()]:
+                raise ModelError(
+                    f"{path} lacks {len(gone)} of {len(files)} files of weights, for one {gone[0].name}",
+                    hint="copy or download the others",
+                )
+            return files
+    found = ", ".join(sorted(each.name for each in path.iterdir())[:6])
+    raise ModelError(
+        f"{path} holds no weights: expected {_SAFE} or {_PICKLED}, found {found}",
+        hint="save the model with save_pretrained; files of TensorFlow and Flax are not read",
+    )
+
+
+def read(files: Sequence[Path], source: ModelSource, settings: Settings) -> dict[str, object]:
+    """The tensors of all ``files``, without what training wrapped them in."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    weights: dict[str, object] = {}
+    for file in files:
+        try:
+            weights |= load_file(file) if file.suffix == ".safetensors" else _unpickled(file, source, settings)
+        except SafetensorError as fault:
+            raise ModelError(
+                f"{file} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
+            ) from fault
+    return _weights.cleaned(weights, {})
+
+
+def _unpickled(file: Path, source: ModelSource, settings: Settings) -> dict[str, object]:
+    import torch
+
+    try:
+        content = _unpickle.checkpoint(ModelSource(name=source.name, path=file))
+    except UnsafeFile:
+        if not settings.allow_pickle:
+            raise
+        content = torch.load(file, map_location="cpu", weights_only=False)
+    weights = _weights.state_dict(content)
+    if weights is None:
+        raise ModelError(f"{file} holds no weights", hint="save the model again with save_pretrained")
+    return weights
+
+
+def built(
+    name: str, config: Mapping[str, Any], weights: Mapping[str, object], path: Path
+) -> tuple[torch.nn.Module, list[str]]:
+    """The network called ``name`` with its weights, and the names of those that it has no use for."""
+    with _quiet() as library:
+        maker: Any = getattr(library, name, None)
+        known = inspect.isclass(maker) and issubclass(maker, library.PreTrainedModel)
+        if not known:
+            raise ModelError(
+                f"{path}: transformers {library.__version__} has no {name}",
+                hint=_VERSION,
+            )
+        try:
+            made = maker.config_class.from_dict(_plain(config))
+            network, report = maker.from_pretrained(
+                None, config=made, state_dict=dict(weights), output_loading_info=True, ignore_mismatched_sizes=True
+            )
+        # The library builds hundreds of architectures from what a file says.
+        except Exception as fault:
+            lines = str(fault).strip().splitlines() or [type(fault).__name__]
+            raise ModelError(
+                f"{path}: transformers {library.__version__} cannot build {name}: {lines[0]}",
+                hint=_VERSION,
+            ) from fault
+    shapes = [f"{key} {tuple(saved)} for {tuple(built)}" for key, saved, built in sorted(report["mismatched_keys"])]
+    problems = [("missing", sorted(report["missing_keys"])), ("of another shape", shapes)]
+    told = [f"{len(found)} {what}: {', '.join(found[:_SHOWN])}" for what, found in problems if found]
+    if told:
+        raise ModelError(
+            f"{path}: the weights do not fit {name}: {'; '.join(told)}",
+            hint="transformers would make them up at random; save the model with save_pretrained, and where channels "
+            "were pruned away so that config.json does not describe it any more, export it to ONNX",
+        )
+    return network, sorted(report["unexpected_keys"])
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config`` without the fields that would bring in code or files from elsewhere."""
+    return {
+        key: _plain(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if not key.startswith("_") and key not in _ELSEWHERE
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """The library, which neither logs, nor shows its progress, nor asks the network meanwhile."""
+    try:
+        import transformers
+        from huggingface_hub import constants
+    except ImportError as fault:
+        raise MissingExtra(
+            f"a folder of transformers is loaded by that library, which is not there: {fault}",
+            hint="pip install 'prune-audit[transformers]'",
+        ) from fault
+    library: Any = transformers  # annotates only a part of itself
+    logging = library.utils.logging
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled(), constants.HF_HUB_OFFLINE
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield library
+    finally:
+        logging.set_verbosity(before[0])
+        if before[1]:
+            logging.enable_progress_bar()
+        constants.HF_HUB_OFFLINE = before[2]
