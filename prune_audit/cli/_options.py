@@ -14,20 +14,66 @@ from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
     from prune_audit.core import Preprocess
+    from prune_audit.evaluate.store import Store
 
-DATA, IMAGES, STATISTICS, GATE, OUTPUT, RUN = "Data", "Images", "Statistics", "Gate", "Output", "Run"
+DATA, IMAGES, OTHER, STATISTICS = "Data", "Images", "Text, sound and tables", "Statistics"
+GATE, OUTPUT, RUN = "Gate", "Output", "Run"
 
 Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: PATH, or NAME=PATH@module:factory(...).")]
 Pruned = Annotated[list[str], typer.Argument(metavar="PRUNED...", help="Its pruned variants, written likewise.")]
 Saved = Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit.json that `compare -o audit.json` wrote.")]
 
-Data = Annotated[Path, typer.Option("--data", "-d", help="Image folder, manifest or .npz.", rich_help_panel=DATA)]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        "-d",
+        help="A folder of images or sounds, a CSV or Parquet table, an .npz file, a Hugging Face data set.",
+        rich_help_panel=DATA,
+    ),
+]
 Classes = Annotated[
     Path | None,
     typer.Option(help="Class names in the order of the model's outputs, one a line.", rich_help_panel=DATA),
 ]
-PathColumn = Annotated[str | None, typer.Option(help="Column of a manifest with the paths.", rich_help_panel=DATA)]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of a manifest with the labels.", rich_help_panel=DATA)]
+ClassMap = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Which class of the models a class of the data is (CSV or JSON), where they are called differently.",
+        rich_help_panel=DATA,
+    ),
+]
+DropClass = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|N", help="Leave out an output that stands for no class: a background.", rich_help_panel=DATA
+    ),
+]
+PathColumn = Annotated[str | None, typer.Option(help="Column of a table with the paths.", rich_help_panel=DATA)]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of a table with the labels.", rich_help_panel=DATA)]
+IdColumn = Annotated[str | None, typer.Option(help="Column of a table with the ids.", rich_help_panel=DATA)]
+TextColumn = Annotated[str | None, typer.Option(help="Column of a table with the texts.", rich_help_panel=OTHER)]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="tokenizer.json that makes inputs of texts.", rich_help_panel=OTHER),
+]
+MaxLength = Annotated[
+    int | None, typer.Option(metavar="N", help="Tokens that a model receives at most.", rich_help_panel=OTHER)
+]
+SampleRate = Annotated[
+    int | None, typer.Option(metavar="HZ", help="What the model was trained at.", rich_help_panel=OTHER)
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="Length of sound that the model receives.", rich_help_panel=OTHER),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...", help="Numeric columns in the order in which the model takes them.", rich_help_panel=OTHER
+    ),
+]
 SkipBad = Annotated[int, typer.Option(metavar="N", help="Allow N unreadable samples.", rich_help_panel=DATA)]
 Limit = Annotated[
     int | None,
@@ -140,6 +186,16 @@ Outputs = Annotated[
         "--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT
     ),
 ]
+CsvDialect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="excel", help="Write CSV files for a spreadsheet, which runs no name.", rich_help_panel=OUTPUT
+    ),
+]
+Github = Annotated[
+    bool,
+    typer.Option("--github", help="Annotations for GitHub Actions, and the job's summary.", rich_help_panel=OUTPUT),
+]
 ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
@@ -161,7 +217,39 @@ Seed = Annotated[int, typer.Option(help="Draws the sample of --limit.", rich_hel
 BatchSize = Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN)]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Threads that decode.", rich_help_panel=RUN)]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads of each model.", rich_help_panel=RUN)]
-Device = Annotated[str, typer.Option(help="Where torch models run.", rich_help_panel=RUN)]
+Device = Annotated[str, typer.Option(help="Where torch models run: cpu, cuda, cuda:1, mps.", rich_help_panel=RUN)]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        metavar="own|onnxruntime",
+        help="Run torch models in ONNX Runtime, once it is shown to predict the same.",
+        rich_help_panel=RUN,
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="PRUNE_AUDIT_CACHE",
+        help="Where predictions are kept, so that none is made twice; by default the user's cache folder.",
+        rich_help_panel=RUN,
+    ),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Keep no predictions, and use none that were kept.", rich_help_panel=RUN)
+]
+VerifyData = Annotated[
+    bool,
+    typer.Option(
+        "--verify-data",
+        help="Tell whether data have changed by what all files hold, where sizes and times would do.",
+        rich_help_panel=RUN,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="See on a few hundred samples whether all fits, and stop.", rich_help_panel=RUN),
+]
 
 
 def preprocess(
@@ -189,6 +277,27 @@ def preprocess(
         interpolation=_choice("--interpolation", interpolation, get_args(Interpolation)),  # type: ignore[arg-type]
     )
     return data.preprocess(preset, explicit)
+
+
+def columns(text: str | None) -> tuple[str, ...]:
+    """The names in a list with commas; blanks around them do not count."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
+    """Where predictions are kept; None where none are to be."""
+    if off:
+        return None
+    from prune_audit.evaluate.store import Store, folder
+
+    return Store(cache if cache is not None else folder(), verify=verify)
+
+
+def runtime(value: str) -> str:
+    """The name of what runs torch models."""
+    from prune_audit.core import Runtime
+
+    return _choice("--runtime", value, get_args(Runtime)) or value
 
 
 def points(option: str, value: float) -> float:
@@ -221,6 +330,13 @@ def reference(value: str) -> str:
     from prune_audit.core import Reference
 
     return _choice("--reference", value, get_args(Reference)) or value
+
+
+def csv_dialect(value: str | None) -> str | None:
+    """The name of a way to write CSV files."""
+    from prune_audit import reports
+
+    return _choice("--csv-dialect", value, reports.dialects("csv"))
 
 
 def views(values: list[str] | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ terminal, and ignores a width that comes without a height.
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prune_audit.core import Audit
 
 WIDE = 120  # columns where nothing says how many there are: a file, a pipe, a log of CI
+SUMMARY = 1024 * 1024 - 1024  # bytes of a step's summary that GitHub takes, and some to spare
 HEIGHT = 50  # of no consequence, since nothing here is paged
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -62,6 +64,14 @@ def _width(stream: TextIO) -> int:
     return columns or WIDE  # some terminals of CI say 0
 
 
+def in_bytes(size: int) -> str:
+    """A size in decimal units, as shops and file managers count."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:,} bytes"
+
+
 def fail(message: str, hint: str) -> None:
     """Print an error and its hint to standard error, unwrapped, so that paths can be copied and searched for."""
     from rich.text import Text
@@ -91,20 +101,66 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], Progress]]:
         yield stage
 
 
-def deliver(audit: Audit, paths: Sequence[Path], *, show_all: bool, quiet: bool, verbose: bool) -> int:
+def deliver(
+    audit: Audit,
+    paths: Sequence[Path],
+    *,
+    show_all: bool,
+    quiet: bool,
+    verbose: bool,
+    github: bool = False,
+    csv_dialect: str | None = None,
+) -> int:
     """Write ``audit`` to ``paths``, print its table, and return its exit code.
 
-    Files come first: whoever reads the table may stop reading, which ends the program.
+    Files come first: whoever reads the table may stop reading, which ends the program. ``github`` adds annotations to
+    standard output; with it, or anywhere in CI, the job's summary is written where GitHub says that there is one.
     """
     from prune_audit import reports
+    from prune_audit.reports import github as annotations
     from prune_audit.reports import table
 
     for path in paths:
-        reports.write(audit, path)
+        reports.write(audit, path, csv_dialect)
     if verbose:
         facts = {**audit.provenance.run, **audit.provenance.versions}
         for name, value in facts.items():
             stderr().print(f"{name}: {value}", soft_wrap=True)
+    if github or os.environ.get("CI"):
+        _summarise(audit)
     if not quiet:
-        sys.stdout.write(table.text(audit, console(), show_all=show_all))
+        told = table.text(audit, console(), show_all=show_all)
+        sys.stdout.write(_unheard(told) if github else told)
+    if github:
+        sys.stdout.write(annotations.render(audit))
     return audit.exit_code
+
+
+def _unheard(text: str) -> str:
+    """``text`` with the runner told not to look for commands in it: a class may be called ``::add-mask::``."""
+    token = secrets.token_hex(16)  # that no name can foresee
+    return f"::stop-commands::{token}\n{text}::{token}::\n"
+
+
+def _summarise(audit: Audit) -> None:
+    """Add the audit to the job's summary, where GitHub names a file for that and there is room in it.
+
+    GitHub drops the summary of a step whole where it is too large, without a word.
+    """
+    from prune_audit.errors import OutputError
+    from prune_audit.reports import markdown
+
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not named:
+        return
+    content = markdown.render(audit).encode("utf-8", "backslashreplace") + b"\n"
+    try:
+        with Path(named).open("ab") as file:
+            if file.tell() + len(content) > SUMMARY:
+                stderr().print("the summary of this step is full; this audit is not in it", soft_wrap=True)
+            else:
+                file.write(content)
+    except OSError as error:
+        raise OutputError(
+            f"GITHUB_STEP_SUMMARY={named}: {error.strerror or error}", hint="unset the variable, or name another file"
+        ) from error

@@ -5,15 +5,31 @@ from __future__ import annotations
 from prune_audit.cli import _options as o
 
 
-def run(saved: o.Saved, output: o.Outputs = None, show_all: o.ShowAll = False, quiet: o.Quiet = False) -> None:
+def run(
+    saved: o.Saved,
+    output: o.Outputs = None,
+    csv_dialect: o.CsvDialect = None,
+    github: o.Github = False,
+    show_all: o.ShowAll = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Render a saved audit again, without models or data. Nothing is judged: the exit code is 0.
 
-    Example: prune-audit report audit.json -o audit.csv
+    Example: prune-audit report audit.json -o audit.md -o audit.xml -o audit.sarif
     """
     from prune_audit import document, reports
     from prune_audit.cli import _terminal
 
+    dialect = o.csv_dialect(csv_dialect)
     for path in output or ():
         reports.check_writable(path)
     audit = document.read_audit(saved)
-    _terminal.deliver(audit, output or (), show_all=show_all, quiet=quiet, verbose=False)
+    _terminal.deliver(
+        audit,
+        output or (),
+        show_all=show_all,
+        quiet=quiet,
+        verbose=False,
+        github=github,
+        csv_dialect=dialect,
+    )

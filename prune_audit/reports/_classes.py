@@ -13,22 +13,27 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from prune_audit.core import Settings, View
+from prune_audit.core import Settings, Value, View
 from prune_audit.reports import _words as w
+from prune_audit.reports._bars import LEAST, MOST, Glyphs, bar
 
 STYLES = {
     **dict.fromkeys((w.REGRESSED, *w.HARMED, "failed"), "bold red"),
     **dict.fromkeys((w.CANNOT_TELL, "inconclusive"), "yellow"),
     **dict.fromkeys(("fine", "passed"), "green"),
 }
-ESSENTIAL = 4  # columns of this rank or below are worth narrow gaps and wrapped names
+ESSENTIAL = 4  # columns of this rank or below are worth wrapped names
+CRAMPED = 6  # ... and of this one or below, narrow gaps
 WRAPPED = 56  # the least that a column of sentences is worth showing in
 NARROW, NAME = 12, 32  # width at which names wrap where room is short, and where it is not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column, its cells row by row, and the measure that it shows; the higher its ``rank``, the sooner it goes."""
+    """A column, its cells row by row, and the measure that it shows; the higher its ``rank``, the sooner it goes.
+
+    ``bars`` are the recalls of both models, row by row, of a column that draws them.
+    """
 
     title: str
     cells: tuple[str, ...]
@@ -37,21 +42,24 @@ class Column:
     measure: str = ""
     meaning: str = ""
     wraps: bool = False
+    bars: tuple[tuple[Value, Value], ...] = ()
 
     @property
     def width(self) -> int:
         """The terminal cells that it needs: its natural width, or less where it may wrap."""
         natural = max(cell_len(text) for text in (*self.title.splitlines(), *self.cells))
+        natural = max(natural, LEAST) if self.bars else natural
         return min(natural, WRAPPED) if self.wraps else natural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The columns for which there is room, the blanks between them, and what is left for the names."""
+    """The columns for which there is room, the blanks between them, and what is left for the names and for bars."""
 
     columns: tuple[Column, ...]
     gap: int
     name: int
+    bar: int = LEAST
 
 
 def flagged(view: View) -> list[bool]:
@@ -60,7 +68,7 @@ def flagged(view: View) -> list[bool]:
     return [verdict == w.REGRESSED or distortion in w.HARMED for verdict, distortion in verdicts]
 
 
-def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ...]:
+def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> tuple[Column, ...]:
     """Every column that the view has something for, in the order of the table, for the strata at ``rows``."""
     pair = view.pair
     change = w.find(view, "change")
@@ -75,21 +83,26 @@ def columns(view: View, settings: Settings, rows: list[int]) -> tuple[Column, ..
         (view.by, "stratum", str, 0, ""),
         ("n", "support", str, 4, "samples"),
         ("dense", "dense_recall", w.percent, 3, ""),
+        ("recall", "bar", str, 5, glyphs.legend),
         ("pruned", "pruned_recall", w.percent, 3, ""),
         ("change", "change", w.points, 1, ""),
         (f"{w.limit(settings.confidence)} % interval", "interval", str, 2, ""),
-        ("lost", "lost", str, 5, lost),
-        ("gained", "gained", str, 5, gained),
-        ("q", "q_value", w.probability, 7, "corrected p-value of no change at all"),
-        ("detectable", "detectable_drop", w.percent, 8, detectable),
-        ("retention", "retention", w.ratio, 6, "recall kept, relative to what the rest kept"),
-        ("I_c", "intensification", w.ratio, 9, "pruned over dense recall balance"),
+        ("lost", "lost", str, 6, lost),
+        ("gained", "gained", str, 6, gained),
+        ("q", "q_value", w.probability, 8, "corrected p-value of no change at all"),
+        ("detectable", "detectable_drop", w.percent, 9, detectable),
+        ("retention", "retention", w.ratio, 7, "recall kept, relative to what the rest kept"),
+        ("I_c", "intensification", w.ratio, 10, "pruned over dense recall balance"),
         ("verdict", "verdict", w.label, 0, ""),
         ("distortion", "distortion", w.label, 1, ""),
-        ("why", "reason", w.label, 10, ""),
+        ("why", "reason", w.label, 11, ""),
     )
     found = []
+    both = tuple(zip(w.column(view, "dense_recall"), w.column(view, "pruned_recall"), strict=True))
     for title, name, shown, rank, meaning in plan:
+        if name == "bar" and w.find(view, "dense_recall") and w.find(view, "pruned_recall"):
+            drawn = tuple(both[i] for i in rows)
+            found.append(Column(title=title, cells=(), rank=rank, number=False, meaning=meaning, bars=drawn))
         values = made.get(name) or (w.column(view, name) if w.find(view, name) else None)
         if values:
             found.append(
@@ -113,17 +126,18 @@ def fit(candidates: tuple[Column, ...], width: int) -> Fit:
     def room(kept: list[Column], gap: int, name: int) -> int:
         return min(name, natural) + sum(gap + column.width for column in kept[1:])
 
-    kept = list(candidates)
-    essential = [column for column in candidates if column.rank <= ESSENTIAL]
-    gap = 2 if room(essential, 2, NARROW) <= width else 1
-    while (last := max(column.rank for column in kept)) and room(
-        kept, gap, NAME if last > ESSENTIAL else NARROW
-    ) > width:
-        kept = [column for column in kept if column.rank != last]
-    return Fit(columns=tuple(kept), gap=gap, name=max(NARROW, width - room(kept, gap, 0)))
+    for last in sorted({column.rank for column in candidates}, reverse=True):
+        kept = [column for column in candidates if column.rank <= last]
+        name = NAME if last > ESSENTIAL else NARROW
+        gap = 2 if last > CRAMPED or room(kept, 2, name) <= width else 1
+        if room(kept, gap, name) <= width:
+            break
+    spare = width - room(kept, gap, 0)
+    drawn = min(MOST, LEAST + max(0, spare - natural)) if any(column.bars for column in kept) else LEAST
+    return Fit(columns=tuple(kept), gap=gap, name=max(NARROW, spare - (drawn - LEAST)), bar=drawn)
 
 
-def table(fitted: Fit, marked: list[bool]) -> Table:
+def table(fitted: Fit, marked: list[bool], glyphs: Glyphs) -> Table:
     """The rows in the columns of ``fitted``; those that are marked come first and are set apart."""
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, fitted.gap - 1, 0, 0))
     for n, column in enumerate(fitted.columns):
@@ -135,9 +149,14 @@ def table(fitted: Fit, marked: list[bool]) -> Table:
             overflow="fold",
         )
     for line, mark in enumerate(marked):
-        cells = [column.cells[line] for column in fitted.columns]
-        plain = "bold" if mark else ""
-        grid.add_row(*(Text(cell, style=STYLES.get(cell, "") if n else plain) for n, cell in enumerate(cells)))
+        cells = []
+        for n, column in enumerate(fitted.columns):
+            if column.bars:
+                cells.append(bar(*column.bars[line], fitted.bar, glyphs))
+            else:
+                cell = column.cells[line]
+                cells.append(Text(cell, style=STYLES.get(cell, "") if n else "bold" if mark else ""))
+        grid.add_row(*cells)
         if mark and not all(marked[: line + 2]):
             grid.add_section()
     return grid

@@ -19,12 +19,12 @@ def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
 
 
 def telling(audit: Audit) -> list[Comparison]:
-    """The variants whose details a reader must see: of several, those that failed or in which something is flagged."""
+    """The variants whose details a reader must see: of several, those that failed or have something flagged."""
     if len(audit.comparisons) == 1:
         return list(audit.comparisons)
     return [
         comparison
-        for comparison in audit.comparisons
+        for comparison in w.densest_first(audit)
         if outcome_of(audit, comparison) == "failed"
         or any(w.those(v, "verdict", [w.REGRESSED]) or w.those(v, "distortion", w.HARMED) for v in comparison.views)
     ]
@@ -57,6 +57,20 @@ def told(audit: Audit) -> str:
         f"{name}: passed. None of {w.several(len(checks), 'check')} failed; what these data cannot rule out stands "
         f"above.{waived}"
     )
+
+
+def sparsest(audit: Audit) -> str | None:
+    """How far one may go among several variants; None where there is no gate or nothing to choose."""
+    found = audit.sparsest
+    if found is None:
+        return None
+    tried = f"{found.tried:,} of {w.several(found.variants, 'variant')} tried"
+    order = (
+        "the densest first, up to the first failure" if found.order == "density" else "as given, for want of densities"
+    )
+    if found.name is None:
+        return f"Sparsest variant that passes: none ({tried}, {order})."
+    return f"Sparsest variant that passes: {w.printable(found.name)} ({tried}, {order}). Confirm it on fresh data."
 
 
 def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:

@@ -68,6 +68,26 @@ def label(value: Value) -> str:
     return DASH if value is None else printable(str(value))
 
 
+def short(count: Value, unit: str = "") -> str:
+    """A count or a number of bytes in three digits: ``1.53 k``, ``11.2 MB``."""
+    if not isinstance(count, (int, float)):
+        return DASH
+    size, prefix = float(count), ""
+    for prefix in ("", "k", "M", "G", "T"):
+        if size < 999.5 or prefix == "T":
+            break
+        size /= 1000
+    digits = f"{size:.0f}" if size >= 99.95 or not prefix else f"{size:.1f}" if size >= 9.995 else f"{size:.2f}"
+    return f"{digits} {prefix}{unit}".rstrip()
+
+
+def milliseconds(value: Value) -> str:
+    """A duration in two digits."""
+    if not isinstance(value, (int, float)):
+        return DASH
+    return f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
+
+
 def limit(share: float) -> str:
     """A limit as it was typed, in points or percent."""
     return f"{100 * share:.6g}"
@@ -106,6 +126,11 @@ def column(view: View, name: str) -> tuple[Value, ...]:
 def by_class(comparison: Comparison) -> View | None:
     """The view by class."""
     return next((view for view in comparison.views if view.by == "class"), None)
+
+
+def densest_first(audit: Audit) -> list[Comparison]:
+    """The variants by the weights that they kept; those of which nobody knows stay behind, as they were given."""
+    return sorted(audit.comparisons, key=lambda c: (c.kept is None, -(c.kept or 0)))
 
 
 def noun(view: View) -> tuple[str, str]:
@@ -172,6 +197,11 @@ def worst(view: View | None) -> tuple[str, str] | None:
 def density(card: ModelCard) -> str:
     """The nonzero share of a model's weights, with its sign."""
     return DASH if card.density is None else f"{100 * card.density:.4g} %"
+
+
+def kept(comparison: Comparison) -> str:
+    """The share of the dense model's weights that is left, with its sign."""
+    return DASH if comparison.kept is None else f"{100 * comparison.kept:.4g} %"
 
 
 def weights(card: ModelCard) -> str:

@@ -34,7 +34,7 @@ def _lines(audit: Audit) -> Iterator[str]:
     variants = names[0] if len(names) == 1 else w.several(len(names), "variant")
     yield f"### {SIGNS[audit.outcome]} prune-audit: {variants} against {against}"
     yield ""
-    yield f"**{_text(gate.told(audit))}**"
+    yield f"**{_text(' '.join([gate.told(audit), gate.sparsest(audit) or '']).strip())}**"
     yield ""
     yield from _variants(audit)
     yield from _checks(audit)
@@ -50,13 +50,13 @@ def _lines(audit: Audit) -> Iterator[str]:
 def _variants(audit: Audit) -> Iterator[str]:
     """One row per variant."""
     rows = []
-    for comparison in audit.comparisons:
+    for comparison in w.densest_first(audit):
         view = w.by_class(comparison)
         worst = w.worst(view)
         rows.append(
             [
                 _name(comparison.pruned.name),
-                w.density(comparison.pruned),
+                w.kept(comparison),
                 *(w.percent_sign(w.overall(view, name), 2) for name in ("dense_recall", "pruned_recall")),
                 _text(w.change_of_accuracy(view, audit.provenance.settings)),
                 w.ratio(w.overall(view, "intensification")),

@@ -45,7 +45,9 @@ def _types(audit: Audit, names: list[str]) -> dict[str, pyarrow.DataType]:
     """Column -> type."""
     import pyarrow
 
-    units = {m.name: m.unit for comparison in audit.comparisons for view in comparison.views for m in view.measures}
+    units: dict[str, str] = {
+        m.name: m.unit for comparison in audit.comparisons for view in comparison.views for m in view.measures
+    }
     units |= dict.fromkeys(COUNTS, "count") | dict.fromkeys(TEXTS, "label")
     kinds = {"count": pyarrow.int64(), "label": pyarrow.string()}
     return {name: kinds.get(units.get(name, ""), pyarrow.float64()) for name in names}

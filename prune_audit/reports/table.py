@@ -7,7 +7,7 @@ has no screen to fit.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -16,11 +16,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from prune_audit.core import Audit, Comparison, Settings, Value, View
+from prune_audit.core import Audit, Comparison, Settings, View
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _gate as gate
+from prune_audit.reports import _variants as variants
 from prune_audit.reports import _words as w
-from prune_audit.reports._classes import Column
+from prune_audit.reports._bars import ASCII, LINES, Glyphs
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
@@ -53,14 +54,20 @@ class _Report:
     show_all: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        audit = self.audit
-        yield from _head(audit)
-        if len(audit.comparisons) > 1:
-            yield _below(_summary(audit, options.max_width))
-        for comparison in audit.comparisons:
-            yield from _variant(audit, comparison, options.max_width, self.show_all)
+        audit, width, glyphs = self.audit, options.max_width, ASCII if options.ascii_only else LINES
+        yield from _head(audit, width, glyphs)
+        told = w.densest_first(audit)
+        if len(told) > 1:
+            yield from _side_by_side(audit, width, glyphs, self.show_all)
+            told = told if self.show_all else gate.telling(audit)
+        for comparison in told:
+            yield from _variant(audit, comparison, width, glyphs, self.show_all)
+        if not told:
+            yield _below(Text("Nothing is flagged in any variant; --all shows every class of each.", style="bold"))
         yield from _checks(audit, self.show_all)
         yield Text(gate.told(audit), style=classes.STYLES.get(audit.outcome, "bold"))
+        if chosen := gate.sparsest(audit):
+            yield Text(chosen, style="bold")
 
 
 def _below(part: RenderableType) -> RenderableType:
@@ -77,16 +84,15 @@ def _grid(rows: list[tuple[str, str]]) -> RenderableType:
     return grid
 
 
-def _head(audit: Audit) -> Iterator[RenderableType]:
+def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     """What was compared on what: models, data, preprocessing, notes."""
     p = audit.provenance
-    dense = audit.comparisons[0].dense
+    models = variants.models(audit)
+    yield _below(classes.table(classes.fit(models, width), [False] * len(models[0].cells), glyphs))
     sampled = f"{p.samples:,} of {p.available:,} samples" if p.limited else w.several(p.samples, "sample")
     view = w.by_class(audit.comparisons[0])
     of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
-    rows = [("dense", f"{dense.name}: {dense.format}, {w.weights(dense)}")]
-    rows += [("pruned", f"{c.pruned.name}: {c.pruned.format}, {w.weights(c.pruned)}") for c in audit.comparisons]
-    rows += [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
+    rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
     rows += [("inputs", p.preprocess.describe() if p.preprocess else "fed as they are")]
     rows += [("asked", w.question(audit))]
     rows += [("counted", said) for said in w.counted(p.settings)]
@@ -98,42 +104,32 @@ def _head(audit: Audit) -> Iterator[RenderableType]:
         yield _below(Text(said, style="bold reverse yellow"))
 
 
-def _summary(audit: Audit, width: int) -> RenderableType:
-    """One line for each of several variants."""
-    views = [w.by_class(comparison) for comparison in audit.comparisons]
-    densities = [comparison.pruned.density for comparison in audit.comparisons]
-
-    def overall(name: str) -> list[Value]:
-        found = [w.find(view, name) for view in views]
-        return [measure.overall if measure else None for measure in found]
-
-    def counted(name: str, verdicts: Collection[str]) -> tuple[str, ...]:
-        return tuple(f"{len(w.those(v, name, verdicts)):,}" if v and w.find(v, name) else w.DASH for v in views)
-
-    columns = [
-        Column(title="variant", cells=tuple(w.printable(c.pruned.name) for c in audit.comparisons), rank=0),
-        Column(title="density", cells=tuple(w.DASH if d is None else f"{100 * d:.4g} %" for d in densities), rank=3),
-        Column(title="accuracy", cells=tuple(w.percent_sign(value, 2) for value in overall("pruned_recall")), rank=4),
-        Column(title="change,\npoints", cells=tuple(w.points(value, 2) for value in overall("change")), rank=1),
-        Column(title="regressed", cells=counted("verdict", [w.REGRESSED]), rank=0),
-        Column(title="drop:\ncannot tell", cells=counted("verdict", [w.CANNOT_TELL]), rank=1),
-        Column(title="harmed", cells=counted("distortion", w.HARMED), rank=0),
-        Column(title="harm:\ncannot tell", cells=counted("distortion", [w.CANNOT_TELL]), rank=2),
-    ]
-    if audit.policy is not None:
-        outcomes = tuple(gate.outcome_of(audit, comparison) for comparison in audit.comparisons)
-        columns.append(Column(title="gate", cells=outcomes, rank=0, number=False))
-    return classes.table(classes.fit(tuple(columns), width), [False] * len(views))
+def _side_by_side(audit: Audit, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:
+    """Several variants: a line for each, and the classes that break with the density at which they do."""
+    lines = variants.summary(audit)
+    yield _below(classes.table(classes.fit(lines, width), [False] * len(audit.comparisons), glyphs))
+    broken = variants.broken(audit)
+    shown = broken if show_all else broken[:ROWS]
+    if not shown:
+        return
+    yield classes.table(classes.fit(variants.breaks(audit, shown), width), [False] * len(shown), glyphs)
+    if len(broken) > len(shown):
+        yield Text(f"{len(broken) - len(shown):,} more that break; --all shows them", style="dim")
+    yield Text(variants.LEGEND, style="dim")
+    yield Text()
 
 
-def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -> Iterator[RenderableType]:
-    """One pruned variant: accuracy, tables, model, words."""
+def _variant(
+    audit: Audit, comparison: Comparison, width: int, glyphs: Glyphs, show_all: bool
+) -> Iterator[RenderableType]:
+    """One pruned variant: accuracy, tables, model, words; of several, the rows that are flagged."""
+    several = len(audit.comparisons) > 1
     settings = audit.provenance.settings
     names = f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}"
     yield Rule(Text(names, style="bold"), align="left", style="dim")
     for view in comparison.views:
-        rows = w.worst_first(view)
-        shown = rows if show_all else rows[:ROWS]
+        rows, marks = w.worst_first(view), classes.flagged(view)
+        shown = rows if show_all else rows[: min(ROWS, sum(marks)) if several and any(marks) else ROWS]
         before, after = (w.find(view, name) for name in ("dense_recall", "pruned_recall"))
         if view.by != "class":
             yield Text(f"by {w.printable(view.by)}: {w.several(len(view.strata), *w.noun(view))}", style="bold")
@@ -143,9 +139,8 @@ def _variant(audit: Audit, comparison: Comparison, width: int, show_all: bool) -
                 f"change {w.change_of_accuracy(view, settings)}"
             )
         yield Text()
-        fitted = classes.fit(classes.columns(view, settings, shown), width)
-        marks = classes.flagged(view)
-        yield classes.table(fitted, [marks[i] for i in shown])
+        fitted = classes.fit(classes.columns(view, settings, shown, glyphs), width)
+        yield classes.table(fitted, [marks[i] for i in shown], glyphs)
         if len(rows) > len(shown):
             more = sum(marks[i] for i in rows[len(shown) :])
             also = f", {more:,} of them flagged" if more else ""

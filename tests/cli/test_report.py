@@ -31,13 +31,26 @@ def test_all_of_it(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_files_are_the_same_as_from_the_audit_itself(saved: Path, tmp_path: Path) -> None:
-    outputs = [tmp_path / name for name in ("b.csv", "b.json", "b.txt")]
+    outputs = [tmp_path / f"b.{s}" for s in ("csv", "json", "txt", "md", "xml", "sarif", "parquet")]
     assert invoke(["report", str(saved), "--quiet", *(f"-o{path}" for path in outputs)]) == 0
     for path in outputs:
         direct = tmp_path / f"direct{path.suffix}"
         reports.write(audits.thousand(), direct)
         assert path.read_bytes() == direct.read_bytes()
     assert read_audit(tmp_path / "b.json") == audits.thousand()
+
+
+def test_a_spreadsheet_s_csv(tmp_path: Path) -> None:
+    reports.write(audits.biting(), tmp_path / "a.json")
+    arguments = [str(tmp_path / "a.json"), "--quiet", "--csv-dialect", "excel", "-o", str(tmp_path / "a.csv")]
+    assert invoke(["report", *arguments]) == 0
+    assert "'=1+1" in (tmp_path / "a.csv").read_text(encoding="utf-8-sig")
+
+
+def test_annotations_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports.write(audits.judged(), tmp_path / "a.json")
+    assert invoke(["report", str(tmp_path / "a.json"), "--quiet", "--github"]) == 0
+    assert capsys.readouterr().out.startswith("::error title=")
 
 
 def test_quiet_is_silent(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +70,7 @@ def test_a_gate_that_failed_is_shown_but_not_judged_again(tmp_path: Path, capsys
         (["gone.json"], "gone.json: No such file or directory"),
         (["{saved}", "-o", "x.xyz"], "x.xyz: no report is written to .xyz"),
         (["{saved}", "-o", "gone/x.csv"], "there is no folder"),
+        (["{saved}", "--csv-dialect", "lotus"], "--csv-dialect: expected one of excel, found 'lotus'"),
     ],
 )
 def test_bad_input_is_2_with_a_hint(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prune_audit.cli import _terminal
+from prune_audit.errors import OutputError
 from tests.reports import audits
 
 
@@ -22,7 +23,7 @@ class Screen(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "CI", "GITHUB_ACTIONS"):
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "CI", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -87,6 +88,7 @@ def test_an_audit_on_an_ascii_stream_has_no_box_characters(monkeypatch: pytest.M
     sys.stdout.flush()
     assert b"pruned-90 against dense -----" in raw.getvalue()
     assert b"\\u" not in raw.getvalue()
+    assert b"====--" in raw.getvalue()
 
 
 def test_progress_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +123,81 @@ def test_deliver_writes_files_prints_the_table_and_gives_the_exit_code(
     assert "batch_size: 64" in told.err
     assert _terminal.deliver(audits.judged("passed"), [], show_all=False, quiet=True, verbose=False) == 0
     assert capsys.readouterr() == ("", "")
+
+
+# ------------------------------------------------------------------------------------------------------------- GitHub
+
+
+@pytest.fixture
+def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that GitHub names for the summary of a step."""
+    file = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    return file
+
+
+def deliver(*, github: bool = False, quiet: bool = True) -> int:
+    return _terminal.deliver(audits.biting(), [], show_all=False, quiet=quiet, verbose=False, github=github)
+
+
+@pytest.mark.parametrize(("github", "ci", "written"), [(True, "", True), (False, "true", True), (False, "", False)])
+def test_the_summary_of_a_job_is_written_on_request_and_in_ci(
+    summary: Path, monkeypatch: pytest.MonkeyPatch, github: bool, ci: str, written: bool
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    deliver(github=github)
+    assert summary.is_file() == written
+    if written:
+        assert summary.read_text(encoding="utf-8").startswith("### ❌ prune-audit: ")
+
+
+def test_nothing_is_written_where_there_is_no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    assert deliver(github=True) == 1
+
+
+def test_a_summary_is_added_to_and_never_overfilled(
+    summary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(github=True)
+    size = summary.stat().st_size
+    deliver(github=True)
+    assert summary.stat().st_size == 2 * size
+    monkeypatch.setattr(_terminal, "SUMMARY", 3 * size - 1)
+    capsys.readouterr()
+    deliver(github=True)
+    assert summary.stat().st_size == 2 * size
+    assert "is full" in capsys.readouterr().err
+
+
+def test_a_summary_that_cannot_be_written_is_said(summary: Path) -> None:
+    summary.mkdir()
+    with pytest.raises(OutputError, match="GITHUB_STEP_SUMMARY="):
+        deliver(github=True)
+
+
+def test_annotations_follow_the_table_on_request_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    deliver(github=True)
+    assert all(line.startswith("::error title=") for line in capsys.readouterr().out.splitlines())
+    deliver(quiet=False)
+    assert "::error title=" not in capsys.readouterr().out
+
+
+def test_no_line_of_the_table_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the classes is called ``::error::x``; the runner is deaf until it hears a token that no name can know."""
+    deliver(github=True, quiet=False)
+    lines = capsys.readouterr().out.splitlines()
+    first = lines[0].removeprefix("::stop-commands::")
+    assert len(first) == 32
+    heard = lines[lines.index(f"::{first}::") + 1 :]
+    assert any(line.startswith("::error::x") for line in lines)
+    assert all(line.startswith("::error title=") for line in heard)
+    deliver(github=True, quiet=False)
+    assert first not in capsys.readouterr().out
+
+
+def test_a_dialect_reaches_the_file(tmp_path: Path) -> None:
+    _terminal.deliver(
+        audits.biting(), [tmp_path / "a.csv"], show_all=False, quiet=True, verbose=False, csv_dialect="excel"
+    )
+    assert "'=1+1" in (tmp_path / "a.csv").read_text(encoding="utf-8")

@@ -259,6 +259,30 @@ def several() -> Audit:
     return replace(whole, comparisons=tuple(replace(first, pruned=each, checks=kept[each.name]) for each in cards))
 
 
+def weighed() -> Audit:
+    """Four variants of which everything is known that pruning buys; classes break one after the other."""
+    dense = replace(card("dense", 1.0), compressed=110_000, macs=1_234_567, size=45_678_901)
+    quiet: list[Row] = [(n, counts, "fine", "no harm shown") for n, counts, verdict, _ in TEN if verdict]
+    one = [(n, c, v, d) for n, c, v, d in TEN if v and n != "7"]
+    steps = {"pruned-90": (0.1, TEN[:9]), "pruned-20": (0.8, quiet), "pruned-50": (0.5, one), "lost": (None, TEN[:9])}
+    whole = audit(quiet, policy=POLICY)
+    comparisons = []
+    for name, (density, rows) in steps.items():
+        seen = {n: (n, c, v, d) for n, c, v, d in rows}
+        view_ = view([seen.get(n, (n, c, v, d)) for n, c, v, d in quiet])
+        pruned = replace(card(name, density), compressed=12_345, macs=None if density is None else 1_234_567)
+        checks = tuple(
+            Check(
+                rule="recall-drop", subject=n, outcome="failed", level="error", observed=0.2, limit=0.02, message=str(v)
+            )
+            for n, _, v, _ in seen.values()
+            if v == "regressed"
+        )  # fmt: skip
+        comparisons.append(Comparison(dense=dense, pruned=pruned, views=(view_,), checks=checks))
+    run: dict[str, Value] = {"ms per sample, dense": 12.345, "ms per sample, pruned-90": 0.0304, "seconds": 2.0}
+    return replace(whole, comparisons=tuple(comparisons), provenance=replace(whole.provenance, run=run))
+
+
 BITING = (
     "::error::x",
     "a|b",

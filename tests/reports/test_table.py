@@ -25,6 +25,7 @@ AUDITS = {
     "identical": audits.identical(),
     "thousand": audits.thousand(),
     "several": audits.several(),
+    "weighed": audits.weighed(),
     "everything": audits.everything(),
 }
 
@@ -62,7 +63,8 @@ def test_verdicts_are_never_cut_and_no_line_is_too_long(name: str, width: int) -
     assert all(len(line) <= width for line in text.splitlines())
     assert "verdict" in text
     assert "change" in text
-    for verdict in {"identical": ["fine"], "thousand": ["regressed"]}.get(name, ["regressed", "fine"]):
+    of_few = {"identical": ["fine"], "thousand": ["regressed"], "several": ["regressed"], "weighed": ["regressed"]}
+    for verdict in of_few.get(name, ["regressed", "fine"]):
         assert verdict in text.split()
 
 
@@ -72,7 +74,7 @@ def test_worst_first() -> None:
     order = [line.split()[0] for line in lines[first + 2 : first + 13] if line.strip()]
     # intensified, harmed, then by change, a class without samples last
     assert order == ["7", "8", "5", "3", "1", "2", "4", "6", "0", "9"]
-    changes = [float(line.split()[4]) for line in lines[first + 5 : first + 12]]
+    changes = [float(line.split()[5]) for line in lines[first + 5 : first + 12]]
     assert changes == sorted(changes)
 
 
@@ -173,7 +175,10 @@ def test_a_sample_is_marked_and_never_gates() -> None:
 
 @pytest.mark.parametrize("name", AUDITS)
 def test_the_gate_has_the_last_word(name: str) -> None:
-    last = shown(AUDITS[name], 200).splitlines()[-1]
+    *_, before, last = shown(AUDITS[name], 200).splitlines()
+    if len(AUDITS[name].comparisons) > 1:
+        assert last.startswith("Sparsest variant that passes: ")
+        last = before
     assert last.startswith(("Gate default: ", "No gate was asked for", "No gate: this audit saw a sample"))
 
 
@@ -258,22 +263,100 @@ def test_no_measures_at_all_still_make_a_report() -> None:
     )
 
 
-def test_several_variants_are_summed_up_first() -> None:
-    text = shown(audits.several(), 80)
-    summary = [line.split() for line in text.splitlines() if line.startswith(("pruned-50 ", "pruned-90 ", "int8 "))]
-    assert [(row[0], row[1], row[-1]) for row in summary[:3]] == [
-        ("pruned-50", "50", "passed"),
+def block(text: str, *heads: str) -> list[str]:
+    """The lines of the table whose last line of heads holds ``heads``, as far as the next blank line."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if set(heads) <= set(line.split()))
+    return lines[at + 2 : at + 2 + lines[at + 2 :].index("")]
+
+
+def test_several_variants_are_summed_up_first_the_densest_first() -> None:
+    text = shown(audits.weighed(), 80)
+    rows = [line.split() for line in block(text, "variant", "regressed")]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("pruned-20", "80", "passed"),
+        ("pruned-50", "50", "failed"),
         ("pruned-90", "10", "failed"),
-        ("int8", "-", "inconclusive"),
+        ("lost", "-", "failed"),
     ]
-    assert text.index("variant") < text.index("pruned-50 against dense")
+    assert text.index("variant ") < text.index("pruned-50 against dense")
 
 
 def test_the_summary_says_of_both_verdicts_how_often_they_cannot_be_told() -> None:
     whole = audits.several()
     view = audits.thousand().comparisons[0].views[0]
     audit = replace(whole, comparisons=tuple(replace(c, views=(view,)) for c in whole.comparisons))
-    above, heads, _, row, *_ = shown(audit, 120).partition("\n\n")[2].splitlines()
+    text = shown(audit, 140)
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("variant "))
+    above, heads = lines[at - 1 : at + 1]
     assert above.split() == ["change,", "drop:", "harm:"]
-    assert " ".join(heads.split()) == "variant density accuracy points regressed cannot tell harmed cannot tell gate"
-    assert row.split() == ["pruned-50", "50", "%", "88.50", "%", "-3.26", "30", "873", "30", "970", "passed"]
+    assert " ".join(heads.split()) == (
+        "variant density accuracy points alpha regressed cannot tell harmed cannot tell worst class gate"
+    )
+    row = block(text, "variant", "regressed")[0].split()
+    assert row[:-5] == ["pruned-50", "50", "%", "88.50", "%", "-3.26", "1.38", "30", "873", "30", "970"]
+    assert row[-1] == "passed"
+
+
+def test_what_pruning_bought_heads_the_table() -> None:
+    text = shown(audits.weighed(), 100)
+    heads, _, *rows = text.splitlines()[:6]
+    assert heads.split() == ["model", "format", "density", "nonzero", "MACs", "size", "zstd", "ms/sample"]
+    assert " ".join(rows[0].split()) == "dense TorchScript 100 % 1.00 k 1.23 M 45.7 MB 110 kB 12"
+    assert " ".join(rows[3].split()) == "pruned-90 TorchScript 10 % 100 1.23 M 123 kB 12.3 kB 0.030"
+    assert "ms/sample" not in shown(audits.ten())  # nobody knows
+
+
+def test_a_class_breaks_at_the_densest_variant_that_fails_it() -> None:
+    text = shown(audits.weighed(), 80)
+    rows = {line.split()[0]: line for line in block(text, "breaks", "at")[:-1]}
+    assert list(rows) == ["8", "7"]
+    assert rows["8"].endswith("50 %")
+    assert rows["7"].endswith("10 %")
+    assert rows["8"].count("!") == 3
+    assert rows["7"].count("!") == 2
+
+
+def test_of_several_variants_only_what_failed_is_detailed() -> None:
+    text = shown(audits.weighed())
+    assert "pruned-20 against dense" not in text
+    assert "pruned-50 against dense" in text
+    assert "8 more; --all shows them" in text
+    assert "pruned-20 against dense" in shown(audits.weighed(), show_all=True)
+
+
+def test_variants_without_a_finding_are_not_detailed_at_all() -> None:
+    whole = audits.several()
+    rows: list[audits.Row] = [(name, (50, 0, 0, 1), "fine", "no harm shown") for name in "ab"]
+    fine = tuple(replace(c, views=(audits.view(rows),), checks=()) for c in whole.comparisons)
+    text = said(replace(whole, comparisons=fine))
+    assert "Nothing is flagged in any variant; --all shows every class of each." in text
+    assert "against dense" not in text
+
+
+def test_the_last_word_on_several_variants_is_how_far_one_may_go() -> None:
+    assert said(audits.several()).endswith(
+        "Sparsest variant that passes: pruned-50 (2 of 3 variants tried, as given, for want of densities). "
+        "Confirm it on fresh data."
+    )
+    audit = audits.several()
+    ordered = replace(audit, comparisons=audit.comparisons[1::-1])
+    assert "pruned-50 (2 of 2 variants tried, the densest first, up to the first failure)" in said(ordered)
+    none = replace(audit, comparisons=(audit.comparisons[1], audit.comparisons[1]))
+    assert "Sparsest variant that passes: none (1 of 2 variants tried" in said(none)
+    assert "Sparsest" not in said(audits.judged())
+
+
+def test_both_recalls_are_seen_at_once_without_colour() -> None:
+    rows: list[audits.Row] = [
+        ("a", (40, 40, 0, 10), "regressed", None),
+        ("b", (40, 0, 40, 10), "fine", None),
+        ("c", (40, 1, 1, 10), "fine", None),
+    ]
+    lines = shown(audits.audit(rows), 140).splitlines()
+    a, b, c = (next(line for line in lines if line.startswith(f"{name} ")) for name in "abc")
+    assert "━┄" in a.replace("╸", "━")
+    assert "━╍" in b.replace("╸", "━")
+    assert not {"┄", "╍"} & set(c)
+    assert "recall: ━ kept, ┄ lost, ╍ gained" in said(audits.ten())
