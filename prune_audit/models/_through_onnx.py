@@ -175,19 +175,22 @@ def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | No
     # The batch is free, and so is the length of texts, which come as integers.
     free = {n: {k: f"{n}_{k}" for k in range(a.ndim if a.dtype.kind in "iu" else 1)} for n, a in example.items()}
     script = _is_script(own.module)
-    shapes: dict[str, Any] = (
-        {"dynamic_axes": {} if fixed else free}
-        if script
-        else {
-            "dynamic_shapes": None if fixed else (tuple({k: torch.export.Dim.AUTO for k in v} for v in free.values()),)
-        }
-    )
-    with TemporaryDirectory(prefix="prune-audit-", ignore_cleanup_errors=True) as folder:
+    shapes: dict[str, Any] = {}
+    if script and not fixed:
+        shapes["dynamic_axes"] = free
+    elif not fixed:
+        shapes["dynamic_shapes"] = (tuple(dict.fromkeys(axes, torch.export.Dim.AUTO) for axes in free.values()),)
+    # TorchScript remembers whether its first calls needed gradients.
+    with TemporaryDirectory(prefix="prune-audit-", ignore_cleanup_errors=True) as folder, torch.no_grad():
         path = Path(folder) / "model.onnx"
         try:
+            tensors = tuple(torch.from_numpy(array) for array in example.values())
+            module = _positional(own, list(inputs))
+            # The older exporter takes TorchScript within a module for a mistake, but not within a trace.
+            traced = torch.jit.trace(module, tensors, check_trace=False) if script else module
             torch.onnx.export(
-                _positional(own, list(inputs)),
-                tuple(torch.from_numpy(array) for array in example.values()),
+                traced,
+                tensors,
                 str(path),
                 input_names=list(inputs),
                 output_names=["scores"],
