@@ -156,8 +156,8 @@ def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str
     """What to do about ``value``, which is no class."""
     if all(is_integer(other) and 0 <= int(other) < len(classes) for other in set(values)):
         return (
-            "the labels look like positions of classes: write names instead, or give --classes a file with the labels "
-            "as they are written here, in the order of the model's outputs"
+            "the labels look like positions of classes: write names instead, say with --class-map which class each "
+            "is, or give --classes a file with the labels as they are written here, in the order of the model's outputs"
         )
     folded = {name.casefold(): name for name in classes}
     near = [folded[name] for name in get_close_matches(value.casefold(), folded, n=3)]

@@ -68,9 +68,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
 
 def _by_name(source: DataSource, inputs: Sequence[str], columns: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Each input's column, which is called like it."""
-    if source.features:
+    if source.features and not set(inputs) <= set(source.features):
         raise UsageError(
-            f"--features orders the columns of a model of one input; these have {len(inputs)} ({', '.join(inputs)})",
+            f"--features lacks inputs of the models, which have {len(inputs)} ({', '.join(inputs)})",
             hint="leave it out: columns go to the inputs that are called like them",
         )
     lacking = [name for name in inputs if name not in columns]

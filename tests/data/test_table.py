@@ -117,7 +117,7 @@ def test_inputs_by_name(tmp_path: Path) -> None:
     }
     assert sorted(found.groups) == ["height", "kind", "width", "year"]
     assert found.read([1]).bad == (("08", "column 'height' holds 'NA', which is no number"),)
-    with pytest.raises(UsageError, match="orders the columns of a model of one input"):
+    with pytest.raises(UsageError, match="--features lacks inputs of the models"):
         load(csv(tmp_path, PETALS), *inputs, features=("width",))
 
 

@@ -1,0 +1,144 @@
+"""Texts as tokens, by a tokenizer.json: how long they may be, how they are padded, how many had to be cut.
+
+The tokenizer's own settings decide the padding token and the side; where the file leaves them out, as transformers
+often does, ``tokenizer_config.json`` beside it has them. Nothing is guessed: padding with a wrong token changes
+predictions of models that take no mask. Tokens are kept end to end as int32, without padding, which for a million
+sentences is a hundred megabytes instead of gigabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prune_audit.core import Array, Counts
+from prune_audit.errors import DataError, MissingExtra, UsageError
+
+PADS = ("[PAD]", "<pad>", "<PAD>")
+_BLOCK = 4096
+_ENDLESS = 10**6  # what transformers writes as model_max_length where there is none is far above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tokenizer:
+    """A tokenizer as its file has it. ``limit`` is in tokens, those that it adds included, None where it has none."""
+
+    path: Path
+    digest: str
+    pad_id: int | None
+    pad_type: int
+    left: bool
+    limit: int | None
+    own: Any  # the library's tokenizer
+
+    def cut_at(self, limit: int | None) -> None:
+        """Truncate to ``limit`` tokens from now on. Raises `UsageError` where nothing would be left of a text."""
+        added = self.own.num_special_tokens_to_add(False)
+        if limit is None:
+            self.own.no_truncation()
+            return
+        if limit <= added:
+            raise UsageError(
+                f"{limit} tokens are too few: {self.path} adds {added} to every text",
+                hint="give --max-length what the model was trained with",
+            )
+        direction = (self.own.truncation or {}).get("direction", "right")
+        self.own.enable_truncation(limit, direction=direction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tokens:
+    """The tokens of N texts, end to end: those of text i are ``[ends[i]:ends[i + 1]]``. ``cut`` counts those cut."""
+
+    ids: Array  # int32 (T,)
+    types: Array  # uint8 (T,)
+    ends: Counts  # (N + 1,)
+    cut: int
+
+
+def read(path: Path) -> Tokenizer:
+    """The tokenizer at ``path``, or of the model's folder that ``path`` is.
+
+    Raises:
+        DataError: there is no such file, or it is no tokenizer.
+        MissingExtra: the library `tokenizers` is not installed.
+    """
+    try:
+        import tokenizers
+    except ImportError as fault:
+        raise MissingExtra(
+            "texts are tokenised by the library tokenizers, which is not installed",
+            hint="pip install 'prune-audit[text]'",
+        ) from fault
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        content = file.read_bytes()
+    except OSError as fault:
+        raise DataError(
+            f"{file}: the tokenizer cannot be read: {fault.strerror}",
+            hint="--tokenizer takes a tokenizer.json of Hugging Face; tokenizer.save_pretrained writes one",
+        ) from fault
+    try:
+        own = tokenizers.Tokenizer.from_str(content.decode("utf-8"))
+    # The library raises Exception itself for whatever it cannot read.
+    except Exception as fault:
+        raise DataError(
+            f"{file}: no tokenizer: {fault}",
+            hint="expected is a tokenizer.json as the library tokenizers writes it; vocab.txt and *.model files can "
+            "be converted by transformers (AutoTokenizer, save_pretrained)",
+        ) from fault
+    beside = _config(file.with_name("tokenizer_config.json"))
+    padding, truncation = own.padding or {}, own.truncation or {}
+    names = [padding.get("pad_token"), beside.get("pad_token"), *PADS]
+    by_name = next((at for name in names if name and (at := own.token_to_id(name)) is not None), None)
+    longest = beside.get("model_max_length")
+    limit = truncation.get("max_length") or (longest if isinstance(longest, int) and longest < _ENDLESS else None)
+    own.no_padding()
+    return Tokenizer(
+        path=file,
+        digest=hashlib.sha256(content).hexdigest(),
+        pad_id=padding.get("pad_id", by_name),
+        pad_type=padding.get("pad_type_id", 0),
+        left=(padding.get("direction") or beside.get("padding_side")) == "left",
+        limit=limit,
+        own=own,
+    )
+
+
+def tokenised(tokenizer: Tokenizer, texts: Iterable[str]) -> Tokens:
+    """The tokens of ``texts``; an empty text has none."""
+    ids, types = [np.empty(0, np.int32)], [np.empty(0, np.uint8)]
+    lengths, cut = [0], 0
+    for block in _blocks(texts):
+        made = [encoding for text, encoding in zip(block, tokenizer.own.encode_batch(block), strict=True) if text]
+        ids.append(np.array([at for encoding in made for at in encoding.ids], np.int32))
+        types.append(np.array([at for encoding in made for at in encoding.type_ids], np.uint8))
+        found = iter(made)
+        lengths += [len(next(found).ids) if text else 0 for text in block]
+        cut += sum(bool(encoding.overflowing) for encoding in made)
+    return Tokens(ids=np.concatenate(ids), types=np.concatenate(types), ends=np.cumsum(lengths), cut=cut)
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(texts)
+    while block := list(islice(rest, _BLOCK)):
+        yield block
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The settings beside a tokenizer, none where there are none; a token may be written as an object."""
+    if not path.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise DataError(f"{path}: no JSON: {fault}", hint="repair it, or move the tokenizer elsewhere") from fault
+    pad = found.get("pad_token")
+    return found | {"pad_token": pad.get("content") if isinstance(pad, dict) else pad}
