@@ -16,17 +16,20 @@ from typing import Any
 
 from prune_audit import plugins
 from prune_audit.core import Audit
+from prune_audit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One picture: its title, what it shows in words, how to read it, and its Vega-Lite specification.
+    """One picture: its title, what it is of, what it shows in words, how to read it, its Vega-Lite specification.
 
-    ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position of the comparison that
-    it is of, None where it is of the whole audit; ``by`` names the view where it is not that by class.
+    ``of`` names the models. ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position
+    of the comparison that it is of, None where it is of the whole audit; ``by`` names the view where it is not that by
+    class.
     """
 
     title: str
+    of: str
     shows: str
     reading: str
     spec: Mapping[str, Any]
@@ -38,3 +41,18 @@ def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:
     """Every chart that ``audit`` has something for, by name, in the order of a page."""
     modules = sorted(plugins.loaded("charts"), key=lambda item: (item[1].RANK, item[0]))
     return {name: drawn for name, module in modules if (drawn := module.draw(audit))}
+
+
+def named(audit: Audit, name: str) -> tuple[Chart, ...]:
+    """The charts called ``name``.
+
+    Raises:
+        UsageError: there is no such chart, or the audit has nothing for it.
+    """
+    drawn: tuple[Chart, ...] = plugins.load("charts", name).draw(audit)
+    if not drawn:
+        why = plugins.docstring("charts", name).partition("\n\n")[0].replace("\n", " ")
+        raise UsageError(
+            f"this audit has nothing for the chart {name!r}: {why}", hint=f"it has {', '.join(charts(audit)) or 'none'}"
+        )
+    return drawn

@@ -18,7 +18,7 @@ from prune_audit.errors import UsageError
 
 VERSION = "5.21"  # of Vega-Lite: the pictures change when this does, not when vl-convert is updated
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # of the same widths everywhere, as those that it measures with
-WIDTH = 460  # pixels, labels included: half a page, and still legible on a telephone
+WIDTH = 420  # pixels, labels included: half a page, and still legible on a telephone
 SCALE = 2.0  # of PNG: sharp on the screens of today
 _SVG = "http://www.w3.org/2000/svg"
 _CONFIG: dict[str, Any] = {
@@ -28,7 +28,7 @@ _CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": color("ink"), "titleColor": color("muted"), "gridColor": color("line"),
         "domainColor": color("line"), "tickColor": color("line"), "labelFontSize": 12, "titleFontSize": 12,
-        "titleFontWeight": "normal", "labelLimit": 150, "titlePadding": 8,
+        "titleFontWeight": "normal", "labelLimit": 140, "titlePadding": 8,
     },
     "legend": {
         "labelColor": color("ink"), "titleColor": color("muted"), "labelFontSize": 12, "orient": "top",
@@ -41,17 +41,17 @@ _CONFIG: dict[str, Any] = {
     "text": {"color": color("ink"), "fontSize": 12},
 }  # fmt: skip
 
-_EACH_ITS_OWN = dict.fromkeys(("color", "shape", "strokeWidth"), "independent")
+_EACH_ITS_OWN = dict.fromkeys(("color", "shape"), "independent")
 
 
 def inline(chart: Chart, name: str) -> str:
     """``chart`` as an ``<svg>`` element for a page that defines the colours; identifiers begin with ``name``."""
-    return _tidy(_svg(_whole(chart.spec)), chart.title, chart.shows, name)
+    return _tidy(_svg(_whole(chart.spec)), f"{chart.title}, {chart.of}", chart.shows, name)
 
 
 def svg(charts: Sequence[Chart]) -> str:
     """``charts`` below one another as a file of its own, in the light theme."""
-    spec, titles = _file(charts), [chart.title for chart in charts]
+    spec, titles = _file(charts), [f"{chart.title}, {chart.of}" for chart in charts]
     return _tidy(_svg(spec), "; ".join(titles), " ".join(chart.shows for chart in charts), "chart") + "\n"
 
 
@@ -76,7 +76,7 @@ def _file(charts: Sequence[Chart]) -> Any:
     """One specification of all ``charts``, on paper, with their titles."""
     if not charts:
         raise UsageError("a picture of no chart", hint="ask for a chart that the audit has something for")
-    titled = [{**chart.spec, "title": {"text": chart.title}} for chart in charts]
+    titled = [{**chart.spec, "title": {"text": chart.title, "subtitle": chart.of}} for chart in charts]
     spec = titled[0] if len(titled) == 1 else {"vconcat": titled, "spacing": 36, "resolve": {"scale": _EACH_ITS_OWN}}
     return literal({**_whole(spec), "background": color("paper"), "padding": 16})
 

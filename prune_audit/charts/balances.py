@@ -41,7 +41,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
             shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.gaps(view, settings)}."
         made.append(
             Chart(
-                title=f"Balance of each class, {w.printable(comparison.pruned.name)} against dense",
+                title="Balance of each class",
+                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
                 shows=shows,
                 reading=(
                     "A class at 0 is recognised as often as samples are on average. On the dashed line nothing "
@@ -60,46 +61,76 @@ def _points(view: View) -> list[dict[str, Any]]:
     for i in w.worst_first(view):
         before, after = dense[i], pruned[i]
         if isinstance(before, (int, float)) and isinstance(after, (int, float)):
-            harmed = distortion[i] in w.HARMED
-            named = harmed and sum(bool(point["label"]) for point in points) < NAMED
             name = w.printable(view.strata[i])
             points.append(
                 {
                     "dense": before,
                     "pruned": after,
-                    "harm": "harmed" if harmed else "cannot tell" if distortion[i] == w.CANNOT_TELL else "not harmed",
-                    "label": name if named else "",
+                    "harm": "harmed"
+                    if distortion[i] in w.HARMED
+                    else "cannot tell"
+                    if distortion[i] == w.CANNOT_TELL
+                    else "not harmed",
+                    "name": name,
                     "said": f"{name}: balance {w.ratio(before)} to {w.ratio(after)}, {w.label(distortion[i])}",
                 }
             )
     return points
 
 
-def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
-    values = [point[at] for point in points for at in ("dense", "pruned")]
-    low, high = min(*values, 0.0), max(*values, 0.0)
+def _range(points: list[dict[str, Any]], at: str) -> tuple[float, float]:
+    """What an axis shows: every point and 0, with some room."""
+    low, high = (pick(0.0, *(point[at] for point in points)) for pick in (min, max))
     room = 0.06 * (high - low) or 0.05
-    low, high = low - room, high + room
+    return low - room, high + room
+
+
+def _labels(points: list[dict[str, Any]], wide: float, high: float) -> list[dict[str, Any]]:
+    """The harmed points that get their name, none so near to another that their names would collide."""
+    chosen: list[dict[str, Any]] = []
+    for point in points:
+        near = (
+            abs(point["dense"] - other["dense"]) < wide * 2 / 3 and abs(point["pruned"] - other["pruned"]) < high / 20
+            for other in chosen
+        )
+        if point["harm"] == "harmed" and len(chosen) < NAMED and not any(near):
+            chosen.append(point)
+    return chosen
+
+
+def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
+    across, up = _range(points, "dense"), _range(points, "pruned")
+    middle = sum(across) / 2
+    named = _labels(points, across[1] - across[0], up[1] - up[0])
     shown = [name for name in LOOKS if any(point["harm"] == name for point in points)]
     harm = {
         "field": "harm", "type": "nominal", "title": None,
         "scale": {"domain": shown, "range": [color(LOOKS[name][0]) for name in shown]},
     }  # fmt: skip
     shape = harm | {"scale": {"domain": shown, "range": [LOOKS[name][1] for name in shown]}}
-    axis = {"type": "quantitative", "scale": {"domain": [low, high], "nice": False}}
     ticks = {"format": ".2~f", "tickCount": 6}
-    x = {"field": "dense", **axis, "axis": {"title": "balance in the dense model", **ticks}}
-    y = {"field": "pruned", **axis, "axis": {"title": "balance in the pruned model", **ticks}}
+    x, y = (
+        {
+            "field": which, "type": "quantitative", "scale": {"domain": list(domain), "nice": False},
+            "axis": {"title": f"balance in the {which} model", **ticks},
+        }
+        for which, domain in (("dense", across), ("pruned", up))
+    )  # fmt: skip
     told = {"description": {"field": "said", "type": "nominal"}}
 
-    def line(through: float, look: dict[str, Any]) -> dict[str, Any]:
-        """The line y = ``through`` x as far as the square shows it."""
-        reach = max(1.0, abs(through))
-        ends = [{"dense": at / reach, "pruned": through * at / reach} for at in (low, high)]
+    def line(slope: float, look: dict[str, Any]) -> dict[str, Any]:
+        """The line y = ``slope`` x, cut where it leaves the picture."""
         return {
-            "data": {"values": ends},
+            "data": {"values": [{"dense": at, "pruned": slope * at} for at in across]},
             "mark": {"type": "line", "aria": False, "clip": True, **look},
             "encoding": {"x": x, "y": y},
+        }
+
+    def names(side: list[dict[str, Any]], look: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "data": {"values": side},
+            "mark": {"type": "text", "dy": 1, "limit": 150, "aria": False, **look},
+            "encoding": {"x": x, "y": y, "text": {"field": "name", "type": "nominal"}},
         }
 
     alpha = [line(slope, {"color": color("ink"), "strokeWidth": 2})] if slope else []
@@ -116,10 +147,7 @@ def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
                          "opacity": 0.85 if len(points) <= 100 else 0.6, "aria": True, "ariaRoleDescription": "mark"},
                 "encoding": {"x": x, "y": y, "color": harm, "shape": shape, **told},
             },
-            {
-                "transform": [{"filter": "datum.label != ''"}],
-                "mark": {"type": "text", "align": "left", "dx": 9, "dy": 1, "limit": 130, "aria": False},
-                "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
-            },
+            names([p for p in named if p["dense"] <= middle], {"align": "left", "dx": 9}),
+            names([p for p in named if p["dense"] > middle], {"align": "right", "dx": -9}),
         ],
     }  # fmt: skip

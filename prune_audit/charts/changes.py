@@ -1,7 +1,7 @@
-"""How many classes changed by how much: all of them, where they are too many to be drawn one by one.
+"""The change of every class with its interval, worst first: all of them, where they are too many for names.
 
-A histogram of the change of recall, coloured by verdict, with the margin. It says whether the worst are a tail of many
-or a few that stand alone.
+Where the band lies wholly below the line of the margin, a loss is shown. It says at a glance whether the worst are a
+few that stand alone or the end of a long slope.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from prune_audit.charts import Chart
-from prune_audit.charts._colors import VERDICTS, color
+from prune_audit.charts._colors import color
 from prune_audit.charts._picture import WIDTH
 from prune_audit.charts.recalls import MOST
 from prune_audit.core import Audit, View
@@ -18,7 +18,6 @@ from prune_audit.reports import _words as w
 RANK = 15
 
 HEIGHT = 200
-BARS = 40  # at most
 
 
 def draw(audit: Audit) -> tuple[Chart, ...]:
@@ -32,9 +31,13 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
             continue
         made.append(
             Chart(
-                title=f"Change of all {len(rows):,} classes, {w.printable(comparison.pruned.name)} against dense",
+                title=f"Change of all {len(rows):,} classes",
+                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
                 shows=w.drops(view, settings),
-                reading=f"Bar: how many classes changed so much. Dashed line: the margin of {w.loss(settings.margin)}.",
+                reading=(
+                    f"Line: change of recall, the worst class on the left. Band: its {w.limit(settings.confidence)} % "
+                    f"interval. Dashed: the margin of {w.loss(settings.margin)}."
+                ),
                 spec=_spec(rows, settings.margin),
                 variant=variant,
             )
@@ -42,17 +45,32 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     return tuple(made)
 
 
-def _rows(view: View) -> list[dict[str, Any]]:
-    moved = zip(w.column(view, "change"), w.column(view, "verdict"), strict=True)
-    return [
-        {"change": 100 * change, "verdict": verdict or "not judged"}
-        for change, verdict in moved
-        if isinstance(change, (int, float))
+def _rows(view: View) -> list[dict[str, float]]:
+    change = w.find(view, "change")
+    if change is None or not change.low or not change.high:
+        return []
+    known = [
+        (moved, low, high)
+        for moved, low, high in zip(change.by_stratum, change.low, change.high, strict=True)
+        if isinstance(moved, (int, float)) and low is not None and high is not None
     ]
+    return [{"rank": n, "change": m, "low": low, "high": high} for n, (m, low, high) in enumerate(sorted(known), 1)]
 
 
-def _spec(rows: list[dict[str, Any]], margin: float) -> dict[str, Any]:
-    shown = [name for name in VERDICTS if any(row["verdict"] == name for row in rows)]
+def _spec(rows: list[dict[str, float]], margin: float) -> dict[str, Any]:
+    x = {
+        "field": "rank", "type": "quantitative", "scale": {"domain": [1, len(rows)], "nice": False},
+        "axis": {"title": "classes, worst first", "grid": False, "tickCount": 5},
+    }  # fmt: skip
+    axis = {"title": "change of recall, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6}
+
+    def level(value: float, look: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "data": {"values": [{"at": value}]},
+            "mark": {"type": "rule", "color": color("ink"), "aria": False, **look},
+            "encoding": {"y": {"field": "at", "type": "quantitative"}},
+        }
+
     return {
         "width": WIDTH,
         "height": HEIGHT,
@@ -60,21 +78,19 @@ def _spec(rows: list[dict[str, Any]], margin: float) -> dict[str, Any]:
         "layer": [
             {
                 "data": {"values": rows},
-                "mark": {"type": "bar", "aria": False, "binSpacing": 1},
+                "mark": {"type": "area", "opacity": 0.3, "color": color("bad"), "aria": False},
                 "encoding": {
-                    "x": {"field": "change", "bin": {"maxbins": BARS}, "type": "quantitative",
-                          "axis": {"title": "change of recall, points", "grid": False}},
-                    "y": {"aggregate": "count", "type": "quantitative", "axis": {"title": "classes", "tickCount": 5}},
-                    "color": {"field": "verdict", "type": "nominal", "title": None,
-                              "scale": {"domain": shown, "range": [color(VERDICTS[name][0]) for name in shown]}},
-                    "order": {"field": "verdict", "type": "nominal", "sort": "descending"},
+                    "x": x,
+                    "y": {"field": "low", "type": "quantitative", "axis": axis},
+                    "y2": {"field": "high"},
                 },
             },
             {
-                "data": {"values": [{"margin": -100 * margin}]},
-                "mark": {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.5, "color": color("ink"),
-                         "aria": False},
-                "encoding": {"x": {"field": "margin", "type": "quantitative"}},
+                "data": {"values": rows},
+                "mark": {"type": "line", "strokeWidth": 2, "color": color("bad"), "aria": False},
+                "encoding": {"x": x, "y": {"field": "change", "type": "quantitative", "axis": axis}},
             },
+            level(0.0, {"strokeWidth": 1}),
+            level(-margin, {"strokeWidth": 1.5, "strokeDash": [5, 4]}),
         ],
-    }  # fmt: skip
+    }

@@ -34,6 +34,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     return (
         Chart(
             title=f"Change of each class by variant{cut}",
+            of=f"against {w.printable(variants[0][0].dense.name)}",
             shows=f"{w.several(broken, 'class', 'classes')} drawn regressed in some variant.",
             reading=(
                 "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class has "

@@ -40,7 +40,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         )
         made.append(
             Chart(
-                title=f"Where lost samples went, {w.printable(comparison.pruned.name)}",
+                title="Where lost samples went",
+                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
                 shows=f"Of {w.several(total, 'lost sample')}: {'; '.join(told)}.{rest}",
                 reading="Left: what the samples are, and the dense model saw. Right: what the pruned model says.",
                 spec=_spec(shown, names),
@@ -63,11 +64,11 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
     height = max(left[-1][2], right[-1][2])
     bands = [
         {
-            "flow": i, "x": x, "y": left_place[i] if x < 0.5 else right_place[i], "n": n,
+            "flow": i, "x": x, "top": at - n * scale / 2, "bottom": at + n * scale / 2,
             "said": f"{names[a]} taken for {names[b]}: {w.several(n, 'sample')}",
         }
         for i, (a, b, n) in enumerate(flows)
-        for x in BEND
+        for x, at in zip(BEND, (left_place[i], left_place[i], right_place[i], right_place[i]), strict=True)
     ]  # fmt: skip
     ends = [
         {"x": x, "top": top, "bottom": bottom, "middle": (top + bottom) / 2, "name": names[c], "n": f"{n:,}"}
@@ -76,7 +77,6 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
     ]
     x = {"field": "x", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1], "nice": False}}
     y = {"type": "quantitative", "axis": None, "scale": {"domain": [height, 0], "nice": False, "zero": False}}
-    most = max(n for _, _, n in flows)
 
     def text(at: float, field: str, look: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -93,16 +93,13 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
         "layer": [
             {
                 "data": {"values": bands},
-                "mark": {"type": "line", "interpolate": "monotone", "opacity": 0.45, "color": color("bad"),
-                         "strokeCap": "butt", "aria": True, "ariaRoleDescription": "mark"},
+                "mark": {"type": "area", "interpolate": "monotone", "opacity": 0.45, "color": color("bad"),
+                         "aria": True, "ariaRoleDescription": "mark"},
                 "encoding": {
                     "x": x,
-                    "y": {"field": "y", **y},
+                    "y": {"field": "top", **y},
+                    "y2": {"field": "bottom"},
                     "detail": {"field": "flow", "type": "nominal"},
-                    "strokeWidth": {
-                        "field": "n", "type": "quantitative", "legend": None,
-                        "scale": {"domain": [0, most], "range": [0, most * scale], "nice": False},
-                    },
                     "description": {"field": "said", "type": "nominal"},
                 },
             },

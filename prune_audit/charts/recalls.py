@@ -38,7 +38,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 )
                 made.append(
                     Chart(
-                        title=f"{what}, {w.printable(comparison.pruned.name)} against dense{cut}",
+                        title=f"{what}{cut}",
+                        of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
                         shows=f"{w.drops(view, audit.provenance.settings)} Worst: {rows[0]['said']}.",
                         reading=reading,
                         spec=_spec(rows, floor),

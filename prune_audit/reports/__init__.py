@@ -2,8 +2,9 @@
 
 A plugin defines ``SUFFIXES``, the file suffixes that choose it, and ``render(audit) -> str | bytes``. It computes
 nothing: it sorts, counts verdicts and formats. One that can write in more than one way lists the others in
-``DIALECTS``, name -> a function like ``render``; one that a whole file name chooses lists that in ``NAMES``
-(``flips.csv``), which comes before any suffix. `write` puts whole files in place or none.
+``DIALECTS``, name -> a function like ``render``. What a whole file name chooses stands in ``NAMES``, name -> likewise:
+``flips.csv`` and ``night.flips.csv`` are both written by the function called ``flips.csv``, whatever else writes CSV.
+`write` puts whole files in place or none.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from prune_audit import plugins
 from prune_audit.core import Audit
 from prune_audit.errors import OutputError, UsageError
+
+Render: TypeAlias = Callable[[Audit], str | bytes]
 
 
 def suffixes() -> dict[str, str]:
@@ -60,8 +64,8 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
         UsageError: no report has this suffix.
         OutputError: the file cannot be written.
     """
-    report = _chosen(path)
-    rendered = _dialects(report).get(dialect or "", plugins.load("reports", report).render)(audit)
+    report, render = _chosen(path)
+    rendered = _dialects(report).get(dialect or "", render)(audit)
     # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
     # in JSON the spelling is the escape of the very same character.
     content = rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
@@ -79,19 +83,24 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _chosen(path: Path) -> str:
-    known = suffixes()
-    whole = {file: name for name, module in plugins.loaded("reports") for file in getattr(module, "NAMES", ())}
-    name = whole.get(path.name.lower()) or known.get(path.suffix.lower())
-    if name is None:
-        raise UsageError(
-            f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
-            hint=f"the suffix chooses the report: {', '.join(f'{s} ({n})' for s, n in sorted(known.items()))}",
-        )
-    return name
+def _chosen(path: Path) -> tuple[str, Render]:
+    """The report that the name of ``path`` chooses, and how it writes a file of that name."""
+    modules = plugins.loaded("reports")
+    for report, module in modules:
+        for name, render in getattr(module, "NAMES", {}).items():
+            if f".{path.name.lower()}".endswith(f".{name}"):
+                return report, render
+    for report, module in modules:
+        if path.suffix.lower() in module.SUFFIXES:
+            return report, module.render
+    known = ", ".join(f"{suffix} ({report})" for suffix, report in sorted(suffixes().items()))
+    raise UsageError(
+        f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
+        hint=f"the suffix chooses the report: {known}",
+    )
 
 
-def _dialects(report: str) -> dict[str, Callable[[Audit], str | bytes]]:
+def _dialects(report: str) -> dict[str, Render]:
     return getattr(plugins.load("reports", report), "DIALECTS", {})
 
 

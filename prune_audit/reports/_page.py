@@ -7,18 +7,28 @@ HTML that is complete without JavaScript; `_page.js` only adds sorting and filte
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prune_audit.charts import Chart
 from prune_audit.charts._picture import inline
-from prune_audit.core import Measure, Value
+from prune_audit.core import Measure, Unit, Value
 from prune_audit.reports import _words as w
 
 LOOKS = {  # words that have a colour and a shape; everything else is plain
     **dict.fromkeys((w.REGRESSED, *w.HARMED, "failed"), "bad"),
     **dict.fromkeys((w.CANNOT_TELL, "inconclusive", "warning"), "unsure"),
     **dict.fromkeys(("fine", "passed"), "good"),
+}
+
+
+_BY_UNIT: dict[Unit, Callable[[Value], str]] = {
+    "share": w.percent,
+    "points": w.points,
+    "p": w.probability,
+    "ratio": w.ratio,
+    "label": w.label,
+    "count": lambda value: w.DASH if value is None else f"{value:,}",
 }
 
 
@@ -45,12 +55,7 @@ def word(value: Value) -> str:
 
 def shown(measure: Measure, value: Value) -> str:
     """``value`` as its unit asks, in plain text."""
-    if value is None:
-        return w.DASH
-    if measure.unit == "count":
-        return f"{value:,}"
-    by_unit = {"share": w.percent, "points": w.points, "p": w.probability, "ratio": w.ratio, "label": w.label}
-    return by_unit[measure.unit](value)
+    return _BY_UNIT[measure.unit](value)
 
 
 def limits(measure: Measure, low: Value, high: Value) -> str:

@@ -31,9 +31,10 @@ MAIN = (  # measures in the first table of classes, with what they mean
 def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]) -> str:
     """The section of the comparison at ``position``; ``charts`` are those of the whole audit."""
     comparison = audit.comparisons[position]
-    title = f"{comparison.pruned.name} against {comparison.dense.name}"
+    names = f"{comparison.pruned.name} against {comparison.dense.name}"
+    title = names if len(audit.comparisons) > 1 else "In detail"
     own = [(name, chart) for name, drawn in charts.items() for chart in drawn if chart.variant == position]
-    parts = [f'<section id="variant-{position}" aria-labelledby="variant-{position}-title">']
+    parts = [f'<section id="variant-{position}" class="variant" aria-labelledby="variant-{position}-title">']
     parts.append(f'<h2 id="variant-{position}-title">{text(title)}</h2>\n')
     for n, view in enumerate(comparison.views):
         if view.by != "class":

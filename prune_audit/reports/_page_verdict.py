@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prune_audit.core import Audit, Comparison, Value, View
+from prune_audit.core import Audit, Comparison, Outcome, Value, View
 from prune_audit.reports import _gate as gate
 from prune_audit.reports import _words as w
 from prune_audit.reports._page import Head, table, text, word
 
 CARDS = 6  # findings that are told in full before the table
 
-BANNERS = {
+BANNERS: dict[Outcome, tuple[str, str]] = {
     "failed": ("bad", "The gate failed"),
     "inconclusive": ("unsure", "The gate could not be settled"),
     "passed": ("good", "The gate passed: no failure was shown, which is no clearance"),
-    "skipped": ("unsure", "No gate"),
-    "waived": ("unsure", "Waived"),
+    "waived": ("unsure", "The gate was waived"),
 }
 
 
@@ -35,11 +34,9 @@ class _Finding:
 
 def verdict(audit: Audit) -> str:
     """The first section of the page."""
-    look, said = BANNERS[audit.outcome]
-    p, settings = audit.provenance, audit.provenance.settings
+    look, said = _banner(audit)
+    settings = audit.provenance.settings
     parts = []
-    if p.limited:
-        said = f"A sample only: {p.samples:,} of {p.available:,} samples were audited. This never gates."
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
     view = w.by_class(one) if one else None
     if view is not None:
@@ -57,6 +54,24 @@ def verdict(audit: Audit) -> str:
         f'<section id="verdict" class="first" aria-labelledby="verdict-title">'
         f'<h2 id="verdict-title" class="banner {look}">{text(said)}</h2>\n' + "\n".join(parts) + "</section>\n"
     )
+
+
+def _banner(audit: Audit) -> tuple[str, str]:
+    """How the verdict looks, and what it says; where there is no gate, what was found."""
+    p = audit.provenance
+    if audit.outcome in BANNERS:
+        return BANNERS[audit.outcome]
+    views = [view for comparison in audit.comparisons for view in comparison.views if view.by == "class"]
+    lost, harmed, unsure = (
+        max((len(w.those(view, name, verdicts)) for view in views), default=0)
+        for name, verdicts in (("verdict", [w.REGRESSED]), ("distortion", w.HARMED), ("verdict", [w.CANNOT_TELL]))
+    )
+    said = f"{w.several(lost, 'class', 'classes')} regressed, {harmed:,} harmed, {unsure:,} cannot be told"
+    most = "Up to " if len(views) > 1 else ""
+    no_gate = (
+        f"a sample only, {p.samples:,} of {p.available:,}: this never gates" if p.limited else "no gate was asked for"
+    )
+    return "bad" if lost or harmed else "unsure", f"{most}{said}; {no_gate}"
 
 
 def sentences(view: View, audit: Audit) -> list[str]:
