@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from prune_audit.core import Array, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import _macs
@@ -45,6 +47,7 @@ class TorchClassifier:
         self.notes: tuple[str, ...] = ()
         self._device = device_of(device)
         self._threads = threads
+        self._most: int | None = None  # samples that memory is known to suffice for, where it once did not
         # Exported programs are frozen in the mode that they were exported in, and say so by raising.
         with contextlib.suppress(NotImplementedError):
             module.eval()
@@ -65,14 +68,33 @@ class TorchClassifier:
         # torch keeps the number by thread of the process, and models run in threads of their own.
         if self._threads is not None and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        tensors = {name: self._tensor(array) for name, array in inputs.items()}
+        rows = len(next(iter(inputs.values())))
+        if self._most is None or rows <= self._most:
+            scores = self._pass(inputs)
+            if scores is not None:
+                return scores
+        # What once filled the memory would do so again.
+        return np.concatenate([self.predict(half) for half in _halves(inputs, rows)])
+
+    def _pass(self, inputs: Mapping[str, Array]) -> Array | None:
+        """Scores of one forward pass; None where the device's memory is too small for it and may do for half."""
+        import torch
+
+        rows = len(next(iter(inputs.values())))
         with torch.inference_mode():
             try:
-                result = self.call(tensors)
+                return self._scores(self.call({name: self._tensor(array) for name, array in inputs.items()}), rows)
+            except ModelError:
+                raise
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
-                raise self._failed(fault, tensors) from fault
-        return self._scores(result, batch=next(iter(tensors.values())).shape[0])
+                if not _out_of_memory(fault) or rows == 1 or self.expects.batch is not None:
+                    raise self._failed(fault, inputs) from fault
+        self._most = rows // 2
+        self.notes = (f"{self.card.name} ran out of memory with {rows} samples at once, so it ran {self._most}",)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
@@ -88,6 +110,9 @@ class TorchClassifier:
         tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
         if self._narrow and tensor.is_floating_point():
             tensor = tensor.to(torch.bfloat16)
+        if self._device.type == "cuda":
+            # From pinned memory the copy goes on beside what the device computes.
+            return tensor.pin_memory().to(self._device, non_blocking=True)
         return tensor.to(self._device)
 
     def _scores(self, result: object, batch: int) -> Array:
@@ -114,17 +139,26 @@ class TorchClassifier:
         numbers: Array = scores.cpu().numpy()
         return numbers
 
-    def _failed(self, fault: Exception, tensors: Mapping[str, torch.Tensor]) -> ModelError:
-        import torch
-
-        given = ", ".join(
-            f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in tensors.items()
-        )
-        if isinstance(fault, torch.OutOfMemoryError):
-            hint = "give a smaller --batch-size"
+    def _failed(self, fault: Exception, inputs: Mapping[str, Array]) -> ModelError:
+        given = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in inputs.items())
+        if _out_of_memory(fault):
+            hint = "the device has too little memory for this model; give --device cpu"
         else:
             hint = "check --size, --channels and --preprocess against what the model was trained on"
         return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
+
+
+def _out_of_memory(fault: Exception) -> bool:
+    """By the text as well as by the type, which TorchScript replaces by its own, and which MPS and CPU lack."""
+    import torch
+
+    told = "out of memory" in str(fault) or "can't allocate memory" in str(fault)
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or (isinstance(fault, RuntimeError) and told)
+
+
+def _halves(inputs: Mapping[str, Array], rows: int) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    middle = -(-rows // 2)
+    return {n: a[:middle] for n, a in inputs.items()}, {n: a[middle:] for n, a in inputs.items()}
 
 
 def layers(module: torch.nn.Module) -> tuple[Layer, ...]:
@@ -235,7 +269,7 @@ def device_of(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as fault:
         raise UsageError(
-            f"the device {name!r} cannot be used: {gist(fault)}", hint="give --device cpu, cuda or cuda:N"
+            f"the device {name!r} cannot be used: {gist(fault)}", hint="give --device cpu, cuda, cuda:N or mps"
         ) from fault
     return device
 

@@ -113,6 +113,59 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
         classifier(nn.Linear(3, 2), device)
 
 
+OUT_OF_MEMORY = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("The following operation failed in the TorchScript interpreter.\nRuntimeError: CUDA out of memory."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    MemoryError(),
+)
+
+
+class Tight(nn.Module):
+    """Has memory for so many samples at once, and remembers how many it was given."""
+
+    def __init__(self, most: int, fault: Exception = OUT_OF_MEMORY[0]) -> None:
+        super().__init__()
+        self.fault = fault
+        self.most = most
+        self.given: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.given.append(len(x))
+        if len(x) > self.most:
+            raise self.fault
+        return 2 * x
+
+
+@pytest.mark.parametrize("fault", OUT_OF_MEMORY, ids=lambda fault: str(fault)[:20])
+def test_out_of_memory_halves_the_batch_and_goes_on(fault: Exception) -> None:
+    module = Tight(3, fault)
+    made = classifier(module)
+    assert list(made.notes) == []
+    x = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
+    np.testing.assert_array_equal(made.predict({"x": x}), 2 * x)
+    assert [n for n in module.given if n > 3] == [11, 5]
+    # The size that worked is remembered.
+    module.given.clear()
+    np.testing.assert_array_equal(made.predict({"x": x}), 2 * x)
+    assert max(module.given) <= 3
+    np.testing.assert_array_equal(made.predict({"x": x[:2]}), 2 * x[:2])
+    assert list(made.notes) == ["m ran out of memory with 5 samples at once, so it ran 2"]
+
+
+def test_one_sample_that_is_too_large_is_an_error() -> None:
+    with pytest.raises(ModelError, match=r"m failed on input x \(1, 3\) float32: CUDA out of memory") as caught:
+        classifier(Tight(0)).predict({"x": np.zeros((4, 3), np.float32)})
+    assert "--device cpu" in caught.value.hint
+
+
+def test_a_fixed_batch_cannot_be_halved() -> None:
+    made = TorchClassifier(Tight(3), CARD, Expects(batch=4))
+    with pytest.raises(ModelError, match=r"m failed on input x \(4, 3\)"):
+        made.predict({"x": np.zeros((4, 3), np.float32)})
+
+
 def test_layers_are_counted_by_hand() -> None:
     network = nn.ModuleDict(
         {
