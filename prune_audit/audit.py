@@ -41,6 +41,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.draw import stratified
+from prune_audit.evaluate.drop import dropped
 from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
 from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
@@ -182,7 +183,7 @@ def _open(sources: Sequence[ModelSource], source: DataSource, settings: Settings
     # The models run side by side, each in a thread of its own, and share the cores.
     share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
     loaded = [models.load(each, share, store) for each in sources]
-    opened = tuple(loaded)
+    opened = tuple(dropped(loaded, settings.drop_class))
     _seed(settings.seed)
     dataset = data.load(source, merge([(m.card.name, m.expects) for m in opened]), settings)
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)

@@ -10,8 +10,11 @@ def run(
     pruned: o.Pruned,
     data: o.Data,
     classes: o.Classes = None,
+    class_map: o.ClassMap = None,
+    drop_class: o.DropClass = None,
     path_column: o.PathColumn = None,
     label_column: o.LabelColumn = None,
+    id_column: o.IdColumn = None,
     skip_bad: o.SkipBad = 0,
     limit: o.Limit = None,
     preset: o.Preset = None,
@@ -22,6 +25,12 @@ def run(
     std: o.Std = None,
     channels: o.Channels = None,
     interpolation: o.Resample = None,
+    text_column: o.TextColumn = None,
+    tokenizer: o.Tokenizer = None,
+    max_length: o.MaxLength = None,
+    sample_rate: o.SampleRate = None,
+    seconds: o.Seconds = None,
+    features: o.Features = None,
     margin: o.Margin = 2,
     assure: o.Assure = None,
     retention_margin: o.RetentionMargin = 0.95,
@@ -45,11 +54,17 @@ def run(
     workers: o.Workers = None,
     threads: o.Threads = None,
     device: o.Device = "cpu",
+    runtime: o.Runtime = "own",
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,
+    verify_data: o.VerifyData = False,
+    dry_run: o.DryRun = False,
 ) -> int:
     """Compare a dense model with pruned variants, class by class, on labelled data.
 
-    Every sample is decoded once and shown to all models. Without --gate or --policy the audit is reported and the
-    exit code is 0.
+    Every sample is decoded once and shown to all models, and no prediction is made twice: what earlier runs predicted
+    is read back. A model may also be a file of predictions that were made elsewhere. Without --gate or --policy the
+    audit is reported and the exit code is 0.
 
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
@@ -57,7 +72,7 @@ def run(
 
     from prune_audit import audit, models, reports, rules
     from prune_audit import data as data_room
-    from prune_audit.cli import _terminal
+    from prune_audit.cli import _terminal, _trial
     from prune_audit.core import DataSource, Settings
 
     settings = Settings(
@@ -79,24 +94,38 @@ def run(
         device=device,
         skip_bad=skip_bad,
         allow_pickle=allow_pickle,
+        drop_class=tuple(drop_class or ()),
+        runtime=o.runtime(runtime),  # type: ignore[arg-type]  # checked there
     )
     source = DataSource(
         path=data,
         classes=classes,
+        class_map=class_map,
         path_column=path_column,
         label_column=label_column,
+        id_column=id_column,
+        text_column=text_column,
+        features=o.columns(features),
+        tokenizer=tokenizer,
+        max_length=max_length,
+        sample_rate=sample_rate,
+        seconds=seconds,
         preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
     )
+    sources = models.parse(dense), [models.parse(each) for each in pruned]
+    if dry_run:
+        _trial.show(audit.trial(*sources, source, settings))
+        return 0
     judged = rules.chosen(policy, gate=gate)
     for path in output or ():
         reports.check_writable(path)
     with _terminal.progress(quiet=quiet) as progress:
         done = audit.run(
-            models.parse(dense),
-            [models.parse(each) for each in pruned],
+            *sources,
             source,
             settings,
             policy=judged,
+            store=o.store(cache, off=no_cache, verify=verify_data),
             progress=progress,
         )
     if reproducible:

@@ -174,7 +174,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path, monkeypat
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-# ----------------------------------------------------------------------------------------------- the pass and the stor
+# ---------------------------------------------------------------------------------------------- the pass and the store
 
 
 def data(**changes: object) -> ArrayData:

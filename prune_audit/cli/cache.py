@@ -1,0 +1,52 @@
+"""prune-audit cache: the predictions that are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prune_audit.cli import _options as o
+
+
+def run(
+    cache: o.Cache = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is kept.")] = False,
+) -> None:
+    """List the predictions that are kept, so that no model sees a sample twice; those used last come first.
+
+    A line is a model on a set of data. Models, data, preprocessing or libraries that changed make lines of their own.
+
+    Example: prune-audit cache --clear
+    """
+    from datetime import datetime
+
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from prune_audit.cli import _terminal
+
+    kept = o.store(cache, off=False, verify=False)
+    assert kept is not None
+    entries = kept.entries()
+    total = sum(entry.size for entry in entries)
+    if clear:
+        kept.clear()
+    with _terminal.printing() as out:
+        if entries and not clear:
+            grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+            for title, side in (("model", "left"), ("data", "left"), ("samples", "right"), ("size", "right")):
+                grid.add_column(Text(title, style="bold"), justify=side, overflow="fold")  # type: ignore[arg-type]
+            grid.add_column(Text("used", style="bold"), no_wrap=True)
+            for entry in entries:
+                samples = f"{entry.rows:,}" if entry.rows == entry.samples else f"{entry.rows:,} of {entry.samples:,}"
+                used = f"{datetime.fromtimestamp(entry.used):%Y-%m-%d %H:%M}"
+                grid.add_row(*map(Text, (entry.model, entry.data, samples, _terminal.in_bytes(entry.size), used)))
+            out.print(grid)
+            out.print()
+        word = "removed" if clear else "kept"
+        out.print(
+            Text(f"{len(entries):,} sets of predictions {word}, {_terminal.in_bytes(total)}, in {kept.root}"),
+            soft_wrap=True,
+        )

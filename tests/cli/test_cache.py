@@ -1,0 +1,66 @@
+"""Predictions are kept where they are said to be, listed, used again and removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune_audit.cli import invoke
+from tests.conftest import ROOT
+
+SAMPLES = ROOT / "sample_models"
+COMPARE = ["compare", *(str(SAMPLES / f"{name}.onnx") for name in ("dense", "pruned-90"))]
+COMPARE += ["--data", str(SAMPLES / "val"), "-q", "-v"]
+
+
+def kept(folder: Path) -> int:
+    return len(list(folder.rglob("part-*.parquet")))
+
+
+def test_a_second_run_knows_all(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(COMPARE) == 0
+    assert "known before" not in capsys.readouterr().err
+    assert kept(cache) == 2
+    assert invoke(COMPARE) == 0
+    err = capsys.readouterr().err
+    assert "known before, dense: 1078" in err
+    assert "known before, pruned-90: 1078" in err
+
+
+def test_no_cache_keeps_and_uses_nothing(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke([*COMPARE, "--no-cache"]) == 0
+    assert not list(cache.iterdir())
+    assert invoke(COMPARE) == 0
+    capsys.readouterr()
+    assert invoke([*COMPARE, "--no-cache"]) == 0
+    assert "known before" not in capsys.readouterr().err
+
+
+def test_another_folder(tmp_path: Path, cache: Path) -> None:
+    assert invoke([*COMPARE, "--cache", str(tmp_path / "mine")]) == 0
+    assert not list(cache.iterdir())
+    assert kept(tmp_path / "mine") == 2
+
+
+def test_lists_and_clears(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(COMPARE) == 0
+    capsys.readouterr()
+    assert invoke(["cache"]) == 0
+    out = capsys.readouterr().out
+    assert "pruned-90" in out
+    assert "1,078" in out
+    assert "2 sets of predictions kept" in out
+    assert invoke(["cache", "--clear"]) == 0
+    assert "2 sets of predictions removed" in capsys.readouterr().out
+    assert kept(cache) == 0
+    assert invoke(["cache"]) == 0
+    assert capsys.readouterr().out.startswith("0 sets of predictions kept, 0 bytes")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert invoke([*COMPARE, "--cache", str(tmp_path / "file" / "below")]) == 2
+    err = capsys.readouterr().err
+    assert "predictions cannot be kept in" in err
+    assert "--no-cache" in err

@@ -1,0 +1,36 @@
+"""`compare --dry-run` says whether all fits, and does no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune_audit.cli import invoke
+from tests.conftest import ROOT
+
+SAMPLES = ROOT / "sample_models"
+VAL = ["--data", str(SAMPLES / "val")]
+
+
+def test_a_few_hundred_samples_and_no_report(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.pt")]
+    assert invoke(["compare", *models, *VAL, "--dry-run", "-o", str(tmp_path / "a.json")]) == 0
+    out = capsys.readouterr().out
+    assert "tried   300 of 1,078 samples, 10 classes" in out
+    assert "resize 8x8 (bilinear), gray, /255" in out
+    assert "fit together" in out
+    rows = [line.split() for line in out.splitlines() if line.startswith(("dense", "pruned-90"))]
+    assert [row[:3] for row in rows] == [["dense", "ONNX", "logits"], ["pruned-90", "TorchScript", "logits"]]
+    assert 90 < float(rows[0][3].rstrip("%")) <= 100
+    assert not (tmp_path / "a.json").exists()
+    assert not list(cache.iterdir())
+
+
+def test_what_does_not_fit_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "classes.txt").write_text("\n".join("1023456789"))
+    models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.onnx")]
+    assert invoke(["compare", *models, *VAL, "--dry-run", "--classes", str(tmp_path / "classes.txt")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "'0' as '1'" in captured.err
