@@ -11,7 +11,7 @@ from prune_audit.cli import _options as o
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from prune_audit.core import Expects, Input, Layer, ModelCard
+    from prune_audit.core import Classifier, Expects, Input, Layer, ModelCard, Recorded
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file, as `compare` takes it: NAME=PATH@module:factory(...).")
@@ -19,7 +19,7 @@ Model = Annotated[
 
 
 def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
-    """Show what a model file holds: density layer by layer, parameters, size on disk, declared inputs.
+    """Show what a model file holds: density layer by layer, parameters, multiply-accumulates, sizes, declared inputs.
 
     Example: prune-audit inspect pruned.onnx
     """
@@ -31,7 +31,7 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
 
     classifier = models.load(models.parse(model), Settings(allow_pickle=allow_pickle))
     with _terminal.printing() as out:
-        out.print(_facts(classifier.card, classifier.expects))
+        out.print(_facts(classifier.card, classifier.expects, _macs(classifier)))
         out.print()
         if classifier.card.layers:
             out.print(_layers(classifier.card))
@@ -39,7 +39,25 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
             out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
 
 
-def _facts(card: ModelCard, expects: Expects) -> RenderableType:
+def _macs(classifier: Classifier | Recorded) -> int | None:
+    """Multiply-accumulates of one sample, where the model declares the shapes and types of all that it takes."""
+    import numpy as np
+
+    from prune_audit.core import Recorded
+
+    if isinstance(classifier, Recorded) or not classifier.expects.inputs:
+        return None
+    count = classifier.expects.batch or 1
+    sample = {}
+    for declared in classifier.expects.inputs:
+        if declared.dtype is None or declared.shape is None or None in declared.shape[1:]:
+            return None
+        sample[declared.name] = np.zeros((count, *(n or 1 for n in declared.shape[1:])), declared.dtype)
+    macs = classifier.macs(sample)
+    return None if macs is None else macs // count
+
+
+def _facts(card: ModelCard, expects: Expects, macs: int | None) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -48,8 +66,10 @@ def _facts(card: ModelCard, expects: Expects) -> RenderableType:
         ("path", card.path),
         ("format", card.format),
         ("size", f"{_bytes(card.size)} on disk"),
+        *([("compressed", f"{_bytes(card.compressed)} by zstd")] if card.compressed is not None else []),
         ("digest", card.digest),
         ("parameters", "unknown" if card.parameters is None else f"{card.parameters:,}"),
+        *([("macs", f"{macs:,} multiply-accumulates a sample, zeros counted")] if macs is not None else []),
         *(("input", _input(declared)) for declared in expects.inputs),
     ]
     if expects.outputs is not None:

@@ -52,6 +52,23 @@ def test_what_the_file_is(sample_models: Path, capsys: pytest.CaptureFixture[str
     assert f"parameters  {total:,}" in text
 
 
+def test_zeros_compress_and_count_as_work(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pyarrow
+
+    dense, pruned = (told(capsys, str(sample_models / f"{name}.onnx")) for name in ("dense", "pruned-90"))
+    content = (sample_models / "pruned-90.onnx").read_bytes()
+    compressed = len(pyarrow.compress(content, codec="zstd", asbytes=True))
+    [line] = [line for line in pruned.splitlines() if line.startswith("compressed")]
+    assert line.endswith("by zstd")
+    assert int(line.partition("(")[2].partition(" ")[0].replace(",", "")) == pytest.approx(compressed, rel=0.02)
+    macs = [next(line for line in text.splitlines() if line.startswith("macs")) for text in (dense, pruned)]
+    assert macs[0] == macs[1]
+
+
+def test_no_macs_where_the_input_has_no_shape(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "macs" not in told(capsys, str(sample_models / "dense.pt"))
+
+
 def test_torchscript_says_the_same_as_onnx(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def table(name: str) -> list[str]:
         return told(capsys, str(sample_models / name)).partition("layer ")[2].splitlines()[2:]
