@@ -65,12 +65,13 @@ def sparsest(audit: Audit) -> str | None:
     if found is None:
         return None
     tried = f"{found.tried:,} of {w.several(found.variants, 'variant')} tried"
-    order = (
-        "the densest first, up to the first failure" if found.order == "density" else "as given, for want of densities"
-    )
+    order = "the densest first" if found.order == "density" else "as given, for want of densities"
     if found.name is None:
         return f"Sparsest variant that passes: none ({tried}, {order})."
-    return f"Sparsest variant that passes: {w.printable(found.name)} ({tried}, {order}). Confirm it on fresh data."
+    chosen = next(c for c in audit.comparisons if c.pruned.name == found.name)
+    unsure = " Not everything about it could be told." if outcome_of(audit, chosen) == "inconclusive" else ""
+    name = w.printable(found.name)
+    return f"Sparsest variant that passes: {name} ({tried}, {order}).{unsure} Confirm it on fresh data."
 
 
 def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
