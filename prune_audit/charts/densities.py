@@ -24,7 +24,7 @@ SHADES = (*LOSSES, "still", "gain-1", "gain-2")
 
 def draw(audit: Audit) -> tuple[Chart, ...]:
     """One chart of all variants, none where there is only one."""
-    variants = [(c, view) for c in _densest_first(audit) if (view := w.by_class(c)) and w.find(view, "change")]
+    variants = [(c, view) for c in w.densest_first(audit) if (view := w.by_class(c)) and w.find(view, "change")]
     if len(variants) < 2:
         return ()
     classes = _worst(variants)
@@ -45,11 +45,6 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     )
 
 
-def _densest_first(audit: Audit) -> list[Comparison]:
-    """The variants in the order of their density; those of unknown density last."""
-    return sorted(audit.comparisons, key=lambda c: -(c.pruned.density if c.pruned.density is not None else -1.0))
-
-
 def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
     """Names of the classes that fell furthest in any variant, the worst first."""
     worst: dict[str, float] = {}
@@ -61,9 +56,7 @@ def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
 
 
 def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
-    density = comparison.pruned.density
-    sparse = w.DASH if density is None else f"{100 * density:.4g} %"
-    variant = f"{w.printable(comparison.pruned.name)} ({sparse})"
+    variant = f"{w.printable(comparison.pruned.name)} ({w.density(comparison.pruned)})"
     change, verdict = w.column(view, "change"), w.column(view, "verdict")
     at = {name: i for i, name in enumerate(view.strata)}
     cells = []

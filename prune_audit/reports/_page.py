@@ -95,6 +95,6 @@ def fold(title: str, content: str) -> str:
 def figure(chart: Chart, name: str) -> str:
     """A chart with its title and how to read it; ``name`` is its identifier in the page."""
     return (
-        f'<figure id="{name}"><figcaption><h4>{text(chart.title)}</h4></figcaption>\n{inline(chart, name)}\n'
+        f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{inline(chart, name)}\n'
         f'<p class="reading">{text(chart.reading)}</p></figure>\n'
     )

@@ -14,7 +14,7 @@ def checks(audit: Audit) -> str:
     """The checks that did not pass, the worst first; nothing where there was no gate."""
     if audit.policy is None or audit.provenance.limited:
         return ""
-    told = gate.notable(audit)
+    told = gate.notable(audit, ("failed", "inconclusive", "waived"))
     every = [check for comparison in audit.comparisons for check in comparison.checks]
     heads = [Head(title=name, number=False) for name in ("outcome", "rule", "variant", "of", "why")]
     rows = []
@@ -94,6 +94,7 @@ def measured(audit: Audit) -> str:
         *(("counted", said) for said in w.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),
+        *([("baseline", audit.baseline)] if audit.baseline else []),
     ]
     cards = {card.name: card for c in audit.comparisons for card in (c.dense, c.pruned)}
     heads = [
@@ -127,7 +128,6 @@ def _count(value: int | None) -> str:
 
 
 def _model(card: ModelCard) -> str:
-    density = w.DASH if card.density is None else f"{100 * card.density:.4g} %"
     path = card.path + (f"@{card.factory}" if card.factory else "")
     numbers = (
         sum(layer.total for layer in card.layers) or None,
@@ -138,7 +138,7 @@ def _model(card: ModelCard) -> str:
     )
     return (
         f'<tr><th scope="row">{text(card.name)}</th><td class="l">{text(card.format)}</td>'
-        f'<td class="l">{text(path)}</td><td>{density}</td>'
+        f'<td class="l">{text(path)}</td><td>{w.density(card)}</td>'
         + "".join(f"<td>{_count(number)}</td>" for number in numbers)
         + f'<td class="l digest">{text(card.digest)}</td></tr>'
     )

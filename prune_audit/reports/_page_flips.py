@@ -19,7 +19,10 @@ def flips(comparison: Comparison, position: int) -> str:
     of = f", {len(kept):,} of them kept" if len(kept) < comparison.flipped else ""
     title = f"Samples that only one model gets right: {comparison.flipped:,}{of}"
     pictured = [flip for flip in kept if flip.thumbnail]
-    gallery = f'<ul class="flips">\n{"".join(map(_picture, pictured))}</ul>\n' if pictured else ""
+    gallery = ""
+    if pictured:
+        said = "What the dense model says → what the pruned one says; the right answer is bold."
+        gallery = f'<p class="reading">{said}</p>\n<ul class="flips">\n{"".join(map(_picture, pictured))}</ul>\n'
     heads = [Head(title=name, number=False) for name in ("sample", "is", "dense says", "pruned says", "so it was")]
     rows = [
         f'<tr><th scope="row">{text(flip.id)}</th>'
@@ -36,10 +39,13 @@ def _moved(flip: Flip) -> str:
 
 
 def _picture(flip: Flip) -> str:
+    """A picture with what each model says of it, the right answer in bold."""
     kind = "png" if (flip.thumbnail or "").startswith(PNG) else "jpeg"
-    said = f"{flip.label}: dense says {flip.dense}, pruned says {flip.pruned}"
+    said = f"{flip.id}: is {flip.label}, dense says {flip.dense}, pruned says {flip.pruned}"
+    answers = " → ".join(
+        f"<b>{text(answer)}</b>" if answer == flip.label else text(answer) for answer in (flip.dense, flip.pruned)
+    )
     return (
-        f'<li><img src="data:image/{kind};base64,{text(flip.thumbnail or "")}" alt="{text(said)}" loading="lazy">'
-        f"<p><b>{text(flip.label)}</b> {text(flip.dense)} → {text(flip.pruned)} <small>{_moved(flip)}</small></p>"
-        "</li>\n"
+        f'<li title="{text(said)}"><img src="data:image/{kind};base64,{text(flip.thumbnail or "")}" alt="{text(said)}">'
+        f"<p>{answers} <small>{_moved(flip)}</small></p></li>\n"
     )

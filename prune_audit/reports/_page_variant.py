@@ -18,14 +18,16 @@ from prune_audit.reports._page_verdict import sentences
 ROWS = 4_000  # of the tables of all variants together
 CELLS = 80_000  # of the tables of every measure, likewise
 
-MAIN = (  # measures in the first table of classes, with what they mean
-    ("dense_recall", "recall of the dense model, %"),
-    ("pruned_recall", "recall of the pruned model, %"),
-    ("change", "pruned less dense, in points"),
-    ("retention", "recall kept, relative to what the rest kept"),
-    ("verdict", "has it lost more than the margin?"),
-    ("distortion", "did it pay more than the rest?"),
+MAIN = (  # what the table of classes shows, the most telling first: a telephone shows the first few
+    ("verdict", "verdict", "has it lost more than the margin?"),
+    ("change", "change", "pruned less dense recall, in points"),
+    ("dense_recall", "dense", "recall of the dense model, %"),
+    ("pruned_recall", "pruned", "recall of the pruned model, %"),
+    ("distortion", "distortion", "did it pay more than the rest?"),
+    ("retention", "retention", "recall kept, relative to what the rest kept"),
 )
+COUNTS = (("support", "n", "samples"), ("lost", "lost", "dense right, pruned wrong"),
+          ("gained", "gained", "dense wrong, pruned right"))  # fmt: skip
 
 
 def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]) -> str:
@@ -58,7 +60,7 @@ def _tiles(comparison: Comparison, view: View) -> str:
     before, after, change, worst = (
         w.find(view, name) for name in ("dense_recall", "pruned_recall", "change", "worst_plausible_drop")
     )
-    tiles = [("weights", w.weights(comparison.pruned).removesuffix(" of weights nonzero"), "nonzero")]
+    tiles = [("weights", w.density(comparison.pruned), "nonzero")]
     if before and after:
         tiles.append(
             ("accuracy", f"{w.percent(before.overall, 2)} → {w.percent_sign(after.overall, 2)}", "dense to pruned")
@@ -82,15 +84,16 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     settings = audit.provenance.settings
     order = w.worst_first(view)
     most = max(50, ROWS // len(audit.comparisons))
-    measures = [(m, meaning) for key, meaning in MAIN if (m := w.find(view, key))]
-    heads = [Head(title=view.by, number=False), Head(title="n", meaning="samples")]
-    for measure, meaning in measures:
-        heads.append(Head(title=_title(measure), meaning=meaning, number=measure.unit != "label"))
-        if measure.name == "change" and measure.low:
-            heads.append(Head(title=f"{w.limit(settings.confidence)} % interval", meaning="of the change, in points"))
-            heads.append(Head(title="lost", meaning="dense right, pruned wrong"))
-            heads.append(Head(title="gained", meaning="dense wrong, pruned right"))
-    rows = [_row(view, i, [measure for measure, _ in measures]) for i in order[:most]]
+    measures = [m for name, _, _ in MAIN if (m := w.find(view, name))]
+    heads = [Head(title=view.by, number=False)]
+    for name, title, meaning in MAIN:
+        if measure := w.find(view, name):
+            heads.append(Head(title=title, meaning=meaning, number=measure.unit != "label"))
+            if name == "change" and measure.low:
+                sure = f"{w.limit(settings.confidence)} % interval"
+                heads.append(Head(title=sure, meaning="of the change, in points"))
+    heads += [Head(title=title, meaning=meaning) for _, title, meaning in COUNTS]
+    rows = [_row(view, i, measures) for i in order[:most]]
     many = w.noun(view)[1]
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
     return f'<div class="filter" hidden data-for="{name}"></div>' + table(
@@ -98,14 +101,10 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     )
 
 
-def _title(measure: Measure) -> str:
-    return {"dense_recall": "dense", "pruned_recall": "pruned", "verdict": "verdict"}.get(measure.name, measure.title)
-
-
 def _row(view: View, i: int, measures: list[Measure]) -> str:
     before, after = w.column(view, "dense_recall")[i], w.column(view, "pruned_recall")[i]
     bar = f' style="--d:{w.percent(before)}%;--p:{w.percent(after)}%"' if before is not None else ""
-    cells = [f"<td>{int(view.pair.support[i]):,}</td>"]
+    cells = []
     for measure in measures:
         value = measure.by_stratum[i] if measure.by_stratum else None
         if measure.unit == "label":
@@ -115,7 +114,7 @@ def _row(view: View, i: int, measures: list[Measure]) -> str:
             cells.append(f"<td{why}>{shown(measure, value)}</td>")
         if measure.name == "change" and measure.low:
             cells.append(f"<td>{limits(measure, measure.low[i], measure.high[i])}</td>")
-            cells += [f"<td>{int(counts[i]):,}</td>" for counts in (view.pair.lost, view.pair.gained)]
+    cells += [f"<td>{int(getattr(view.pair, name)[i]):,}</td>" for name, _, _ in COUNTS]
     return f'<tr><th scope="row"{bar}>{text(view.strata[i])}</th>' + "".join(cells) + "</tr>"
 
 

@@ -49,7 +49,8 @@ def verdict(audit: Audit) -> str:
     else:
         parts.append(_summary(audit))
     parts.append(_cards(audit))
-    parts.append(f'<p class="gate">{text(gate.told(audit))}</p>')
+    last = (gate.told(audit), gate.sparsest(audit))
+    parts += [f'<p class="gate">{text(said)}</p>' for said in last if said]
     return (
         f'<section id="verdict" class="first" aria-labelledby="verdict-title">'
         f'<h2 id="verdict-title" class="banner {look}">{text(said)}</h2>\n' + "\n".join(parts) + "</section>\n"
@@ -140,17 +141,12 @@ def _summary(audit: Audit) -> str:
         Head(title="at worst", meaning="no class lost more, for all classes at once"),
         *([Head(title="gate", number=False)] if audit.policy is not None else []),
     ]
-    rows = [_summary_row(audit, n, comparison) for n, comparison in enumerate(audit.comparisons)]
-    return table(f"{len(rows)} variants, as they were given", heads, rows, kind="summary")
+    rows = [_summary_row(audit, comparison) for comparison in w.densest_first(audit)]
+    return table(f"{len(rows)} variants, the densest first", heads, rows)
 
 
-def _summary_row(audit: Audit, position: int, comparison: Comparison) -> str:
+def _summary_row(audit: Audit, comparison: Comparison) -> str:
     view = w.by_class(comparison)
-    density = comparison.pruned.density
-
-    def overall(name: str) -> Value:
-        measure = w.find(view, name)
-        return measure.overall if measure else None
 
     def count(name: str, verdicts: tuple[str, ...], look: str) -> str:
         if view is None or w.find(view, name) is None:
@@ -161,14 +157,14 @@ def _summary_row(audit: Audit, position: int, comparison: Comparison) -> str:
     change = w.find(view, "change")
     interval = w.between(change.overall_low, change.overall_high, 2) if change else w.DASH
     cells = [
-        w.DASH if density is None else f"{100 * density:.4g} %",
-        w.percent_sign(overall("pruned_recall"), 2),
+        w.density(comparison.pruned),
+        w.percent_sign(w.overall(view, "pruned_recall"), 2),
         f"{w.points(overall('change'), 2)} <small>({interval})</small>",
         count("verdict", (w.REGRESSED,), "bad"),
         count("distortion", w.HARMED, "bad"),
         count("verdict", (w.CANNOT_TELL,), "unsure"),
-        f"-{w.percent(worst)}" if (worst := overall("worst_plausible_drop")) is not None else w.DASH,
+        f"-{w.percent(worst)}" if (worst := w.overall(view, "worst_plausible_drop")) is not None else w.DASH,
     ]
     outcome = f'<td class="l">{word(gate.outcome_of(audit, comparison))}</td>' if audit.policy is not None else ""
-    name = f'<a href="#variant-{position}">{text(comparison.pruned.name)}</a>'
+    name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{text(comparison.pruned.name)}</a>'
     return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + outcome + "</tr>"

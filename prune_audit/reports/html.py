@@ -28,6 +28,7 @@ def render(audit: Audit) -> str:
     drawn = charts(audit)
     p = audit.provenance
     pruned = [comparison.pruned.name for comparison in audit.comparisons]
+    order = [audit.comparisons.index(comparison) for comparison in w.densest_first(audit)]
     dense = audit.comparisons[0].dense.name
     title = f"{pruned[0]} against {dense}" if len(pruned) == 1 else f"{len(pruned)} variants against {dense}"
     view = w.by_class(audit.comparisons[0])
@@ -39,7 +40,7 @@ def render(audit: Audit) -> str:
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
     links = [("verdict", "Verdict")]
-    links += [(f"variant-{n}", name) for n, name in enumerate(pruned)]
+    links += [(f"variant-{n}", pruned[n]) for n in order]
     links += [("checks", "Gate")] if audit.policy is not None and not p.limited else []
     links += [("words", "How to read this"), ("measured", "What was measured")]
     return (
@@ -57,7 +58,7 @@ def render(audit: Audit) -> str:
         + "</ul></nav></header>\n<main>\n"
         + verdict(audit)
         + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
-        + "".join(variant(audit, n, drawn) for n in range(len(pruned)))
+        + "".join(variant(audit, n, drawn) for n in order)
         + checks(audit)
         + words(p.settings)
         + measured(audit)
