@@ -56,7 +56,7 @@ def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
 
 
 def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
-    variant = f"{w.printable(comparison.pruned.name)} ({w.density(comparison.pruned)})"
+    variant = f"{w.printable(comparison.pruned.name)} ({w.kept(comparison)})"
     change, verdict = w.column(view, "change"), w.column(view, "verdict")
     at = {name: i for i, name in enumerate(view.strata)}
     cells = []

@@ -60,7 +60,7 @@ def _tiles(comparison: Comparison, view: View) -> str:
     before, after, change, worst = (
         w.find(view, name) for name in ("dense_recall", "pruned_recall", "change", "worst_plausible_drop")
     )
-    tiles = [("weights", w.density(comparison.pruned), "nonzero")]
+    tiles = [("weights left", w.kept(comparison), "of the dense model")]
     if before and after:
         tiles.append(
             ("accuracy", f"{w.percent(before.overall, 2)} → {w.percent_sign(after.overall, 2)}", "dense to pruned")

@@ -132,7 +132,7 @@ def _summary(audit: Audit) -> str:
     """One row for each of several variants."""
     heads = [
         Head(title="variant", number=False),
-        Head(title="density", meaning="share of weights that are not zero"),
+        Head(title="density", meaning="weights that are left, of the dense model's"),
         Head(title="accuracy"),
         Head(title="change", meaning="of accuracy, in points"),
         Head(title="regressed", meaning="classes shown to have lost more than the margin"),
@@ -157,9 +157,9 @@ def _summary_row(audit: Audit, comparison: Comparison) -> str:
     change = w.find(view, "change")
     interval = w.between(change.overall_low, change.overall_high, 2) if change else w.DASH
     cells = [
-        w.density(comparison.pruned),
+        w.kept(comparison),
         w.percent_sign(w.overall(view, "pruned_recall"), 2),
-        f"{w.points(overall('change'), 2)} <small>({interval})</small>",
+        f"{w.points(w.overall(view, 'change'), 2)} <small>({interval})</small>",
         count("verdict", (w.REGRESSED,), "bad"),
         count("distortion", w.HARMED, "bad"),
         count("verdict", (w.CANNOT_TELL,), "unsure"),
