@@ -1,47 +1,48 @@
 """A policy applied to an audit, fresh or read back from its document, without model or data.
 
-It is called gate and not judge, because a module of that name would hide the function `prune_audit.judge`.
+`judge` is the whole of it: measure again where the policy asks for other settings, run the rules, apply the waivers.
+The steps can be had one by one, for `prune_audit.baseline`, which puts something in between. The module is called gate
+and not judge, because a module of that name would hide the function `prune_audit.judge`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any
 
 from prune_audit import plugins, rules, stats
-from prune_audit.core import Audit, Policy, Settings
+from prune_audit.core import Audit, Check, Comparison, Policy, Settings, Waiver
+from prune_audit.errors import AlignmentError, UsageError
+
+SINCE = ", since the baseline"
+"""What the subject of a check ends in that compares with a baseline; the class before it is the one that is waived."""
 
 
-def judge(audit: Audit, policy: Policy) -> Audit:
-    """``audit`` judged by ``policy``.
+def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
+    """``audit`` judged by ``policy``, with its waivers as they are ``today``.
 
     Some limits are settings of the statistics (a rule says so with ``SETTING``): where the policy's differ from those
     that the audit was measured with, the statistics are measured again, from the counts that the audit holds.
     """
+    return waived(replace(checked(audit, policy), baseline=None), policy, today or date.today())
+
+
+def checked(audit: Audit, policy: Policy) -> Audit:
+    """``audit`` with what the rules of ``policy`` found; no waiver is applied."""
     settings = _settings_of(policy, audit.provenance.settings)
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
             again = tuple(replace(v, measures=stats.measures(v.pair, settings)) for v in comparison.views)
             comparison = replace(comparison, views=again)
-        comparisons.append(replace(comparison, checks=rules.check(comparison, _resolved(policy, settings))))
+        comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
 
 
-def _settings_of(policy: Policy, settings: Settings) -> Settings:
-    """``settings`` with the limits that ``policy`` sets; the assurance limit gives way to a wider margin."""
-    limits: dict[str, Any] = {}
-    for name, rule in policy.rules.items():
-        setting = getattr(plugins.load("rules", name), "SETTING", None)
-        if setting is not None and rule.limit is not None and rule.level != "off":
-            limits[setting] = rule.limit
-    if "margin" in limits:
-        limits["assure"] = max(limits["margin"], limits.get("assure", settings.assure))
-    return replace(settings, **limits)
-
-
-def _resolved(policy: Policy, settings: Settings) -> Policy:
+def resolved(policy: Policy, settings: Settings) -> Policy:
     """``policy`` with the limits that stand for settings filled in, so that every check can say its limit."""
     filled = dict(policy.rules)
     for name, rule in policy.rules.items():
@@ -49,3 +50,102 @@ def _resolved(policy: Policy, settings: Settings) -> Policy:
         if setting is not None and rule.limit is None:
             filled[name] = replace(rule, limit=getattr(settings, setting))
     return replace(policy, rules=filled)
+
+
+def waived(audit: Audit, policy: Policy, today: date) -> Audit:
+    """``audit`` with failures waived where ``policy`` says so, and a warning for every waiver that does nothing.
+
+    What could not be told is waived too where the policy forbids it. A waiver that has expired, or that no failure
+    needs any more, is a failed check of level ``warn`` with the waiver as its subject, so that every report shows it.
+    """
+    open_outcomes = {"failed", "inconclusive"} if policy.inconclusive == "forbid" else {"failed"}
+    used: set[Waiver] = set()
+    comparisons = []
+    for comparison in audit.comparisons:
+        checks = []
+        for check in comparison.checks:
+            waiver = _waiver_of(check, comparison, policy, today) if check.outcome in open_outcomes else None
+            if waiver is not None:
+                used.add(waiver)
+                message = f"{check.message}; waived until {waiver.expires}: {waiver.reason}"
+                check = replace(check, outcome="waived", message=message)
+            checks.append(check)
+        comparisons.append(replace(comparison, checks=tuple(checks)))
+    for waiver in policy.waivers:
+        if comparisons and waiver not in used:
+            names = [comparison.pruned.name for comparison in comparisons]
+            at = next((i for i, name in enumerate(names) if _fits(name, waiver.variant)), 0)
+            checks = [*comparisons[at].checks, _idle(waiver, today)]
+            comparisons[at] = replace(comparisons[at], checks=tuple(checks))
+    return replace(audit, comparisons=tuple(comparisons))
+
+
+def to_confirm(audit: Audit) -> str:
+    """The variant to be judged on fresh data: the sparsest that passes, or the only one.
+
+    Raises:
+        UsageError: no gate was asked for, or no variant passes it, so that there is nothing to confirm.
+    """
+    if audit.policy is None or audit.provenance.limited:
+        raise UsageError("there is no verdict to confirm", hint="ask for a gate: --gate or --policy, without --limit")
+    sparsest = audit.sparsest
+    name = sparsest.name if sparsest is not None else None if audit.exit_code else audit.comparisons[0].pruned.name
+    if name is None:
+        raise UsageError("no variant passes, so there is none to confirm", hint="see the checks that failed")
+    return name
+
+
+def check_fresh(audit: Audit, fresh: Audit) -> None:
+    """Make sure that ``fresh``, which is to confirm ``audit``, saw other samples.
+
+    Raises:
+        AlignmentError: both are of the same data, on which the variant was chosen.
+    """
+    if audit.provenance.data_digest == fresh.provenance.data_digest:
+        raise AlignmentError(
+            f"{fresh.provenance.data} holds the samples that the variant was chosen on",
+            hint="confirm on labelled data that had no part in the choice",
+        )
+
+
+def _settings_of(policy: Policy, settings: Settings) -> Settings:
+    """``settings`` with those that ``policy`` sets; unless it sets the assurance limit, this yields to the margin."""
+    limits: dict[str, Any] = dict(policy.settings)
+    for name, rule in policy.rules.items():
+        setting = getattr(plugins.load("rules", name), "SETTING", None)
+        if setting is not None and rule.limit is not None and rule.level != "off":
+            limits[setting] = rule.limit
+    if "margin" in limits and "assure" not in policy.settings:
+        limits["assure"] = max(limits["margin"], settings.assure)
+    return replace(settings, **limits)
+
+
+def _waiver_of(check: Check, comparison: Comparison, policy: Policy, today: date) -> Waiver | None:
+    """The waiver that holds for ``check`` today, None where there is none."""
+    subject = check.subject.removesuffix(SINCE)
+    for waiver in policy.waivers:
+        fits = waiver.rule == check.rule and _fits(subject, waiver.stratum)
+        if fits and _fits(comparison.pruned.name, waiver.variant) and today <= waiver.expires:
+            return waiver
+    return None
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """A name may hold what means something in a pattern: ``cat [tabby]`` is itself."""
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def _idle(waiver: Waiver, today: date) -> Check:
+    """The warning about a waiver that waived nothing."""
+    expired = today > waiver.expires
+    found = f"the waiver expired on {waiver.expires}" if expired else "the waiver is not needed: nothing fails there"
+    where = f" ({waiver.origin})" if waiver.origin else ""
+    return Check(
+        rule=waiver.rule,
+        subject=f"waiver of {waiver.stratum}",
+        outcome="failed",
+        level="warn",
+        observed=None,
+        limit=None,
+        message=f"{found}{where}: {waiver.reason}",
+    )

@@ -1,133 +1,216 @@
 """A policy file (TOML) to `Policy`; everything in it that is not understood is an error.
 
-A gate that ignores a misspelt key gates nothing and says nothing, so unknown keys, unknown rules and impossible
-values are refused, with the file, the key and its line.
+A gate that ignores a misspelt key gates nothing and says nothing, so unknown keys, unknown rules and impossible values
+are refused, with the file, the line and the key. A policy is a file of its own or the table ``[tool.prune-audit]`` of
+a pyproject.toml; what it holds is the same.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Any, NoReturn
 
 from prune_audit import plugins
-from prune_audit.core import Level, Policy, RuleSetting
+from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
+from prune_audit.rules._lines import Key, line_of, lines
+from prune_audit.rules._presets import PRESETS, preset
+from prune_audit.rules._values import HINT, Given, overlaid
 
-DEFAULT_NAME = "default"
-# Nobody can audit a smaller drop than a tenth of a point; whoever writes 0.02 means a share, two points.
-LEAST_POINTS = 0.1
-HINT = 'for example:  extends = "default"   [rules.recall-drop]   level = "error"   limit = 2'
+FILE, PROJECT = "prune-audit.toml", "pyproject.toml"
+TABLE = ("tool", "prune-audit")  # in a pyproject.toml
+WAIVER_HINT = '[[waivers]]   rule = "recall-drop"   class = "cat"   reason = "..."   expires = 2027-01-31'
+
+
+def chosen(
+    choice: str | Path | None, *, gate: bool, start: Path | None = None, given: Iterable[Given] = ()
+) -> Policy | None:
+    """The policy that a command line asks for.
+
+    ``choice`` is a preset or a file. Without it, where a ``gate`` is asked for, it is the file that `found` from
+    ``start`` on, else the default policy, else none. ``given`` is laid over it.
+
+    Raises:
+        PolicyError: the file or a value of ``given`` is not understood.
+    """
+    if choice is not None:
+        base = preset(str(choice)) if str(choice) in PRESETS else read_policy(Path(choice))
+    elif gate:
+        path = found(start) if start is not None else None
+        base = read_policy(path) if path is not None else default_policy()
+    else:
+        return None
+    return overlaid(base, given)
 
 
 def default_policy() -> Policy:
     """Every rule at its own default; what cannot be told passes."""
-    return Policy(name=DEFAULT_NAME, rules={name: module.DEFAULT for name, module in plugins.loaded("rules")})
+    return preset("default")
+
+
+def found(start: Path) -> Path | None:
+    """The policy of the project that holds the folder ``start``, None where it has none.
+
+    The nearest folder upwards with a prune-audit.toml or with a pyproject.toml that has the table; where both are, the
+    file of its own. The search ends at the root of a repository: what lies outside it is not there in CI.
+    """
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+        if (folder / PROJECT).is_file() and _inner(_File.read(folder / PROJECT).table) is not None:
+            return folder / PROJECT
+        if (folder / ".git").exists():
+            return None
+    return None
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy file. It is named after the file's stem.
+    """Read a policy file. The policy bears its name.
 
-    Top level: ``extends = "default"`` starts from the default policy, else only the rules that the file names are
-    checked; ``inconclusive = "allow" | "forbid"``. Per rule, ``[rules.NAME]``: ``level = "off" | "warn" | "error"``
-    and ``limit``, in the unit of the command line's flags: points for drops (2 is a share of .02), shares for the rest.
-    What a rule's table leaves out is the rule's default.
+    Top level: ``extends`` names a preset to start from, else only the rules that the file names are checked;
+    ``inconclusive = "allow" | "forbid"``; settings of the statistics. Per rule, ``[rules.NAME]``: ``level = "off" |
+    "warn" | "error"`` and ``limit``, in the unit of the command line's flags: 2 points are a share of .02. What a
+    rule's table leaves out is the rule's default. ``[[waivers]]`` as `prune_audit.core.Waiver` has them, with
+    ``class`` for the stratum.
 
     Raises:
         PolicyError: the file is missing, is no TOML, or holds what is not understood.
     """
-    text = _text(path)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise PolicyError(f"{path}: expected TOML, found an error: {e}", hint=HINT) from e
-
-    def refuse(what: str, key: str, section: str | None = None) -> NoReturn:
-        raise PolicyError(f"{path}{_line(text, key, section)}: {what}", hint=HINT)
-
-    for key in table:
-        if key not in ("extends", "inconclusive", "rules"):
-            refuse(f"unknown key {key!r}, expected extends, inconclusive or rules", key)
+    file = _File.read(path)
+    table = _inner(file.table) if path.name == PROJECT else file.table
+    if table is None:
+        raise PolicyError(f"{path}: there is no table [tool.prune-audit]", hint=HINT)
     extends = table.get("extends")
-    if extends not in (None, DEFAULT_NAME):
-        refuse(f'extends: expected "{DEFAULT_NAME}", found {extends!r}', "extends")
-    inconclusive: Literal["allow", "forbid"]
-    match table.get("inconclusive", "allow"):
-        case "allow":
-            inconclusive = "allow"
-        case "forbid":
-            inconclusive = "forbid"
-        case other:
-            refuse(f'inconclusive: expected "allow" or "forbid", found {other!r}', "inconclusive")
-    named = table.get("rules", {})
-    if not isinstance(named, Mapping):
-        refuse(f"rules: expected tables [rules.NAME], found {named!r}", "rules")
+    if extends is not None and extends not in PRESETS:
+        file.refuse(f"extends: expected one of {', '.join(PRESETS)}, found {extends!r}", "extends")
+    base = preset(extends) if extends else Policy(name="", rules={})
+    policy = overlaid(base, file.given(table))
+    waivers = table.get("waivers", [])
+    if not isinstance(waivers, list):
+        file.refuse(f"waivers: expected tables [[waivers]], found {waivers!r}", "waivers")
+    waived = tuple(_waiver(file, i, entry) for i, entry in enumerate(waivers))
+    if not policy.rules:
+        file.refuse('the policy names no rule, so that it would pass anything; write extends = "default"', "rules")
+    return Policy(
+        name=path.name,
+        rules=policy.rules,
+        inconclusive=policy.inconclusive,
+        settings=policy.settings,
+        waivers=waived,
+        path=str(path),
+        origins={**policy.origins, **({"extends": file.at("extends")} if extends else {})},
+    )
 
-    rules = dict(default_policy().rules) if extends else {}
-    known = plugins.names("rules")
-    for rule, entry in named.items():
-        if rule not in known:
-            refuse(f"unknown rule {rule!r}, expected one of {', '.join(known)}", rule, rule)
-        if not isinstance(entry, Mapping):
-            refuse(f"rules.{rule}: expected a table, found {entry!r}", rule)
-        for key in entry:
-            if key not in ("level", "limit"):
-                refuse(f"rules.{rule}: unknown key {key!r}, expected level or limit", key, rule)
-        module = plugins.load("rules", rule)
-        default: RuleSetting = module.DEFAULT
-        level = entry.get("level", default.level)
-        if level not in get_args(Level):
-            refuse(f"rules.{rule}.level: expected off, warn or error, found {level!r}", "level", rule)
-        limit = default.limit
-        if "limit" in entry:
-            unit = getattr(module, "UNIT", None)
-            if unit is None:
-                refuse(f"rules.{rule}: the rule takes no limit", "limit", rule)
-            most = 100 if unit == "points" else 1
-            if not _is_number(entry["limit"], most):
-                refuse(f"rules.{rule}.limit: expected {unit} from 0 to {most}, found {entry['limit']!r}", "limit", rule)
-            if unit == "points" and 0 < entry["limit"] < LEAST_POINTS:
-                refuse(
-                    f"rules.{rule}.limit: {entry['limit']} is less than a tenth of a point; points, not shares: "
-                    f"2 means two points",
-                    "limit",
-                    rule,
-                )
-            limit = entry["limit"] / most
-        rules[rule] = RuleSetting(level=level, limit=limit)
-    if not rules:
-        refuse("the policy names no rule, so that it would pass anything", "rules")
-    return Policy(name=path.stem, rules=rules, inconclusive=inconclusive)
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A policy file: what it holds, and where."""
+
+    path: Path
+    table: Mapping[str, Any]
+    lines: Mapping[Key, int]
+    prefix: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        text = _text(path)
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as e:
+            raise PolicyError(f"{path}: expected TOML, found an error: {e}", hint=HINT) from e
+        return cls(path, table, lines(text), TABLE if path.name == PROJECT else ())
+
+    def at(self, *key: str | int) -> str:
+        """FILE:LINE of ``key``."""
+        line = line_of(self.lines, (*self.prefix, *key))
+        return str(self.path) if line is None else f"{self.path}:{line}"
+
+    def refuse(self, what: str, *key: str | int, hint: str = HINT) -> NoReturn:
+        raise PolicyError(f"{self.at(*key)}: {what}", hint=hint)
+
+    def given(self, table: Mapping[str, Any]) -> list[Given]:
+        """Every value of the file but ``extends`` and the waivers."""
+        plain = [name for name in table if name not in ("extends", "rules", "waivers")]
+        values = [Given(key=(name,), value=table[name], origin=self.at(name)) for name in plain]
+        rules = table.get("rules", {})
+        if not isinstance(rules, Mapping):
+            self.refuse(f"rules: expected tables [rules.NAME], found {rules!r}", "rules")
+        for rule, entry in rules.items():
+            if not isinstance(entry, Mapping):
+                self.refuse(f"rules.{rule}: expected a table, found {entry!r}", "rules", rule)
+            # A rule that is named takes part, at its default level where the table says none.
+            where = self.at("rules", rule)
+            if rule not in plugins.names("rules"):
+                known = ", ".join(plugins.names("rules"))
+                self.refuse(f"unknown rule {rule!r}, expected one of {known}", "rules", rule)
+            module = plugins.load("rules", rule)
+            if not table.get("extends") and "level" not in entry:
+                values.append(Given(key=("rules", rule, "level"), value=module.DEFAULT.level, origin=where))
+            values += [
+                Given(key=("rules", rule, key), value=value, origin=self.at("rules", rule, key))
+                for key, value in entry.items()
+            ]
+            setting = getattr(module, "SETTING", "").replace("_", "-")
+            if "limit" in entry and setting in table and table[setting] != entry["limit"]:
+                self.refuse(f"rules.{rule}.limit contradicts {setting} = {table[setting]!r}", "rules", rule, "limit")
+        return values
+
+
+def _inner(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The table of ours in what a pyproject.toml holds."""
+    tool = table.get(TABLE[0], {})
+    inner = tool.get(TABLE[1]) if isinstance(tool, Mapping) else None
+    return inner if isinstance(inner, Mapping) else None
+
+
+def _waiver(file: _File, i: int, entry: object) -> Waiver:
+    def refuse(what: str, *key: str) -> NoReturn:
+        file.refuse(f"waivers: {what}", "waivers", i, *key, hint=WAIVER_HINT)
+
+    if not isinstance(entry, Mapping):
+        refuse(f"expected a table, found {entry!r}")
+    for key in entry:
+        if key not in ("rule", "class", "variant", "reason", "expires"):
+            refuse(f"unknown key {key!r}, expected rule, class, variant, reason or expires", key)
+    texts = {}
+    for key in ("rule", "class", "reason", "variant"):
+        if key not in entry and key != "variant":
+            refuse(f"{key!r} is missing")
+        texts[key] = entry.get(key, "*")
+        if not isinstance(texts[key], str) or not texts[key].strip():
+            refuse(f"{key}: expected a text, found {texts[key]!r}", key)
+    if texts["rule"] not in plugins.names("rules"):
+        refuse(f"unknown rule {texts['rule']!r}, expected one of {', '.join(plugins.names('rules'))}", "rule")
+    if "expires" not in entry:
+        refuse("'expires' is missing: a waiver without an end would switch the rule off where nobody looks")
+    return Waiver(
+        rule=texts["rule"],
+        stratum=texts["class"],
+        variant=texts["variant"],
+        reason=texts["reason"],
+        expires=_day(entry["expires"], lambda what: refuse(what, "expires")),
+        origin=file.at("waivers", i),
+    )
+
+
+def _day(value: object, refuse: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises, too
+    except (TypeError, ValueError):
+        return refuse(f"expires: expected a date, YYYY-MM-DD, found {value!r}")  # type: ignore[no-any-return]  # raises
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as e:
-        raise PolicyError(f"{path}: cannot be read: {e.strerror}", hint="give the path of a TOML policy file") from e
+        hint = f"give the path of a TOML policy file, or a preset: {', '.join(PRESETS)}"
+        raise PolicyError(f"{path}: cannot be read: {e.strerror}", hint=hint) from e
     except UnicodeDecodeError as e:
         raise PolicyError(f"{path}: expected text in UTF-8, found other bytes", hint=HINT) from e
-
-
-def _is_number(value: object, most: int) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most  # NaN is not
-
-
-def _line(text: str, key: str, section: str | None) -> str:
-    """``:LINE`` where ``key`` stands, as a header or, in the table of the rule ``section``, before an equals sign.
-
-    "" where it cannot be found: TOML has more ways to write a table than are looked for here.
-    """
-    table = ["rules", section] if section else []
-    here: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = re.sub(r"[\s\"']", "", line.split("#")[0])
-        if bare.startswith("["):
-            here = bare.strip("[]").split(".")
-            if here[-1] == key or (section is None and here[0] == key):
-                return f":{number}"
-        elif bare.startswith(f"{key}=") and here in (table, ["rules", *table[1:]]):
-            return f":{number}"
-    return ""

@@ -14,6 +14,7 @@ from prune_audit.rules._verdicts import subject
 NAME = "worst-class-recall"
 DEFAULT = RuleSetting(level="off")
 UNIT = "percent"
+LEAST = 1  # a smaller floor is a share by mistake, and would pass anything
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

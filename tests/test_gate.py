@@ -1,0 +1,166 @@
+"""A policy applied to an audit: waivers, their ends, and the order in which variants are tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from prune_audit import from_predictions, gate, rules
+from prune_audit.core import Audit, Check, Layer, Outputs, Policy, Predictions, RuleSetting, Settings, Waiver
+from prune_audit.errors import AlignmentError, UsageError
+
+TODAY = date(2027, 1, 15)
+
+
+def audit(*, lost: dict[str, int], n: int = 400, classes: tuple[str, ...] = ("cat [tabby]", "dog", "eel")) -> Audit:
+    """Variants that lose so many of the first class's samples of ``n``, and nothing else."""
+    labels = np.repeat(np.arange(len(classes)), n)
+    outputs = [Outputs(name="dense", predicted=labels)]
+    for name, count in lost.items():
+        outputs.append(Outputs(name=name, predicted=np.where(np.arange(len(labels)) < count, 1, labels)))
+    ids = tuple(map(str, range(len(labels))))
+    predictions = Predictions(classes=classes, ids=ids, labels=labels, models=tuple(outputs))
+    return from_predictions(predictions, "dense", list(lost), Settings())
+
+
+def waiver(**changes: object) -> Waiver:
+    plain = Waiver(rule="recall-drop", stratum="cat*", reason="known", expires=TODAY, origin="p.toml:3")
+    return replace(plain, **changes)  # type: ignore[arg-type]  # fields as they are
+
+
+def policy(*waivers: Waiver, **levels: str) -> Policy:
+    rule = {"recall-drop": RuleSetting(level="error")}
+    return replace(Policy(name="p", rules=rule, waivers=waivers), **levels)  # type: ignore[arg-type]  # as they are
+
+
+def found(judged: Audit, outcome: str) -> list[Check]:
+    return [check for comparison in judged.comparisons for check in comparison.checks if check.outcome == outcome]
+
+
+def test_a_waiver_lets_a_failure_pass_and_shows_its_reason() -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver()), TODAY)
+    (waived,) = found(judged, "waived")
+    assert (waived.subject, waived.level) == ("cat [tabby]", "error")
+    assert waived.message.endswith("; waived until 2027-01-15: known")
+    assert waived.message.startswith("regressed: ")
+    assert (judged.outcome, judged.exit_code) == ("passed", 0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        waiver(rule="harmed"),
+        waiver(stratum="dog"),
+        waiver(variant="pruned-5*"),
+        waiver(stratum="CAT*"),
+    ],
+)
+def test_one_that_does_not_fit_waives_nothing_and_warns(other: Waiver) -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(other), TODAY)
+    assert judged.exit_code == 1
+    (warning,) = [check for check in found(judged, "failed") if check.level == "warn"]
+    assert warning.subject == f"waiver of {other.stratum}"
+    assert warning.message == "the waiver is not needed: nothing fails there (p.toml:3): known"
+
+
+def test_an_expired_one_waives_nothing_and_says_when_it_ended() -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver()), date(2027, 1, 16))
+    assert judged.exit_code == 1
+    assert [check.message for check in found(judged, "failed") if check.level == "warn"] == [
+        "the waiver expired on 2027-01-15 (p.toml:3): known"
+    ]
+
+
+def test_a_name_that_looks_like_a_pattern_is_itself() -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver(stratum="cat [tabby]")), TODAY)
+    assert judged.outcome == "passed"
+
+
+def test_a_warning_about_a_waiver_stands_with_its_variant() -> None:
+    judged = gate.judge(audit(lost={"a": 0, "b": 0}), policy(waiver(variant="b")), TODAY)
+    assert [len(comparison.checks) for comparison in judged.comparisons] == [3, 4]
+    assert judged.exit_code == 0
+
+
+def test_what_cannot_be_told_is_waived_only_where_it_is_forbidden() -> None:
+    small = audit(lost={"pruned": 2}, n=40)
+    assert not found(gate.judge(small, policy(waiver()), TODAY), "waived")
+    strict = gate.judge(small, policy(waiver(), inconclusive="forbid"), TODAY)
+    assert [check.subject for check in found(strict, "waived")] == ["cat [tabby]"]
+    assert strict.exit_code == 3  # the other classes are as small
+
+
+def test_a_judged_audit_is_judged_again_from_nothing() -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver()), TODAY)
+    assert gate.judge(judged, policy(), TODAY) == gate.judge(audit(lost={"pruned": 100}), policy(), TODAY)
+
+
+def test_the_settings_of_a_policy_hold_whatever_the_audit_was_run_with() -> None:
+    asked = replace(rules.default_policy(), settings={"confidence": 0.8, "margin": 0.08, "correction": "holm"})
+    settings = gate.judge(audit(lost={"pruned": 10}), asked).provenance.settings
+    assert (settings.confidence, settings.margin, settings.assure, settings.correction) == (0.8, 0.08, 0.08, "holm")
+    asked = replace(asked, settings={"margin": 0.02, "assure": 0.03})
+    assert gate.judge(audit(lost={"pruned": 10}), asked).provenance.settings.assure == 0.03
+    with pytest.raises(UsageError, match="assurance limit"):
+        gate.judge(audit(lost={"pruned": 10}), replace(asked, settings={"margin": 0.04, "assure": 0.03}))
+
+
+# ---------------------------------------------------------------------------------------------- the sparsest variant
+
+
+def with_densities(made: Audit, *densities: float) -> Audit:
+    def layer(share: float) -> Layer:
+        return Layer(name="w", kind="linear", shape=(100,), nonzero=round(100 * share), total=100)
+
+    comparisons = tuple(
+        replace(c, dense=replace(c.dense, layers=(layer(1),)), pruned=replace(c.pruned, layers=(layer(share),)))
+        for c, share in zip(made.comparisons, densities, strict=True)
+    )
+    return replace(made, comparisons=comparisons)
+
+
+def test_the_densest_is_tried_first_and_the_first_failure_ends_it() -> None:
+    made = with_densities(audit(lost={"a": 0, "b": 100, "c": 1, "d": 0}), 0.1, 0.2, 0.5, 0.3)
+    sparsest = gate.judge(made, policy(), TODAY).sparsest
+    assert sparsest is not None
+    assert (sparsest.name, sparsest.tried, sparsest.variants, sparsest.order) == ("d", 3, 4, "density")
+
+
+def test_without_densities_the_order_is_as_given() -> None:
+    sparsest = gate.judge(audit(lost={"a": 0, "b": 100, "c": 0}), policy(), TODAY).sparsest
+    assert sparsest is not None
+    assert (sparsest.name, sparsest.tried, sparsest.order) == ("a", 2, "given")
+
+
+def test_where_not_even_the_densest_passes_there_is_none() -> None:
+    judged = gate.judge(with_densities(audit(lost={"a": 0, "b": 100}), 0.1, 0.5), policy(), TODAY)
+    assert judged.sparsest is not None
+    assert (judged.sparsest.name, judged.sparsest.tried) == (None, 1)
+    with pytest.raises(UsageError, match="no variant passes"):
+        gate.to_confirm(judged)
+
+
+def test_channels_that_were_cut_out_count_as_zeros() -> None:
+    made = with_densities(audit(lost={"a": 0}), 0.5).comparisons[0]
+    cut = replace(made.pruned.layers[0], nonzero=30, total=30)
+    assert replace(made, pruned=replace(made.pruned, layers=(cut,))).kept == 0.3
+    assert replace(made, pruned=replace(made.pruned, layers=())).kept is None
+
+
+def test_one_variant_and_no_gate_are_no_choice() -> None:
+    assert gate.judge(audit(lost={"a": 0}), policy(), TODAY).sparsest is None
+    assert audit(lost={"a": 0, "b": 0}).sparsest is None
+
+
+def test_what_is_to_be_confirmed() -> None:
+    judged = gate.judge(audit(lost={"a": 0, "b": 100}), policy(), TODAY)
+    assert gate.to_confirm(judged) == "a"
+    assert gate.to_confirm(gate.judge(audit(lost={"only": 0}), policy(), TODAY)) == "only"
+    with pytest.raises(UsageError, match="no verdict"):
+        gate.to_confirm(audit(lost={"a": 0}))
+    with pytest.raises(AlignmentError, match="chosen on"):
+        gate.check_fresh(judged, audit(lost={"a": 3}))
+    gate.check_fresh(judged, audit(lost={"a": 3}, n=300))
