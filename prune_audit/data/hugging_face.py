@@ -1,4 +1,7 @@
-"""A Hugging Face dataset of images or sounds: a folder of save_to_disk, or Parquet, one file or a folder of shards."""
+"""A Hugging Face dataset of images, sounds or texts: what save_to_disk wrote, or Parquet (a file, a folder of shards).
+
+A Parquet file of texts alone is an ordinary table, as `prune_audit.data.text` reads it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table
+from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table, text
 from prune_audit.errors import DataError
+
+HAS = {
+    "image": ("path_column", "id_column", "preprocess"),
+    "sound": ("path_column", "id_column", "sample_rate", "seconds"),
+    "text": text.HAS,
+}
 
 
 def recognises(source: DataSource) -> bool:
@@ -21,21 +30,23 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     Classes are in the order that ``--classes`` or the model gives them, or else in the data's own.
 
     Raises:
-        DataError: it is several data sets or broken, has neither images nor sounds, or lacks a label.
+        DataError: it is several data sets or broken, has no images, sounds or texts, or lacks a label.
         AlignmentError: it does not fit what was asked for or what the models expect.
-        MissingExtra: it holds sounds, and soundfile is not installed.
+        MissingExtra: it holds sounds or texts, and the library that reads them is not installed.
         UsageError: something was asked for that it does not have.
     """
     table = _hf.read(source.path)
-    column = _column(source, table)
-    what = table.media[column]
-    own = ("preprocess",) if what == "image" else ("sample_rate", "seconds")
-    _asked.refuse(source, f"a dataset of {what}s", has=("path_column", "id_column", *own))
+    texts = None if table.media else _texts(source, table)
+    column = texts or _column(source, table)
+    what = table.media.get(column, "text")
+    _asked.refuse(source, f"a dataset of {what}s", has=HAS[what])
     if source.label_column is None and not any(name in table.columns for name in _table.LABELS):
         source = replace(source, label_column=_only(table))
     label = _rows.label_column(source, table.columns)
     if source.classes is None and expects.classes is None:
         expects = replace(expects, classes=table.names.get(label))
+    if texts is not None:
+        return text.dataset(source, expects, table.columns, texts)
     rows = _rows.rows(source, expects, table.columns)
     unused = [name for name in table.media if name != column]
     make = _images.dataset if what == "image" else _sound.dataset
@@ -66,10 +77,16 @@ def _column(source: DataSource, table: _hf.Table) -> str:
             hint="name one of them with --path-column",
         )
     raise DataError(
-        f"{source.path}: no column of images or sounds; found {', '.join(table.columns)}",
-        hint="texts and numbers are read from one CSV or Parquet file: "
-        "datasets.load_from_disk(PATH).to_parquet('data.parquet') makes one",
+        f"{source.path}: no column of images, sounds or texts; found {', '.join(table.columns)}",
+        hint="name a column of texts with --text-column; numbers are read from one CSV or Parquet file, which "
+        "datasets.load_from_disk(PATH).to_parquet('data.parquet') makes",
     )
+
+
+def _texts(source: DataSource, table: _hf.Table) -> str | None:
+    """The column of texts: the one that was asked for, or the first with a usual name; None where there is none."""
+    names = _table.TEXTS if source.text_column is None else (source.text_column,)
+    return next((n for n in names if n in table.columns and _table.kind(table.columns[n].type) == "text"), None)
 
 
 def _only(table: _hf.Table) -> str | None:

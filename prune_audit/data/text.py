@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ CALLED = {
     "types": ("token_type_ids", "type_ids", "segment_ids"),
 }
 ALONE = Input(name="input_ids")
+HAS = ("id_column", "text_column", "tokenizer", "max_length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,9 +101,15 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: something was asked for that texts do not have, or too small a limit.
         MissingExtra: the library `tokenizers` is not installed.
     """
-    _asked.refuse(source, "texts", has=("id_column", "text_column", "tokenizer", "max_length"))
+    _asked.refuse(source, "texts", has=HAS)
     columns = _table.read(source)
-    named = _table.column(source.path, columns, "text", source.text_column, _table.TEXTS)
+    return dataset(
+        source, expects, columns, _table.column(source.path, columns, "text", source.text_column, _table.TEXTS)
+    )
+
+
+def dataset(source: DataSource, expects: Expects, columns: Mapping[str, Any], named: str) -> Dataset:
+    """The texts in the column ``named`` of Arrow's ``columns``, wherever these come from; as `load`."""
     rows = _rows.rows(source, expects, columns, inputs=(named,))
     path = source.tokenizer or expects.tokenizer
     if path is None:

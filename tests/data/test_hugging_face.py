@@ -230,9 +230,42 @@ def test_files_that_are_not_there_or_broken(tmp_path: Path) -> None:
         load(path)
 
 
-def test_neither_images_nor_sounds(tmp_path: Path) -> None:
-    table = saved.table({"text": ["good", "bad"], "label": [1, 0]}, {"label": saved.labels("neg", "pos")})
-    with pytest.raises(DataError, match="no column of images or sounds; found text, label") as raised:
+TOKENIZER: dict[str, Any] = {
+    "version": "1.0",
+    "truncation": None,
+    "padding": {
+        "strategy": "BatchLongest",
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    },
+    "added_tokens": [],
+    "normalizer": None,
+    "pre_tokenizer": {"type": "Whitespace"},
+    "post_processor": None,
+    "decoder": None,
+    "model": {"type": "WordLevel", "vocab": {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3}, "unk_token": "[UNK]"},
+}
+
+
+@pytest.mark.parametrize("write", [to_disk, sharded])
+def test_texts(tmp_path: Path, write: Write) -> None:
+    table = saved.table(
+        {"text": ["good", "bad bad", "good bad"], "label": [1, 0, 0]}, {"label": saved.labels("z", "a")}
+    )
+    path = write(tmp_path, table)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    found = load(path, tokenizer=tmp_path / "tokenizer.json")
+    assert found.classes == ("z", "a")
+    assert found.labels.tolist() == [1, 0, 0]
+    assert found.read([2, 0]).inputs["input_ids"].tolist() == [[2, 3], [2, 0]]
+
+
+def test_neither_images_nor_sounds_nor_texts(tmp_path: Path) -> None:
+    table = saved.table({"height": [1.5, 2.5], "label": [1, 0]}, {"label": saved.labels("neg", "pos")})
+    with pytest.raises(DataError, match="no column of images, sounds or texts; found height, label") as raised:
         load(to_disk(tmp_path, table))
     assert "to_parquet" in raised.value.hint
     assert "hugging-face" not in names(one_file(tmp_path, table))
