@@ -8,6 +8,7 @@ counts as masked, and a weight that two layers share counts once.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,7 @@ class TorchClassifier:
         return np.concatenate([self.predict(half) for half in _halves(inputs, rows)])
 
     def _pass(self, inputs: Mapping[str, Array]) -> Array | None:
-        """Scores of one forward pass; None where the device's memory is too small for it and may do for half."""
+        """Scores of one forward pass; None where memory is too small for it, or the module takes one sample only."""
         import torch
 
         rows = len(next(iter(inputs.values())))
@@ -88,13 +89,27 @@ class TorchClassifier:
                 raise
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
-                if not _out_of_memory(fault) or rows == 1 or self.expects.batch is not None:
+                memory = _out_of_memory(fault)
+                if rows == 1 or self.expects.batch is not None or not (memory or self._takes_one(inputs)):
                     raise self._failed(fault, inputs) from fault
+        if not memory:
+            self._most = 1
+            self.notes = (f"{self.card.name} fails on several samples at once, so it ran one sample at a time",)
+            return None
         self._most = rows // 2
         self.notes = (f"{self.card.name} ran out of memory with {rows} samples at once, so it ran {self._most}",)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         return None
+
+    def _takes_one(self, inputs: Mapping[str, Array]) -> bool:
+        """Whether the module runs on the first sample alone, as one does that wrote down a batch of 1 when traced."""
+        try:
+            self.call({name: self._tensor(array[:1]) for name, array in inputs.items()})
+        # A forward pass may run anybody's code, so anything may be raised.
+        except Exception:
+            return False
+        return True
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
@@ -249,14 +264,21 @@ def _weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter 
 
 
 def first_tensor(result: Any) -> torch.Tensor | None:
-    """The scores in what a module returned: a tensor, the first in a tuple, ``logits`` in a dict; None without any."""
+    """The scores in what a module returned: a tensor, or ``logits`` or the first tensor among several; None without.
+
+    Several are a tuple, a list, a dict, or a named tuple or dataclass. A single number, such as a loss, is no scores.
+    """
     import torch
 
+    if hasattr(result, "_asdict"):
+        result = result._asdict()
+    elif dataclasses.is_dataclass(result) and not isinstance(result, Mapping):
+        result = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     if isinstance(result, Mapping):
         named = result.get("logits")
         result = named if named is not None else list(result.values())
     if isinstance(result, list | tuple):
-        result = next((item for item in result if isinstance(item, torch.Tensor)), None)
+        result = next((item for item in result if isinstance(item, torch.Tensor) and item.ndim), None)
     return result if isinstance(result, torch.Tensor) else None
 
 

@@ -7,7 +7,7 @@ is an error that names it, because a network that is half trained and half rando
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit.core import ModelSource
@@ -82,7 +82,8 @@ def fit(module: torch.nn.Module, weights: Mapping[str, object], source: ModelSou
 def cleaned(weights: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
     """``weights`` without wrappings that the architecture, whose keys are ``wanted``, does not have itself.
 
-    Without any ``wanted``, every known wrapping is taken off.
+    A first name that all keys share is a wrapping: that of DataParallel, or of the attribute in which Lightning and
+    others keep the network. Without any ``wanted``, only wrappings that are known by name are taken off.
     """
     import torch
 
@@ -90,15 +91,27 @@ def cleaned(weights: Mapping[str, object], wanted: Mapping[str, object]) -> dict
     given = {key if compiled else key.replace(_COMPILED, ""): value for key, value in weights.items()}
     # AveragedModel counts beside the module that it wraps.
     averaged = {key: value for key, value in given.items() if key != "n_averaged"}
-    while averaged and all(key.startswith(_PARALLEL) for key in averaged) and not averaged.keys() <= wanted.keys():
-        given = averaged = {key.removeprefix(_PARALLEL): value for key, value in averaged.items()}
+    while averaged and not averaged.keys() <= wanted.keys():
+        prefix = _shared(averaged)
+        own = any(key.startswith(prefix) for key in wanted) if wanted else True
+        if not prefix or (own and prefix != _PARALLEL):
+            break
+        given = averaged = {key.removeprefix(prefix): value for key, value in averaged.items()}
     for key in [key for key in given if key.endswith("_orig")]:
         name = key.removesuffix("_orig")
         weight, mask = given[key], given.get(f"{name}_mask")
         if key not in wanted and isinstance(weight, torch.Tensor) and isinstance(mask, torch.Tensor):
             given[name] = weight * mask
             del given[key], given[f"{name}_mask"]
-    return {k: v.to_dense() if isinstance(v, torch.Tensor) and v.is_sparse else v for k, v in given.items()}
+    return {
+        k: v.to_dense() if isinstance(v, torch.Tensor) and v.layout != torch.strided else v for k, v in given.items()
+    }
+
+
+def _shared(keys: Iterable[str]) -> str:
+    """The first name of all ``keys`` with its dot, '' where they do not share one."""
+    first = {key.partition(".")[0] if "." in key else "" for key in keys}
+    return f"{first.pop()}." if len(first) == 1 and "" not in first else ""
 
 
 def _shape(value: object) -> str:
