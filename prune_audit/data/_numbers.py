@@ -18,8 +18,8 @@ from prune_audit.errors import AlignmentError, DataError
 
 Mask = npt.NDArray[np.bool_]
 WHOLE = r"^\s*-?\d{1,18}\s*$"
-FEW = 50
-"""Different values up to which a column of numbers is a group as well: a sex written as 0 and 1, a year."""
+FEW = 100
+"""Different values up to which a column of numbers is a group as well: a sex written as 0 and 1, an age in years."""
 
 
 def numeric(values: Any, text: bool) -> bool:
@@ -60,6 +60,11 @@ def of_cells(path: Path, name: str, values: Any) -> tuple[Array, Mask]:
     if _table.kind(values.type) == "text":
         values = values.cast(pa.large_string())
         good = pc.fill_null(pc.match_substring_regex(values, _table.NUMBER), False)
+        if not pc.any(good).as_py():
+            raise DataError(
+                f"{path}: the column {name!r} holds no numbers ({str(values[0].as_py())!r} in row 1)",
+                hint="make numbers of it as it was done for training, or leave it out of --features",
+            )
         whole = pc.all(pc.or_(pc.match_substring_regex(values, WHOLE), _missing(values))).as_py()
         numbers = pc.if_else(good, pc.utf8_trim_whitespace(values), None)
         values = numbers.cast(pa.float64() if not whole else pa.int64())

@@ -30,6 +30,68 @@ def table(folder: Path, columns: dict[str, Any]) -> Path:
     return path
 
 
+TABLES = {
+    "path,label\na.png,x\n": "manifest",
+    "file;y;text\n1;x;good\n": "manifest",
+    "path,label\na.flac,x\n": "sounds",
+    "path,label\n,x\nB.WAV,x\n": "sounds",
+    "path,label\n": "manifest",
+    "text,label\ngood,1\n": "text",
+    "label\tsentence\tstars\n1\tgood\t3\n": "text",
+    "review,label\n5,1\n4,0\n": "table",  # stars
+    "id,width,label\n1,2.5,x\n": "table",
+    "id,width,label\n1,NA,x\n2,3,y\n": "table",
+    "id,label\n1,2\n": "labels",
+    "id,label,site\n1,2,north\n": "labels",
+    "label\ncat\n": "labels",
+    "foo,bar\nx,y\n": "labels",
+    '{"path": 1, "label": 2}': None,
+    "just a text\nwith, commas, later\n": None,
+}
+
+
+def plugin(path: Path, **asked: Any) -> str | None:
+    source = DataSource(path=path, **asked)
+    claimed = [name for name, module in plugins.loaded("data") if module.recognises(source)]
+    assert len(claimed) < 2
+    return claimed[0] if claimed else None
+
+
+@pytest.mark.parametrize("text", TABLES)
+def test_a_table_is_claimed_once(tmp_path: Path, text: str) -> None:
+    assert plugin(csv(tmp_path, text)) == TABLES[text]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, "manifest"),
+        ({"path_column": "clip"}, "sounds"),
+        ({"text_column": "path"}, "text"),
+        ({"tokenizer": Path("t.json")}, "text"),
+        ({"features": ("width",)}, "table"),
+        ({"features": ("width",), "path_column": "path"}, "manifest"),
+    ],
+)
+def test_what_was_asked_for_decides(tmp_path: Path, asked: dict[str, Any], expected: str) -> None:
+    text = "path,clip,text,width,label\na.png,a.wav,good,1,x\n"
+    assert plugin(csv(tmp_path, text), **asked) == expected
+
+
+def test_a_column_of_parquet_is_what_its_type_says(tmp_path: Path) -> None:
+    assert plugin(table(tmp_path, {"a": ["1", "2"], "label": ["x", "y"]})) == "labels"
+    assert plugin(table(tmp_path, {"a": [[1], [2]], "label": ["x", "y"]})) == "table"
+    assert plugin(table(tmp_path, {"file": pa.array(["a.ogg"]).dictionary_encode(), "label": ["x"]})) == "sounds"
+    assert plugin(table(tmp_path, {"image": [{"bytes": b"", "path": "a"}], "label": [0]})) not in ("manifest", "table")
+
+
+def test_a_head_that_is_cut_off(tmp_path: Path) -> None:
+    wide = ",".join(["x" * 50] * 10)
+    assert plugin(csv(tmp_path, "path,label,a,b,c,d,e,f,g,h\n" + f"{wide}\n" * 500)) == "manifest"
+    quoted = "n,label\n" + '1,"a\nb"\n' * 20_000
+    assert plugin(csv(tmp_path, quoted)) == "table"
+
+
 def load(path: Path, *inputs: Input, **asked: Any) -> Dataset:
     source = DataSource(path=path, **asked)
     assert plugins.choose("data", source) == "table"
@@ -61,7 +123,7 @@ def test_the_order_that_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_features_of_few_values_are_groups_too(tmp_path: Path) -> None:
-    rows = "".join(f"{i},{i % 2},{'xy'[i % 3 > 0]}\n" for i in range(60))
+    rows = "".join(f"{i},{i % 2},{'xy'[i % 3 > 0]}\n" for i in range(120))
     found = load(csv(tmp_path, "age,sex,label\n" + rows), one("float32", None, 2))
     assert sorted(found.groups) == ["sex"]
     assert set(found.groups["sex"]) == {"0", "1"}
@@ -87,7 +149,7 @@ def test_columns_that_do_not_fit(tmp_path: Path, inputs: tuple[Input, ...], mess
 
 
 def test_what_is_likely_no_feature_is_said(tmp_path: Path) -> None:
-    rows = "".join(f"{i},{i % 7}.5,{'3mm' if i == 59 else i % 9},x\n" for i in range(60))
+    rows = "".join(f"{i},{i % 7}.5,{'3mm' if i == 119 else i % 9},x\n" for i in range(120))
     with pytest.raises(AlignmentError) as raised:
         load(csv(tmp_path, "n,width,depth,label\n" + rows), one("float32", None, 1))
     assert "2 columns of numbers (n, width); 'n' is different in every row, as an id is" in raised.value.message
@@ -193,6 +255,11 @@ def test_features_that_make_no_sense(
 ) -> None:
     with pytest.raises(error, match=message):
         load(csv(tmp_path, PETALS), features=features)
+
+
+def test_a_feature_without_a_number_is_no_feature(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the column 'kind' holds no numbers \('a' in row 1\)"):
+        load(csv(tmp_path, PETALS), features=("width", "kind"))
 
 
 def test_lists_are_not_stacked_with_others(tmp_path: Path) -> None:
