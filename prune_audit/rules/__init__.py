@@ -6,7 +6,8 @@ A plugin defines ``DEFAULT``, the `RuleSetting` of the default policy, and
 setting holds. ``UNIT`` is the unit that people write its limit in, ``points``, ``percent``, ``share``, ``ratio`` or
 ``samples``, and ``LEAST`` the least of it that can be meant; a rule without it takes none. ``CHANGE = True`` says that
 it judges a change between two models and not a state of one, so that it can also be asked what changed since a
-baseline. A rule judges on a bound, never on an estimate, and reports what passed as well as what failed.
+baseline; ``EXACT = True`` that it counts what no luck can change. A rule judges on a bound, never on an estimate, and
+reports what passed as well as what failed.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from prune_audit.rules._bounds import limit_of, unsettled
 NAME = "density"
 DEFAULT = RuleSetting(level="off")
 UNIT = "percent"
+EXACT = True
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
