@@ -1,10 +1,9 @@
 """Multiply-accumulates of one forward pass of an ONNX graph, from its shapes alone.
 
-Nothing runs and no weights are read: the shapes of the given inputs are put into the graph, and onnx infers all
-others. Quantised and fused operators multiply as the plain ones do that they were made of, so they are first replaced
-by these, which also gives a shape to operators of onnxruntime's own, of which onnx knows none. As for torch models,
-only convolutions and products of matrices count, and where something multiplies that is not known, or whose shapes
-are not, there is no number.
+Nothing runs and no weights are read. Quantised and fused operators multiply as the plain ones do that they were made
+of, so they are first replaced by these, which also gives a shape to operators of onnxruntime's own, of which onnx knows
+none. As for torch models, only convolutions and products of matrices count, and where something multiplies that is not
+known, or whose shapes are not, there is no number.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from prune_audit.core import Array
 from prune_audit.models._onnx_graph import graphs, integer
+from prune_audit.models._onnx_shapes import Shape, shapes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
-
-Shape = tuple[int, ...]
 
 _FIRST, _TWO, _QUANTISED = slice(1), slice(2), slice(0, 4, 3)
 # Operator -> the plain one that does as much, and which of the inputs that one takes; in between are their scales.
@@ -44,8 +42,6 @@ _PLAIN: dict[str, tuple[str, slice]] = {
 _ATTRIBUTES = {"Conv", "Gemm", "Concat", "AveragePool"}
 # Other standard operators that multiply; the rest of what is not counted does not.
 _UNKNOWN = {"Attention", "DeformConv", "Det", "DFT", "STFT"}
-# Longer stored tensors are no shapes, on which those of other tensors could depend.
-_LONGEST_SHAPE = 64
 
 
 def macs(model: ModelProto, inputs: Mapping[str, Array]) -> int | None:
@@ -53,7 +49,7 @@ def macs(model: ModelProto, inputs: Mapping[str, Array]) -> int | None:
 
     ``model`` is changed; it may come without its external data.
     """
-    from onnx import inliner, shape_inference
+    from onnx import inliner
 
     model = inliner.inline_local_functions(model) if model.functions else model
     if not all(_simplify(node, model.graph) for node in model.graph.node):
@@ -62,14 +58,8 @@ def macs(model: ModelProto, inputs: Mapping[str, Array]) -> int | None:
     inner = [node for graph in graphs(model.graph) if graph is not model.graph for node in graph.node]
     if any(node.op_type in (*_COUNTED, *_PLAIN, *_UNKNOWN) or not _standard(node) for node in inner):
         return None
-    _fix(model.graph, inputs)
-    try:
-        graph = shape_inference.infer_shapes(model, data_prop=True).graph
-    # Its C++ part raises errors that share no class but Exception.
-    except Exception:
-        return None
-    shapes = _shapes(graph)
-    counts = [_of(node, shapes) for node in graph.node]
+    found = shapes(model, inputs)
+    counts = [_of(node, found) for node in model.graph.node]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
@@ -80,7 +70,7 @@ def _simplify(node: NodeProto, graph: GraphProto) -> bool:
         return False
     if node.op_type == "MatMulNBits":
         # Its weight is packed; the attributes say what it was.
-        weight = graph.initializer.add(name=f"{node.output[0]}.unpacked", data_type=1)
+        weight = graph.initializer.add(name=f"{node.output[0]}.unpacked", data_type=1, data_location=1)
         weight.dims.extend([integer(node, "K", 0), integer(node, "N", 0)])
         _become(node, "MatMul", [node.input[0], weight.name])
     elif node.op_type in _PLAIN:
@@ -101,43 +91,13 @@ def _standard(node: NodeProto) -> bool:
     return node.domain in ("", "ai.onnx")
 
 
-def _fix(graph: GraphProto, inputs: Mapping[str, Array]) -> None:
-    """Give ``graph`` the shapes of ``inputs``, and take from it all other shapes, which exporters may have left stale,
-    and the numbers it stores, which are too many to be passed on."""
-    from onnx import TensorProto
-
-    for declared in graph.input:
-        if declared.name in inputs:
-            shape = declared.type.tensor_type.shape
-            del shape.dim[:]
-            for length in inputs[declared.name].shape:
-                shape.dim.add(dim_value=length)
-    del graph.value_info[:]
-    for output in graph.output:
-        output.ClearField("type")
-    for tensor in graph.initializer:
-        if math.prod(tensor.dims) > _LONGEST_SHAPE:
-            tensor.CopyFrom(TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims))
-
-
-def _shapes(graph: GraphProto) -> dict[str, Shape]:
-    """The tensors of ``graph`` whose shape is known to the last dimension."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    shapes |= {sparse.values.name: tuple(sparse.dims) for sparse in graph.sparse_initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        shape = value.type.tensor_type.shape
-        if value.type.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in shape.dim):
-            shapes.setdefault(value.name, tuple(d.dim_value for d in shape.dim))
-    return shapes
-
-
-def _of(node: NodeProto, shapes: Mapping[str, Shape]) -> int | None:
+def _of(node: NodeProto, found: Mapping[str, Shape]) -> int | None:
     """The multiply-accumulates of ``node``, None where one of its shapes is not known."""
     if node.op_type not in _COUNTED:
         return 0
     count = _COUNTED[node.op_type]
     # A bias, or the state of a recurrent layer, does not matter.
-    taken = [shapes.get(name) for name in (*node.input[: 3 if count is _recurrent else 2], node.output[0])]
+    taken = [found.get(name) for name in (*node.input[: 3 if count is _recurrent else 2], node.output[0])]
     known = [shape for shape in taken if shape is not None]
     return count(node, *known) if len(known) == len(taken) else None
 

@@ -23,7 +23,7 @@ from prune_audit.core import Array, Classifier, Expects, ModelCard, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of
-from prune_audit.models._torch import TorchClassifier, first_tensor, gist
+from prune_audit.models._torch import ROUNDING, TorchClassifier, first_tensor, gist
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +34,6 @@ COMPARED = 64
 # its terms, not with what is left of them, so a score near 0 is no more exact than the others. Half precision needs
 # this much; a wrong export is further off by far.
 TOLERANCE = 1e-3
-# Scores this near to each other, as a share of the same, may change places by rounding in single precision.
-TIE = 1e-5
-
 _exporting = threading.Lock()
 
 
@@ -149,7 +146,7 @@ class ThroughOnnx:
         apart = np.abs(found.astype(np.float64) - wanted).max(axis=1)  # (B,)
         best = np.sort(wanted, axis=1)[:, -2:]  # (B, 2), or (B, 1) of a binary classifier
         moved = wanted.argmax(axis=1) != found.argmax(axis=1)  # (B,)
-        tied = best[:, -1] - best[:, 0] <= TIE * largest  # (B,)
+        tied = best[:, -1] - best[:, 0] <= ROUNDING * largest  # (B,)
         # Not "apart > ...", which NaN would pass.
         if not (apart <= TOLERANCE * largest).all() or (moved & ~tied).any():
             return (

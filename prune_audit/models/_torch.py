@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     import torch
 
 
+# What two orders of summing may make of one score, as a share of the sample's largest: in single precision, through
+# fifty layers, it is a hundred-thousandth.
+ROUNDING = 1e-4
+
+
 class TorchClassifier:
     """A torch module as a `Classifier`; ``module`` is the module itself, in evaluation mode and on ``device``.
 
     One input goes in by position, several by the names of ``forward``, or all of them by ``call`` where a module takes
-    them otherwise. ``threads`` is how many threads one operation may use, all of torch's where it is None.
+    them otherwise. ``threads`` is how many threads one operation may use, all of torch's where it is None. ``faster``
+    makes a module that runs the same network faster, which is believed once it agrees on the first batch.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class TorchClassifier:
         call: Callable[[Mapping[str, torch.Tensor]], object] | None = None,
         *,
         threads: int | None = None,
+        faster: Callable[[], torch.nn.Module] | None = None,
     ) -> None:
         import torch
 
@@ -53,7 +60,9 @@ class TorchClassifier:
         with contextlib.suppress(NotImplementedError):
             module.eval()
         self.module = module.to(self._device)
-        self.call = call or self._plain_call
+        self.call = call or (lambda tensors: _plain_call(self.module, tensors))
+        self._make_faster = faster
+        self._faster: torch.nn.Module | None = None
         # numpy has no bfloat16, so such a model declares float32 and is given its own type here.
         weights = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
         self._narrow = next(weights, None) is torch.bfloat16
@@ -84,7 +93,7 @@ class TorchClassifier:
         rows = len(next(iter(inputs.values())))
         with torch.inference_mode():
             try:
-                return self._scores(self.call({name: self._tensor(array) for name, array in inputs.items()}), rows)
+                return self._fastest({name: self._tensor(array) for name, array in inputs.items()}, rows)
             except ModelError:
                 raise
             # A forward pass may run anybody's code, so anything may be raised.
@@ -115,8 +124,22 @@ class TorchClassifier:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
         return _macs.macs(lambda: self.call({k: self._tensor(v) for k, v in inputs.items()}), self._device)
 
-    def _plain_call(self, tensors: Mapping[str, torch.Tensor]) -> object:
-        return self.module(*tensors.values()) if len(tensors) == 1 else self.module(**tensors)
+    def _fastest(self, tensors: Mapping[str, torch.Tensor], rows: int) -> Array:
+        """Scores by the faster module where there is one that agrees; any fault of it leaves the module itself."""
+        own = None
+        if self._make_faster is not None:
+            own = self._scores(self.call(tensors), rows)
+            make, self._make_faster = self._make_faster, None
+            # Optimisers fail in whatever part of torch they reach.
+            with contextlib.suppress(Exception):
+                self._faster = make()
+        if self._faster is not None:
+            with contextlib.suppress(Exception):
+                scores = self._scores(_plain_call(self._faster, tensors), rows)
+                if own is None or _agree(own, scores):
+                    return scores
+            self._faster = None
+        return own if own is not None else self._scores(self.call(tensors), rows)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         import torch
@@ -169,6 +192,17 @@ def _out_of_memory(fault: Exception) -> bool:
 
     told = "out of memory" in str(fault) or "can't allocate memory" in str(fault)
     return isinstance(fault, torch.OutOfMemoryError | MemoryError) or (isinstance(fault, RuntimeError) and told)
+
+
+def _plain_call(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> object:
+    return module(*tensors.values()) if len(tensors) == 1 else module(**tensors)
+
+
+def _agree(own: Array, found: Array) -> bool:
+    """Whether scores (B, C) differ by no more than rounding: a share of the largest of each sample."""
+    if own.shape != found.shape:
+        return False
+    return bool((np.abs(own - found) <= ROUNDING * np.abs(own).max(axis=1, keepdims=True)).all())
 
 
 def _halves(inputs: Mapping[str, Array], rows: int) -> tuple[Mapping[str, Array], Mapping[str, Array]]:

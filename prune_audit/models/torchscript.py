@@ -11,13 +11,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _files, _graph, _script_check
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._torch import TorchClassifier, device_of, gist, parameters
+
+if TYPE_CHECKING:
+    import torch
 
 # None is a constant like any other.
 _UNKNOWN = object()
@@ -63,7 +66,26 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         # A frozen module has no parameters any more, only constants.
         parameters=parameters(module) or _graph.parameters(calls) or None,
     )
-    return TorchClassifier(module, card, _expects(module, calls, path), settings.device, threads=settings.threads)
+    return TorchClassifier(
+        module,
+        card,
+        _expects(module, calls, path),
+        settings.device,
+        threads=settings.threads,
+        faster=(lambda: _optimised(module)) if device.type == "cpu" else None,
+    )
+
+
+def _optimised(module: Any) -> torch.nn.Module:
+    """``module`` with normalisation folded into convolutions, and their weights laid out for the processor.
+
+    For a network like MobileNetV2 that takes 0.2 s, and each pass then a half to a quarter of the time.
+    """
+    import torch
+
+    with _quiet():
+        optimised: torch.nn.Module = torch.jit.optimize_for_inference(module)
+    return optimised
 
 
 def _opened(path: Path, allowed: bool) -> IO[bytes]:

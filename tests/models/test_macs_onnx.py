@@ -68,11 +68,13 @@ def test_counts_by_hand(
 def test_a_shape_that_the_graph_computes() -> None:
     nodes = [
         helper.make_node("Shape", ["x"], ["s"], start=0, end=1),
-        helper.make_node("Concat", ["s", "rest"], ["to"], axis=0),
+        helper.make_node("Div", ["s", "three"], ["heads"]),
+        helper.make_node("Mul", ["heads", "three"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rest"], ["to"], axis=0),
         helper.make_node("Reshape", ["x", "to"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["y"]),
     ]
-    made = model(nodes, ["N", 4, "H", "W"], rest=np.array([-1]), w=floats(100, 7))
+    made = model(nodes, ["N", 4, "H", "W"], rest=np.array([-1]), three=np.array([3]), w=floats(100, 7))
     assert macs(made, {"x": floats(3, 4, 5, 5)}) == 3 * 100 * 7
 
 
@@ -143,6 +145,7 @@ class Attending(nn.Module):
         (lambda: mobilenet.network(10), (3, 3, 64, 64), True),
         (lambda: mobilenet.network(10), (3, 3, 64, 64), False),
         (Attending, (3, 5, 8), True),
+        (Attending, (3, 5, 8), False),
     ],
 )
 def test_an_export_counts_as_its_network(

@@ -113,6 +113,45 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
         classifier(nn.Linear(3, 2), device)
 
 
+class Doubling(nn.Module):
+    """Doubles, with a fault of so many parts in its scores, and says how often it ran."""
+
+    def __init__(self, fault: float = 0.0, broken: int = -1) -> None:
+        super().__init__()
+        self.fault, self.broken, self.runs = fault, broken, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.runs += 1
+        if self.runs == self.broken:
+            raise RuntimeError("view size is not compatible")
+        return 2 * x * (1 + self.fault)
+
+
+@pytest.mark.parametrize(
+    ("faster", "runs"),
+    [
+        (Doubling(), (1, 3)),
+        (Doubling(1e-5), (1, 3)),
+        (Doubling(1e-3), (3, 1)),
+        (Doubling(float("nan")), (3, 1)),
+        (Doubling(broken=1), (3, 1)),
+        (Doubling(broken=2), (3, 2)),
+    ],
+)
+def test_a_faster_module_runs_where_it_agrees(faster: Doubling, runs: tuple[int, int]) -> None:
+    own = Doubling()
+    made = TorchClassifier(own, CARD, Expects(), faster=lambda: faster)
+    for _ in range(3):
+        np.testing.assert_allclose(made.predict({"x": X}), 2 * X, rtol=1e-4)
+    assert (own.runs, faster.runs) == runs
+
+
+def test_a_faster_module_that_cannot_be_made_is_done_without() -> None:
+    made = TorchClassifier(Doubling(), CARD, Expects(), faster=lambda: torch.jit.load("none"))
+    for _ in range(2):
+        np.testing.assert_array_equal(made.predict({"x": X}), 2 * X)
+
+
 OUT_OF_MEMORY = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
     RuntimeError("The following operation failed in the TorchScript interpreter.\nRuntimeError: CUDA out of memory."),
