@@ -11,7 +11,7 @@ from typing import Any
 
 LIGHT = {
     "paper": "#ffffff", "card": "#f6f8fa", "ink": "#1c2128", "muted": "#57606a", "line": "#d8dee4",
-    "bad": "#c2410c", "unsure": "#6e7781", "good": "#0969b8", "accent": "#0969b8",
+    "bad": "#c2410c", "unsure": "#616a74", "good": "#0969b8", "accent": "#0969b8",
     "bad-soft": "#fff1e8", "unsure-soft": "#f1f3f5", "good-soft": "#e9f3fc",
     "loss-1": "#fde3cf", "loss-2": "#fbbf8f", "loss-3": "#ee8a4a", "loss-4": "#c2410c",
     "still": "#eef1f4", "gain-1": "#cfe4f7", "gain-2": "#8fc1ea", "on-dark": "#ffffff",
@@ -20,7 +20,7 @@ DARK = {
     "paper": "#0d1117", "card": "#161b22", "ink": "#e6edf3", "muted": "#9aa4ae", "line": "#30363d",
     "bad": "#ff9452", "unsure": "#a5afb9", "good": "#6cb6ff", "accent": "#6cb6ff",
     "bad-soft": "#33200f", "unsure-soft": "#21262d", "good-soft": "#0f2740",
-    "loss-1": "#3a2414", "loss-2": "#6b3913", "loss-3": "#a9541a", "loss-4": "#ff9452",
+    "loss-1": "#3a2414", "loss-2": "#6b3913", "loss-3": "#96490f", "loss-4": "#ff9452",
     "still": "#1b2129", "gain-1": "#14304d", "gain-2": "#1f5a94", "on-dark": "#0d1117",
 }  # fmt: skip
 

@@ -88,7 +88,7 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
 
     return {
         "width": WIDTH,
-        "height": max(height, 40.0),
+        "height": max(round(height), 40),
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": [
             {

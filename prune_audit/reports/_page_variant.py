@@ -84,12 +84,12 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     settings = audit.provenance.settings
     order = w.worst_first(view)
     most = max(50, ROWS // len(audit.comparisons))
-    measures = [m for name, _, _ in MAIN if (m := w.find(view, name))]
+    measures = [m for shows, _, _ in MAIN if (m := w.find(view, shows))]
     heads = [Head(title=view.by, number=False)]
-    for name, title, meaning in MAIN:
-        if measure := w.find(view, name):
+    for shows, title, meaning in MAIN:
+        if measure := w.find(view, shows):
             heads.append(Head(title=title, meaning=meaning, number=measure.unit != "label"))
-            if name == "change" and measure.low:
+            if shows == "change" and measure.low:
                 sure = f"{w.limit(settings.confidence)} % interval"
                 heads.append(Head(title=sure, meaning="of the change, in points"))
     heads += [Head(title=title, meaning=meaning) for _, title, meaning in COUNTS]

@@ -1,0 +1,65 @@
+"""The scatter of balances: points, the line of identity, the slope alpha, names that do not collide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from prune_audit.charts import balances
+from prune_audit.core import Audit
+from tests.charts.specs import data
+from tests.reports import audits
+
+
+def test_points_are_balances_and_say_what_happened() -> None:
+    (chart,) = balances.draw(audits.ten())
+    points = {point["name"]: point for point in data(chart)}
+    n = sum(sum(row[1]) for row in audits.TEN)
+    dense = sum(row[1][0] + row[1][1] for row in audits.TEN) / n
+    assert points["7"]["dense"] == pytest.approx(61 / 90 / dense - 1)
+    assert {name: point["harm"] for name, point in points.items()} == {
+        "7": "harmed", "8": "harmed", **dict.fromkeys("0123456", "not harmed"),
+    }  # fmt: skip
+    assert points["7"]["said"].startswith("7: balance -0.2")
+    assert "9" not in points
+
+
+def test_identity_and_alpha_go_through_the_origin() -> None:
+    (chart,) = balances.draw(audits.ten())
+    for layer, slope in ((0, 1.0), (1, 1.375)):  # the audit's alpha
+        for end in data(chart, layer):
+            assert end["pruned"] == pytest.approx(slope * end["dense"])
+    assert "Alpha, the slope of the line, is 1.38" in chart.shows
+
+
+def test_without_alpha_there_is_no_line() -> None:
+    groups = audits.everything()
+    assert [chart.by for chart in balances.draw(groups)] == ["class"]
+    (chart,) = balances.draw(without(audits.ten(), "intensification"))
+    assert chart.shows == "No line describes these classes."
+    assert len(chart.spec["layer"]) == len(balances.draw(audits.ten())[0].spec["layer"]) - 1
+    assert balances.draw(without(audits.ten(), "dense_balance")) == ()
+
+
+def test_names_stand_apart() -> None:
+    (chart,) = balances.draw(audits.thousand())
+    named = [point for layer in chart.spec["layer"][-2:] for point in layer["data"]["values"]]
+    assert 0 < len(named) <= balances.NAMED
+    assert all(point["harm"] == "harmed" for point in named)
+    wide, high = (
+        domain[1] - domain[0]
+        for domain in (chart.spec["layer"][0]["encoding"][axis]["scale"]["domain"] for axis in "xy")
+    )
+    for one, other in combinations(named, 2):
+        apart = abs(one["dense"] - other["dense"]) >= wide * 2 / 3 or abs(one["pruned"] - other["pruned"]) >= high / 20
+        assert apart, (one, other)
+
+
+def without(audit: Audit, name: str) -> Audit:
+    """``audit`` as if a statistic had not been measured."""
+    comparison = audit.comparisons[0]
+    view = comparison.views[0]
+    few = replace(view, measures=tuple(m for m in view.measures if m.name != name))
+    return replace(audit, comparisons=(replace(comparison, views=(few,)),))

@@ -1,0 +1,66 @@
+"""The dumbbells: what stands where, in which order, and on which scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from prune_audit.charts import recalls
+from tests.charts.specs import data
+from tests.reports import audits
+
+
+def test_dense_pruned_and_the_interval_of_the_change_worst_first() -> None:
+    (chart,) = recalls.draw(audits.ten())
+    rows = data(chart)
+    assert [row["name"] for row in rows] == ["7", "8", "5", "3", "1", "2", "4", "6", "0"]  # 9 has no samples
+    seven = rows[0]
+    assert seven["dense"] == pytest.approx(61 / 90)
+    assert seven["pruned"] == pytest.approx(31 / 90)
+    # The audit's intervals are 5 points either side of the change, and hang on the dense recall.
+    assert (seven["low"], seven["high"]) == pytest.approx((31 / 90 - 0.05, 31 / 90 + 0.05))
+    assert (seven["verdict"], seven["change"]) == ("regressed", "-33.3")
+    assert seven["said"] == "7: 67.8 to 34.4 %, change -33.3 points (-38.3 to -28.3), regressed"
+    assert "2 of 9 classes lost more than 2 points: 7, 8." in chart.shows
+
+
+def test_what_lies_outside_of_recalls_is_cut() -> None:
+    rows = {row["name"]: row for row in data(recalls.draw(audits.ten())[0])}
+    assert rows["6"]["high"] == 1  # 89 of 90, and 5 points
+    assert all(0 <= row["low"] <= row["high"] <= 1 for row in rows.values())
+
+
+def test_verdicts_have_a_shape_beside_their_colour_and_only_those_there_are() -> None:
+    (chart,) = recalls.draw(audits.audit(audits.TWO))
+    encoding = chart.spec["layer"][3]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == encoding["shape"]["scale"]["domain"] == ["regressed", "fine"]
+    assert encoding["shape"]["scale"]["range"] == ["triangle-down", "circle"]
+
+
+def test_of_many_classes_the_worst_are_drawn_and_it_says_so() -> None:
+    (chart,) = recalls.draw(audits.thousand())
+    rows = data(chart)
+    assert len(rows) == recalls.MOST
+    assert [row["verdict"] for row in rows[:30]] == ["regressed"] * 30
+    assert chart.title == "Recall of each class, the 40 worst of 1,000"
+
+
+def test_variants_and_groups_have_a_chart_each_on_one_scale() -> None:
+    drawn = recalls.draw(audits.several())
+    assert [chart.variant for chart in drawn] == [0, 1, 2]
+    groups = recalls.draw(audits.everything())
+    assert [(chart.by, chart.title) for chart in groups] == [
+        ("class", "Recall of each class"),
+        ("place", "Accuracy by place"),
+    ]
+    domains = [chart.spec["layer"][0]["encoding"]["x"]["scale"]["domain"] for chart in groups]
+    assert domains[0] == domains[1]
+    assert domains[0][0] == min(row["low"] for chart in groups for row in data(chart))
+
+
+def test_without_a_change_there_is_nothing_to_draw() -> None:
+    audit = audits.ten()
+    view = audit.comparisons[0].views[0]
+    few = replace(view, measures=tuple(m for m in view.measures if m.name != "change"))
+    assert recalls.draw(replace(audit, comparisons=(replace(audit.comparisons[0], views=(few,)),))) == ()
