@@ -7,6 +7,7 @@ still are when its layers are gone.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from prune_audit.models._torch import TorchClassifier, device_of, gist, paramete
 if TYPE_CHECKING:
     import torch
 
+# Models run in threads of their own, and what warnings are shown is the whole process's.
+_OPTIMISING = threading.Lock()
 # None is a constant like any other.
 _UNKNOWN = object()
 
@@ -83,7 +86,7 @@ def _optimised(module: Any) -> torch.nn.Module:
     """
     import torch
 
-    with _quiet():
+    with _OPTIMISING, _quiet():
         optimised: torch.nn.Module = torch.jit.optimize_for_inference(module)
     return optimised
 

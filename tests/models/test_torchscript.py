@@ -40,6 +40,30 @@ def test_predicts_as_the_network_does(how: str, script: Script, conv_net: nn.Mod
 
 
 @pytest.mark.parametrize("how", HOWS)
+def test_runs_optimised_and_counts_as_before(
+    how: str, script: Script, conv_net: nn.Module, images: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    optimise = torch.jit.optimize_for_inference
+
+    def remembered(module: Any) -> Any:
+        made.append(optimise(module))
+        return made[-1]
+
+    monkeypatch.setattr(torch.jit, "optimize_for_inference", remembered)
+    model = loaded(script(conv_net, how, torch.from_numpy(images)))
+    before = model.macs({"x": images})
+    assert made == []  # not before the first prediction, so that looking at a file costs nothing
+    first = model.predict({"x": images})
+    # From now on the module itself may be broken: it is not what runs.
+    model.module = nn.Sequential()
+    np.testing.assert_array_equal(model.predict({"x": images}), first)
+    assert len(made) == 1
+    np.testing.assert_allclose(first, eager(conv_net, images), rtol=1e-5, atol=1e-6)
+    assert before == 5 * (4 * 36 * 9 + 48)
+
+
+@pytest.mark.parametrize("how", HOWS)
 def test_counts_the_weights_that_are_not_zero(how: str, script: Script, conv_net: nn.Module, images: Array) -> None:
     card = loaded(script(conv_net, how, torch.from_numpy(images))).card
     # 4 filters of 3 x 3 lost a row of 3; 3 x 16 linear weights lost every other column.
