@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import typer
+
+from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
 
 
 def run(
+    context: typer.Context,
     dense: o.Dense,
     pruned: o.Pruned,
     data: o.Data,
@@ -42,7 +46,10 @@ def run(
     confidence: o.Confidence = 0.95,
     correction: o.Correct = "fdr_bh",
     gate: o.Gate = False,
-    policy: o.PolicyFile = None,
+    policy: g.Chosen = None,
+    rule: g.Rule = None,
+    strict: g.Strict = False,
+    exit_zero: g.ExitZero = False,
     output: o.Outputs = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
@@ -69,8 +76,9 @@ def run(
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
     from dataclasses import replace
+    from pathlib import Path
 
-    from prune_audit import audit, models, reports, rules
+    from prune_audit import audit, models, reports
     from prune_audit import data as data_room
     from prune_audit.cli import _terminal, _trial
     from prune_audit.core import DataSource, Settings
@@ -116,7 +124,8 @@ def run(
     if dry_run:
         _trial.show(audit.trial(*sources, source, settings))
         return 0
-    judged = rules.chosen(policy, gate=gate)
+    judged = g.asked(context, policy, gate=gate)
+    g.told(judged, quiet=quiet)
     for path in output or ():
         reports.check_writable(path)
     with _terminal.progress(quiet=quiet) as progress:
@@ -130,4 +139,5 @@ def run(
         )
     if reproducible:
         done = replace(done, provenance=replace(done.provenance, run={}))
-    return _terminal.deliver(done, output or (), show_all=show_all, quiet=quiet, verbose=verbose)
+    code = _terminal.deliver(done, output or (), show_all=show_all, quiet=quiet, verbose=verbose)
+    return g.leave(code, exit_zero=exit_zero)
