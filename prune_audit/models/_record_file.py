@@ -162,7 +162,9 @@ def _csv(path: Path) -> tuple[pa.Schema, _Read]:
         return arrow.read_csv(path, parse_options=parsing, convert_options=wanted)
 
     with arrow.open_csv(path, parse_options=parsing) as reader:
-        return reader.schema, read
+        # What looks like a date or a time is a name here.
+        found = [each if kind(each.type) != "other" else each.with_type(pa.string()) for each in reader.schema]
+        return pa.schema(found), read
 
 
 def _json(path: Path) -> tuple[pa.Schema, _Read]:

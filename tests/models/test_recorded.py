@@ -239,6 +239,13 @@ def test_a_categorical_column_is_text(path: Path) -> None:
     np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
 
 
+def test_classes_that_look_like_dates_are_names(path: Path) -> None:
+    save(path, "csv", {"id": IDS, "predicted": ["2020-01-01", "12:30:00", "2020-01-01", "12:30:00"]})
+    assert outputs(path, classes=("12:30:00", "2020-01-01", "x")).predicted.tolist() == [1, 0, 1, 0]
+    save(path, "csv", {"id": IDS, "predicted": ["2020-01-01"] * 4})
+    assert outputs(path, classes=("x", "y", "2020-01-01")).predicted.tolist() == [2] * 4
+
+
 def test_numbers_are_ids_as_they_are_written(path: Path) -> None:
     save(path, "parquet", {"id": [3, 1, 2], "predicted": [0, 1, 2]})
     np.testing.assert_array_equal(load(path).outputs(("1", "2", "3"), LABELS[:3], CLASSES).predicted, [1, 2, 0])
