@@ -94,16 +94,25 @@ def _tidy(text: str, title: str, shows: str, name: str) -> str:
             tip = ElementTree.Element(f"{{{_SVG}}}title")
             tip.text = said
             element.insert(0, tip)
-        for key in list(element.attrib):
-            if key == "role" or key == "class" or key == "pointer-events" or key.startswith("aria-"):
-                del element.attrib[key]
-            elif key == "id":
-                element.set(key, ids[element.attrib[key]])
-            elif key != "d":
-                element.set(key, re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{ids[m[1]]})", element.attrib[key]))
+        element.attrib = {key: _value(key, value, ids) for key, value in element.attrib.items() if _kept(key, value)}
     for n, (tag, said) in enumerate((("title", title), ("desc", shows))):
         head = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{tag}"})
         head.text = said
         root.insert(n, head)
-    root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
+    root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "font-family": FONT}
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _kept(key: str, value: str) -> bool:
+    """Whether an attribute says anything that the whole picture does not."""
+    said = key in ("role", "class", "pointer-events", "font-family") or key.startswith("aria-")
+    return not said and (key, value) not in (("opacity", "1"), ("font-weight", "normal"))
+
+
+def _value(key: str, value: str, ids: Mapping[str, str]) -> str:
+    """An attribute with identifiers of this picture, and no digits that nobody sees."""
+    if key == "id":
+        return ids[value]
+    if key in ("d", "transform"):
+        return re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", value)
+    return re.sub(r"^url\(#([^)]+)\)$", lambda m: f"url(#{ids[m[1]]})", value)

@@ -17,6 +17,7 @@ from prune_audit.reports import _words as w
 RANK = 30
 
 NAMED = 8  # classes that have their name beside them: the harmed ones, the worst first
+FEW = 100  # classes up to which each tells its name when pointed at; above, the harmed ones do
 HEIGHT = 360
 LOOKS = {  # what a class looks like by what happened to it: colour and shape
     "harmed": ("bad", "triangle-down"),
@@ -116,7 +117,19 @@ def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
         }
         for which, domain in (("dense", across), ("pruned", up))
     )  # fmt: skip
-    told = {"description": {"field": "said", "type": "nominal"}}
+    few = len(points) <= FEW
+
+    def telling(point: dict[str, Any]) -> bool:
+        return few or bool(point["harm"] == "harmed")
+
+    def dots(some: list[dict[str, Any]], *, told: bool) -> dict[str, Any]:
+        tip = {"description": {"field": "said", "type": "nominal"}} if told else {}
+        look = {"size": 80 if few else 30, "opacity": 0.85 if few else 0.6}
+        return {
+            "data": {"values": some},
+            "mark": {"type": "point", "filled": True, **look, "aria": told, "ariaRoleDescription": "mark"},
+            "encoding": {"x": x, "y": y, "color": harm, "shape": shape, **tip},
+        }
 
     def line(slope: float, look: dict[str, Any]) -> dict[str, Any]:
         """The line y = ``slope`` x, cut where it leaves the picture."""
@@ -138,15 +151,11 @@ def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
         "width": WIDTH,
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "data": {"values": points},
         "layer": [
             line(1.0, {"color": color("muted"), "strokeDash": [5, 4], "strokeWidth": 1.5}),
             *alpha,
-            {
-                "mark": {"type": "point", "filled": True, "size": 80 if len(points) <= 100 else 30,
-                         "opacity": 0.85 if len(points) <= 100 else 0.6, "aria": True, "ariaRoleDescription": "mark"},
-                "encoding": {"x": x, "y": y, "color": harm, "shape": shape, **told},
-            },
+            dots([point for point in points if not telling(point)], told=False),
+            dots([point for point in points if telling(point)], told=True),
             names([p for p in named if p["dense"] <= middle], {"align": "left", "dx": 9}),
             names([p for p in named if p["dense"] > middle], {"align": "right", "dx": -9}),
         ],

@@ -15,7 +15,7 @@ from tests.reports import audits
 
 def test_points_are_balances_and_say_what_happened() -> None:
     (chart,) = balances.draw(audits.ten())
-    points = {point["name"]: point for point in data(chart)}
+    points = {point["name"]: point for point in data(chart, 3)}
     n = sum(sum(row[1]) for row in audits.TEN)
     dense = sum(row[1][0] + row[1][1] for row in audits.TEN) / n
     assert points["7"]["dense"] == pytest.approx(61 / 90 / dense - 1)

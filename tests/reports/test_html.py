@@ -1,0 +1,265 @@
+"""The page: whole, valid, safe, accessible, small enough, and honest. tests/browser shows it to a browser.
+
+In the golden pages a drawing is its title and description, since the drawing itself changes with Vega-Lite's version;
+style and script are files of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from xml.etree.ElementTree import Element
+
+import html5lib
+import numpy as np
+import pytest
+
+from prune_audit.core import Audit, Pair, Settings, View
+from prune_audit.reports import _page_variant, html
+from prune_audit.stats import measures
+from tests.reports import audits
+from tests.reports.golden import same_as_golden
+
+NAMES = ("ten", "judged", "waived", "identical", "several", "everything", "limited", "biting", "thousand")
+BITES = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b", "' onclick='x", "]]>", "\u2028{{1}}")
+
+
+@cache
+def page(name: str) -> str:
+    return html.render(getattr(audits, name)())
+
+
+def parsed(text: str) -> Element:
+    """The page as the rules for browsers read it; whatever is not valid HTML raises."""
+    root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+    assert isinstance(root, Element)
+    return root
+
+
+def said(root: Element) -> str:
+    return " ".join(" ".join(root.itertext()).split())
+
+
+def with_measures(audit: Audit, pair: Pair, settings: Settings) -> Audit:
+    """``audit`` of ``pair``, with everything that is measured."""
+    view = View(pair=pair, measures=measures(pair, settings))
+    return replace(audit, comparisons=tuple(replace(c, views=(view,)) for c in audit.comparisons))
+
+
+def of_classes(number: int) -> Audit:
+    """Everything that is measured of many classes, some of which lost samples."""
+    rng = np.random.default_rng(0)
+    lost = rng.binomial(50, np.where(np.arange(number) % 20, 0.03, 0.4))
+    table = np.stack(
+        [45 - np.minimum(lost, 45), np.minimum(lost, 45), rng.integers(0, 3, number), rng.integers(1, 4, number)]
+    )
+    names = [f"n{i:08d} a rather long name of a class" for i in range(number)]
+    moved = [(i, i, (i + 1) % number, int(n)) for i, n in enumerate(lost)]
+    pair = replace(Pair.of(table.T, strata=names), moves=np.array(moved, np.int64))
+    return with_measures(audits.ten(), pair, Settings())
+
+
+@pytest.mark.parametrize("name", ["judged", "several", "everything"])
+def test_whole_page(name: str) -> None:
+    text = re.sub(
+        r"<svg.*?<title[^>]*>(.*?)</title><desc[^>]*>(.*?)</desc>.*?</svg>",
+        r"<svg>\1: \2</svg>",
+        page(name),
+        flags=re.S,
+    )
+    text = re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.S)
+    same_as_golden(f"{name}.html", re.sub(r"sha256-[^']+", "sha256-", text).encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_valid_and_the_same_twice(name: str) -> None:
+    parsed(page(name))
+    assert page(name) == html.render(getattr(audits, name)())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_read_by_ear_and_by_keyboard(name: str) -> None:
+    root = parsed(page(name))
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    for element in root.iter():
+        for target in (element.get("aria-labelledby") or "").split():
+            assert target in ids
+        if (element.get("href") or "").startswith("#"):
+            assert (element.get("href") or "")[1:] in ids
+        if element.get("data-for"):
+            assert element.get("data-for") in ids
+    levels = [int(element.tag[1]) for element in root.iter() if re.fullmatch(r"h[1-6]", str(element.tag))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    for table in root.iter("table"):
+        assert table.find("caption") is not None
+        assert all(head.get("scope") in ("col", "row") for head in table.iter("th"))
+        widths = {len([cell for cell in row if cell.tag in ("th", "td")]) for row in table.iter("tr")}
+        assert len(widths) == 1
+    assert all(image.get("alt") for image in root.iter("img"))
+    assert [element.tag for element in root.iter() if element.tag in ("header", "nav", "main")] == [
+        "header",
+        "nav",
+        "main",
+    ]
+    assert root.get("lang") == "en"
+
+
+def attributes(root: Element) -> Iterator[tuple[str, str]]:
+    for element in root.iter():
+        yield from element.attrib.items()
+
+
+def test_it_loads_nothing_and_runs_one_script() -> None:
+    root = parsed(page("several"))
+    (script,) = root.iter("script")
+    digest = base64.b64encode(hashlib.sha256((script.text or "").encode()).digest()).decode()
+    (policy,) = [meta.get("content") or "" for meta in root.iter("meta") if meta.get("http-equiv")]
+    assert policy.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}'" in policy
+    for name, value in attributes(root):
+        assert name not in ("src", "srcset", "action")
+        assert name != "href" or value.startswith("#")
+    assert not [element for element in root.iter() if element.tag in ("link", "iframe", "object", "base", "form")]
+    assert "http" not in re.sub(r"xmlns(:\w+)?=\"[^\"]+\"", "", page("several")).replace("http-equiv", "")
+
+
+def bitten() -> Audit:
+    """Names that bite wherever there is a name."""
+    rows: list[audits.Row] = [(name, (30, 50, 1, 9), "regressed", "harmed") for name in BITES]
+    whole = audits.audit(rows, pruned=[audits.card(BITES[0], 0.1), audits.card(BITES[1], 0.5)], policy=audits.POLICY)
+    first = whole.comparisons[0]
+    flip = replace(first.flips[0], id=BITES[0], label=BITES[1], dense=BITES[2], pruned=BITES[3], thumbnail='x"><b>')
+    groups = replace(first.views[0], pair=replace(first.views[0].pair, by=BITES[3]))
+    check = replace(audits.judged().comparisons[0].checks[0], subject=BITES[0], message=BITES[1], outcome="failed")
+    bites = tuple(
+        replace(c, views=(first.views[0], groups), flips=(flip,), checks=(check,), dense=audits.card(BITES[4], 1.0))
+        for c in whole.comparisons
+    )
+    p = replace(whole.provenance, data=BITES[0], notes=BITES, skipped=((BITES[0], BITES[1]),), versions={BITES[0]: "1"})
+    return replace(whole, comparisons=bites, provenance=p, policy=replace(audits.POLICY, name=BITES[1]))
+
+
+def test_names_that_bite_stay_text() -> None:
+    text = html.render(bitten())
+    root = parsed(text)
+    assert len(list(root.iter("script"))) == 1
+    assert all(not name.startswith("on") for name, _ in attributes(root))
+    assert {image.get("src", "")[:5] for image in root.iter("img")} == {"data:"}
+    words = said(root)
+    for name in BITES[:5]:
+        assert name in words
+    assert "\u2028" not in text
+    assert "\\u2028{{1}}" in words
+
+
+@pytest.mark.parametrize("name", ["everything", "biting"])
+def test_nothing_steers_the_reader(name: str) -> None:
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\ufffe\u2028\u2029]", page(name).replace("\n", ""))
+
+
+def test_the_first_section_says_who_by_how_much_and_how_sure() -> None:
+    root = parsed(page("judged"))
+    first = next(section for section in root.iter("section") if section.get("id") == "verdict")
+    words = said(first)
+    assert words.startswith("The gate failed")
+    assert "Classes that lost most 7 -33.3 points 95 % interval -38.3 to -28.3" in words
+    assert "Recall 67.8 % → 34.4 %: 31 of 90 samples lost, 1 gained regressed intensified" in words
+    assert "No class lost more than 45.0 points (95 % confidence for all classes at once)." in words
+    assert "FAILED. 1 of 3 checks failed" in words
+
+
+def test_a_pass_is_no_clearance() -> None:
+    passed = html.render(audits.judged("passed"))
+    first = next(section for section in parsed(passed).iter("section"))
+    assert said(first).startswith("The gate passed: no failure was shown, which is no clearance")
+    assert "what these data cannot rule out stands above" in said(first)
+
+
+def test_without_a_gate_the_findings_come_first() -> None:
+    root = parsed(page("ten"))
+    banner = next(element for element in root.iter("h2"))
+    assert said(banner) == "2 classes regressed, 2 harmed, 3 cannot be told; no gate was asked for"
+    assert "bad" in (banner.get("class") or "")
+    same = next(element for element in parsed(page("identical")).iter("h2"))
+    assert said(same) == "0 classes regressed, 0 harmed, 0 cannot be told; no gate was asked for"
+    assert "bad" not in (same.get("class") or "")
+
+
+def test_a_sample_says_so_and_shows_no_verdict_of_a_gate() -> None:
+    words = said(parsed(page("limited")))
+    assert "a sample only, 810 of 50,000: this never gates" in words
+    assert "What the gate looked at" not in words
+    assert "The gate" not in words
+
+
+def test_several_variants_are_summed_up_densest_first() -> None:
+    root = parsed(page("several"))
+    summary = next(root.iter("table"))
+    rows = [said(row.find("th") or row) for row in summary.findall("tbody/tr")]
+    assert rows == ["pruned-50", "pruned-90", "int8"]
+    targets = [link.get("href") for link in summary.iter("a")]
+    assert targets == ["#variant-0", "#variant-1", "#variant-2"]
+    assert "Sparsest variant that passes" in said(root)
+
+
+def test_every_measure_is_there_with_its_interval_and_why_it_is_absent() -> None:
+    audit = of_classes(12)
+    root = parsed(html.render(audit))
+    words = said(root)
+    for measure in audit.comparisons[0].views[0].measures:
+        assert measure.title in words, measure.name
+    assert 'title="no samples of this class"' in page("ten")
+
+
+def test_waived_checks_are_shown_as_waived_with_their_reason() -> None:
+    words = said(next(s for s in parsed(page("waived")).iter("section") if s.get("id") == "checks"))
+    assert "waived recall-drop pruned-90 7 lost 33.3 points; waived until 2027-01-01: accepted by QA" in words
+
+
+def test_pictures_of_flips_are_told_apart_and_said_in_words() -> None:
+    audit = audits.ten()
+    flip = audit.comparisons[0].flips[0]
+    flips = (replace(flip, thumbnail="iVBORx"), replace(flip, dense="1", pruned="7", thumbnail="/9j/x"), flip)
+    root = parsed(html.render(replace(audit, comparisons=(replace(audit.comparisons[0], flips=flips),))))
+    assert [image.get("src") for image in root.iter("img")] == [
+        "data:image/png;base64,iVBORx",
+        "data:image/jpeg;base64,/9j/x",
+    ]
+    assert next(root.iter("img")).get("alt") == "7/0001.png: is 7, dense says 7, pruned says 1"
+    assert "7 → 1 lost" in said(root)
+    assert "1 → 7 gained" in said(root)
+    assert "Samples that only one model gets right: 71, 3 of them kept" in said(root)
+
+
+@pytest.mark.parametrize(("classes", "most"), [(10, 1_500_000), (1000, 4_000_000)])
+def test_it_is_small_enough(classes: int, most: int) -> None:
+    assert len(html.render(of_classes(classes)).encode()) < most
+
+
+def test_many_variants_of_many_classes_are_small_enough_too() -> None:
+    audit = of_classes(1000)
+    cards = [audits.card(f"pruned-{n}", n / 100) for n in range(1, 9)]
+    text = html.render(replace(audit, comparisons=tuple(replace(audit.comparisons[0], pruned=c) for c in cards)))
+    assert len(text.encode()) < 4_000_000
+    words = said(parsed(text))
+    assert "Classes, worst first, the worst 500 of 1,000; the CSV file has all" in words
+    assert "are too much for a page; the CSV file has all" in words
+
+
+def test_one_variant_of_a_thousand_classes_is_whole() -> None:
+    text = page("thousand")
+    assert "the worst" not in said(next(parsed(text).iter("table")))
+    assert text.count("n00000999 a rather long name, with a comma</th>") == 2
+
+
+def test_what_was_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_page_variant, "CELLS", 10)
+    assert "10 classes and 16 measures are too much for a page; the CSV file has all." in html.render(audits.ten())
