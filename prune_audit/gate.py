@@ -31,7 +31,7 @@ def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
 
 def checked(audit: Audit, policy: Policy) -> Audit:
     """``audit`` with what the rules of ``policy`` found; no waiver is applied."""
-    settings = _settings_of(policy, audit.provenance.settings)
+    settings = settings_of(policy, audit.provenance.settings)
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
@@ -40,6 +40,18 @@ def checked(audit: Audit, policy: Policy) -> Audit:
         comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
+
+
+def settings_of(policy: Policy, settings: Settings) -> Settings:
+    """``settings`` with those that ``policy`` sets; unless it sets the assurance limit, this yields to the margin."""
+    limits: dict[str, Any] = dict(policy.settings)
+    for name, rule in policy.rules.items():
+        setting = getattr(plugins.load("rules", name), "SETTING", None)
+        if setting is not None and rule.limit is not None and rule.level != "off":
+            limits[setting] = rule.limit
+    if "margin" in limits and "assure" not in policy.settings:
+        limits["assure"] = max(limits["margin"], settings.assure)
+    return replace(settings, **limits)
 
 
 def resolved(policy: Policy, settings: Settings) -> Policy:
@@ -106,18 +118,6 @@ def check_fresh(audit: Audit, fresh: Audit) -> None:
             f"{fresh.provenance.data} holds the samples that the variant was chosen on",
             hint="confirm on labelled data that had no part in the choice",
         )
-
-
-def _settings_of(policy: Policy, settings: Settings) -> Settings:
-    """``settings`` with those that ``policy`` sets; unless it sets the assurance limit, this yields to the margin."""
-    limits: dict[str, Any] = dict(policy.settings)
-    for name, rule in policy.rules.items():
-        setting = getattr(plugins.load("rules", name), "SETTING", None)
-        if setting is not None and rule.limit is not None and rule.level != "off":
-            limits[setting] = rule.limit
-    if "margin" in limits and "assure" not in policy.settings:
-        limits["assure"] = max(limits["margin"], settings.assure)
-    return replace(settings, **limits)
 
 
 def _waiver_of(check: Check, comparison: Comparison, policy: Policy, today: date) -> Waiver | None:

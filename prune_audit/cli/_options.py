@@ -109,12 +109,19 @@ Resample = Annotated[
 ]
 
 Margin = Annotated[
-    float, typer.Option(metavar="POINTS", help="A class that lost more has regressed.", rich_help_panel=STATISTICS)
+    float,
+    typer.Option(
+        metavar="POINTS",
+        envvar="PRUNE_AUDIT_MARGIN",
+        help="A class that lost more has regressed.",
+        rich_help_panel=STATISTICS,
+    ),
 ]
 Assure = Annotated[
     float | None,
     typer.Option(
         metavar="POINTS",
+        envvar="PRUNE_AUDIT_ASSURE",
         help="A loss that 'fine' rules out: 5, or a wider margin.",
         rich_help_panel=STATISTICS,
     ),
@@ -123,6 +130,7 @@ RetentionMargin = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
+        envvar="PRUNE_AUDIT_RETENTION_MARGIN",
         help="A class that kept less of its recall than this share of what the rest kept is harmed.",
         rich_help_panel=STATISTICS,
     ),
@@ -160,25 +168,37 @@ Reference = Annotated[
     str,
     typer.Option(
         metavar="accuracy|balanced",
+        envvar="PRUNE_AUDIT_REFERENCE",
         help="What a class is compared with; balanced is the mean of recalls.",
         rich_help_panel=STATISTICS,
     ),
 ]
-Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of all intervals.", rich_help_panel=STATISTICS)]
+Confidence = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE", envvar="PRUNE_AUDIT_CONFIDENCE", help="Of all intervals.", rich_help_panel=STATISTICS
+    ),
+]
 Correct = Annotated[
     str,
     typer.Option(
         "--correction",
         metavar="NAME",
+        envvar="PRUNE_AUDIT_CORRECTION",
         help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
         rich_help_panel=STATISTICS,
     ),
 ]
 
 Gate = Annotated[
-    bool, typer.Option("--gate", help="Judge by the default policy: exit 1 where a check fails.", rich_help_panel=GATE)
+    bool,
+    typer.Option(
+        "--gate",
+        envvar="PRUNE_AUDIT_GATE",
+        help="Judge by the project's policy, else the default one: exit 1 where a check fails.",
+        rich_help_panel=GATE,
+    ),
 ]
-PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Judge by this policy (TOML).", rich_help_panel=GATE)]
 
 Outputs = Annotated[
     list[Path] | None,

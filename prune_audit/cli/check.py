@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import typer
+
+from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
 
 
 def run(
+    context: typer.Context,
     saved: o.Saved,
-    policy: o.PolicyFile = None,
+    policy: g.Chosen = None,
+    baseline: g.Baseline = None,
+    rule: g.Rule = None,
+    strict: g.Strict = False,
+    margin: g.Margin = None,
+    assure: g.Assure = None,
+    retention_margin: g.RetentionMargin = None,
+    confidence: g.Confidence = None,
+    correction: g.Correction = None,
+    reference: g.Reference = None,
+    exit_zero: g.ExitZero = False,
     output: o.Outputs = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Judge a saved audit again, without models or data.
 
-    Judges by --policy where one is given, else by the policy in the audit, else by the default policy.
+    Judges by --policy, else by the project's prune-audit.toml or pyproject.toml, else by the policy in the audit, else
+    by the default one. With --baseline, what failed in the last accepted audit too and got no worse is accepted.
 
-    Example: prune-audit check audit.json --policy strict.toml
+    Example: prune-audit check audit.json --policy strict --baseline accepted.json
     """
-    from prune_audit import document, gate, reports, rules
+    from prune_audit import baseline as before
+    from prune_audit import document, gate, reports
     from prune_audit.cli import _terminal
 
     for path in output or ():
         reports.check_writable(path)
-    before = document.read_audit(saved)
-    judged = rules.chosen(policy, gate=False) or before.policy or rules.default_policy()
-    return _terminal.deliver(gate.judge(before, judged), output or (), show_all=show_all, quiet=quiet, verbose=False)
+    audit = document.read_audit(saved)
+    asked = g.policy(context, policy, stored=audit.policy)
+    g.told(asked, quiet=quiet)
+    if baseline is not None:
+        judged = before.judge(audit, document.read_audit(baseline), asked, str(baseline))
+    else:
+        judged = gate.judge(audit, asked)
+    code = _terminal.deliver(judged, output or (), show_all=show_all, quiet=quiet, verbose=False)
+    return g.leave(code, exit_zero=exit_zero)

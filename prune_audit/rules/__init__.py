@@ -17,6 +17,7 @@ from prune_audit.core import Check, Comparison, Policy
 from prune_audit.rules._policy import chosen, default_policy, found, read_policy
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import SETTINGS, UNITS, Given, of_rule, overlaid, typed
+from prune_audit.rules._written import toml
 
 __all__ = [
     "PRESETS",
@@ -31,6 +32,7 @@ __all__ = [
     "overlaid",
     "preset",
     "read_policy",
+    "toml",
     "typed",
 ]
 

@@ -8,7 +8,7 @@ a pyproject.toml; what it holds is the same.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -26,25 +26,16 @@ TABLE = ("tool", "prune-audit")  # in a pyproject.toml
 WAIVER_HINT = '[[waivers]]   rule = "recall-drop"   class = "cat"   reason = "..."   expires = 2027-01-31'
 
 
-def chosen(
-    choice: str | Path | None, *, gate: bool, start: Path | None = None, given: Iterable[Given] = ()
-) -> Policy | None:
-    """The policy that a command line asks for.
-
-    ``choice`` is a preset or a file. Without it, where a ``gate`` is asked for, it is the file that `found` from
-    ``start`` on, else the default policy, else none. ``given`` is laid over it.
+def chosen(choice: str | Path | None, *, start: Path) -> Policy:
+    """The policy to judge by: ``choice``, a preset or a file; else what is `found` from ``start`` on; else the default.
 
     Raises:
-        PolicyError: the file or a value of ``given`` is not understood.
+        PolicyError: the file is missing or not understood.
     """
     if choice is not None:
-        base = preset(str(choice)) if str(choice) in PRESETS else read_policy(Path(choice))
-    elif gate:
-        path = found(start) if start is not None else None
-        base = read_policy(path) if path is not None else default_policy()
-    else:
-        return None
-    return overlaid(base, given)
+        return preset(str(choice)) if str(choice) in PRESETS else read_policy(Path(choice))
+    path = found(start)
+    return default_policy() if path is None else read_policy(path)
 
 
 def default_policy() -> Policy:

@@ -261,13 +261,11 @@ def test_the_table_of_a_project_is_a_policy(tmp_path: Path) -> None:
 
 
 def test_what_a_command_line_chooses(tmp_path: Path) -> None:
-    assert chosen(None, gate=False) is None
-    assert chosen("strict", gate=False) == preset("strict")
-    assert chosen(None, gate=True, start=tmp_path / "nowhere") == default_policy()
+    (tmp_path / ".git").mkdir()
+    assert chosen("strict", start=tmp_path) == preset("strict")
+    assert chosen(None, start=tmp_path) == default_policy()
     (tmp_path / "prune-audit.toml").write_text('extends = "screen"\n')
-    policy = chosen(None, gate=True, start=tmp_path, given=[Given(key=("margin",), value=1, origin="--margin")])
-    assert policy is not None
-    assert (policy.name, policy.settings) == ("prune-audit.toml", {"margin": 0.01})
-    assert policy.rules["harmed"].level == "warn"
-    with pytest.raises(PolicyError, match="nothing"):
-        chosen("nothing", gate=False)
+    assert chosen(None, start=tmp_path) == chosen(tmp_path / "prune-audit.toml", start=Path("/"))
+    with pytest.raises(PolicyError, match="nothing") as caught:
+        chosen("nothing", start=tmp_path)
+    assert "or a preset: report-only" in caught.value.hint
