@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from prune_audit import plugins
 from prune_audit.core import Classifier, ModelSource, Recorded, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
-from prune_audit.models import _known
+from prune_audit.models import _known, _through_onnx
 from prune_audit.models._container import describe
 from prune_audit.models._record_write import check_predictions_path as check_predictions_path
 from prune_audit.models._record_write import write_predictions as write_predictions
@@ -90,7 +89,11 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
             f"{path} is one model, without a column {source.column!r}",
             hint=f"FILE#COLUMN is for recorded predictions; give the path alone: {path}",
         )
-    load_it = partial(module.load, source, settings)
+
+    # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.
+    def load_it() -> Any:
+        return _through_onnx.wrap(module.load(source, settings), settings)
+
     if store is None:
         return cast("Classifier | Recorded", load_it())
     if (before := _known.find(source, store, load_it)) is not None:

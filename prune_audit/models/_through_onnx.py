@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Classifier, Expects, ModelCard, Settings
+from prune_audit.core import Array, Classifier, Expects, ModelCard, Recorded, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of
@@ -37,7 +37,7 @@ TOLERANCE = 1e-3
 _exporting = threading.Lock()
 
 
-def wrap(classifier: Classifier, settings: Settings) -> Classifier:
+def wrap(classifier: Classifier | Recorded, settings: Settings) -> Classifier | Recorded:
     """``classifier`` in onnxruntime where ``settings`` ask for it and it is torch's; else as it is.
 
     Raises:

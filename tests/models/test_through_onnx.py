@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from prune_audit.core import Array, Expects, Input, ModelCard, Settings
+from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
+from prune_audit.models import load
 from prune_audit.models._through_onnx import COMPARED, ThroughOnnx, wrap
 from prune_audit.models._torch import TorchClassifier, expects_of
 
@@ -234,3 +235,9 @@ def test_only_torch_models_on_request_on_the_cpu(conv_net: nn.Sequential, monkey
     assert caught.value.hint == "pip install 'prune-audit[export]'"
     # The older exporter does without.
     assert isinstance(wrap(TorchClassifier(scripted(conv_net), CARD, Expects()), SETTINGS), ThroughOnnx)
+
+
+def test_models_are_loaded_through_it(sample_models: Path) -> None:
+    source = ModelSource(name="dense", path=sample_models / "dense.pt")
+    assert isinstance(load(source, SETTINGS), ThroughOnnx)
+    assert isinstance(load(source, Settings()), TorchClassifier)
