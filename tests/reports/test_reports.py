@@ -36,7 +36,7 @@ def test_a_dialect_is_used_by_the_report_that_has_it(tmp_path: Path) -> None:
     assert read_audit(tmp_path / "a.json") == audits.ten()
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.csv", b"variant,"), ("A.JSON", b"{\n"), ("a.b.txt", b"dense ")])
+@pytest.mark.parametrize(("name", "start"), [("a.csv", b"variant,"), ("A.JSON", b"{\n"), ("a.b.txt", b"model ")])
 def test_the_suffix_chooses_the_report(tmp_path: Path, name: str, start: bytes) -> None:
     reports.write(audits.ten(), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
