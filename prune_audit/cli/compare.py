@@ -55,6 +55,8 @@ def run(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
     reproducible: o.Reproducible = False,
+    csv_dialect: o.CsvDialect = None,
+    github: o.Github = False,
     allow_pickle: o.AllowPickle = False,
     seed: o.Seed = 0,
     batch_size: o.BatchSize = None,
@@ -76,7 +78,6 @@ def run(
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
     from dataclasses import replace
-    from pathlib import Path
 
     from prune_audit import audit, models, reports
     from prune_audit import data as data_room
@@ -126,6 +127,7 @@ def run(
         return 0
     judged = g.asked(context, policy, gate=gate)
     g.told(judged, quiet=quiet)
+    dialect = o.csv_dialect(csv_dialect)
     for path in output or ():
         reports.check_writable(path)
     with _terminal.progress(quiet=quiet) as progress:
@@ -139,5 +141,13 @@ def run(
         )
     if reproducible:
         done = replace(done, provenance=replace(done.provenance, run={}))
-    code = _terminal.deliver(done, output or (), show_all=show_all, quiet=quiet, verbose=verbose)
+    code = _terminal.deliver(
+        done,
+        output or (),
+        show_all=show_all,
+        quiet=quiet,
+        verbose=verbose,
+        github=github,
+        csv_dialect=dialect,
+    )
     return g.leave(code, exit_zero=exit_zero)

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from prune_audit.core import Array
 
 SMALL = 256 * 2**20
@@ -41,7 +43,7 @@ def of_arrays(arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         values = arrays[name]
         digest.update(f"{name}\0{values.dtype.str}\0{values.shape}\n".encode())
-        digest.update(memoryview(values).cast("B") if values.flags.c_contiguous and values.size else values.tobytes())
+        digest.update(np.ascontiguousarray(values).view(np.uint8).data if values.size else b"")
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prune_audit.core import Array
 from prune_audit.data import _content
 
 
@@ -52,6 +53,12 @@ def test_arrays_are_told_by_name_type_shape_and_values() -> None:
     before = _content.of_arrays({"x": x})
     assert before == _content.of_arrays({"x": x.copy()})
     assert before == _content.of_arrays({"x": np.arange(12, dtype=np.float32)[:6]})
-    others = [{"y": x}, {"x": x.reshape(2, 3)}, {"x": x.astype(np.float64)}, {"x": x[::-1]}, {"x": x, "y": x}]
-    assert len({before, *map(_content.of_arrays, others)}) == len(others) + 1
+    others: list[dict[str, Array]] = [
+        {"y": x},
+        {"x": x.reshape(2, 3)},
+        {"x": x.astype(np.float64)},
+        {"x": x[::-1]},
+        {"x": x, "y": x},
+    ]
+    assert len({before, *(_content.of_arrays(other) for other in others)}) == len(others) + 1
     assert _content.of_arrays({"x": x[:0]}) != before
