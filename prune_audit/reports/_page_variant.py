@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prune_audit.charts import Chart
-from prune_audit.core import Audit, Comparison, Measure, Value, View
+from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View
 from prune_audit.reports import _words as w
 from prune_audit.reports._page import Head, facts, figure, fold, limits, shown, table, text, word
 from prune_audit.reports._page_flips import flips
@@ -44,7 +44,7 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
         if view.by != "class" or len(audit.comparisons) > 1:
             parts += [f"<p>{text(said)}</p>\n" for said in sentences(view, audit)]
         if view.by == "class":
-            parts.append(_tiles(comparison, view))
+            parts.append(_tiles(comparison, view, audit.provenance.settings))
         drawn = [figure(chart, f"{name}-{position}-{n}") for name, chart in own if chart.by == view.by]
         parts.append(f'<div class="charts">\n{"".join(drawn)}</div>\n' if drawn else "")
         parts.append(_classes(audit, view, f"classes-{position}-{n}"))
@@ -55,23 +55,22 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
     return "".join(parts)
 
 
-def _tiles(comparison: Comparison, view: View) -> str:
+def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     """The figures of the whole model."""
-    before, after, change, worst = (
-        w.find(view, name) for name in ("dense_recall", "pruned_recall", "change", "worst_plausible_drop")
-    )
+    before, after, worst = (w.overall(view, name) for name in ("dense_recall", "pruned_recall", "worst_plausible_drop"))
+    sure = f"{w.limit(settings.confidence)} % interval"
     tiles = [("weights left", w.kept(comparison), "of the dense model")]
-    if before and after:
-        tiles.append(
-            ("accuracy", f"{w.percent(before.overall, 2)} → {w.percent_sign(after.overall, 2)}", "dense to pruned")
-        )
-    if change and change.overall is not None:
-        interval = w.between(change.overall_low, change.overall_high, 2)
-        tiles.append(("change of accuracy", f"{w.points(change.overall, 2)} points", f"interval {interval}"))
+    if after is not None:
+        tiles.append(("accuracy", f"{w.percent(before, 2)} → {w.percent_sign(after, 2)}", "dense to pruned"))
+    for name, title in (("change", "change of accuracy"), ("calibration_change", "change of calibration error")):
+        measure = w.find(view, name)
+        if measure and measure.overall is not None:
+            interval = w.between(measure.overall_low, measure.overall_high, 2)
+            tiles.append((title, f"{w.points(measure.overall, 2)} points", f"{sure} {interval}"))
     lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
     tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
-    if worst and worst.overall is not None and not view.pair.same_model:
-        tiles.append(("no class lost more than", f"{w.percent(worst.overall)} points", "for all classes at once"))
+    if worst is not None and not view.pair.same_model:
+        tiles.append(("no class lost more than", f"{w.percent(worst)} points", "for all classes at once"))
     cells = "".join(
         f"<div><dt>{text(name)}</dt><dd>{text(said)} <small>{text(more)}</small></dd></div>"
         for name, said, more in tiles
@@ -96,9 +95,21 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     rows = [_row(view, i, measures) for i in order[:most]]
     many = w.noun(view)[1]
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
-    return f'<div class="filter" hidden data-for="{name}"></div>' + table(
-        f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name
+    return (
+        f'<div class="filter" hidden data-for="{name}"></div>\n'
+        + table(f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name)
+        + f'<p class="reading">{text("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
+        + "".join(f'<p class="reading">-: {text(said)}</p>\n' for said in _dashes(view, measures))
     )
+
+
+def _dashes(view: View, measures: list[Measure]) -> list[str]:
+    """Why there are dashes, and whom they stand for; what follows a colon in a reason is of one stratum alone."""
+    reasons: dict[str, dict[str, None]] = {}
+    for measure in measures:
+        for i in sorted(measure.absent):
+            reasons.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
+    return [f"{reason} ({w.listed(list(strata))})" for reason, strata in reasons.items()]
 
 
 def _row(view: View, i: int, measures: list[Measure]) -> str:
