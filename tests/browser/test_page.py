@@ -1,0 +1,199 @@
+"""The page in chromium: nothing is asked for, nothing is complained of, and the table sorts, filters, prints."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prune_audit.reports import html
+from tests.browser import chromium
+from tests.reports import audits
+from tests.reports.test_html import BITES, bitten, of_classes
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    if (why := chromium.missing()) is not None:
+        pytest.skip(f"no browser, {why}")
+    with chromium.browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pages of some audits."""
+    folder = tmp_path_factory.mktemp("pages")
+    everything = audits.everything()
+    first = everything.comparisons[0]
+    pictured = replace(first, flips=tuple(replace(flip, thumbnail=PIXEL) for flip in first.flips))
+    made = {
+        "ten": audits.judged(),
+        "several": audits.several(),
+        "everything": replace(everything, comparisons=(pictured,)),
+        "bitten": bitten(),
+        "thousand": of_classes(1000),
+    }
+    for name, audit in made.items():
+        (folder / f"{name}.html").write_text(html.render(audit), encoding="utf-8")
+    return folder
+
+
+def column(driver: Chrome, table: str, position: int) -> Sequence[str]:
+    """The text of a column, of the rows that are shown."""
+    cells: Sequence[str] = driver.execute_script(
+        "return [...document.getElementById(arguments[0]).tBodies[0].rows].filter(r => !r.hidden)"
+        ".map(r => r.cells[arguments[1]].textContent)",
+        table,
+        position,
+    )
+    return cells
+
+
+def press(driver: Chrome, table: str, title: str) -> None:
+    """Press the head of a column as a keyboard does."""
+    driver.execute_script(
+        "const heads = [...document.querySelectorAll(`#${arguments[0]} th button`)];"
+        "heads.find(head => head.textContent === arguments[1]).focus()",
+        table,
+        title,
+    )
+    driver.switch_to.active_element.send_keys("\n")
+
+
+@pytest.mark.parametrize("name", ["ten", "several", "everything", "bitten", "thousand"])
+def test_nothing_is_asked_for_and_nothing_complained_of(driver: Chrome, pages: Path, name: str) -> None:
+    page = pages / f"{name}.html"
+    chromium.requests(driver)  # forget what came before
+    chromium.show(driver, page)
+    driver.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    asked = {url.partition(",")[0] for url in chromium.requests(driver)}
+    assert asked <= {page.as_uri(), "data:image/png;base64", "data:image/jpeg;base64"}
+    assert page.as_uri() in asked
+    complaints = chromium.complaints(driver)
+    # The flip of this audit has a picture that is none; chromium says so of data that it cannot read, or says nothing.
+    assert [said for said in complaints if "data:image" not in said] == []
+
+
+def test_names_that_bite_are_words_on_the_page(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "bitten.html")
+    seen = driver.execute_script("return document.body.textContent")
+    assert all(name in seen for name in BITES[:5])
+    assert driver.execute_script("return document.scripts.length") == 1
+    drawn = driver.execute_script("return [...document.querySelectorAll('svg text')].map(t => t.textContent)")
+    assert any(text.startswith("<script>alert") for text in drawn)
+
+
+def test_a_column_sorts_up_and_down_with_what_is_absent_last(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "ten.html")
+    table = "classes-0-0"
+    assert column(driver, table, 0)[:2] == ["7", "8"]
+    press(driver, table, "change")
+    up = column(driver, table, 2)
+    assert list(up) == ["-33.3", "-24.4", "-3.3", "-1.1", "-1.1", "0.0", "0.0", "0.0", "+2.2", "-"]
+    press(driver, table, "change")
+    assert list(column(driver, table, 2)) == [
+        "+2.2",
+        "0.0",
+        "0.0",
+        "0.0",
+        "-1.1",
+        "-1.1",
+        "-3.3",
+        "-24.4",
+        "-33.3",
+        "-",
+    ]
+    sorts = driver.execute_script(
+        "return [...document.querySelectorAll('#classes-0-0 th[aria-sort]')].map(h => h.ariaSort)"
+    )
+    assert sorts == ["descending"]
+    press(driver, table, "class")
+    assert list(column(driver, table, 0)) == list("0123456789")
+    press(driver, table, "verdict")
+    assert column(driver, table, 1)[0] == "cannot tell"
+
+
+def test_the_table_filters_by_name_and_by_verdict(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "everything.html")
+
+    def enter(bar: int, tag: str, value: str) -> str:
+        found: str = driver.execute_script(
+            "const bar = document.querySelectorAll('.filter')[arguments[0]], c = bar.querySelector(arguments[1]);"
+            "c.value = arguments[2]; c.dispatchEvent(new Event('input'));"
+            "return bar.querySelector('output').textContent",
+            bar, tag, value,
+        )  # fmt: skip
+        return found
+
+    assert enter(0, "select", "intensified") == "1 of 10 shown"
+    assert list(column(driver, "classes-0-0", 0)) == ["7"]
+    enter(0, "select", "")
+    assert enter(1, "input", "OUT") == "1 of 2 shown"
+    assert list(column(driver, "classes-0-1", 0)) == ["outdoor"]
+    assert len(column(driver, "classes-0-0", 0)) == 10
+
+
+def test_everything_is_there_without_javascript(pages: Path, driver: Chrome) -> None:
+    with chromium.browser(javascript=False) as plain:
+        chromium.show(plain, pages / "ten.html")
+        table = plain.find_element("id", "classes-0-0")
+        assert len(table.find_elements("css selector", "tbody tr")) == 10
+        assert not table.find_elements("css selector", "button")
+        assert not plain.find_element("css selector", ".filter").is_displayed()
+        assert plain.find_element("css selector", "#recalls-0-0 svg").is_displayed()
+        assert plain.find_element("id", "verdict-title").text == "The gate failed"
+        folded = plain.find_element("css selector", "details")
+        folded.find_element("css selector", "summary").send_keys("\n")
+        assert folded.find_element("css selector", "dl").is_displayed()
+        assert chromium.complaints(plain) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("name", ["ten", "several", "thousand"])
+def test_no_page_is_wider_than_its_window(driver: Chrome, pages: Path, name: str, width: int) -> None:
+    chromium.show(driver, pages / f"{name}.html", width=width)
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_follows_the_theme(driver: Chrome, pages: Path, theme: chromium.Theme) -> None:
+    chromium.show(driver, pages / "ten.html", theme=theme)
+    paper, ink = driver.execute_script(
+        "return [getComputedStyle(document.body).backgroundColor,"
+        "getComputedStyle(document.querySelector('svg text')).fill]"
+    )
+    light = {"light": ("rgb(255, 255, 255)", "rgb(28, 33, 40)"), "dark": ("rgb(13, 17, 23)", "rgb(230, 237, 243)")}
+    assert (paper, ink) == light[theme]
+
+
+def test_it_prints_whole_with_its_folds_open(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "ten.html")
+    driver.execute_script("window.opened = 0; addEventListener('beforeprint', () => {"
+                          "opened = document.querySelectorAll('details[open]').length})")  # fmt: skip
+    document = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    assert document.startswith(b"%PDF")
+    assert document.count(b"/Type /Page\n") >= 2
+    folds = driver.execute_script("return [opened, document.querySelectorAll('details').length]")
+    assert folds[0] == folds[1] > 0
+    assert driver.execute_script("return document.querySelectorAll('details[open]').length") == 0
+
+
+def test_a_thousand_classes_are_quick(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "thousand.html")
+    elements, sorting = driver.execute_script(
+        "const start = performance.now();"
+        "document.querySelector('#classes-0-0 th button').click(); document.body.offsetHeight;"
+        "return [document.querySelectorAll('*').length, performance.now() - start]"
+    )
+    assert elements < 100_000
+    assert sorting < 2_000  # milliseconds; about 100 on a laptop
