@@ -1,4 +1,4 @@
-"""Sound audited by accent and by speaker, as a user would: recordings to arrays, two networks, the command line."""
+"""Sound audited by accent and by speaker, as a user would: as arrays, and as recordings that networks hear."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import wavfile
 from torch import nn
 
+from prune_audit import audit as audits
 from prune_audit.cli import invoke
-from prune_audit.core import Array
+from prune_audit.core import Array, Audit, DataSource, ModelSource, Settings
 from prune_audit.document import read_audit
 
 WINDOW, HOP, BANDS, FRAMES = 256, 128, 32, 16
@@ -142,3 +143,144 @@ def test_sound_is_audited_by_accent_and_by_speaker(
         )
         assert (together >= alone - 1e-12).all()
         assert (together > 1.05 * alone).any()
+
+
+# --------------------------------------------------------------------------------------------- recordings themselves
+
+RATE, SECONDS = 8000, 0.8
+
+
+class Bands(nn.Module):
+    """A waveform (B, 1, T) to scores: the power of 24 tones at 16 instants, by a convolution, and a linear layer."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        at = torch.arange(WINDOW) * 2 * torch.pi / RATE
+        tones = torch.logspace(2, np.log10(RATE / 2.2), 24)[:, None]  # Hz
+        filters = torch.cat([torch.cos(tones * at), torch.sin(tones * at)]) * torch.hann_window(WINDOW)
+        self.filters = nn.Conv1d(1, 48, WINDOW, stride=HOP, bias=False)
+        self.filters.weight = nn.Parameter(filters[:, None])
+        self.pool = nn.AdaptiveAvgPool1d(FRAMES)
+        self.head = nn.Linear(24 * FRAMES, classes)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        cosine, sine = (self.filters(x) ** 2).chunk(2, dim=1)
+        bands: torch.Tensor = (self.pool(cosine + sine) + 1e-2).log()  # (B, 24, FRAMES)
+        return bands.flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.features(x))
+        return scores
+
+
+def heard(path: Path) -> Array:
+    """The first 0.8 s of a recording (T,), followed by silence: what the audit is to feed, read by another library."""
+    sound = wavfile.read(path)[1].astype(np.float32) / 2**15
+    length = round(SECONDS * RATE)
+    return np.pad(sound[:length], (0, max(0, length - len(sound))))
+
+
+def fit(network: Bands, sounds: Array, y: Array) -> None:
+    """Ridge regression of the head on what the fixed filters give."""
+    with torch.no_grad():
+        x = network.features(torch.from_numpy(sounds[:, None])).double()
+        mean, targets = x.mean(0), nn.functional.one_hot(torch.from_numpy(y)).double()
+        gram = (x - mean).T @ (x - mean) + 30 * torch.eye(x.shape[1], dtype=torch.float64)
+        weight = torch.linalg.solve(gram, (x - mean).T @ targets)
+        network.head.weight.copy_(weight.T)
+        network.head.bias.copy_(targets.mean(0) - mean @ weight)
+
+
+def prune(network: Bands, kept: float) -> None:
+    with torch.no_grad():
+        for weight in (network.filters.weight, network.head.weight):
+            weight[weight.abs() < weight.abs().flatten().quantile(1 - kept)] = 0
+
+
+def compared(
+    network: Bands, folder: Path, source: DataSource, sounds: Array, by: tuple[str, ...] = ()
+) -> tuple[Audit, Array]:
+    """An audit of ``network`` and its pruned self, and what both predict (2, N) for ``sounds`` by themselves."""
+    predicted = []
+    for name in ("dense", "pruned"):
+        if name == "pruned":
+            prune(network, 0.1)
+        torch.jit.trace(network, torch.zeros(2, 1, round(SECONDS * RATE))).save(str(folder / f"{name}.pt"))
+        with torch.inference_mode():
+            predicted.append(network(torch.from_numpy(sounds[:, None])).argmax(1).numpy())
+    models = [ModelSource(name=name, path=folder / f"{name}.pt") for name in ("dense", "pruned")]
+    return audits.run(models[0], models[1:], source, Settings(by=by)), np.stack(predicted)
+
+
+def check(made: Audit, by: str, columns: Array, y: Array, predicted: Array) -> None:
+    """Counts of the view ``by`` by hand: ``columns`` (N,) are the strata of the samples."""
+    dense, pruned = predicted == y
+    pair = next(view.pair for view in made.comparisons[0].views if view.by == by)
+    assert sorted(pair.strata) == sorted(set(columns.tolist()))
+    for at, stratum in enumerate(pair.strata):
+        here = columns == stratum
+        assert (pair.both[at], pair.lost[at], pair.gained[at], pair.neither[at]) == (
+            (dense & pruned & here).sum(),
+            (dense & ~pruned & here).sum(),
+            (~dense & pruned & here).sum(),
+            (~dense & ~pruned & here).sum(),
+        )
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # as above
+def test_recordings_are_audited_as_they_are(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "spoken-digits"
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    take = np.array([int(Path(row["path"]).stem.split("_")[-1]) for row in rows])
+    trained = np.isin(take, np.sort(np.unique(take))[:TRAINED_ON])
+    sounds = np.stack([heard(folder / row["path"]) for row in rows])
+    y = np.array([int(row["label"]) for row in rows])
+    network = Bands(10)
+    fit(network, sounds[trained], y[trained])
+
+    audited = [row for row, used in zip(rows, trained, strict=True) if not used]
+    with (tmp_path / "held-out.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "path": folder / row["path"]} for row in audited)
+    source = DataSource(path=tmp_path / "held-out.csv", seconds=SECONDS)
+    made, predicted = compared(network, tmp_path, source, sounds[~trained], by=("accent",))
+
+    labels = y[~trained]
+    assert (predicted[0] == labels).mean() > 0.65
+    assert (predicted[1] == labels).mean() < (predicted[0] == labels).mean() - 0.05
+    check(made, "class", labels.astype(str), labels, predicted)
+    check(made, "accent", np.array([row["accent"] for row in audited]), labels, predicted)
+    assert made.provenance.samples == 480
+    longer = sum(len(wavfile.read(folder / row["path"])[1]) > SECONDS * RATE for row in audited)
+    assert any(
+        f"sounds are 0.8 s long: {longer} of 480 were cut at their end" in note for note in made.provenance.notes
+    )
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # as above
+def test_tones_in_folders_are_audited(tmp_path: Path) -> None:
+    """Three pitches in noise, an octave and more apart, of different lengths; without any data from elsewhere."""
+    rng = np.random.default_rng(0)
+    pitches = {"high": 2000, "low": 300, "middle": 800}
+    paths = []
+    for at in range(90):
+        name, pitch = list(pitches.items())[at % 3]
+        length = rng.integers(RATE // 2, RATE)
+        tone = np.sin(2 * np.pi * pitch * rng.uniform(0.95, 1.05) * np.arange(length) / RATE + rng.uniform(0, 6))
+        path = tmp_path / "val" / name / f"{at:02d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wavfile.write(
+            path, RATE, (2**13 * (tone + rng.normal(0, 0.7, length))).clip(-(2**15), 2**15 - 1).astype(np.int16)
+        )
+        paths.append(path)
+    paths.sort()
+    sounds = np.stack([heard(path) for path in paths])
+    names = np.array([path.parent.name for path in paths])
+    y = np.unique(names, return_inverse=True)[1]
+    network = Bands(3)
+    fit(network, sounds, y)
+    made, predicted = compared(network, tmp_path, DataSource(path=tmp_path / "val", seconds=SECONDS), sounds)
+    assert (predicted[0] == y).mean() > 0.9
+    check(made, "class", names, y, predicted)

@@ -96,13 +96,15 @@ def resolve(
         DataError: the images must decide, and none can be read.
         UsageError: a std that cannot be divided by.
     """
+    own = read(expects.preprocess) if asked.name is None and expects.preprocess is not None else None
+    asked = asked if own is None else combine(own, asked)
     if asked.std is not None and not all(value > 0 for value in asked.std):
         raise UsageError(f"std must be positive, found {asked.std}", hint="give --std in units of [0, 1]")
-    if asked.name is None and expects.preprocess is not None:
-        asked = combine(read(expects.preprocess), asked)
     images = _Images(files, workers)
     channels = _channels(asked, expects, images)
     size, resize, notes = _geometry(asked, expects, images)
+    if own is not None and own.resize is not None and own.resize == asked.resize:
+        notes = ()  # what the model's own file stretches was stretched when it was trained
     count = {"rgb": 3, "gray": 1}[channels]
     return replace(
         asked,

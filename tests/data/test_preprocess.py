@@ -9,7 +9,7 @@ import pytest
 
 from prune_audit.core import Expects, Preprocess
 from prune_audit.data import _preprocess, preprocess
-from prune_audit.data._preprocess import combine, named, resolve
+from prune_audit.data._preprocess import PRESETS, combine, named, resolve
 from prune_audit.errors import AlignmentError, DataError, UsageError
 from tests.data.conftest import Draw
 
@@ -175,3 +175,32 @@ def test_what_is_resolved_stays_as_it_is(files: list[Path]) -> None:
     for asked in (Preprocess(size=(8, 8)), Preprocess(resize=20, crop=(16, 16)), named("imagenet")):
         once, _ = resolve(asked, Expects(), files)
         assert resolve(once, Expects(), files)[0] == once
+
+
+def test_the_models_own_file_counts_where_no_other_was_asked_for(tmp_path: Path, draw: Draw) -> None:
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(
+        '{"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "do_resize": true, "resample": 3, '
+        '"size": {"height": 16, "width": 16}, "crop_size": null, "do_center_crop": null, "do_pad": null}'
+    )
+    expects, files = Expects(channels=3, preprocess=path), [draw(tmp_path / "a.png", (8, 30))]
+    own = Preprocess(
+        size=(16, 16),
+        resize=(16, 16),
+        mean=(0.5, 0.4, 0.3),
+        std=(0.2, 0.2, 0.2),
+        channels="rgb",
+        interpolation="bicubic",
+        name=path.name,
+    )
+    assert resolve(NOTHING, expects, files) == (own, ())  # stretched as the model was trained
+    got, (note,) = resolve(Preprocess(size=(8, 8), mean=(0.1,)), expects, files)
+    assert (got.size, got.resize, got.mean, got.std) == ((8, 8), (8, 8), (0.1, 0.1, 0.1), own.std)
+    assert got.name == "preprocessor_config.json with changes"
+    assert "stretched" in note
+    # A preset or file that was asked for replaces it, even where it cannot be read.
+    path.write_text('{"image_mean": [0.5], "do_flip_channel_order": true}')
+    assert resolve(PRESETS["cifar10"], expects, files)[0].mean == PRESETS["cifar10"].mean
+    with pytest.raises(DataError, match="do_flip_channel_order") as caught:
+        resolve(NOTHING, expects, files)
+    assert "--preprocess none" in caught.value.hint
