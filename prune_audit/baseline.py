@@ -26,7 +26,7 @@ from datetime import date
 import numpy as np
 
 from prune_audit import gate, plugins, rules, stats
-from prune_audit.core import Array, Audit, Check, Clusters, Comparison, Pair, Policy, Samples, Settings, View
+from prune_audit.core import SINCE, Array, Audit, Check, Clusters, Comparison, Pair, Policy, Samples, Settings, View
 from prune_audit.errors import AlignmentError
 
 HINT = "audit both models on the same data in the same way, or leave --baseline out to judge against the dense alone"
@@ -139,9 +139,7 @@ def _of_changes(policy: Policy) -> Policy:
 def _since(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     """``checks`` of the step, named as such. What they cannot tell is a warning: the dense model decides on that."""
     return tuple(
-        replace(
-            check, subject=check.subject + gate.SINCE, level="warn" if check.outcome == "inconclusive" else check.level
-        )
+        replace(check, subject=check.subject + SINCE, level="warn" if check.outcome == "inconclusive" else check.level)
         for check in checks
     )
 
@@ -157,7 +155,7 @@ def _accepted(
     if policy.inconclusive == "forbid":
         excused["inconclusive"] = ("inconclusive", "failed")
     known = {(check.rule, check.subject): check for check in before}
-    worse = {check.subject.removesuffix(gate.SINCE) for check in since if check.outcome == "failed"}
+    worse = {check.subject.removesuffix(SINCE) for check in since if check.outcome == "failed"}
     judged = []
     for check in checks:
         old = known.get((check.rule, check.subject))
@@ -183,7 +181,7 @@ def _unknown(comparison: Comparison, policy: Policy) -> Check:
     """A check that says that the baseline knows no such variant."""
     return Check(
         rule=next(iter([*_of_changes(policy).rules, *policy.rules])),
-        subject=f"model{gate.SINCE}",
+        subject=f"model{SINCE}",
         outcome="skipped",
         level="warn",
         observed=None,

@@ -37,6 +37,7 @@ Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
+SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 # ----------------------------------------------------------------------------------------------- what is asked for

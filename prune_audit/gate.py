@@ -13,11 +13,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from prune_audit import plugins, rules, stats
-from prune_audit.core import Audit, Check, Comparison, Policy, Settings, Waiver
+from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, Waiver
 from prune_audit.errors import AlignmentError, UsageError
-
-SINCE = ", since the baseline"
-"""What the subject of a check ends in that compares with a baseline; the class before it is the one that is waived."""
 
 
 def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
@@ -122,7 +119,7 @@ def check_fresh(audit: Audit, fresh: Audit) -> None:
 
 def _waiver_of(check: Check, comparison: Comparison, policy: Policy, today: date) -> Waiver | None:
     """The waiver that holds for ``check`` today, None where there is none."""
-    subject = check.subject.removesuffix(SINCE)
+    subject = check.subject.removesuffix(SINCE)  # who lives with a class lives with what became of it
     for waiver in policy.waivers:
         fits = waiver.rule == check.rule and _fits(subject, waiver.stratum)
         if fits and _fits(comparison.pruned.name, waiver.variant) and today <= waiver.expires:

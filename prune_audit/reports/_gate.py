@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_audit.core import Audit, Check, Comparison, Outcome
+from prune_audit.core import SINCE, Audit, Check, Comparison, Outcome
 from prune_audit.reports import _words as w
 
 
@@ -39,7 +39,7 @@ def told(audit: Audit) -> str:
         return "No gate was asked for; `prune-audit check` judges a saved audit, `compare --gate` a new one."
     checks = [c for comparison in audit.comparisons for c in comparison.checks if c.level == "error"]
     count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive", "waived")}
-    name = f"Gate {w.printable(policy.name)}"
+    name = f"Gate {w.printable(policy.name)}" + (f" against {w.printable(audit.baseline)}" if audit.baseline else "")
     unsettled = w.several(count["inconclusive"], "check")
     waived = f" {w.several(count['waived'], 'check')} waived." if count["waived"] else ""
     if audit.outcome == "failed":
@@ -123,7 +123,7 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
         }
         for check in checks(audit, comparison):
             if check.outcome in order:
-                change = changes.get(check.subject)
+                change = changes.get(check.subject.removesuffix(SINCE))
                 moved = change if isinstance(change, (int, float)) else -math.inf
                 seen.append(((check.level != "error", order[check.outcome], moved), comparison.pruned.name, check))
     return [(name, check) for _, name, check in sorted(seen, key=lambda entry: entry[0])]

@@ -168,16 +168,16 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
 
 
 def _checks(audit: Audit, show_all: bool) -> Iterator[RenderableType]:
-    """The checks that did not pass, the worst first."""
+    """The checks that did not pass or were waived, the worst first."""
     if audit.policy is None or audit.provenance.limited:
         return
     several = len(audit.comparisons) > 1
-    told = gate.notable(audit)
+    told = gate.notable(audit, ("failed", "waived", "inconclusive"))
     grid = Table.grid(padding=(0, 2, 0, 0))
     for _ in range(3 + several):
         grid.add_column(overflow="fold")
     for name, check in told if show_all else told[:CHECKS]:
-        said = "warning" if check.level == "warn" else check.outcome
+        said = "warning" if check.level == "warn" and check.outcome != "waived" else check.outcome
         cells = [check.rule, *([name] if several else []), check.subject, check.message]
         grid.add_row(Text(said, style=classes.STYLES.get(said, "")), *(Text(w.printable(cell)) for cell in cells))
     if told:
