@@ -204,7 +204,7 @@ def compared(
     predicted = []
     for name in ("dense", "pruned"):
         if name == "pruned":
-            prune(network, 0.1)
+            prune(network, 0.6)
         torch.jit.trace(network, torch.zeros(2, 1, round(SECONDS * RATE))).save(str(folder / f"{name}.pt"))
         with torch.inference_mode():
             predicted.append(network(torch.from_numpy(sounds[:, None])).argmax(1).numpy())
