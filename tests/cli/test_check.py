@@ -39,6 +39,93 @@ def test_the_policy_in_the_audit_is_used_again(saved: Path, tmp_path: Path) -> N
     assert invoke(["check", str(judged), "-q"]) == 0
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The policy file of a project that is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "prune-audit.toml"
+
+
+WAIVERS = """extends = "default"
+[rules.accuracy-drop]
+level = "warn"
+"""
+
+
+def waiver(rule: str, stratum: str, expires: str) -> str:
+    return f'[[waivers]]\nrule = "{rule}"\nclass = "{stratum}"\nreason = "see #12"\nexpires = {expires}\n'
+
+
+def test_the_policy_of_the_project_comes_before_that_of_the_audit(
+    saved: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write_text('extends = "report-only"\n')
+    assert invoke(["check", str(saved)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"policy: {project}\n"
+    assert "Gate prune-audit.toml" in captured.out
+    assert invoke(["check", str(saved), "--policy", "default", "-q"]) == 1
+
+
+def test_a_waiver_turns_the_gate_and_an_expired_one_does_not(
+    saved: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write_text(WAIVERS + waiver("recall-drop", "[89]", "2999-01-01") + waiver("harmed", "8", "2999-01-01"))
+    assert invoke(["check", str(saved), "--all"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).count("waived until 2999-01-01: see #12") == 3
+    project.write_text(WAIVERS + waiver("recall-drop", "[89]", "2999-01-01") + waiver("harmed", "8", "2001-01-01"))
+    assert invoke(["check", str(saved), "--all"]) == 1
+    assert "the waiver expired on 2001-01-01" in " ".join(capsys.readouterr().out.split())
+
+
+def test_strict_leaves_3_where_nothing_failed_and_something_is_open(saved: Path) -> None:
+    rules = ["--rule", "harmed=off", "--rule", "accuracy-drop=off"]
+    assert invoke(["check", str(saved), *rules, "--margin", "45", "--assure", "45.5", "-q"]) == 0
+    assert invoke(["check", str(saved), *rules, "--margin", "25", "--strict", "-q"]) == 3
+    assert invoke(["check", str(saved), *rules, "--margin", "25", "--strict", "--exit-zero", "-q"]) == 0
+
+
+def test_flags_and_the_environment_set_every_setting(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRUNE_AUDIT_CONFIDENCE", "0.9")
+    again = tmp_path / "again.json"
+    flags = ["--margin", "3", "--assure", "6", "--retention-margin", "0.8", "--correction", "holm"]
+    assert invoke(["check", str(saved), *flags, "--reference", "balanced", "-q", "-o", str(again)]) == 1
+    judged = read_audit(again)
+    settings = judged.provenance.settings
+    assert (settings.margin, settings.assure, settings.retention_margin) == (0.03, 0.06, 0.8)
+    assert (settings.confidence, settings.correction, settings.reference) == (0.9, "holm", "balanced")
+    assert judged.policy is not None
+    assert judged.policy.origins["confidence"] == "PRUNE_AUDIT_CONFIDENCE"
+    assert judged.policy.origins["margin"] == "--margin"
+
+
+def test_exit_zero_does_not_hide_what_could_not_be_done(tmp_path: Path) -> None:
+    assert invoke(["check", str(tmp_path / "none.json"), "--exit-zero"]) == 2
+
+
+def test_a_baseline_accepts_what_it_had_and_no_more(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["check", str(saved), "--baseline", str(saved)]) == 0
+    assert f"Gate default against {saved}" in " ".join(capsys.readouterr().out.split())
+    root = Path(__file__).parents[2] / "sample_models"
+    half = tmp_path / "half.json"
+    models = [str(root / "dense.onnx"), str(root / "pruned-50.onnx")]
+    assert invoke(["compare", *models, "--data", str(root / "val"), "-q", "-o", str(half)]) == 0
+    assert invoke(["check", str(saved), "--baseline", str(half), "-q"]) == 1
+    assert invoke(["check", str(half), "--baseline", str(saved), "-q"]) == 0
+
+
+def test_a_baseline_of_other_data_is_2(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(saved.read_text().replace('"data_digest": "', '"data_digest": "f'))
+    assert other.read_text() != saved.read_text()
+    assert invoke(["check", str(saved), "--baseline", str(other), "-q"]) == 2
+    assert "its data (ids, labels or contents) differ" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"schema": 999}', "not json"])
 def test_what_is_no_audit_is_2(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "audit.json"

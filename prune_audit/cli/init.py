@@ -1,0 +1,193 @@
+"""prune-audit init: a policy and a workflow for a repository, filled in as far as it can be told.
+
+It asks nothing. What it finds (models, labelled data) goes into the workflow's command; what it does not find stands
+there as a name to be replaced, and is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+POLICY, WORKFLOW = Path("prune-audit.toml"), Path(".github/workflows/prune-audit.yml")
+MODELS = (".onnx", ".pt", ".pt2", ".pth", ".safetensors")
+PRUNED = ("prun", "spars")  # what the name of a pruned model holds
+DENSE = ("dense", "base", "orig", "full", "unpruned")  # likewise, of the model that it came from
+DATA = ("val", "valid", "validation", "test", "holdout", "eval")
+DEPTH, MOST = 4, 20_000  # folders deep and files in all: a repository, not a disk
+SKIPPED = ("node_modules", "venv", "site-packages", "build", "dist", "__pycache__")
+
+Folder = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The root of the repository.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a repository seems to hold; "" and () where it is not seen."""
+
+    dense: str = ""
+    pruned: tuple[str, ...] = ()
+    data: str = ""
+
+
+def run(folder: Folder = Path(), force: Force = False) -> None:
+    """Write a policy (prune-audit.toml) and a GitHub workflow that audits with it into a repository.
+
+    Nothing that is there already is overwritten without --force.
+
+    Example: prune-audit init
+    """
+    from prune_audit.cli import _terminal
+    from prune_audit.errors import OutputError, UsageError
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder", hint="give the root of the repository")
+    found = look(folder)
+    texts = {folder / POLICY: policy(), folder / WORKFLOW: workflow(found)}
+    for path in texts:
+        if path.exists() and not force:
+            raise OutputError(f"{path}: is there already; nothing was written", hint="--force overwrites it")
+    for path, text in texts.items():
+        _write(path, text)
+    with _terminal.printing() as out:
+        for path in texts:
+            out.print(f"wrote {path}", soft_wrap=True)
+        for what, seen in (("dense model", found.dense), ("pruned models", found.pruned), ("data", found.data)):
+            named = ", ".join(seen) if isinstance(seen, tuple) else seen
+            out.print(f"{what}: {named or 'none found; name them in the workflow'}", soft_wrap=True)
+
+
+def look(folder: Path) -> Found:
+    """The models and data that ``folder`` seems to hold, by their names; paths are relative to it."""
+    models, data = [], []
+    for path in _walk(folder):
+        if path.is_dir():
+            if path.name.lower() in DATA and any(inner.is_dir() for inner in path.iterdir()):
+                data.append(path)
+        elif path.suffix.lower() in MODELS:
+            models.append(path)
+        elif path.suffix.lower() in (".csv", ".parquet") and path.stem.lower() in DATA:
+            data.append(path)
+    pruned = [path for path in models if any(part in path.stem.lower() for part in PRUNED) and not _is_dense(path)]
+    dense = [path for path in models if path not in pruned and _is_dense(path)]
+    if pruned and dense:
+        # One kind of file for all, if the dense model comes in several; the first name is as good as any.
+        alike = [path for path in dense if path.suffix == pruned[0].suffix]
+        dense = alike or dense
+        pruned = [path for path in pruned if path.suffix == dense[0].suffix] or pruned
+
+    def relative(path: Path) -> str:
+        return path.relative_to(folder).as_posix()
+
+    return Found(
+        dense=relative(dense[0]) if dense else "",
+        pruned=tuple(map(relative, pruned)),
+        data=relative(data[0]) if data else "",
+    )
+
+
+def policy() -> str:
+    """The default policy as a file, every value with what it means."""
+    from prune_audit import gate, rules
+    from prune_audit.core import Settings
+
+    default = rules.default_policy()
+    text = rules.toml(default, gate.settings_of(default, Settings()), origins=False)
+    return f"""# What a pruned model must show: `prune-audit check` and `compare --gate` judge by this file.
+# Levels are off, warn and error. What is left out is as in the preset; `prune-audit policy` shows what holds.
+
+extends = "default"
+{text}
+# A failure that you decide to live with, for a while:
+#
+# [[waivers]]
+# rule = "recall-drop"
+# class = "cat"                   # or a pattern, such as "cat*"
+# variant = "*"
+# reason = "too few photographs, see issue 12"
+# expires = 2027-01-31
+"""
+
+
+def workflow(found: Found) -> str:
+    """A GitHub workflow that audits what was ``found``."""
+    dense, data = found.dense or "models/dense.onnx", found.data or "data/val"
+    pruned = found.pruned or ("models/pruned.onnx",)
+    missing = "" if found.dense and found.pruned and found.data else "          # Replace these names by your own.\n"
+    models = " ".join(_quoted(each) for each in (dense, *pruned))
+    return f"""name: prune-audit
+on:
+  pull_request:
+  push:
+    branches: [main]
+permissions:
+  contents: read
+jobs:
+  audit:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+        with:
+          lfs: true  # models and data often are
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.12"
+      - run: pip install prune-audit
+      - name: Audit the pruned model
+        run: |
+{missing}          prune-audit compare {models} \\
+            --data {_quoted(data)} --gate \\
+            -o audit.json -o audit.html -o audit.md
+      - name: Show it with the checks
+        if: always()
+        run: test ! -f audit.md || cat audit.md >> "$GITHUB_STEP_SUMMARY"
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: prune-audit
+          path: audit.*
+"""
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Folders and files below ``folder``, sorted, neither too deep nor too many."""
+    seen = 0
+    for root, folders, files in os.walk(folder):
+        depth = len(Path(root).relative_to(folder).parts)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        if depth >= DEPTH:
+            folders.clear()
+        for name in (*folders, *sorted(files)):
+            seen += 1
+            if seen > MOST:
+                return
+            yield Path(root) / name
+
+
+def _is_dense(path: Path) -> bool:
+    return any(part in path.stem.lower() for part in DENSE)
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _write(path: Path, text: str) -> None:
+    from prune_audit.errors import OutputError
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}", hint="give a folder that you may write to") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""prune-audit init: what it writes works, says what it found, and overwrites nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prune_audit import rules
+from prune_audit.cli import invoke
+from prune_audit.cli.init import Found, look, workflow
+
+POLICY, WORKFLOW = Path("prune-audit.toml"), Path(".github/workflows/prune-audit.yml")
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_it_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch(tmp_path, "models/dense.pt", "models/pruned-50.pt", "data/val/cat/1.png")
+    assert invoke(["init", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote {tmp_path / POLICY}",
+        f"wrote {tmp_path / WORKFLOW}",
+        "dense model: models/dense.pt",
+        "pruned models: models/pruned-50.pt",
+        "data: data/val",
+    ]
+    text = (tmp_path / WORKFLOW).read_text()
+    assert "prune-audit compare models/dense.pt models/pruned-50.pt \\\n            --data data/val --gate" in text
+    assert "Replace these names" not in text
+
+
+def test_the_policy_is_the_default_one(tmp_path: Path) -> None:
+    assert invoke(["init", str(tmp_path)]) == 0
+    written = rules.read_policy(tmp_path / POLICY)
+    assert dict(written.rules) == dict(rules.default_policy().rules)
+    assert written.inconclusive == "allow"
+    assert rules.found(tmp_path) == tmp_path / POLICY
+
+
+def test_its_waiver_can_be_used_by_taking_the_signs_away(tmp_path: Path) -> None:
+    assert invoke(["init", str(tmp_path)]) == 0
+    text = (tmp_path / POLICY).read_text()
+    start = text.index("# [[waivers]]")
+    (tmp_path / POLICY).write_text(text[:start] + text[start:].replace("\n# ", "\n").removeprefix("# "))
+    (waiver,) = rules.read_policy(tmp_path / POLICY).waivers
+    assert (waiver.stratum, waiver.variant) == ("cat", "*")
+
+
+def test_nothing_is_overwritten_unless_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch(tmp_path, str(WORKFLOW))
+    assert invoke(["init", str(tmp_path)]) == 2
+    assert f"{tmp_path / WORKFLOW}: is there already; nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / POLICY).exists()
+    assert invoke(["init", str(tmp_path), "--force"]) == 0
+    assert (tmp_path / WORKFLOW).read_text().startswith("name: prune-audit")
+
+
+def test_where_nothing_is_found_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", str(tmp_path)]) == 0
+    assert "dense model: none found; name them in the workflow" in capsys.readouterr().out
+    text = (tmp_path / WORKFLOW).read_text()
+    assert "          # Replace these names by your own.\n          prune-audit compare models/dense.onnx" in text
+
+
+def test_no_folder_is_2(tmp_path: Path) -> None:
+    assert invoke(["init", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["m/dense.onnx", "m/dense.pt", "m/x-pruned.pt", "m/y-sparse90.pt", "val.csv"],
+            Found(dense="m/dense.pt", pruned=("m/x-pruned.pt", "m/y-sparse90.pt"), data="val.csv"),
+        ),
+        (["unpruned.onnx", "pruned.onnx"], Found(dense="unpruned.onnx", pruned=("pruned.onnx",))),
+        (["m/resnet.pt", "m/other.pt", "val/1.png"], Found()),
+        (["a/b/c/d/e/dense.onnx", ".git/pruned.onnx", "venv/pruned.onnx"], Found()),
+        (["z/test/cat/1.png", "README.md"], Found(data="z/test")),
+    ],
+)
+def test_what_is_recognised(files: list[str], expected: Found, tmp_path: Path) -> None:
+    touch(tmp_path, *files)
+    assert look(tmp_path) == expected
+
+
+def test_names_with_blanks_are_quoted() -> None:
+    text = workflow(Found(dense="my models/dense.pt", pruned=("p.pt",), data="val"))
+    assert "compare 'my models/dense.pt' p.pt " in text
