@@ -14,7 +14,7 @@ from prune_audit.charts._picture import WIDTH
 from prune_audit.core import Audit, View
 from prune_audit.reports import _words as w
 
-RANK = 30
+RANK = 40
 
 NAMED = 8  # classes that have their name beside them: the harmed ones, the worst first
 FEW = 100  # classes up to which each tells its name when pointed at; above, the harmed ones do

@@ -14,9 +14,9 @@ from prune_audit.charts._picture import WIDTH
 from prune_audit.core import Audit, Pair
 from prune_audit.reports import _words as w
 
-RANK = 40
+RANK = 30
 
-MOST = 12  # flows
+MOST = 16  # flows
 THICK, SAMPLE = 200.0, 8.0  # pixels of all flows together, and of one sample at most
 GAP = 16.0  # pixels between classes, so that names do not collide
 BEND = (0.0, 0.35, 0.65, 1.0)  # where a band turns, in shares of the width
@@ -35,15 +35,14 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         total = sum(count for _, _, count in flows)
         drawn = sum(count for _, _, count in shown)
         told = [f"{names[a]} to {names[b]} {count:,}" for a, b, count in shown[:3]]
-        rest = f" The other {total - drawn:,} lost samples are in {len(flows) - MOST:,} smaller flows." * (
-            len(flows) > MOST
-        )
+        smaller = f" Not drawn: {w.several(total - drawn, 'sample')} in {w.several(len(flows) - MOST, 'smaller flow')}."
+        rest = smaller if len(flows) > MOST else ""
         made.append(
             Chart(
                 title="Where lost samples went",
                 of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
-                shows=f"Of {w.several(total, 'lost sample')}: {'; '.join(told)}.{rest}",
-                reading="Left: what the samples are, and the dense model saw. Right: what the pruned model says.",
+                shows=f"Of {w.several(total, 'lost sample')}: {'; '.join(told)}.",
+                reading=f"Left: what the samples are and the dense model said. Right: what the pruned one says.{rest}",
                 spec=_spec(shown, names),
                 variant=variant,
             )

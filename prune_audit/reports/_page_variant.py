@@ -57,7 +57,7 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
 
 def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     """The figures of the whole model."""
-    before, after, worst = (w.overall(view, name) for name in ("dense_recall", "pruned_recall", "worst_plausible_drop"))
+    before, after = (w.overall(view, name) for name in ("dense_recall", "pruned_recall"))
     sure = f"{w.limit(settings.confidence)} % interval"
     tiles = [("weights left", w.kept(comparison), "of the dense model")]
     if after is not None:
@@ -69,8 +69,6 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
             tiles.append((title, f"{w.points(measure.overall, 2)} points", f"{sure} {interval}"))
     lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
     tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
-    if worst is not None and not view.pair.same_model:
-        tiles.append(("no class lost more than", f"{w.percent(worst)} points", "for all classes at once"))
     cells = "".join(
         f"<div><dt>{text(name)}</dt><dd>{text(said)} <small>{text(more)}</small></dd></div>"
         for name, said, more in tiles

@@ -35,17 +35,11 @@ class _Finding:
 def verdict(audit: Audit) -> str:
     """The first section of the page."""
     look, said = _banner(audit)
-    settings = audit.provenance.settings
     parts = []
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
     view = w.by_class(one) if one else None
     if view is not None:
         parts += [f"<p>{text(sentence)}</p>" for sentence in sentences(view, audit)]
-        parts += [
-            f"<p>{text(told[0].upper() + told[1:])}.</p>"
-            for name, told in w.model(view, settings)
-            if name == "at worst"
-        ]
     else:
         parts.append(_summary(audit))
     parts.append(_cards(audit))
@@ -79,7 +73,9 @@ def sentences(view: View, audit: Audit) -> list[str]:
     """What is to be said of a view, the most important first."""
     settings = audit.provenance.settings
     whole = (w.collapse(view), w.fall(view, settings)) if view.by == "class" else ()
-    return [said for said in (*whole, w.drops(view, settings), w.distortions(view, settings)) if said]
+    found = [said for said in (*whole, w.drops(view, settings), w.distortions(view, settings)) if said]
+    worst = [f"{said[0].upper()}{said[1:]}." for name, said in w.model(view, settings) if name == "at worst"]
+    return [*found, *worst]
 
 
 def _findings(audit: Audit) -> list[_Finding]:

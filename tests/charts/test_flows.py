@@ -49,8 +49,8 @@ def test_small_flows_are_counted_where_they_are_not_drawn() -> None:
     (chart,) = flows.draw(moved(many))
     assert len({band["flow"] for band in data(chart, 0)}) == flows.MOST
     assert "Of 99 lost samples: 0 to 1 2; 0 to 2 2; 0 to 3 2." in chart.shows
-    # nine of two samples and three of one are drawn
-    assert chart.shows.endswith("The other 78 lost samples are in 78 smaller flows.")
+    # nine of two samples and seven of one are drawn
+    assert chart.reading.endswith("Not drawn: 74 samples in 74 smaller flows.")
 
 
 def test_one_lost_sample_is_no_flood() -> None:
