@@ -8,6 +8,8 @@ run: a model that is merely poor, or a class with few samples, does not.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from scipy.special import bdtrc, betaincinv
 
@@ -47,8 +49,9 @@ def _check_chance(predictions: Predictions, dense: Outputs) -> None:
         raise AlignmentError(
             f"the dense model {dense.name} is right on {right} of {n} samples ({right / n:.1%}), about as often as "
             f"chance ({chance:.1%}), so that nothing could be lost",
-            hint="most likely the preprocessing (--preprocess, --mean, --std, --channels) or the order of the classes "
-            "(--classes FILE, one a line, in the order of the model's outputs) is not what the model was trained with",
+            hint="most likely the preprocessing (--preprocess, --mean, --std, --channels; of sounds --sample-rate and "
+            "--seconds, of a table the order of --features) or the order of the classes (--classes FILE, one a line, in the order of the model's outputs) "
+            "is not what the model was trained with",
         )
 
 
@@ -65,10 +68,12 @@ def _check_order(predictions: Predictions, dense: Outputs) -> None:
     told = ", ".join(f"{names[a]!r} as {names[b]!r}" for a, b in list(taken.items())[:3])
     order = [names[{b: a for a, b in taken.items()}.get(i, i)] for i in range(len(names))]
     shown = ", ".join(order[:12]) + (", ..." if len(order) > 12 else "")
+    mapping = json.dumps({names[a]: names[b] for a, b in taken.items()}, ensure_ascii=False)
     raise AlignmentError(
         f"the dense model {dense.name} takes {len(taken)} classes for one another ({told}{', ...' * (len(taken) > 3)}):"
         " the classes seem to be in another order than its outputs",
-        hint=f"name them in the order of the outputs, one a line, with --classes FILE; by these predictions: {shown}",
+        hint=f"name them in the order of the outputs, one a line, with --classes FILE; by these predictions: {shown}; "
+        f"or say which class of the model each is: --class-map FILE with {mapping}",
     )
 
 

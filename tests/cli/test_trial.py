@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,19 @@ def test_what_does_not_fit_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "'0' as '1'" in captured.err
+
+
+def test_the_mapping_that_is_printed_repairs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "classes.txt").write_text("\n".join("1203456789"))
+    models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.onnx")]
+    wrong = ["compare", *models, *VAL, "--classes", str(tmp_path / "classes.txt"), "-q"]
+    assert invoke(wrong) == 2
+    mapping = re.search(r"--class-map FILE with (\{.*?\})", capsys.readouterr().err)
+    assert mapping is not None
+    (tmp_path / "map.json").write_text(mapping[1])
+    out = [str(tmp_path / name) for name in ("repaired.json", "right.json")]
+    assert invoke([*wrong, "--class-map", str(tmp_path / "map.json"), "-o", out[0]]) == 0
+    assert invoke(["compare", *models, *VAL, "-q", "-o", out[1]]) == 0
+    repaired, right = (json.loads(Path(path).read_text())["comparisons"][0]["views"][0] for path in out)
+    assert repaired["strata"] == right["strata"]
+    assert repaired["lost"] == right["lost"]

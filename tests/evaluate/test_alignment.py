@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from prune_audit.core import Counts, Outputs, Predictions
 from prune_audit.errors import AlignmentError
+from prune_audit.evaluate import alignment
 from prune_audit.evaluate.alignment import check, exchanged
 
 
@@ -67,7 +69,7 @@ def test_numeric_folders_sorted_as_text_are_found_and_the_repair_is_named() -> N
     as_text = np.array(sorted(range(classes), key=str))  # position in the data -> output of the model
     with pytest.raises(AlignmentError, match="another order") as caught:
         check(predictions(np.argsort(as_text)[labels], predicted, classes))
-    shown = caught.value.hint.split("by these predictions: ")[1]
+    shown = caught.value.hint.split("by these predictions: ")[1].partition(";")[0]
     repaired = [int(name.strip().removeprefix("c")) for name in shown.split(",")]
     assert [int(as_text[c]) for c in repaired] == list(range(classes))
 
@@ -103,3 +105,45 @@ def test_published_models_are_healthy(shared: Path) -> None:
             some = np.random.default_rng(seed).permutation(len(labels))[:300]
             check(predictions(labels[some], predicted[some], 10))
     assert len(files) == 30
+
+
+def told(dense: Sequence[int], variant: Sequence[int], labels: Sequence[int], classes: int = 4) -> tuple[str, ...]:
+    return alignment.notes(
+        Predictions(
+            classes=tuple("abcd"[:classes]),
+            ids=tuple(map(str, range(len(labels)))),
+            labels=np.array(labels),
+            models=(
+                Outputs(name="dense", predicted=np.array(dense)),
+                Outputs(name="variant", predicted=np.array(variant)),
+            ),
+        )
+    )
+
+
+def test_a_variant_with_its_outputs_in_another_order_is_said() -> None:
+    labels = [0, 1, 2, 3] * 20
+    [note] = told(labels, [1, 0, 2, 3] * 20, labels)
+    assert "'a' as 'b'" in note
+    assert "variant" in note
+
+
+def test_a_variant_that_agrees_by_chance_is_said() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 4, 300).tolist()
+    [note] = told(labels, rng.integers(0, 4, 300).tolist(), labels)
+    assert "about as often as by chance" in note
+    [note] = told(labels, [2] * 300, labels)
+    assert "pruning left nothing" in note
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 1.0])
+def test_a_variant_that_lost_half_is_not(kept: float) -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 4, 300)
+    variant = np.where(rng.random(300) < kept, labels, rng.integers(0, 4, 300))
+    assert told(labels.tolist(), variant.tolist(), labels.tolist()) == ()
+
+
+def test_one_class_is_no_chance() -> None:
+    assert told([0] * 50, [0] * 50, [0] * 50, classes=1) == ()
