@@ -24,6 +24,7 @@ Chosen = Annotated[
         "--policy",
         metavar="PRESET|FILE",
         envvar=f"{PREFIX}POLICY",
+        show_envvar=False,
         help="report-only, screen, default, strict, or a TOML file; else the project's own.",
         rich_help_panel=PANEL,
     ),
@@ -34,6 +35,7 @@ Rule = Annotated[
         "--rule",
         metavar="NAME=LEVEL[:LIMIT]",
         envvar=f"{PREFIX}RULE",
+        show_envvar=False,
         help="Set a rule to off, warn or error, with its limit; repeats.",
         rich_help_panel=PANEL,
     ),
@@ -43,6 +45,7 @@ Strict = Annotated[
     typer.Option(
         "--strict",
         envvar=f"{PREFIX}STRICT",
+        show_envvar=False,
         help="Leave 3 where something cannot be told.",
         rich_help_panel=PANEL,
     ),
@@ -52,6 +55,7 @@ ExitZero = Annotated[
     typer.Option(
         "--exit-zero",
         envvar=f"{PREFIX}EXIT_ZERO",
+        show_envvar=False,
         help="Leave 0 whatever the gate says; 2 stays 2.",
         rich_help_panel=PANEL,
     ),
@@ -62,6 +66,7 @@ Baseline = Annotated[
         "--baseline",
         metavar="AUDIT",
         envvar=f"{PREFIX}BASELINE",
+        show_envvar=False,
         help="The last accepted audit.json: fail only on what got worse, or is worse than the dense model by now.",
         rich_help_panel=PANEL,
     ),
@@ -71,6 +76,7 @@ Margin = Annotated[
     typer.Option(
         metavar="POINTS",
         envvar=f"{PREFIX}MARGIN",
+        show_envvar=False,
         help="A class that lost more has regressed: 2.",
         rich_help_panel=PANEL,
     ),
@@ -80,6 +86,7 @@ Assure = Annotated[
     typer.Option(
         metavar="POINTS",
         envvar=f"{PREFIX}ASSURE",
+        show_envvar=False,
         help="A loss that 'fine' rules out: 5, or a wider margin.",
         rich_help_panel=PANEL,
     ),
@@ -89,19 +96,27 @@ RetentionMargin = Annotated[
     typer.Option(
         metavar="SHARE",
         envvar=f"{PREFIX}RETENTION_MARGIN",
+        show_envvar=False,
         help="A class that kept less of its recall than this share of what the rest kept is harmed: .95.",
         rich_help_panel=PANEL,
     ),
 ]
 Confidence = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", envvar=f"{PREFIX}CONFIDENCE", help="Of all intervals: .95.", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="SHARE",
+        envvar=f"{PREFIX}CONFIDENCE",
+        show_envvar=False,
+        help="Of all intervals: .95.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Correction = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
         envvar=f"{PREFIX}CORRECTION",
+        show_envvar=False,
         help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
         rich_help_panel=PANEL,
     ),
@@ -111,6 +126,7 @@ Reference = Annotated[
     typer.Option(
         metavar="accuracy|balanced",
         envvar=f"{PREFIX}REFERENCE",
+        show_envvar=False,
         help="What a class is compared with; balanced is the mean of recalls.",
         rich_help_panel=PANEL,
     ),

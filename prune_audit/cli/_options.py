@@ -113,6 +113,7 @@ Margin = Annotated[
     typer.Option(
         metavar="POINTS",
         envvar="PRUNE_AUDIT_MARGIN",
+        show_envvar=False,
         help="A class that lost more has regressed.",
         rich_help_panel=STATISTICS,
     ),
@@ -122,6 +123,7 @@ Assure = Annotated[
     typer.Option(
         metavar="POINTS",
         envvar="PRUNE_AUDIT_ASSURE",
+        show_envvar=False,
         help="A loss that 'fine' rules out: 5, or a wider margin.",
         rich_help_panel=STATISTICS,
     ),
@@ -131,6 +133,7 @@ RetentionMargin = Annotated[
     typer.Option(
         metavar="SHARE",
         envvar="PRUNE_AUDIT_RETENTION_MARGIN",
+        show_envvar=False,
         help="A class that kept less of its recall than this share of what the rest kept is harmed.",
         rich_help_panel=STATISTICS,
     ),
@@ -169,6 +172,7 @@ Reference = Annotated[
     typer.Option(
         metavar="accuracy|balanced",
         envvar="PRUNE_AUDIT_REFERENCE",
+        show_envvar=False,
         help="What a class is compared with; balanced is the mean of recalls.",
         rich_help_panel=STATISTICS,
     ),
@@ -176,7 +180,11 @@ Reference = Annotated[
 Confidence = Annotated[
     float,
     typer.Option(
-        metavar="SHARE", envvar="PRUNE_AUDIT_CONFIDENCE", help="Of all intervals.", rich_help_panel=STATISTICS
+        metavar="SHARE",
+        envvar="PRUNE_AUDIT_CONFIDENCE",
+        show_envvar=False,
+        help="Of all intervals.",
+        rich_help_panel=STATISTICS,
     ),
 ]
 Correct = Annotated[
@@ -185,6 +193,7 @@ Correct = Annotated[
         "--correction",
         metavar="NAME",
         envvar="PRUNE_AUDIT_CORRECTION",
+        show_envvar=False,
         help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
         rich_help_panel=STATISTICS,
     ),
@@ -195,6 +204,7 @@ Gate = Annotated[
     typer.Option(
         "--gate",
         envvar="PRUNE_AUDIT_GATE",
+        show_envvar=False,
         help="Judge by the project's policy, else the default one: exit 1 where a check fails.",
         rich_help_panel=GATE,
     ),

@@ -29,7 +29,8 @@ def run(
     """Judge a saved audit again, without models or data.
 
     Judges by --policy, else by the project's prune-audit.toml or pyproject.toml, else by the policy in the audit, else
-    by the default one. With --baseline, what failed in the last accepted audit too and got no worse is accepted.
+    by the default one. With --baseline, what failed in the last accepted audit too and got no worse is accepted. Every
+    option of the gate is a variable of the environment as well: --margin is PRUNE_AUDIT_MARGIN.
 
     Example: prune-audit check audit.json --policy strict --baseline accepted.json
     """
