@@ -36,6 +36,12 @@ class Chart:
     variant: int | None = None
     by: str = "class"
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        from prune_audit.charts._picture import svg
+
+        return svg([self])
+
 
 def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:
     """Every chart that ``audit`` has something for, by name, in the order of a page."""

@@ -59,7 +59,7 @@ for (const bar of document.querySelectorAll(".filter")) {
 }
 
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("details:not([open])")) {
+  for (const fold of document.querySelectorAll("details:not([open]):not(.screen)")) {
     fold.open = true;
     fold.dataset.closed = "";
   }

@@ -87,9 +87,10 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     return "<dl>" + "".join(f"<div><dt>{text(name)}</dt><dd>{text(said)}</dd></div>" for name, said in rows) + "</dl>\n"
 
 
-def fold(title: str, content: str) -> str:
-    """What is read on demand."""
-    return f"<details><summary>{text(title)}</summary>\n{content}</details>\n"
+def fold(title: str, content: str, *, paper: bool = True) -> str:
+    """What is read on demand; without ``paper`` it stays folded in print, where it would be cut."""
+    kept = "" if paper else ' class="screen"'
+    return f"<details{kept}><summary>{text(title)}</summary>\n{content}</details>\n"
 
 
 def figure(chart: Chart, name: str) -> str:

@@ -167,7 +167,8 @@ def _every(audit: Audit, view: View) -> str:
             f"{len(view.strata):,} {many} and {len(measures)} measures are too much for a page; the CSV file has all."
         )
         return fold(title, f"<p>{said}</p>\n")
-    return fold(title, table(title, heads, [_whole_row(view, i, measures) for i in w.worst_first(view)], kind="sorts"))
+    rows = [_whole_row(view, i, measures) for i in w.worst_first(view)]
+    return fold(title, table(title, heads, rows, kind="sorts"), paper=False)
 
 
 def _whole_row(view: View, i: int, measures: list[Measure]) -> str:

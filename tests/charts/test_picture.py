@@ -108,6 +108,11 @@ def test_pixels() -> None:
     assert (255, 255, 255) in seen
 
 
+def test_a_notebook_shows_the_file() -> None:
+    (chart,) = recalls.draw(audits.ten())
+    assert chart._repr_svg_() == _picture.svg([chart])
+
+
 def test_what_there_is_no_chart_of() -> None:
     with pytest.raises(UsageError, match="nothing for the chart 'changes'") as raised:
         named(audits.ten(), "changes")
