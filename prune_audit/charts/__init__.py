@@ -4,8 +4,6 @@ A plugin defines ``RANK``, its place on a page, and ``draw(audit) -> tuple[Chart
 nothing for it. It describes the picture in Vega-Lite and paints nothing: `_picture.py` makes SVG or PNG of it, so that
 a page, a file and a notebook show the same. Colours are names (`_colors.py`), which a page binds to its light and dark
 theme, and never alone: a shape, a place or a word says the same.
-
-Charts say numbers and names as reports do, with `reports/_words.py`: the one import against the order of floors.
 """
 
 from __future__ import annotations

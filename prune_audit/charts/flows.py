@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from prune_audit import words as w
 from prune_audit.charts import Chart
 from prune_audit.charts._colors import color
 from prune_audit.charts._picture import WIDTH
 from prune_audit.core import Audit, Pair
-from prune_audit.reports import _words as w
 
 RANK = 30
 

@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from prune_audit import words as w
 from prune_audit.core import Settings, Value, View
-from prune_audit.reports import _words as w
 from prune_audit.reports._bars import LEAST, MOST, Glyphs, bar
 
 STYLES = {

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from prune_audit import words as w
 from prune_audit.core import SINCE, Audit, Check, Comparison, Outcome
-from prune_audit.reports import _words as w
 
 
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:

@@ -10,10 +10,10 @@ import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from prune_audit import words as w
 from prune_audit.charts import Chart
 from prune_audit.charts._picture import inline
 from prune_audit.core import Measure, Unit, Value
-from prune_audit.reports import _words as w
 
 LOOKS = {  # words that have a colour and a shape; everything else is plain
     **dict.fromkeys((w.REGRESSED, *w.HARMED, "failed"), "bad"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from prune_audit import words as w
 from prune_audit.core import Audit, ModelCard, Settings
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 from prune_audit.reports._page import Head, facts, fold, table, text, word
 
 CHECKS = 200  # that are listed

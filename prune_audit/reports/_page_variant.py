@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from prune_audit import words as w
 from prune_audit.charts import Chart
 from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View
-from prune_audit.reports import _words as w
 from prune_audit.reports._page import Head, facts, figure, fold, limits, shown, table, text, word
 from prune_audit.reports._page_flips import flips
 from prune_audit.reports._page_verdict import sentences

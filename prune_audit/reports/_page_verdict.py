@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prune_audit import words as w
 from prune_audit.core import Audit, Comparison, Outcome, Value, View
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 from prune_audit.reports._page import Head, table, text, word
 
 CARDS = 6  # findings that are told in full before the table

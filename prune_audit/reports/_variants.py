@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from prune_audit.core import Audit, Comparison, Value
+from prune_audit import words as w
+from prune_audit.core import Audit, Value
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 from prune_audit.reports._classes import Column, flagged
 
 BROKEN, UNSURE = " !", " ?"

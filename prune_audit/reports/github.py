@@ -7,9 +7,9 @@ what could not be settled are warnings; what an audit without a gate found is a 
 
 from __future__ import annotations
 
+from prune_audit import words as w
 from prune_audit.core import Audit
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 
 SUFFIXES = ()
 MOST = 10  # annotations of one kind that GitHub shows per step

@@ -11,10 +11,10 @@ import base64
 import hashlib
 from importlib.resources import files
 
+from prune_audit import words as w
 from prune_audit.charts import charts
 from prune_audit.charts._colors import DARK, LIGHT
 from prune_audit.core import Audit
-from prune_audit.reports import _words as w
 from prune_audit.reports._page import figure, text
 from prune_audit.reports._page_about import checks, measured, words
 from prune_audit.reports._page_variant import variant

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from xml.etree import ElementTree as Xml
 
+from prune_audit import words as w
 from prune_audit.core import Audit, Check, Comparison, Outcome
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 
 SUFFIXES = (".xml",)
 Result: TypeAlias = Literal["passed", "failure", "error", "skipped"]

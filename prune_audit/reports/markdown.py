@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from prune_audit import words as w
 from prune_audit.core import Audit, Comparison, View
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 
 SUFFIXES = (".md",)
 MOST = 60_000  # bytes: a comment holds 65,536 characters

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import quote
 
 from prune_audit import plugins
+from prune_audit import words as w
 from prune_audit.core import Audit, Check, Comparison
 from prune_audit.reports import _gate as gate
-from prune_audit.reports import _words as w
 from prune_audit.reports.json import layout
 
 SUFFIXES = (".sarif",)

@@ -16,11 +16,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from prune_audit import words as w
 from prune_audit.core import Audit, Comparison, Settings, View
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _gate as gate
 from prune_audit.reports import _variants as variants
-from prune_audit.reports import _words as w
 from prune_audit.reports._bars import ASCII, LINES, Glyphs
 
 SUFFIXES = (".txt",)

@@ -1,4 +1,4 @@
-"""What an audit says in plain words and rounded numbers, shared by every report that people read.
+"""What an audit says in plain words and rounded numbers, shared by the reports and charts that people read.
 
 A pass never reads as clearance: what the data could not rule out stands beside what they showed. Numbers are rounded
 here and nowhere else, and nothing is computed beyond counting verdicts.
