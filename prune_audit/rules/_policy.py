@@ -7,6 +7,7 @@ a pyproject.toml; what it holds is the same.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ def chosen(choice: str | Path | None, *, start: Path) -> Policy:
     if choice is not None:
         return preset(str(choice)) if str(choice) in PRESETS else read_policy(Path(choice))
     path = found(start)
-    return default_policy() if path is None else read_policy(path)
+    if path is None:
+        return default_policy()
+    # As seen from here: audits of one repository must not differ by where it was checked out.
+    return read_policy(path, called=os.path.relpath(path, start))
 
 
 def default_policy() -> Policy:
@@ -52,15 +56,17 @@ def found(start: Path) -> Path | None:
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return folder / FILE
-        if (folder / PROJECT).is_file() and _inner(_File.read(folder / PROJECT).table) is not None:
+        if (folder / PROJECT).is_file() and _inner(
+            _File.read(folder / PROJECT, str(folder / PROJECT)).table
+        ) is not None:
             return folder / PROJECT
         if (folder / ".git").exists():
             return None
     return None
 
 
-def read_policy(path: Path) -> Policy:
-    """Read a policy file. The policy bears its name.
+def read_policy(path: Path, *, called: str | None = None) -> Policy:
+    """Read a policy file. The policy bears its name; messages and origins say ``called``, or else its path.
 
     Top level: ``extends`` names a preset to start from, else only the rules that the file names are checked;
     ``inconclusive = "allow" | "forbid"``; settings of the statistics. Per rule, ``[rules.NAME]``: ``level = "off" |
@@ -71,10 +77,10 @@ def read_policy(path: Path) -> Policy:
     Raises:
         PolicyError: the file is missing, is no TOML, or holds what is not understood.
     """
-    file = _File.read(path)
+    file = _File.read(path, called or str(path))
     table = _inner(file.table) if path.name == PROJECT else file.table
     if table is None:
-        raise PolicyError(f"{path}: there is no table [tool.prune-audit]", hint=HINT)
+        raise PolicyError(f"{file.called}: there is no table [tool.prune-audit]", hint=HINT)
     extends = table.get("extends")
     if extends is not None and extends not in PRESETS:
         file.refuse(f"extends: expected one of {', '.join(PRESETS)}, found {extends!r}", "extends")
@@ -92,7 +98,7 @@ def read_policy(path: Path) -> Policy:
         inconclusive=policy.inconclusive,
         settings=policy.settings,
         waivers=waived,
-        path=str(path),
+        path=file.called,
         origins={**policy.origins, **({"extends": file.at("extends")} if extends else {})},
     )
 
@@ -101,24 +107,24 @@ def read_policy(path: Path) -> Policy:
 class _File:
     """A policy file: what it holds, and where."""
 
-    path: Path
+    called: str
     table: Mapping[str, Any]
     lines: Mapping[Key, int]
     prefix: tuple[str, ...]
 
     @classmethod
-    def read(cls, path: Path) -> _File:
+    def read(cls, path: Path, called: str) -> _File:
         text = _text(path)
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as e:
-            raise PolicyError(f"{path}: expected TOML, found an error: {e}", hint=HINT) from e
-        return cls(path, table, lines(text), TABLE if path.name == PROJECT else ())
+            raise PolicyError(f"{called}: expected TOML, found an error: {e}", hint=HINT) from e
+        return cls(called, table, lines(text), TABLE if path.name == PROJECT else ())
 
     def at(self, *key: str | int) -> str:
         """FILE:LINE of ``key``."""
         line = line_of(self.lines, (*self.prefix, *key))
-        return str(self.path) if line is None else f"{self.path}:{line}"
+        return self.called if line is None else f"{self.called}:{line}"
 
     def refuse(self, what: str, *key: str | int, hint: str = HINT) -> NoReturn:
         raise PolicyError(f"{self.at(*key)}: {what}", hint=hint)

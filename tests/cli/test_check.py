@@ -62,7 +62,7 @@ def test_the_policy_of_the_project_comes_before_that_of_the_audit(
     project.write_text('extends = "report-only"\n')
     assert invoke(["check", str(saved)]) == 0
     captured = capsys.readouterr()
-    assert captured.err == f"policy: {project}\n"
+    assert captured.err == "policy: prune-audit.toml\n"
     assert "Gate prune-audit.toml" in captured.out
     assert invoke(["check", str(saved), "--policy", "default", "-q"]) == 1
 

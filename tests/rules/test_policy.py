@@ -265,7 +265,12 @@ def test_what_a_command_line_chooses(tmp_path: Path) -> None:
     assert chosen("strict", start=tmp_path) == preset("strict")
     assert chosen(None, start=tmp_path) == default_policy()
     (tmp_path / "prune-audit.toml").write_text('extends = "screen"\n')
-    assert chosen(None, start=tmp_path) == chosen(tmp_path / "prune-audit.toml", start=Path("/"))
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for start, called in ((tmp_path, "prune-audit.toml"), (inner, "../prune-audit.toml")):
+        policy = chosen(None, start=start)
+        assert (policy.path, policy.name, policy.origins["extends"]) == (called, "prune-audit.toml", f"{called}:1")
+        assert policy.rules["harmed"].level == "warn"
     with pytest.raises(PolicyError, match="nothing") as caught:
         chosen("nothing", start=tmp_path)
     assert "or a preset: report-only" in caught.value.hint
