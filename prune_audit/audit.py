@@ -47,6 +47,7 @@ from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.thumbnail import with_thumbnails
 from prune_audit.gate import judge
 
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
@@ -76,21 +77,31 @@ def run(
     *,
     policy: Policy | None = None,
     store: Store | None = None,
+    thumbnails: int = 0,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
     """Compare ``pruned`` models with the ``dense`` one on labelled data.
 
-    What ``store`` knows is not predicted again. ``progress`` is given the name of a stage and returns a callback that
+    What ``store`` knows is not predicted again. Of flipped images, up to ``thumbnails`` a variant are kept as small
+    pictures. ``progress`` is given the name of a stage and returns a callback that
     takes (done, total).
 
     Raises:
         AuditError: a model or the data cannot be read, or they do not fit together.
     """
     opened = _open((dense, *_distinct(dense, pruned)), source, settings, store)
+    if thumbnails and opened.dataset.preprocess is None:
+        raise UsageError(
+            f"thumbnails are of images, and {opened.dataset.path} has none",
+            hint="leave out --thumbnails for such data",
+        )
     evaluation = opened.evaluate(progress)
     provenance = opened.provenance(evaluation)
     cards = opened.cards(evaluation)
-    return assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy)
+    audit = assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy)
+    if not thumbnails:
+        return audit
+    return replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
 
 
 def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource, settings: Settings) -> Trial:
@@ -311,16 +322,29 @@ def _seed(seed: int) -> None:
 
 
 def _flips(predictions: Predictions, dense: str, pruned: str) -> tuple[tuple[Flip, ...], int]:
-    """The first samples on which exactly one model is right, lost ones first, and how many there are."""
+    """Samples on which exactly one model is right, and how many there are: lost ones first, in the order of the data.
+
+    Where there are too many, each class gives as many as the others, as far as it has them.
+    """
     labels, classes = predictions.labels, predictions.classes
     a, b = predictions.model(dense).predicted, predictions.model(pruned).predicted
     lost = np.flatnonzero((a == labels) & (b != labels))
     gained = np.flatnonzero((a != labels) & (b == labels))
-    kept = np.concatenate([lost, gained])[:FLIPS_KEPT]
+    lost = _in_turn(lost, labels, FLIPS_KEPT)
+    kept = np.concatenate([lost, _in_turn(gained, labels, FLIPS_KEPT - len(lost))])
     flips = tuple(
         Flip(id=predictions.ids[i], label=classes[labels[i]], dense=classes[a[i]], pruned=classes[b[i]]) for i in kept
     )
-    return flips, len(lost) + len(gained)
+    return flips, int(((a == labels) != (b == labels)).sum())
+
+
+def _in_turn(rows: Counts, labels: Counts, most: int) -> Counts:
+    """Up to ``most`` of ``rows`` (K,), sorted: the first of every class, then the second, and so on."""
+    order = np.argsort(labels[rows], kind="stable")
+    sizes = np.unique(labels[rows], return_counts=True)[1]  # (G,)
+    turn = np.empty(len(rows), np.int64)  # (K,) which of its class a row is
+    turn[order] = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(rows[np.argsort(turn, kind="stable")[:most]])
 
 
 def _data_digest(predictions: Predictions) -> str:

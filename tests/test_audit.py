@@ -250,3 +250,23 @@ def test_published_predictions_agree_with_scikit_learn(shared: Path) -> None:
         np.testing.assert_allclose(
             floats(view.measure("pruned_recall")), recall_score(labels, other.predicted, average=None), rtol=1e-15
         )
+
+
+def test_where_flips_are_too_many_every_class_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "FLIPS_KEPT", 6)
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 1)
+    predictions = Predictions(
+        classes=("a", "b", "c"),
+        ids=tuple(map(str, range(54))),
+        labels=labels,
+        models=(Outputs(name="d", predicted=labels), Outputs(name="p", predicted=(labels + 1) % 3)),
+    )
+    flips = audit.from_predictions(predictions, "d", ["p"], Settings()).comparisons[0].flips
+    assert [flip.id for flip in flips] == ["0", "1", "2", "50", "51", "53"]
+
+
+def test_thumbnails_are_kept_for_reports_without_data(sample_models: Path) -> None:
+    sources = [ModelSource(name=name, path=sample_models / f"{name}.onnx") for name in ("dense", "pruned-90")]
+    done = audit.run(sources[0], sources[1:], DataSource(path=sample_models / "val"), Settings(), thumbnails=3)
+    flips = done.comparisons[0].flips
+    assert sum(flip.thumbnail is not None for flip in flips) == 3

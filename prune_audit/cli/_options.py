@@ -230,6 +230,15 @@ ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
 
+Thumbnails = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Keep small pictures of N flipped images a variant, for the HTML report.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Reproducible = Annotated[
     bool,
     typer.Option(

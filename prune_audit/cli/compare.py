@@ -54,6 +54,7 @@ def run(
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    thumbnails: o.Thumbnails = 0,
     reproducible: o.Reproducible = False,
     csv_dialect: o.CsvDialect = None,
     github: o.Github = False,
@@ -137,6 +138,7 @@ def run(
             settings,
             policy=judged,
             store=o.store(cache, off=no_cache, verify=verify_data),
+            thumbnails=thumbnails,
             progress=progress,
         )
     if reproducible:
