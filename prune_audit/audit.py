@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit import data, models, stats
+from prune_audit import data, gate, models, stats
 from prune_audit.core import (
     Audit,
     Classifier,
@@ -48,7 +48,6 @@ from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.store import Store
 from prune_audit.evaluate.thumbnail import with_thumbnails
-from prune_audit.gate import judge
 
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
@@ -102,6 +101,32 @@ def run(
     if not thumbnails:
         return audit
     return replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
+
+
+def confirm(
+    chosen: Audit,
+    dense: ModelSource,
+    pruned: Sequence[ModelSource],
+    source: DataSource,
+    *,
+    store: Store | None = None,
+    progress: Callable[[str], Progress | None] | None = None,
+) -> Audit:
+    """The variant that ``chosen`` ends with, judged again on fresh data at ``source``, by the same policy.
+
+    The best of several variants looks better than it is on the data that it was chosen by; fresh data tell.
+
+    Raises:
+        UsageError: there is no variant to confirm.
+        AlignmentError: the data are not fresh.
+    """
+    name = gate.to_confirm(chosen)
+    at = [comparison.pruned.name for comparison in chosen.comparisons].index(name)
+    again = replace(pruned[at], name=name)
+    settings = chosen.provenance.settings
+    fresh = run(dense, [again], source, settings, policy=chosen.policy, store=store, progress=progress)
+    gate.check_fresh(chosen, fresh)
+    return fresh
 
 
 def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource, settings: Settings) -> Trial:
@@ -248,7 +273,7 @@ def assemble(
         comparisons.append(Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped))
     kept = Samples.of(predictions, ("class", *settings.by), settings.cluster)
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
-    return audit if policy is None else judge(audit, policy)
+    return audit if policy is None else gate.judge(audit, policy)
 
 
 def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
+
+Confirm = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DATA",
+        help="Judge the sparsest variant that passes again, on these fresh data; asks for a gate. Reports go to "
+        "NAME.confirm.SUFFIX beside the others.",
+        rich_help_panel=g.PANEL,
+    ),
+]
 
 
 def run(
@@ -50,6 +63,7 @@ def run(
     rule: g.Rule = None,
     strict: g.Strict = False,
     exit_zero: g.ExitZero = False,
+    confirm: Confirm = None,
     output: o.Outputs = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
@@ -126,30 +140,32 @@ def run(
     if dry_run:
         _trial.show(audit.trial(*sources, source, settings))
         return 0
-    judged = g.asked(context, policy, gate=gate)
+    judged = g.asked(context, policy, gate=gate or confirm is not None)
     g.told(judged, quiet=quiet)
     dialect = o.csv_dialect(csv_dialect)
     for path in output or ():
         reports.check_writable(path)
+    store = o.store(cache, off=no_cache, verify=verify_data)
     with _terminal.progress(quiet=quiet) as progress:
         done = audit.run(
-            *sources,
-            source,
-            settings,
-            policy=judged,
-            store=o.store(cache, off=no_cache, verify=verify_data),
-            thumbnails=thumbnails,
-            progress=progress,
+            *sources, source, settings, policy=judged, store=store, thumbnails=thumbnails, progress=progress
         )
-    if reproducible:
-        done = replace(done, provenance=replace(done.provenance, run={}))
-    code = _terminal.deliver(
-        done,
-        output or (),
-        show_all=show_all,
-        quiet=quiet,
-        verbose=verbose,
-        github=github,
-        csv_dialect=dialect,
-    )
+        audits = [(done, list(output or ()))]
+        if confirm is not None and done.exit_code == 0:
+            fresh = replace(source, path=confirm)
+            beside = [path.with_name(f"{path.stem}.confirm{path.suffix}") for path in output or ()]
+            audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))
+    if confirm is not None and len(audits) == 1:
+        _terminal.stderr().print("note: nothing was confirmed, because the gate was not passed", soft_wrap=True)
+    for each, paths in audits:
+        shown = replace(each, provenance=replace(each.provenance, run={})) if reproducible else each
+        code = _terminal.deliver(
+            shown,
+            paths,
+            show_all=show_all,
+            quiet=quiet,
+            verbose=verbose,
+            github=github,
+            csv_dialect=dialect,
+        )
     return g.leave(code, exit_zero=exit_zero)

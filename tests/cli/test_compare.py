@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -180,4 +181,39 @@ def test_classes_in_a_wrong_order_stop_and_the_right_one_is_named(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "another order" in captured.err
-    assert captured.err.splitlines()[1].endswith("by these predictions: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9")
+    assert "by these predictions: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9;" in captured.err
+
+
+@pytest.fixture
+def halves(tmp_path: Path, sample_models: Path) -> tuple[str, str]:
+    """The samples as two folders, every other one in each."""
+    for at, file in enumerate(sorted((sample_models / "val").rglob("*.png"))):
+        target = tmp_path / f"half{at % 2}" / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return str(tmp_path / "half0"), str(tmp_path / "half1")
+
+
+def test_the_variant_that_was_chosen_is_confirmed_on_fresh_data(
+    tmp_path: Path, sample_models: Path, halves: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50")]
+    here = ["compare", *models, "--data", halves[0], "--confirm", halves[1], "-o", str(tmp_path / "a.json")]
+    assert invoke(here) == 0
+    out = capsys.readouterr().out
+    assert out.count("Gate default:") == 2
+    first, second = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "a.confirm.json"))
+    assert first["provenance"]["data_digest"] != second["provenance"]["data_digest"]
+    assert second["policy"] == first["policy"]
+    assert [c["pruned"]["name"] for c in second["comparisons"]] == ["pruned-50"]
+
+
+def test_what_does_not_pass_is_not_confirmed_and_the_same_data_confirm_nothing(
+    sample_models: Path, halves: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sparse = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-90")]
+    assert invoke(["compare", *sparse, "--data", halves[0], "--confirm", halves[1], "-q"]) == 1
+    assert "nothing was confirmed" in capsys.readouterr().err
+    half = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50")]
+    assert invoke(["compare", *half, "--data", halves[0], "--confirm", halves[0], "-q"]) == 2
+    assert "had no part in the choice" in capsys.readouterr().err
