@@ -17,13 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from prune_audit import plugins
 from prune_audit.errors import UsageError
 from prune_audit.scores import Calibration, Scored, TopK, in_units
+
+if TYPE_CHECKING:
+    import pandas
 
 Array: TypeAlias = npt.NDArray[Any]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -884,6 +888,24 @@ class Audit:
     policy: Policy | None = None
     baseline: str | None = None
     samples: Samples | None = None
+
+    def to_frame(self, *, overall: bool = False) -> pandas.DataFrame:
+        """The audit as a pandas data frame: a row per variant, stratification and stratum, a column per measure.
+
+        The index is (variant, by, stratum). ``density`` (of the variant's own weights) and ``kept`` (of the dense
+        model's) lead, then come the columns of the CSV. Shares are shares and nothing is rounded: counts are Int64,
+        other numbers float64, verdicts text, and what is absent is <NA>, NaN or None. With ``overall`` there is a row
+        per variant and stratification instead, of what holds for the model as a whole, as
+        `prune_audit.rows.overall_of` has it.
+        """
+        from prune_audit.rows import frame
+
+        return frame(self, overall=overall)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the report of that name, asked of the registry, as no noun knows a report."""
+        shown: str = plugins.load("reports", "notebook").render(self)
+        return shown
 
     @property
     def outcome(self) -> Outcome:

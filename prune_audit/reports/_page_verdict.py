@@ -34,14 +34,14 @@ class _Finding:
 
 def verdict(audit: Audit) -> str:
     """The first section of the page."""
-    look, said = _banner(audit)
+    look, said = banner(audit)
     parts = []
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
     view = w.by_class(one) if one else None
     if view is not None:
         parts += [f"<p>{text(sentence)}</p>" for sentence in sentences(view, audit)]
     else:
-        parts.append(_summary(audit))
+        parts.append(summary(audit))
     parts.append(_cards(audit))
     last = (gate.told(audit), gate.sparsest(audit))
     parts += [f'<p class="gate">{text(said)}</p>' for said in last if said]
@@ -51,7 +51,7 @@ def verdict(audit: Audit) -> str:
     )
 
 
-def _banner(audit: Audit) -> tuple[str, str]:
+def banner(audit: Audit) -> tuple[str, str]:
     """How the verdict looks, and what it says; where there is no gate, what was found."""
     p = audit.provenance
     if audit.outcome in BANNERS:
@@ -124,8 +124,8 @@ def _card(finding: _Finding, audit: Audit) -> str:
     )
 
 
-def _summary(audit: Audit) -> str:
-    """One row for each of several variants."""
+def summary(audit: Audit, *, linked: bool = True) -> str:
+    """One row for each of several variants; ``linked`` to their sections of the page."""
     heads = [
         Head(title="variant", number=False),
         Head(title="density", meaning="weights that are left, of the dense model's"),
@@ -137,11 +137,11 @@ def _summary(audit: Audit) -> str:
         Head(title="at worst", meaning="no class lost more, for all classes at once"),
         *([Head(title="gate", number=False)] if audit.policy is not None else []),
     ]
-    rows = [_summary_row(audit, comparison) for comparison in w.densest_first(audit)]
+    rows = [_summary_row(audit, comparison, linked) for comparison in w.densest_first(audit)]
     return table(f"{len(rows)} variants, the densest first", heads, rows)
 
 
-def _summary_row(audit: Audit, comparison: Comparison) -> str:
+def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
     view = w.by_class(comparison)
 
     def count(name: str, verdicts: tuple[str, ...], look: str) -> str:
@@ -162,5 +162,7 @@ def _summary_row(audit: Audit, comparison: Comparison) -> str:
         f"-{w.percent(worst)}" if (worst := w.overall(view, "worst_plausible_drop")) is not None else w.DASH,
     ]
     outcome = f'<td class="l">{word(gate.outcome_of(audit, comparison))}</td>' if audit.policy is not None else ""
-    name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{text(comparison.pruned.name)}</a>'
+    name = text(comparison.pruned.name)
+    if linked:
+        name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{name}</a>'
     return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + outcome + "</tr>"

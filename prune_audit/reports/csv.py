@@ -13,16 +13,10 @@ from __future__ import annotations
 import csv
 import io
 
-from prune_audit.core import Audit, Comparison, Value, View
+from prune_audit.core import Audit, Value
+from prune_audit.rows import rows_of
 
 SUFFIXES = (".csv",)
-COUNTS = ("support", "both", "lost", "gained", "neither")
-LEADING = (
-    *("variant", "by", "stratum", *COUNTS, "dense_recall", "pruned_recall", "change", "change_low", "change_high"),
-    *("p_value", "q_value", "dense_balance", "pruned_balance", "intensification", "excess_drop", "detectable_drop"),
-    *("verdict", "distortion"),
-)
-
 
 # What may start a formula; a tab or a line break too, because Excel drops them and looks at what follows (OWASP, CSV
 # injection).
@@ -43,12 +37,6 @@ def excel(audit: Audit) -> str:
 DIALECTS = {"excel": excel}
 
 
-def rows_of(audit: Audit) -> tuple[list[str], list[dict[str, Value]]]:
-    """The names of the columns, and the rows; a row lacks the columns that its view has no measure for."""
-    rows = [row for c in audit.comparisons for view in c.views for row in _rows(c, view)]
-    return [*LEADING, *dict.fromkeys(name for row in rows for name in row if name not in LEADING)], rows
-
-
 def _text(names: list[str], rows: list[dict[str, Value]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names, restval="")
@@ -60,22 +48,3 @@ def _text(names: list[str], rows: list[dict[str, Value]]) -> str:
 def _safe(cell: Value) -> Value:
     """``cell`` as a spreadsheet shows it rather than runs it."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
-def _rows(comparison: Comparison, view: View) -> list[dict[str, Value]]:
-    pair = view.pair
-    columns: dict[str, tuple[Value, ...]] = {
-        "variant": (comparison.pruned.name,) * len(view.strata),
-        "by": (view.by,) * len(view.strata),
-        "stratum": view.strata,
-        **{name: tuple(getattr(pair, name).tolist()) for name in COUNTS},
-    }
-    for measure in view.measures:
-        if not measure.by_stratum or measure.name in columns:  # of the model alone, or a count
-            continue
-        columns[measure.name] = measure.by_stratum
-        if measure.low:
-            columns[f"{measure.name}_low"] = measure.low
-        if measure.high:
-            columns[f"{measure.name}_high"] = measure.high
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

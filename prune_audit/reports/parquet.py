@@ -8,17 +8,12 @@ joined: a column without a single value has its type all the same.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 from prune_audit.core import Audit, Value
 from prune_audit.errors import MissingExtra
-from prune_audit.reports.csv import COUNTS, rows_of
-
-if TYPE_CHECKING:
-    import pyarrow
+from prune_audit.rows import kinds, rows_of
 
 SUFFIXES = (".parquet",)
-TEXTS = ("variant", "by", "stratum", "verdict", "distortion")
 
 
 def render(audit: Audit) -> bytes:
@@ -34,23 +29,12 @@ def render(audit: Audit) -> bytes:
         raise MissingExtra("a .parquet file needs pyarrow", hint="pip install pyarrow") from error
 
     names, rows = rows_of(audit)
-    schema = pyarrow.schema([pyarrow.field(name, kind) for name, kind in _types(audit, names).items()])
+    types = {"count": pyarrow.int64(), "number": pyarrow.float64(), "label": pyarrow.string()}
+    schema = pyarrow.schema([pyarrow.field(name, types[kind]) for name, kind in kinds(audit, names).items()])
     columns = {name: [_text(row.get(name)) for row in rows] for name in names}
     written = io.BytesIO()
     parquet.write_table(pyarrow.table(columns, schema=schema), written, compression="zstd")
     return written.getvalue()
-
-
-def _types(audit: Audit, names: list[str]) -> dict[str, pyarrow.DataType]:
-    """Column -> type."""
-    import pyarrow
-
-    units: dict[str, str] = {
-        m.name: m.unit for comparison in audit.comparisons for view in comparison.views for m in view.measures
-    }
-    units |= dict.fromkeys(COUNTS, "count") | dict.fromkeys(TEXTS, "label")
-    kinds = {"count": pyarrow.int64(), "label": pyarrow.string()}
-    return {name: kinds.get(units.get(name, ""), pyarrow.float64()) for name in names}
 
 
 def _text(value: Value) -> Value:
