@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -49,6 +49,7 @@ from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.store import Store
 from prune_audit.evaluate.thumbnail import with_thumbnails
 
+Model: TypeAlias = ModelSource | Classifier
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
 
@@ -69,9 +70,9 @@ class Trial:
 
 
 def run(
-    dense: ModelSource,
-    pruned: Sequence[ModelSource],
-    source: DataSource,
+    dense: Model,
+    pruned: Sequence[Model],
+    source: DataSource | Dataset,
     settings: Settings,
     *,
     policy: Policy | None = None,
@@ -79,7 +80,7 @@ def run(
     thumbnails: int = 0,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
-    """Compare ``pruned`` models with the ``dense`` one on labelled data.
+    """Compare ``pruned`` models with the ``dense`` one on labelled data, each a source or already there.
 
     What ``store`` knows is not predicted again. Of flipped images, up to ``thumbnails`` a variant are kept as small
     pictures. ``progress`` is given the name of a stage and returns a callback that
@@ -214,14 +215,15 @@ class _Opened:
         )
 
 
-def _open(sources: Sequence[ModelSource], source: DataSource, settings: Settings, store: Store | None) -> _Opened:
+def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Settings, store: Store | None) -> _Opened:
     """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
     share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
-    loaded = [models.load(each, share, store) for each in sources]
+    loaded = [models.load(each, share, store) if isinstance(each, ModelSource) else each for each in sources]
     opened = tuple(dropped(loaded, settings.drop_class))
     _seed(settings.seed)
-    dataset = data.load(source, merge([(m.card.name, m.expects) for m in opened]), settings)
+    declared = merge([(m.card.name, m.expects) for m in opened])
+    dataset = data.load(source, declared, settings) if isinstance(source, DataSource) else source
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
     return _Opened(models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
@@ -267,7 +269,8 @@ def assemble(
         views = []
         for by in dict.fromkeys(("class", *settings.by)):
             counted = predictions.pair(dense.name, card.name, by, settings.cluster, top_k=settings.top_k)
-            pair = replace(counted, same_model=card.same_as(dense))
+            # What is one network by its digest may still draw random numbers, or be live and have hooks.
+            pair = replace(counted, same_model=card.same_as(dense) and not len(counted.moves))
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = _flips(predictions, dense.name, card.name)
         comparisons.append(Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped))
@@ -317,27 +320,40 @@ def _agree(field: str, mine: object, theirs: object) -> bool:
     )
 
 
-def _distinct(dense: ModelSource, pruned: Sequence[ModelSource]) -> list[ModelSource]:
+def _distinct(dense: Model, pruned: Sequence[Model]) -> list[Model]:
     """``pruned`` with names that differ: ``dense.onnx`` against ``dense.pt`` are two models, not one.
 
     Only a name taken from the file gives way; one that somebody chose is never changed.
     """
     if not pruned:
         raise UsageError("expected at least one pruned model, found none", hint="prune-audit compare DENSE PRUNED ...")
-    chosen = [source.name for source in (dense, *pruned) if source.name != source.path.stem]
-    taken, renamed = {dense.name}, []
+    chosen = [_name(model) for model in (dense, *pruned) if not _named_by_file(model)]
+    taken: set[str] = {_name(dense)}
+    renamed: list[Model] = []
     for source in pruned:
-        default = source.name == source.path.stem
-        if (source.name in taken or chosen.count(source.name) > 1) and not default:
+        default = _named_by_file(source)
+        if (_name(source) in taken or chosen.count(_name(source)) > 1) and not default:
             raise UsageError(
-                f"two models are called {source.name!r}", hint="give each variant a name of its own: NAME=PATH"
+                f"two models are called {_name(source)!r}", hint="give each variant a name of its own: NAME=PATH"
             )
+        if not isinstance(source, ModelSource):
+            taken.add(_name(source))
+            renamed.append(source)
+            continue
         candidates = [source.name, source.path.name, *(f"{source.name}-{i}" for i in range(2, len(pruned) + 3))]
         unwanted = taken | set(chosen) if default else taken
         name = next(name for name in candidates if name not in unwanted)
         taken.add(name)
         renamed.append(replace(source, name=name))
     return renamed
+
+
+def _name(model: Model) -> str:
+    return model.name if isinstance(model, ModelSource) else model.card.name
+
+
+def _named_by_file(model: Model) -> bool:
+    return isinstance(model, ModelSource) and model.name == model.path.stem
 
 
 def _seed(seed: int) -> None:
@@ -383,7 +399,8 @@ def _data_digest(predictions: Predictions) -> str:
 
 def _model_notes(cards: Sequence[ModelCard]) -> tuple[str, ...]:
     dense, *others = cards
-    return tuple(f"{card.name} is the same file as {dense.name}" for card in others if card.same_as(dense))
+    same = [card for card in others if card.path and card.same_as(dense)]
+    return tuple(f"{card.name} is the same file as {dense.name}" for card in same)
 
 
 def _versions(
@@ -394,7 +411,7 @@ def _versions(
     for card in cards:
         if card.format == "ONNX":
             used += ["onnx", "onnxruntime"]
-        elif card.format != "predictions":
+        elif card.format not in ("predictions", "function"):
             used += ["torch", *(["transformers"] if card.format == "transformers" else [])]
             used += ["onnxruntime"] if settings is not None and settings.runtime == "onnxruntime" else []
     used += ["pillow"] if images else []

@@ -57,8 +57,9 @@ class Store:
 
     @staticmethod
     def runs_code(card: ModelCard) -> bool:
-        """Whether the model is a pickled module, whose code is outside its file and may change without it."""
-        return card.format == "torch.save" and card.factory is None
+        """Whether the model is a pickled or a live module, or a function, whose code may change without a trace."""
+        live = card.format in ("torch module", "function")
+        return live or (card.format == "torch.save" and card.factory is None)
 
     def entry(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Entry | None:
         """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it."""
