@@ -24,6 +24,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "rules": {"check": ("comparison", "setting")},
     "reports": {"render": ("audit",)},
     "charts": {"draw": ("audit",)},
+    "pruning": {"update": ("model", "masks", "density", "batches", "settings")},
 }
 PLUGINS = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]
 
@@ -62,6 +63,9 @@ def test_constants_of_the_rooms() -> None:
     for _, module in plugins.loaded("rules"):
         assert isinstance(module.DEFAULT, RuleSetting)
         assert getattr(module, "SETTING", "margin") in Settings.__dataclass_fields__
+    for _, module in plugins.loaded("pruning"):
+        assert isinstance(module.NEEDS_DATA, bool)
+        assert isinstance(getattr(module, "STRAIGHT_THROUGH", False), bool)
     suffixes = [suffix for _, module in plugins.loaded("reports") for suffix in module.SUFFIXES]
     assert all(suffix.startswith(".") for suffix in suffixes)
     assert len(set(suffixes)) == len(suffixes)

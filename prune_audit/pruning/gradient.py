@@ -1,0 +1,13 @@
+"""Gradient pruning as it is commonly computed: another name of undecayed.
+
+    score = |theta dT/dtheta|
+
+ShrinkBench and others take the gradient of plain cross-entropy, which is the paper's undecayed score to the letter
+(`undecayed`); the paper's own gradient pruning is `gradient-full`.
+"""
+
+from __future__ import annotations
+
+from prune_audit.pruning.undecayed import NEEDS_DATA, update
+
+__all__ = ["NEEDS_DATA", "update"]

@@ -1,0 +1,37 @@
+"""Gradient pruning by the loss with weight decay, as the paper writes it.
+
+    score = |theta dL/dtheta| = |theta (dT/dtheta + epsilon theta)|
+    L = T + epsilon / 2 ||theta||^2
+
+At the end of a training with decay dL is near zero, so this score is near zero for all weights alike. Good et al. 2022
+(arXiv 2206.02976), section 6, GP. epsilon is the weight decay of the settings; without it this is `undecayed`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prune_audit.pruning import Cut, _masks
+from prune_audit.pruning._examples import needed
+from prune_audit.pruning._gradients import task_gradients
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.pruning._examples import Examples
+    from prune_audit.pruning._masks import Masks
+
+NEEDS_DATA = True
+
+
+def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
+    """As `prune_audit.pruning._masks.keep_largest`, of weight times gradient with decay over all ``batches``.
+
+    Raises:
+        ModelError: there are no batches, or no gradient.
+    """
+    scores = task_gradients(model, list(masks), needed(batches, "gradient-full"))
+    for name, gradient in scores.items():
+        weight = model.get_parameter(name).detach()
+        gradient.add_(weight, alpha=settings.weight_decay).mul_(weight).abs_()
+    return _masks.keep_largest(scores, masks, density, settings.scope)

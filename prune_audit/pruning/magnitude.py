@@ -1,0 +1,28 @@
+"""Cut the smallest weights, over the whole model or layer by layer.
+
+    score = |theta|
+
+Needs no data. Global unless the scope is ``layer`` (Han et al. 2015, arXiv 1506.02626; the MP of Good et al. 2022,
+arXiv 2206.02976, section 5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prune_audit.pruning import Cut, _masks
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.pruning._examples import Examples
+    from prune_audit.pruning._masks import Masks
+
+NEEDS_DATA = False
+
+
+def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
+    """As `prune_audit.pruning._masks.keep_largest`, of absolute weights; ``batches`` are not looked at."""
+    del batches
+    scores = {name: model.get_parameter(name).detach().abs() for name in masks}
+    return _masks.keep_largest(scores, masks, density, settings.scope)

@@ -1,0 +1,38 @@
+"""Undecayed pruning: cut where weight times gradient of the task alone is smallest.
+
+    score = |theta dT/dtheta| = |-theta dL/dtheta + epsilon theta^2|
+    L = T + epsilon / 2 ||theta||^2
+
+The decay pulls every weight towards zero, so that a gradient of L says little of what the task needs; it is taken out
+again. Good et al. 2022 (arXiv 2206.02976), section 6, UP. In torch the decay lives in the optimiser and ``backward``
+gives dT, so this is what common gradient pruning computes (`gradient` is another name of it), and the weight decay
+does not enter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prune_audit.pruning import Cut, _masks
+from prune_audit.pruning._examples import needed
+from prune_audit.pruning._gradients import task_gradients
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.pruning._examples import Examples
+    from prune_audit.pruning._masks import Masks
+
+NEEDS_DATA = True
+
+
+def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
+    """As `prune_audit.pruning._masks.keep_largest`, of weight times gradient over all ``batches``.
+
+    Raises:
+        ModelError: there are no batches, or no gradient.
+    """
+    scores = task_gradients(model, list(masks), needed(batches, "undecayed"))
+    for name, gradient in scores.items():
+        gradient.mul_(model.get_parameter(name).detach()).abs_()
+    return _masks.keep_largest(scores, masks, density, settings.scope)

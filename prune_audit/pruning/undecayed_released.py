@@ -1,0 +1,38 @@
+"""Undecayed pruning as its authors' public file computes it, which takes the decay out once more.
+
+    score = |-theta dT/dtheta + epsilon theta^2|
+
+The file takes the gradient of cross-entropy alone, in which there is no decay, and then adds epsilon theta^2 all the
+same, so this differs from the formula of the paper (`undecayed`). Good et al. 2022 (arXiv 2206.02976); in the file
+epsilon is 5e-4, here it is the weight decay of the settings, and the gradient is over all samples and in evaluation
+mode where the file takes one batch in training mode.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prune_audit.pruning import Cut, _masks
+from prune_audit.pruning._examples import needed
+from prune_audit.pruning._gradients import task_gradients
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.pruning._examples import Examples
+    from prune_audit.pruning._masks import Masks
+
+NEEDS_DATA = True
+
+
+def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
+    """As `prune_audit.pruning._masks.keep_largest`, of the released score over all ``batches``.
+
+    Raises:
+        ModelError: there are no batches, or no gradient.
+    """
+    scores = task_gradients(model, list(masks), needed(batches, "undecayed-released"))
+    for name, gradient in scores.items():
+        weight = model.get_parameter(name).detach()
+        gradient.neg_().add_(weight, alpha=settings.weight_decay).mul_(weight).abs_()
+    return _masks.keep_largest(scores, masks, density, settings.scope)

@@ -1,0 +1,10 @@
+"""Gradient pruning is another name of undecayed."""
+
+from __future__ import annotations
+
+from prune_audit.pruning import gradient, undecayed
+
+
+def test_it_is_the_same_function() -> None:
+    assert gradient.update is undecayed.update
+    assert gradient.NEEDS_DATA

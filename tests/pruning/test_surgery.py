@@ -1,0 +1,92 @@
+"""Dynamic Network Surgery: thresholds, the gap around them, and densities in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.stats import norm
+from torch import nn
+
+from prune_audit.pruning import Cut, _masks, surgery
+
+
+def layer(values: list[float]) -> nn.Linear:
+    model = nn.Linear(len(values), 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([values]))
+    return model
+
+
+@pytest.mark.parametrize(("before", "after"), [(True, [0, 1, 1]), (False, [0, 0, 1])])
+def test_within_the_gap_nothing_changes(before: bool, after: list[int]) -> None:
+    model = layer([0.89, -1.0, 1.11])
+    masks = {"weight": torch.full((1, 3), before)}
+    found = surgery.update(model, masks, 0.5, None, Cut(thresholds={"weight": 1.0}))
+    assert found["weight"].int().tolist() == [after]
+
+
+def test_thresholds_by_hand_are_of_the_weights_that_are_not_zero() -> None:
+    """|w| = 1, 2, 3, 4: mean 2.5, variance 7.5 - 6.25."""
+    model = layer([1, -2, 0, 3, -4, 0])
+    masks = _masks.whole(model, ["weight"])
+    for c_rate in (-3.0, 0.0, 0.5):
+        fixed = surgery.start(model, masks, Cut(seed=4), {"weight": c_rate})
+        assert fixed.thresholds is not None
+        assert list(fixed.thresholds) == ["weight"]
+        assert fixed.thresholds["weight"] == pytest.approx(max(2.5 + c_rate * math.sqrt(1.25), 0), abs=1e-6)
+        assert fixed.seed == 4
+
+
+def test_fixed_thresholds_stay_while_weights_move() -> None:
+    model = layer([1, -2, 3, -4])
+    masks = _masks.whole(model, ["weight"])
+    fixed = surgery.start(model, masks, Cut(), {"weight": 0.0})  # 2.5: cut up to 2.25
+    masks = surgery.update(model, masks, 0.9, None, fixed)
+    assert masks["weight"].int().tolist() == [[0, 0, 1, 1]]
+    with torch.no_grad():
+        model.weight.mul_(torch.tensor([3.0, 1.2, 0.7, 1.0]))  # 3, 2.4, 2.1, 4; back from 2.75 on
+    assert surgery.update(model, masks, 0.9, None, fixed)["weight"].int().tolist() == [[1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("c_rate", [-0.5, 0.0, 1.0, 2.0])
+def test_of_a_normal_layer_the_density_is_known(c_rate: float) -> None:
+    torch.manual_seed(0)
+    scale, count = 0.3, 400_000
+    model = nn.Linear(count, 1, bias=False)
+    with torch.no_grad():
+        model.weight.normal_(std=scale)
+    masks = _masks.whole(model, ["weight"])
+    fixed = surgery.start(model, masks, Cut(), {"weight": c_rate})
+    reached = _masks.kept(surgery.update(model, masks, 0.5, None, fixed))
+    threshold = scale * (math.sqrt(2 / math.pi) + c_rate * math.sqrt(1 - 2 / math.pi))
+    wanted = 2 * norm.sf(0.9 * threshold / scale)
+    assert reached == pytest.approx(wanted, abs=5 * math.sqrt(wanted * (1 - wanted) / count) + 1e-3)
+
+
+@pytest.mark.parametrize("density", [0.01, 0.1, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_a_density_is_solved_for_from_whatever_masks(density: float, scope: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(100, 60), nn.Linear(60, 100))
+    with torch.no_grad():
+        model.get_parameter("1.weight").mul_(3)
+    settings = Cut(scope=scope)  # type: ignore[arg-type]  # parametrised
+    masks = _masks.whole(model, ["0.weight", "1.weight"])
+    for start in (masks, {name: torch.rand(mask.shape) < 0.3 for name, mask in masks.items()}):
+        found = surgery.update(model, start, density, None, settings)
+        each = [found] if scope == "global" else [{name: mask} for name, mask in found.items()]
+        assert all(abs(_masks.kept(part) - density) <= 0.0015 for part in each)
+
+
+def test_one_c_rate_serves_layers_of_every_scale() -> None:
+    """Thresholds are relative to a layer's own weights, so scaling a layer changes nothing."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(50, 50), nn.Linear(50, 50))
+    masks = _masks.whole(model, ["0.weight", "1.weight"])
+    before = surgery.update(model, masks, 0.2, None, Cut())
+    with torch.no_grad():
+        model.get_parameter("1.weight").mul_(64)
+    after = surgery.update(model, masks, 0.2, None, Cut())
+    assert all(torch.equal(before[name], after[name]) for name in masks)
