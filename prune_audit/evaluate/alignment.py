@@ -50,8 +50,8 @@ def _check_chance(predictions: Predictions, dense: Outputs) -> None:
             f"the dense model {dense.name} is right on {right} of {n} samples ({right / n:.1%}), about as often as "
             f"chance ({chance:.1%}), so that nothing could be lost",
             hint="most likely the preprocessing (--preprocess, --mean, --std, --channels; of sounds --sample-rate and "
-            "--seconds, of a table the order of --features) or the order of the classes (--classes FILE, one a line, in the order of the model's outputs) "
-            "is not what the model was trained with",
+            "--seconds, of a table the order of --features) or the order of the classes (--classes FILE, one a line, "
+            "in the order of the model's outputs) is not what the model was trained with",
         )
 
 

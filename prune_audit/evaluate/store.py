@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,6 +32,9 @@ FORM = 1  # of what is kept; another one makes other entries
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
 ABOUT = "about.json"
+# What everything that is kept is called, so that a folder which holds other things too is listed and cleared safely.
+_KEY = re.compile(r"[0-9a-f]{64}")
+_OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|about\.json|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Store:
     def __init__(self, root: Path, *, verify: bool = False) -> None:
         self.root = root
         self._verify = verify
-        self._contents: dict[int, str] = {}
+        self._content: tuple[Dataset, str] | None = None  # of the data set asked for last
 
     @staticmethod
     def runs_code(card: ModelCard) -> bool:
@@ -65,12 +68,12 @@ class Store:
         """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it."""
         if self.runs_code(card):
             return None
-        if id(dataset) not in self._contents:
-            self._contents[id(dataset)] = dataset.fingerprint(self._verify)
+        if self._content is None or self._content[0] is not dataset:
+            self._content = dataset, dataset.fingerprint(self._verify)
         identity = {
             "form": FORM,
             "model": [card.digest, card.format, card.factory, source_digest(card.factory), repr(expects)],
-            "data": [self._contents[id(dataset)], dataset.indexed, _digest(dataset.labels.tobytes())],
+            "data": [self._content[1], dataset.indexed, _digest(dataset.labels.tobytes())],
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),
             "settings": [settings.device, settings.runtime, list(settings.drop_class)],
@@ -96,13 +99,31 @@ class Store:
 
     def entries(self) -> list[Listed]:
         """All entries, those used last first."""
-        found = [_listed(folder) for folder in (self.root / "predictions").glob("*") if folder.is_dir()]
+        found = [listed for folder in self._folders() if (listed := _listed(folder)) is not None]
         return sorted(found, key=lambda entry: -entry.used)
 
     def clear(self) -> None:
-        """Remove every entry and everything that was learnt."""
-        for name in ("predictions", "models"):
-            shutil.rmtree(self.root / name, ignore_errors=True)
+        """Remove every entry and everything that was learnt, and nothing else that the folder may hold.
+
+        Raises:
+            OutputError: something cannot be removed.
+        """
+        folders = [*self._folders(), self.root / "predictions", self.root / "models"]
+        try:
+            for folder in folders:
+                for path in folder.glob("*"):
+                    if _OWN.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
+                with suppress(OSError):  # not there, or not ours alone
+                    folder.rmdir()
+        except OSError as fault:
+            raise OutputError(
+                f"{fault.filename} cannot be removed: {fault.strerror or fault}", hint="check whose folder it is"
+            ) from fault
+
+    def _folders(self) -> list[Path]:
+        found = (self.root / "predictions").glob("*")
+        return [folder for folder in found if _KEY.fullmatch(folder.name) and folder.is_dir()]
 
     def _facts_path(self, digest: str, factory: str | None) -> Path:
         key = _key({"form": FORM, "model": digest, "factory": [factory, source_digest(factory)], "v": versions()})
@@ -116,28 +137,23 @@ class Entry:
         self._folder = folder
         self._about = dict(about)
         self._found: list[Path] = []  # parts of earlier runs
-        self._before: list[Kept] = []  # ... and their rows
         self._mine: list[Path] = []
-        self._written: list[Kept] = []  # the rows of these
         self._waiting: list[Kept] = []
         self._flushed = time.monotonic()
 
     def read(self) -> Kept | None:
         """All rows that are there, each once and in the order of the data; None where there are none."""
+        missing: set[Path] = set()
         while True:
-            paths = sorted(self._folder.glob("part-*.parquet"))
-            try:
-                parts = [kept for path in paths if (kept := _read(path)) is not None]
+            self._found = sorted(self._folder.glob("part-*.parquet"))
+            kept, gone = _together(self._found)
+            if gone <= missing:
                 break
-            except FileNotFoundError:  # another run has just put its parts together
-                continue
-        self._found, self._before = paths, parts
-        if not parts:
-            return None
-        with suppress(OSError):
-            os.utime(self._folder)  # so that the list says when it was used
-        kept = Kept.concat(parts)
-        return kept.take(np.unique(kept.rows, return_index=True)[1])
+            missing |= gone  # another run has just put its parts together
+        if kept is not None:
+            with suppress(OSError):
+                os.utime(self._folder)  # so that the list says when it was used
+        return kept
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -163,26 +179,25 @@ class Entry:
         if self._waiting:
             new, self._waiting = Kept.concat(self._waiting), []
             _replace(self._folder / ABOUT, json.dumps(self._about).encode())
-            if len(self._mine) < PARTS_MOST:
-                self._mine.append(self._write(new))
-                self._written.append(new)
-            else:
-                self._written = [Kept.concat([*self._written, new])]
-                self._mine = self._replaced(self._written[0], self._mine)
+            self._mine.append(self._write(new))
+            if len(self._mine) > PARTS_MOST:
+                self._mine = self._joined(self._mine)
         self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Write what waits, and put all parts into one."""
         self.flush()
         if self._mine and len(self._mine) + len(self._found) > 1:
-            self._replaced(Kept.concat([*self._before, *self._written]), [*self._found, *self._mine])
+            self._found, self._mine = [], self._joined([*self._found, *self._mine])
 
-    def _replaced(self, kept: Kept, paths: list[Path]) -> list[Path]:
-        """Write ``kept``, which holds all rows of the parts at ``paths``, and remove these."""
-        written = self._write(kept)
+    def _joined(self, paths: list[Path]) -> list[Path]:
+        """Put the parts at ``paths`` into one; what another run has put together meanwhile is in a part of its own."""
+        kept, _ = _together(paths)
+        written = [] if kept is None else [self._write(kept)]
         for path in paths:
-            path.unlink(missing_ok=True)
-        return [written]
+            with suppress(OSError):  # elsewhere a file that is being read cannot be removed
+                path.unlink(missing_ok=True)
+        return written
 
     def _write(self, kept: Kept) -> Path:
         import pyarrow
@@ -204,6 +219,26 @@ def folder() -> Path:
     return Path(platformdirs.user_cache_dir("prune-audit"))
 
 
+def _together(paths: list[Path]) -> tuple[Kept | None, set[Path]]:
+    """The rows of the parts at ``paths``, each once and in the order of the data, and those of the paths that are gone.
+
+    Of a row that is in several parts, the first counts.
+    """
+    parts: list[Kept] = []
+    gone: set[Path] = set()
+    for path in paths:
+        try:
+            part = _read(path)
+        except FileNotFoundError:
+            gone.add(path)
+        else:
+            parts += [] if part is None else [part]
+    if not parts:
+        return None, gone
+    kept = Kept.concat(parts)
+    return kept.take(np.unique(kept.rows, return_index=True)[1]), gone
+
+
 def _read(path: Path) -> Kept | None:
     """The rows of a part; None where it is damaged, so that its rows are evaluated again.
 
@@ -214,10 +249,13 @@ def _read(path: Path) -> Kept | None:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pyarrow.py_buffer(path.read_bytes()))
+        content = path.read_bytes()
+        table = parquet.read_table(pyarrow.py_buffer(content))
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
         return Kept(**columns)
-    except (pyarrow.ArrowException, TypeError):
+    except FileNotFoundError:
+        raise
+    except (pyarrow.ArrowException, OSError, TypeError):  # some damage is an OSError to Arrow
         return None
 
 
@@ -237,31 +275,37 @@ def _replace(path: Path, content: bytes) -> None:
         ) from fault
 
 
-def _listed(entry: Path) -> Listed:
-    from pyarrow import parquet
+def _listed(entry: Path) -> Listed | None:
+    """The entry in the folder ``entry``, None where it has just been removed."""
+    from pyarrow import ArrowException, parquet
 
     about, rows, size = _about(entry), 0, 0
     for path in entry.glob("part-*.parquet"):
-        with suppress(OSError):
+        with suppress(OSError, ArrowException):
             size += path.stat().st_size
             rows += parquet.read_metadata(path).num_rows
+    samples = about.get("samples")
+    try:
+        used = entry.stat().st_mtime
+    except OSError:
+        return None
     return Listed(
         folder=entry,
         model=str(about.get("model", "unknown")),
         data=str(about.get("data", "unknown")),
         rows=rows,
-        samples=int(about.get("samples", rows)),
+        samples=samples if isinstance(samples, int) else rows,
         size=size,
-        used=entry.stat().st_mtime,
+        used=used,
     )
 
 
 def _about(entry: Path) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = json.loads((entry / ABOUT).read_text(encoding="utf-8"))
+        found = json.loads((entry / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _key(identity: Mapping[str, object]) -> str:

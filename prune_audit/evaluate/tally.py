@@ -34,9 +34,11 @@ class Tally:
         self.width = 0  # output columns, 0 until the first batch and where the model gives classes alone
         self.facts: dict[str, Any] = {}
         before = entry.read() if entry is not None else None
-        if entry is not None and before is not None:
-            self.facts = {name: entry.facts[name] for name in FACTS if name in entry.facts}
-            self._fits(int(self.facts["columns"]))
+        facts = entry.facts if entry is not None else {}
+        # Rows without what was learnt with them, which was damaged, are evaluated again.
+        if before is not None and isinstance(facts.get("columns"), int):
+            self.facts = {name: facts[name] for name in FACTS if name in facts}
+            self._fits(facts["columns"])
             self._keep(before)
             self._found = len(before)
         # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch.

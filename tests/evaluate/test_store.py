@@ -154,6 +154,93 @@ def test_a_damaged_part_is_as_good_as_none(tmp_path: Path, damage: bytes) -> Non
     assert same(found, kept([0, 1]))
 
 
+def thrift(content: bytes) -> bytes:
+    """A Parquet file whose footer is noise, which Arrow calls an OSError."""
+    return content[:-40] + b"\xff" * 32 + content[-8:]
+
+
+def test_a_damaged_footer_is_damage_too_for_reading_and_for_listing(tmp_path: Path) -> None:
+    run(Store(tmp_path), model())
+    [part] = tmp_path.rglob("part-*.parquet")
+    part.write_bytes(thrift(part.read_bytes()))
+    assert [(e.rows, e.samples) for e in Store(tmp_path).entries()] == [(0, 50)]
+    again = model()
+    assert len(run(Store(tmp_path), again).predictions.labels) == 50
+    assert sum(shape[0] for shape in again.shapes) == 50
+    part.write_bytes(b"no parquet")
+    assert [e.rows for e in Store(tmp_path).entries()] == [50]
+
+
+@pytest.mark.parametrize("about", ["", "{}", "[]", '{"model": "m", "samples": null}'])
+def test_rows_without_what_is_known_of_them_are_evaluated_again(tmp_path: Path, about: str) -> None:
+    run(Store(tmp_path), model())
+    [path] = tmp_path.rglob("about.json")
+    path.write_text(about)
+    assert [e.rows for e in Store(tmp_path).entries()] == [50]
+    again = model()
+    assert run(Store(tmp_path), again).facts["m"]["macs"] == 3
+    assert sum(shape[0] for shape in again.shapes) == 50
+    third = model()
+    run(Store(tmp_path), third)
+    assert third.shapes == []
+
+
+def test_a_part_that_is_a_broken_link_ends_nothing(tmp_path: Path) -> None:
+    run_ = entry(tmp_path)
+    run_.add(kept([0, 1]))
+    run_.flush()
+    (tmp_path / "part-0.parquet").symlink_to(tmp_path / "nowhere")
+    found = entry(tmp_path).read()
+    assert found is not None
+    assert same(found, kept([0, 1]))
+
+
+def test_nothing_of_the_rows_on_disk_is_held_in_memory(tmp_path: Path) -> None:
+    run_ = entry(tmp_path)
+    run_.add(kept([0, 1]))
+    run_.flush()
+    assert not [
+        each for value in vars(run_).values() if isinstance(value, list) for each in value if type(each) is Kept
+    ]
+
+
+def test_another_data_set_at_the_same_address_is_another(tmp_path: Path) -> None:
+    store, folders = Store(tmp_path), set()
+    for number in range(20):  # each is freed before the next is made, which then often takes its place in memory
+        samples = data(fingerprint=lambda verify, number=number: f"content {number}")
+        made = store.entry(model().card, Expects(), samples, Settings())
+        assert made is not None
+        folders.add(made._folder)
+        del samples
+    assert len(folders) == 20
+
+
+def test_only_what_is_kept_is_listed_and_cleared(tmp_path: Path) -> None:
+    run(Store(tmp_path), model())
+    Store(tmp_path).learn(model().card, Expects())
+    theirs = [tmp_path / name for name in ("models/resnet.pt", "models/card.json", "predictions/mine/part-1.parquet")]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("theirs")
+    (next((tmp_path / "predictions").glob("[0-9a-f]*")) / f".part-{'0' * 32}.parquet-{'1' * 32}").write_text("cut")
+    assert len(Store(tmp_path).entries()) == 1
+    Store(tmp_path).clear()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(theirs)
+    for path in theirs:
+        path.unlink()
+
+
+def test_what_cannot_be_cleared_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(Store(tmp_path), model())
+
+    def refuse(path: Path, *, missing_ok: bool) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="cannot be removed: Permission denied"):
+        Store(tmp_path).clear()
+
+
 def full(path: Path, content: bytes) -> int:
     with path.open("wb") as file:
         file.write(content[:10])
