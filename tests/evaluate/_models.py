@@ -13,7 +13,7 @@ class FunctionModel:
     """A classifier that is one function of its first input; it remembers the shapes it was given."""
 
     def __init__(self, name: str, function: Callable[[Array], Array], expects: Expects | None = None) -> None:
-        self.card = ModelCard(name=name, path=name, format="function", digest=name, size=0)
+        self.card = ModelCard(name=name, path=name, format="test", digest=name, size=0)
         self.expects = expects or Expects(inputs=(Input(name="x"),))
         self.notes: tuple[str, ...] = ()
         self._function = function
