@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,31 +22,69 @@ DECIDING = (
     "scipy",
     "torch",
     "onnxruntime",
+    "torchvision",
+    "timm",
     "transformers",
     "tokenizers",
     "soundfile",
+    "onnxscript",
 )
+# Folders of what pip, a distribution or Python itself installed: what lies there side by side is not of one project.
+INSTALLED = frozenset({"site-packages", "dist-packages", f"python{sys.version_info[0]}.{sys.version_info[1]}"})
 
 
 def source_digest(factory: str | None) -> str | None:
-    """A digest of the source that a factory's network may come from; nothing is imported for it.
+    """A digest of the source that a factory's network may come from, nothing of which is imported; None where unknown.
 
-    All of the package at the top of its name; of a module that lies alone, its neighbours and their packages, since
-    it may import from these.
+    Of what is installed, all of the package or module at the top of its name. Of what lies elsewhere, its neighbours
+    and their packages too, since it may import from these.
     """
     if factory is None:
         return None
     with _working_directory():
-        spec = importlib.util.find_spec(factory.partition(":")[0].partition(".")[0])
-    if spec is None or spec.origin is None:
+        top = factory.partition(":")[0].strip().partition(".")[0]
+        try:
+            spec = importlib.util.find_spec(top)
+        except ValueError:  # no name of a module, or one that was made by hand, such as __main__
+            return None
+    if spec is None:
         return None
-    home = Path(spec.origin).parent
-    files = home.rglob("*.py") if spec.submodule_search_locations else (*home.glob("*.py"), *home.glob("[!.]*/*.py"))
+    # A namespace has folders and no file of its own.
+    places = [Path(place) for place in spec.submodule_search_locations or ()] or [Path(str(spec.origin))]
+    files: dict[Path, Path] = {}  # -> what it is called from where it is imported
+    for place in places:
+        home = place.parent
+        own = place if home.name in INSTALLED else home
+        files |= {file: file.relative_to(home) for file in (_sources(own) if own.is_dir() else [own])}
     digest = hashlib.sha256()
     for file in sorted(files):
-        digest.update(f"{file.relative_to(home)}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+        digest.update(f"{files[file]}\0".encode())
+        with suppress(OSError):  # a link to nothing, which cannot be imported either
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest() if files else None
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """The Python files below ``folder`` that a program there can import.
+
+    Data lie beside programs, and may be a million files: of folders without Python files, only what is right below
+    is looked at.
+    """
+    waiting = [(folder, True)]
+    while waiting:
+        here, deeper = waiting.pop()
+        files, folders = list[Path](), list[Path]()
+        with suppress(OSError), os.scandir(here) as found:
+            for each in found:
+                if each.name.endswith(".py"):
+                    files.append(Path(each.path))
+                elif each.name.isidentifier() and each.is_dir():
+                    folders.append(Path(each.path))
+        if (here / "pyvenv.cfg").exists():
+            continue
+        yield from files
+        if files or deeper:
+            waiting += [(each, bool(files)) for each in folders if each.name not in INSTALLED]
 
 
 @contextmanager

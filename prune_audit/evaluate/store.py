@@ -66,13 +66,14 @@ class Store:
 
     def entry(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Entry | None:
         """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it."""
-        if self.runs_code(card):
+        source = source_digest(card.factory)
+        if self.runs_code(card) or (card.factory is not None and source is None):
             return None
         if self._content is None or self._content[0] is not dataset:
             self._content = dataset, dataset.fingerprint(self._verify)
         identity = {
             "form": FORM,
-            "model": [card.digest, card.format, card.factory, source_digest(card.factory), repr(expects)],
+            "model": [card.digest, card.format, card.factory, source, repr(expects)],
             "data": [self._content[1], dataset.indexed, _digest(dataset.labels.tobytes())],
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),

@@ -400,6 +400,11 @@ def test_a_pickled_module_is_not_kept_because_its_code_is_elsewhere(tmp_path: Pa
     assert sum(shape[0] for shape in again.shapes) == 50
 
 
+def test_nothing_is_kept_of_a_factory_whose_source_is_not_found(tmp_path: Path) -> None:
+    card = replace(model().card, factory="nowhere_to_be_found:net")
+    assert Store(tmp_path).entry(card, Expects(), data(), Settings()) is None
+
+
 def test_what_is_learnt_of_a_file_comes_back_equal(tmp_path: Path) -> None:
     card = ModelCard(
         name="m", path="p", format="ONNX", digest="d", size=3, parameters=4, compressed=2,
