@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +27,15 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     for name in commands():
-        app.command(name)(importlib.import_module(f"prune_audit.cli.{name}").run)
+        run = importlib.import_module(f"prune_audit.cli.{name}").run
+        app.command(name, help=_flowing(run))(run)
     return app
+
+
+def _flowing(run: Callable[..., object]) -> str:
+    """The docstring with a line for each paragraph, which the terminal then breaks where it ends."""
+    paragraphs = (inspect.getdoc(run) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def commands() -> tuple[str, ...]:

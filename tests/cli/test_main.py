@@ -164,3 +164,15 @@ def test_the_working_directory_is_not_imported_from(tmp_path: Path) -> None:
     arguments = [ROOT / "sample_models" / name for name in ("dense.onnx", "pruned-90.onnx")]
     done = process(["compare", *arguments, "--data", ROOT / "sample_models" / "val", "-q"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_help_breaks_its_lines_where_the_terminal_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert invoke(["compare", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line.startswith("Every sample"))
+    paragraph = lines[start : lines.index("", start)]
+    assert len(paragraph) > 2
+    assert all(len(line) > 60 for line in paragraph[:-1])
