@@ -34,6 +34,7 @@ COMPARED = 64
 # its terms, not with what is left of them, so a score near 0 is no more exact than the others. Half precision needs
 # this much; a wrong export is further off by far.
 TOLERANCE = 1e-3
+_INLINE = 10**9  # bytes of weights that go into an ONNX file itself
 _exporting = threading.Lock()
 
 
@@ -50,15 +51,21 @@ def wrap(classifier: Classifier | Recorded, settings: Settings) -> Classifier | 
         raise UsageError(
             f"--runtime onnxruntime runs on the CPU, not on {settings.device}", hint="leave --device or --runtime out"
         )
-    if not _is_script(classifier.module):
-        try:
-            import onnxscript  # noqa: F401 - whether it is there
-        except ImportError as fault:
-            raise MissingExtra(
-                f"{classifier.card.path}: exporting this network to onnxruntime needs onnxscript",
-                hint="pip install 'prune-audit[export]'",
-            ) from fault
+    require_exporter(classifier)
     return ThroughOnnx(classifier, settings)
+
+
+def require_exporter(classifier: TorchClassifier) -> None:
+    """Raise `MissingExtra` where ``classifier`` needs torch's newer exporter, whose library is not installed."""
+    if _is_script(classifier.module):
+        return
+    try:
+        import onnxscript  # noqa: F401 - whether it is there
+    except ImportError as fault:
+        raise MissingExtra(
+            f"{classifier.card.path}: exporting this network to ONNX needs onnxscript",
+            hint="pip install 'prune-audit[export]'",
+        ) from fault
 
 
 class ThroughOnnx:
@@ -115,10 +122,10 @@ class ThroughOnnx:
             self._ranks, self._left = ranks, COMPARED
         try:
             if self._exported is None:
-                with _exporting, _quiet():
+                with _exporting, quiet():
                     self._exported = _export(self._own, inputs, self._settings.threads)
             scores = self._exported.predict(inputs)
-        except _ExportFailed as fault:
+        except ExportFailed as fault:
             return self._alone(inputs, f"its export failed: {fault}")
         except ModelError as fault:
             return self._alone(inputs, fault.message)
@@ -159,11 +166,27 @@ class ThroughOnnx:
         return ""
 
 
-class _ExportFailed(Exception):
+class ExportFailed(Exception):
     """The reason for which there is no export, in one line."""
 
 
 def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | None) -> onnx.OnnxClassifier:
+    with TemporaryDirectory(prefix="prune-audit-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "model.onnx"
+        write(own, inputs, path)
+        session = onnx.session(path, threads)
+    [output] = session.get_outputs()
+    return onnx.OnnxClassifier(session, own.card, expects_of(session, output, [], path), output.name, [])
+
+
+def write(own: TorchClassifier, inputs: Mapping[str, Array], path: Path) -> None:
+    """Export ``own`` to the ONNX file ``path``; ``inputs`` are some samples, by whose shapes and types it is done.
+
+    Weights of more than a gigabyte go into a file beside it, as the format's own limit is two.
+
+    Raises:
+        ExportFailed: in whatever part of torch.
+    """
     import torch
 
     fixed = own.expects.batch
@@ -177,9 +200,9 @@ def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | No
         shapes["dynamic_axes"] = free
     elif not fixed:
         shapes["dynamic_shapes"] = (tuple(dict.fromkeys(axes, torch.export.Dim.AUTO) for axes in free.values()),)
+    size = sum(parameter.nbytes for parameter in own.module.parameters())
     # TorchScript remembers whether its first calls needed gradients.
-    with TemporaryDirectory(prefix="prune-audit-", ignore_cleanup_errors=True) as folder, torch.no_grad():
-        path = Path(folder) / "model.onnx"
+    with torch.no_grad():
         try:
             tensors = tuple(torch.from_numpy(array) for array in example.values())
             module = _positional(own, list(inputs))
@@ -193,15 +216,13 @@ def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | No
                 output_names=["scores"],
                 # The newer exporter knows nothing of TorchScript.
                 dynamo=not script,
+                external_data=size > _INLINE,
                 verbose=False,
                 **shapes,
             )
         # An exporter fails in whatever part of torch it reaches.
         except Exception as fault:
-            raise _ExportFailed(gist(fault)) from fault
-        session = onnx.session(path, threads)
-    [output] = session.get_outputs()
-    return onnx.OnnxClassifier(session, own.card, expects_of(session, output, [], path), output.name, [])
+            raise ExportFailed(gist(fault)) from fault
 
 
 def _positional(own: TorchClassifier, names: list[str]) -> torch.nn.Module:
@@ -228,7 +249,7 @@ def _is_script(module: torch.nn.Module) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' own remarks from the user: on what they deprecate, and on libraries they miss."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
