@@ -1,8 +1,8 @@
 """A folder as a registry: the files of a room are its plugins.
 
-A module in ``models/``, ``data/``, ``stats/``, ``rules/``, ``reports/``, ``charts/`` or ``pruning/`` whose file name
-has no leading underscore is a plugin; one with an underscore is a helper of that room. The folder is listed, not
-imported, so that naming the plugins costs nothing and one broken plugin does not break the others. Names are typed
+A module in ``models/``, ``data/``, ``stats/``, ``rules/``, ``reports/``, ``charts/``, ``pruning/`` or ``logs/`` whose
+file name has no leading underscore is a plugin; one with an underscore is a helper of that room. The folder is listed,
+not imported, so that naming the plugins costs nothing and one broken plugin does not break the others. Names are typed
 with a hyphen and stored with an underscore: ``recall-drop`` is ``rules/recall_drop.py``.
 """
 
@@ -17,7 +17,7 @@ from types import ModuleType
 
 from prune_audit.errors import UsageError
 
-ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "pruning")
+ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "pruning", "logs")
 
 
 def folder(room: str) -> Path:

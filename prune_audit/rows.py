@@ -27,6 +27,7 @@ LEADING = (
 )
 SIZES = ("nonzero", "parameters", "macs", "size", "compressed")  # of a model's card
 VERDICTS = ("regressed", "harmed", "cannot_tell")  # how many strata each was found of
+_WHOLE = {"dense_recall": "dense_accuracy", "pruned_recall": "accuracy"}  # what the recall of all samples is called
 _LABELS = ("variant", "by", "stratum", "verdict", "distortion", "outcome")
 
 
@@ -40,7 +41,7 @@ def overall_of(audit: Audit) -> list[Row]:
     """A row per variant and stratification: the model, and what was measured of it as a whole.
 
     ``density`` is the nonzero share of its own weights, ``kept`` that of the dense model's; `SIZES` are those of its
-    card; ``accuracy`` is the overall ``pruned_recall``; `VERDICTS` count strata. ``outcome`` is what the gate says of
+    card, None where they are unknown; `VERDICTS` count strata. ``outcome`` is what the gate says of
     this variant alone.
     """
     return [_overall(audit, c, view) for c in audit.comparisons for view in c.views]
@@ -97,15 +98,15 @@ def _rows(comparison: Comparison, view: View) -> list[Row]:
 def _overall(audit: Audit, comparison: Comparison, view: View) -> Row:
     card, alone = comparison.pruned, replace(audit, comparisons=(comparison,))
     row: Row = {"variant": card.name, "by": view.by, "outcome": alone.outcome}
-    row |= {"density": card.density, "kept": comparison.kept, **{name: getattr(card, name) for name in SIZES}}
+    row |= {"density": card.density, "kept": comparison.kept, **{name: getattr(card, name) or None for name in SIZES}}
     row |= {name: int(getattr(view.pair, name).sum()) for name in COUNTS}
-    row["dense_accuracy"], row["accuracy"] = (w.overall(view, f"{side}_recall") for side in ("dense", "pruned"))
     found = (("verdict", (w.REGRESSED,)), ("distortion", w.HARMED), ("verdict", (w.CANNOT_TELL,)))
     for name, (measure, verdicts) in zip(VERDICTS, found, strict=True):
         row[name] = len(w.those(view, measure, verdicts)) if w.find(view, measure) else None
     for m in view.measures:
-        if m.name not in row and (m.overall is not None or m.overall_absent is not None):
-            row[m.name] = m.overall
+        name = _WHOLE.get(m.name, m.name)
+        if name not in row and (m.overall is not None or m.overall_absent is not None):
+            row[name] = m.overall
             if m.overall_low is not None or m.overall_high is not None:
-                row |= {f"{m.name}_low": m.overall_low, f"{m.name}_high": m.overall_high}
+                row |= {f"{name}_low": m.overall_low, f"{name}_high": m.overall_high}
     return row

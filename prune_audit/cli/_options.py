@@ -226,6 +226,12 @@ Github = Annotated[
     bool,
     typer.Option("--github", help="Annotations for GitHub Actions, and the job's summary.", rich_help_panel=OUTPUT),
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log", metavar="mlflow", help="Write numbers and reports to its active run; repeats.", rich_help_panel=OUTPUT
+    ),
+]
 ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
@@ -376,6 +382,19 @@ def csv_dialect(value: str | None) -> str | None:
     from prune_audit import reports
 
     return _choice("--csv-dialect", value, reports.dialects("csv"))
+
+
+def log(names: list[str] | None, *, one: bool = True) -> tuple[str, ...]:
+    """The services to write to, which are there; ``one`` says that there is one audit to write."""
+    from prune_audit import logs
+
+    if names and not one:
+        raise UsageError(
+            "--log writes one audit into a run, and --confirm makes two",
+            hint="write them with -o audit.json, then: prune-audit check audit.confirm.json --log mlflow",
+        )
+    logs.check(names or ())
+    return tuple(dict.fromkeys(names or ()))
 
 
 def views(values: list[str] | None) -> tuple[str, ...]:

@@ -110,18 +110,22 @@ def deliver(
     verbose: bool,
     github: bool = False,
     csv_dialect: str | None = None,
+    log: Sequence[str] = (),
 ) -> int:
-    """Write ``audit`` to ``paths``, print its table, and return its exit code.
+    """Write ``audit`` to ``paths`` and to the services ``log``, print its table, and return its exit code.
 
     Files come first: whoever reads the table may stop reading, which ends the program. ``github`` adds annotations to
     standard output; with it, or anywhere in CI, the job's summary is written where GitHub says that there is one.
     """
-    from prune_audit import reports
+    from prune_audit import logs, reports
     from prune_audit.reports import github as annotations
     from prune_audit.reports import table
 
     for path in paths:
         reports.write(audit, path, csv_dialect)
+    if log:
+        for told in logs.log(audit, log, {name: reports.content(audit, name) for name in logs.FILES}):
+            stderr().print(told, soft_wrap=True)
     if verbose:
         facts = {**audit.provenance.run, **audit.provenance.versions}
         for name, value in facts.items():

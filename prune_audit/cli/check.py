@@ -23,6 +23,7 @@ def run(
     reference: g.Reference = None,
     exit_zero: g.ExitZero = False,
     output: o.Outputs = None,
+    log: o.Log = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
 ) -> int:
@@ -40,6 +41,7 @@ def run(
 
     for path in output or ():
         reports.check_writable(path)
+    services = o.log(log)
     audit = document.read_audit(saved)
     asked = g.policy(context, policy, stored=audit.policy)
     g.told(asked, quiet=quiet)
@@ -47,5 +49,5 @@ def run(
         judged = before.judge(audit, document.read_audit(baseline), asked, str(baseline))
     else:
         judged = gate.judge(audit, asked)
-    code = _terminal.deliver(judged, output or (), show_all=show_all, quiet=quiet, verbose=False)
+    code = _terminal.deliver(judged, output or (), show_all=show_all, quiet=quiet, verbose=False, log=services)
     return g.leave(code, exit_zero=exit_zero)

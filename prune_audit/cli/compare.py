@@ -72,6 +72,7 @@ def run(
     reproducible: o.Reproducible = False,
     csv_dialect: o.CsvDialect = None,
     github: o.Github = False,
+    log: o.Log = None,
     allow_pickle: o.AllowPickle = False,
     seed: o.Seed = 0,
     batch_size: o.BatchSize = None,
@@ -143,6 +144,7 @@ def run(
     judged = g.asked(context, policy, gate=gate or confirm is not None)
     g.told(judged, quiet=quiet)
     dialect = o.csv_dialect(csv_dialect)
+    services = o.log(log, one=confirm is None)
     for path in output or ():
         reports.check_writable(path)
     store = o.store(cache, off=no_cache, verify=verify_data)
@@ -167,5 +169,6 @@ def run(
             verbose=verbose,
             github=github,
             csv_dialect=dialect,
+            log=services,
         )
     return g.leave(code, exit_zero=exit_zero)

@@ -16,13 +16,15 @@ INDENT = 4
 def run(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="models, data, stats, rules, reports, charts, pruning; all if left out."),
+        typer.Argument(
+            metavar="[KIND]", help="models, data, stats, rules, reports, charts, pruning, logs; all if left out."
+        ),
     ] = None,
     long: Annotated[
         bool, typer.Option("--long", "-l", help="What each means in full; for statistics, the columns it gives.")
     ] = False,
 ) -> None:
-    """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, pruning methods.
+    """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, pruning, logs.
 
     Example: prune-audit list stats --long
     """

@@ -65,10 +65,20 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
         OutputError: the file cannot be written.
     """
     report, render = _chosen(path)
-    rendered = _dialects(report).get(dialect or "", render)(audit)
-    # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
-    # in JSON the spelling is the escape of the very same character.
-    content = rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
+    put(path, _encoded(_dialects(report).get(dialect or "", render)(audit)))
+
+
+def content(audit: Audit, name: str) -> bytes:
+    """What `write` would put into a file called ``name``. Raises `UsageError` where no report has its suffix."""
+    return _encoded(_chosen(Path(name))[1](audit))
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     target = path.resolve()  # a link stays a link to the new content
     temporary = _beside(target)
     try:
@@ -81,6 +91,12 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
         raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _encoded(rendered: str | bytes) -> bytes:
+    # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
+    # in JSON the spelling is the escape of the very same character.
+    return rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
 
 
 def _chosen(path: Path) -> tuple[str, Render]:

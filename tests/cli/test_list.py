@@ -85,7 +85,8 @@ def test_an_unknown_kind(capsys: pytest.CaptureFixture[str], how: list[str]) -> 
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        "error: there is no kind of plugin 'lenses'\nhint: known: models, data, stats, rules, reports, charts, pruning\n"
+        "error: there is no kind of plugin 'lenses'\n"
+        "hint: known: models, data, stats, rules, reports, charts, pruning, logs\n"
     )
 
 

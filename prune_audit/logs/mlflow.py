@@ -1,0 +1,144 @@
+"""MLflow: metrics, tags, the page and audit.json, in the run that is active, else in a new one.
+
+Active is the run of this process, else that of MLFLOW_RUN_ID, whose status stays as it is, since whoever started it is
+still at work. Where runs are kept is MLflow's own business: MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME and the like.
+
+Metrics are called ``VARIANT/accuracy`` and ``VARIANT/recall_change/CLASS``. Shares are shares and nothing is rounded. A
+character that MLflow does not allow in a name becomes an underscore, and names that are then equal get numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from prune_audit.core import Audit
+from prune_audit.errors import MissingExtra, OutputError
+from prune_audit.rows import overall_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FOLDER = "prune-audit"  # of the artifacts in the run
+BATCH = 1000  # metrics that MLflow takes at once
+LONGEST = 250  # characters of a metric's name
+# Of the model as a whole, and the columns of `prune_audit.rows.overall_of` that are called otherwise there.
+OVERALL = (
+    *("density", "kept", "macs", "dense_accuracy", "accuracy", "change", "change_low", "change_high"),
+    *("regressed", "harmed", "cannot_tell", "worst_plausible_drop", "churn"),
+    *("alpha", "alpha_r_squared", "alpha_corrected", "alpha_corrected_low", "alpha_corrected_high"),
+)
+COLUMNS = {"alpha": "intensification", "alpha_r_squared": "r_squared"}
+
+
+def ready() -> None:
+    """Whether MLflow is there. Raises `MissingExtra` where it is not."""
+    try:
+        import mlflow  # noqa: F401 - whether it is there
+    except ImportError as fault:
+        raise MissingExtra("--log mlflow needs MLflow", hint="pip install 'prune-audit[mlflow]'") from fault
+
+
+def log(audit: Audit, files: Mapping[str, bytes]) -> str:
+    """Write ``audit`` and ``files``; the run, its experiment, and what was written.
+
+    Raises:
+        MissingExtra: MLflow is not installed.
+        OutputError: MLflow refused something, or cannot be reached.
+    """
+    ready()
+    import mlflow
+    from requests.exceptions import RequestException
+
+    numbers = metrics(audit)
+    try:
+        running = mlflow.active_run()
+        found = running.info.run_id if running is not None else os.environ.get("MLFLOW_RUN_ID")
+        if found:
+            run = _write(mlflow.MlflowClient(), found, audit, numbers, files)
+        else:
+            with mlflow.start_run(run_name="prune-audit") as started:
+                run = _write(mlflow.MlflowClient(), started.info.run_id, audit, numbers, files)
+    except (mlflow.MlflowException, RequestException, OSError) as fault:
+        told = str(fault).strip().splitlines() or [type(fault).__name__]
+        raise OutputError(
+            f"MLflow at {mlflow.get_tracking_uri()}: {told[0]}",
+            hint="check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME; -o audit.json keeps the audit",
+        ) from fault
+    info, where = run.info, mlflow.get_tracking_uri()
+    return (
+        f"mlflow: {len(numbers):,} metrics and {', '.join(files)} in run {info.run_name or ''} {info.run_id} "
+        f"of experiment {info.experiment_id} at {where}"
+    )
+
+
+def metrics(audit: Audit) -> dict[str, float]:
+    """What is logged, by name: the numbers of each variant as a whole and the change of each class's recall."""
+    found: dict[str, float] = {}
+    for name, value in _metrics(audit):
+        at, number = name, 1
+        while at in found:
+            number += 1
+            at = f"{name[: LONGEST - 8]}_{number}"
+        found[at] = value
+    return found
+
+
+def _metrics(audit: Audit) -> Iterator[tuple[str, float]]:
+    wholes = {row["variant"]: row for row in overall_of(audit) if row["by"] == "class"}
+    for comparison in audit.comparisons:
+        variant = _safe(comparison.pruned.name)
+        row = wholes.get(comparison.pruned.name, {})
+        for name in OVERALL:
+            value = row.get(COLUMNS.get(name, name))
+            if isinstance(value, (int, float)):
+                yield f"{variant}/{name}"[:LONGEST], float(value)
+        for view in comparison.views:
+            changes = next((m.by_stratum for m in view.measures if m.name == "change"), ())
+            group = "recall_change" if view.by == "class" else f"recall_change_{_safe(view.by)}"
+            for stratum, change in zip(view.strata, changes, strict=False):
+                if isinstance(change, (int, float)):
+                    yield f"{variant}/{group}/{_safe(stratum)}"[:LONGEST], float(change)
+
+
+def _safe(name: str) -> str:
+    """``name`` as a part of a metric's name: of letters, digits, blanks, dots, dashes; never a path of its own."""
+    safe = re.sub(r"[^\w.\- ]", "_", name).strip()[:100].strip()
+    return re.sub(r"^\.*$", "_", safe)
+
+
+def _write(
+    client: MlflowClient, run_id: str, audit: Audit, numbers: Mapping[str, float], files: Mapping[str, bytes]
+) -> Any:
+    """Everything into the run ``run_id``, without a word to it of when it ends; the run."""
+    from mlflow.entities import Metric, RunTag
+
+    now = int(1000 * time.time())
+    entries = [Metric(name, value, now, 0) for name, value in numbers.items()]
+    for batch in _batches(entries):
+        client.log_batch(run_id, metrics=batch)
+    p = audit.provenance
+    said = {
+        "outcome": audit.outcome,
+        "policy": audit.policy.name if audit.policy is not None else "none",
+        "data": p.data,
+        "data-digest": p.data_digest,
+        "samples": f"{p.samples} of {p.available}",
+        "dense": audit.comparisons[0].dense.digest,
+        "version": p.versions.get("prune-audit", ""),
+    }
+    client.log_batch(run_id, tags=[RunTag(f"prune-audit.{name}", value) for name, value in said.items()])
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        client.log_artifacts(run_id, folder, FOLDER)
+    return client.get_run(run_id)
+
+
+def _batches(entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (entries[start : start + BATCH] for start in range(0, len(entries), BATCH))
