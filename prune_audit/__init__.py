@@ -1,7 +1,10 @@
 """prune-audit: which classes a pruned model fails more than the dense one, and how sure that is.
 
 The names below are the public ones; each is imported when it is first asked for, so that ``import prune_audit`` costs
-nothing. An audit from Python, of predictions that something else made:
+nothing. An audit from Python, of files, torch modules or functions (docs/python.md), or of predictions that something
+else made:
+
+    audit = prune_audit.compare(dense, pruned, data="val/")
 
     predictions = prune_audit.Predictions(classes=..., ids=..., labels=..., models=(...))
     audit = prune_audit.from_predictions(predictions, "dense", ["pruned"], prune_audit.Settings())
@@ -14,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from prune_audit.api import chart, compare, log, write
     from prune_audit.audit import from_predictions, run
     from prune_audit.core import (
         Audit,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
         Settings,
         View,
     )
+    from prune_audit.data import arrays
     from prune_audit.document import read_audit
     from prune_audit.errors import AuditError
     from prune_audit.gate import judge
@@ -52,17 +57,27 @@ __all__ = [
     "Settings",
     "View",
     "__version__",
+    "arrays",
+    "chart",
+    "compare",
     "from_predictions",
     "judge",
+    "log",
     "read_audit",
     "run",
+    "write",
 ]
 
 _HOMES = {
+    "arrays": "data",
+    "chart": "api",
+    "compare": "api",
     "from_predictions": "audit",
     "judge": "gate",
+    "log": "api",
     "run": "audit",
     "read_audit": "document",
+    "write": "api",
     "AuditError": "errors",
 }
 

@@ -81,12 +81,13 @@ def from_document(document: object) -> Audit:
     return audit
 
 
-def read_audit(path: Path) -> Audit:
+def read_audit(path: str | Path) -> Audit:
     """The audit in the JSON file at ``path``.
 
     Raises:
         InputError: the file is missing, is not JSON, is of another version, or is broken, and where.
     """
+    path = Path(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except OSError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 from prune_audit import plugins
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
 from prune_audit.data import _found, _preprocess, _weights
+from prune_audit.data._in_memory import arrays as arrays
+from prune_audit.data._in_memory import class_names as class_names
 from prune_audit.errors import DataError
 
 

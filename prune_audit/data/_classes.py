@@ -25,8 +25,8 @@ FORMS = "one name a line, a JSON list of names, or a JSON object index -> name o
 
 
 def given(source: DataSource, expects: Expects) -> tuple[str, ...] | None:
-    """The list that decides: ``--classes``, else the model's own; None where there is neither."""
-    return read(source.classes) if source.classes is not None else expects.classes
+    """The list that decides: ``--classes``, a file or names, else the model's own; None where there is neither."""
+    return read(source.classes) if isinstance(source.classes, Path) else source.classes or expects.classes
 
 
 def decided(source: DataSource, expects: Expects, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

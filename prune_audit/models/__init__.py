@@ -17,6 +17,8 @@ from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known, _through_onnx
 from prune_audit.models._container import describe
+from prune_audit.models._in_memory import as_found as as_found
+from prune_audit.models._in_memory import in_memory as in_memory
 from prune_audit.models._record_write import check_predictions_path as check_predictions_path
 from prune_audit.models._record_write import write_predictions as write_predictions
 
