@@ -23,6 +23,10 @@ NEAR = 0.25
 # A class is taken for another where more than half of its samples, five at the least, are predicted as that one, and
 # five times as many as are predicted right: two classes that a model can hardly tell apart share theirs evenly.
 MOST, LEAST, TIMES = 0.5, 5, 5
+_CAUSE = (
+    "the preprocessing (--preprocess, --mean, --std, --channels; of sounds --sample-rate and --seconds, of a table the "
+    "order of --features) or the order of the classes (--classes FILE, one a line, in the order of the model's outputs)"
+)
 
 
 def check(predictions: Predictions) -> None:
@@ -37,22 +41,26 @@ def check(predictions: Predictions) -> None:
 
 
 def _check_chance(predictions: Predictions, dense: Outputs) -> None:
+    if guesses := _guesses(predictions, dense):
+        raise AlignmentError(
+            f"the dense model {dense.name} {guesses}, so that nothing could be lost",
+            hint=f"most likely {_CAUSE} is not what the model was trained with",
+        )
+
+
+def _guesses(predictions: Predictions, outputs: Outputs) -> str | None:
+    """How often ``outputs`` are right, where that is about as often as chance."""
     labels = predictions.labels
-    n, right = len(labels), int((dense.predicted == labels).sum())
+    n, right = len(labels), int((outputs.predicted == labels).sum())
     largest = np.bincount(labels).max() / n
     chance = max(1 / len(predictions.classes), float(largest))
     if chance == 1:  # one class: always right is all that guessing can be
-        return
+        return None
     by_luck = 1.0 if right == 0 else float(bdtrc(right - 1, n, chance))  # P(at least so many right by chance)
     highest = 1.0 if right == n else _upper(right, n)
     if by_luck > LEVEL and highest < chance + NEAR * (1 - chance):
-        raise AlignmentError(
-            f"the dense model {dense.name} is right on {right} of {n} samples ({right / n:.1%}), about as often as "
-            f"chance ({chance:.1%}), so that nothing could be lost",
-            hint="most likely the preprocessing (--preprocess, --mean, --std, --channels; of sounds --sample-rate and "
-            "--seconds, of a table the order of --features) or the order of the classes (--classes FILE, one a line, "
-            "in the order of the model's outputs) is not what the model was trained with",
-        )
+        return f"is right on {right} of {n} samples ({right / n:.1%}), about as often as chance ({chance:.1%})"
+    return None
 
 
 def _upper(right: int, n: int) -> float:
@@ -102,8 +110,13 @@ def exchanged(labels: Counts, predicted: Counts, count: int) -> dict[int, int]:
 
 
 def notes(predictions: Predictions) -> tuple[str, ...]:
-    """What must be said of how the variants fit the dense model: whoever agrees with it on next to nothing."""
+    """What must be said of how the variants fit the dense model: whoever agrees with it on next to nothing.
+
+    A model alone may be either, so that of it only what cannot be told from guessing is said.
+    """
     dense, *variants = predictions.models
+    if not variants and (guesses := _guesses(predictions, dense)):
+        return (f"{dense.name} {guesses}: pruning left nothing, or {_CAUSE} is not what it was trained with",)
     return tuple(note for variant in variants if (note := _note(predictions, dense, variant)))
 
 

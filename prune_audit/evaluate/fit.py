@@ -25,6 +25,7 @@ class BatchSize:
         self.size = fixed or 1
         self._most = 0  # the longest batch so far
         self._fitting = fixed is None
+        self.fitted = False  # whether ``size`` was found here
         self._times: dict[int, list[float]] = {}  # size -> seconds per sample of each call
 
     def offer(self, batch: int) -> None:
@@ -51,6 +52,6 @@ class BatchSize:
         best = {size: min(times[WARM:]) for size, times in self._times.items()}
         fastest = min(best, key=lambda size: best[size])
         if 2 * self.size > self._most or best[self.size] > WORSE * best[fastest]:
-            self.size, self._fitting = fastest, False
+            self.size, self._fitting, self.fitted = fastest, False, True
         else:
             self.size *= 2

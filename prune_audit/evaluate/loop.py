@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -88,10 +88,13 @@ def evaluate(
         if progress is not None and samples:
             progress(done, sum(map(len, stages)))
 
-    try:
+    with ExitStack() as ending:
+        for tally in running:  # whatever stops the run, what it has done is kept
+            ending.callback(tally.flush)
         for stage in stages:
             chunks = [stage[start : start + size] for start in range(0, len(stage), size)]
-            wanted = [chunk for chunk in chunks if any(tally.lacks(chunk) for tally in running)]
+            # Within the same pieces as in a run from the start, so that one that was interrupted says the same.
+            wanted = [lacking for chunk in chunks if len(lacking := _lacking(running, chunk))]
             advance(len(stage) - sum(map(len, wanted)))
             with closing(batches(dataset, wanted, workers=workers)) as decoded, Lanes(len(running)) as lanes:
                 for batch in decoded:
@@ -104,12 +107,10 @@ def evaluate(
                 lanes.finish()
             asked = np.sort(stages[0]) if stage is stages[0] else rows
             predictions, notes = _predictions(tallies, dataset, asked)
-            alignment.check(predictions)
+            if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
+                alignment.check(predictions)
         for tally in running:
             tally.finish()
-    finally:
-        for tally in running:  # whatever stopped the run, what it has done is kept
-            tally.flush()
     seconds = time.perf_counter() - started
     return Evaluation(
         predictions=predictions,
@@ -141,9 +142,10 @@ def _predictions(
     if not len(rows):
         raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
     kept = {tally.name: tally.kept(rows) for tally in running}
-    outputs = [t.outputs(kept[t.name]) if isinstance(t, Tally) else t.outputs(rows) for t in tallies]
+    classes = _classes(tallies, dataset)
+    outputs = [t.outputs(kept[t.name]) if isinstance(t, Tally) else t.outputs(rows, classes) for t in tallies]
     predictions = Predictions(
-        classes=_classes(running, dataset),
+        classes=classes,
         ids=tuple(dataset.ids[i] for i in rows) if len(rows) < len(dataset.ids) else tuple(dataset.ids),
         labels=dataset.labels[rows],
         models=tuple(outputs),
@@ -153,22 +155,29 @@ def _predictions(
     return predictions, tuple(note for tally in running for note in tally.notes(kept[tally.name]))
 
 
+def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:
+    """Those of ``rows`` that some model has not seen yet."""
+    lacks = [tally.lacks(rows) for tally in running]
+    return rows[np.logical_or.reduce(lacks)] if lacks else rows[:0]
+
+
 def _chunk(dataset: Dataset, running: Sequence[Tally], rows: Counts, settings: Settings) -> int:
-    """How many samples are decoded together: what fits into `BATCH_BYTES` of float inputs."""
+    """How many samples are decoded together: what fits into `BATCH_BYTES` of float inputs, and fills a fixed batch."""
+    fixed = max((tally.expects.batch or 1 for tally in running), default=1)
     if settings.batch_size is not None:
-        return settings.batch_size
-    if any(tally.lacks(rows) for tally in running):
+        return -(-settings.batch_size // fixed) * fixed
+    if len(_lacking(running, rows)):
         for row in rows[: settings.skip_bad + 1]:
             one = dataset.read([row])
             if len(one.labels):
                 sample: int = sum(int(values[0].size) * 4 for values in one.inputs.values())
-                return max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample)))
+                return -(-max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample))) // fixed) * fixed
     return BATCH_MOST  # nothing to read, or more that cannot be read than is tolerated, so that the run ends there
 
 
-def _classes(running: Sequence[Tally], dataset: Dataset) -> tuple[str, ...]:
+def _classes(tallies: Sequence[Tally | Given], dataset: Dataset) -> tuple[str, ...]:
     """The classes of the data, extended to the models' outputs where labels are output columns themselves."""
-    widths = {tally.name: tally.columns for tally in running if tally.columns}
+    widths = {tally.name: tally.columns for tally in tallies if tally.columns}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{name} {width}" for name, width in widths.items())
         raise AlignmentError(

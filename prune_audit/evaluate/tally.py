@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from prune_audit.core import Array, Batch, Classifier, Counts, Dataset, Expects, Outputs, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, ModelError
@@ -18,7 +19,7 @@ from prune_audit.evaluate.fit import BatchSize
 from prune_audit.evaluate.outcome import Kept, given
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "scores", "ms", "batch_size", "notes")
+FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes")
 
 
 class Tally:
@@ -41,8 +42,12 @@ class Tally:
             self._fits(facts["columns"])
             self._keep(before)
             self._found = len(before)
-        # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch.
-        self._batch = BatchSize(settings.batch_size or self.facts.get("batch_size"))
+            old = f"{facts.get('model')} "  # in the run that wrote it
+            told = self.facts.get("notes", [])
+            self.facts["notes"] = [f"{self.name} {n.removeprefix(old)}" if n.startswith(old) else n for n in told]
+        # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch. A size
+        # that was asked for, or that was only being tried, binds no later run.
+        self._batch = BatchSize(model.expects.batch or settings.batch_size or self.facts.get("fitted"))
 
     @property
     def name(self) -> str:
@@ -59,14 +64,17 @@ class Tally:
         """Classes that the outputs tell apart; 0 where the model gives classes alone."""
         return 2 if self.width == 1 else self.width
 
-    def lacks(self, rows: Counts) -> bool:
-        """Whether one of ``rows`` has no prediction yet."""
-        return not self.known[rows].all()
+    def lacks(self, rows: Counts) -> npt.NDArray[np.bool_]:
+        """Which of ``rows`` (K,) have no prediction yet (K,)."""
+        return ~self.known[rows]
 
     def add(self, inputs: Mapping[str, Array], batch: Batch) -> None:
-        """Predict a batch, in pieces of the fitted size, unless all of it is known."""
-        if not self.lacks(batch.rows):
+        """Predict what is not known of a batch, in pieces of the fitted size."""
+        lacking = self.lacks(batch.rows)  # (B,)
+        if not lacking.any():
             return
+        if not lacking.all():
+            inputs, batch = {name: values[lacking] for name, values in inputs.items()}, _part(batch, lacking)
         first = not self._kept
         if first:
             _check_input(self._model, inputs)
@@ -136,6 +144,8 @@ class Tally:
         seconds = self._batch.seconds_per_sample()
         if seconds is not None:
             self.facts |= {"ms": round(1000 * seconds, 4), "batch_size": self._batch.size}
+        if self._batch.fitted:
+            self.facts["fitted"] = self._batch.size
         self.facts["notes"] = list(self._model.notes) or self.facts.get("notes", [])
         if self._entry is not None:
             self._entry.note(**self.facts)
@@ -210,13 +220,30 @@ class Tally:
 
 
 class Given:
-    """A model that ran elsewhere: predictions for all samples of ``dataset``."""
+    """A model that ran elsewhere: predictions for all samples of ``dataset``.
+
+    They are read at once, but where models that run may know of further classes.
+    """
 
     def __init__(self, model: Recorded, dataset: Dataset) -> None:
-        self._outputs = model.outputs(dataset.ids, dataset.labels, dataset.classes)
+        self._model = model
+        self._dataset = dataset
+        self._outputs = None if dataset.indexed else model.outputs(dataset.ids, dataset.labels, dataset.classes)
 
-    def outputs(self, rows: Counts) -> Outputs:
-        """The predictions for ``rows``, in that order."""
+    @property
+    def name(self) -> str:
+        """The model's name in this run."""
+        return self._model.card.name
+
+    @property
+    def columns(self) -> int:
+        """Classes that the scores tell apart; 0 where there are none, or they were not looked at."""
+        return self._model.expects.outputs or 0
+
+    def outputs(self, rows: Counts, classes: tuple[str, ...]) -> Outputs:
+        """The predictions for ``rows``, in that order, as positions in ``classes``."""
+        if self._outputs is None:
+            self._outputs = self._model.outputs(self._dataset.ids, self._dataset.labels, classes)
         whole = self._outputs
         return Outputs(
             name=whole.name,
@@ -244,6 +271,12 @@ def predict(model: Classifier, inputs: Mapping[str, Array]) -> Array:
             piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
         parts.append(model.predict(piece)[:real])
     return np.concatenate(parts)
+
+
+def _part(batch: Batch, at: Array) -> Batch:
+    """The samples of ``batch`` at ``at``, positions or a mask."""
+    inputs = {name: values[at] for name, values in batch.inputs.items()}
+    return Batch(rows=batch.rows[at], inputs=inputs, labels=batch.labels[at], digests=batch.digests[at])
 
 
 def _check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:

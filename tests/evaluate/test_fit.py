@@ -34,6 +34,7 @@ def test_stops_where_larger_batches_are_slower(cold: float) -> None:
     size, tried = fit(lambda n: 0.5 + n * (1.0 if n <= 32 else 1.5), 256, cold=cold)
     assert tried == [16, 32, 64, 32]
     assert size.size == 32
+    assert size.fitted
 
 
 def test_a_given_size_stays() -> None:
@@ -42,6 +43,7 @@ def test_a_given_size_stays() -> None:
         size.offer(64)
         size.took(5, 1.0)
     assert size.size == 5
+    assert not size.fitted
     assert size.seconds_per_sample() == 0.2
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Batch, Expects, Floats, Input, Settings
-from prune_audit.errors import AlignmentError, DataError, ModelError
+from prune_audit.core import Array, Batch, Counts, Expects, Floats, Input, ModelCard, Outputs, Settings
+from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
 from prune_audit.evaluate import loop
 from prune_audit.evaluate.loop import Evaluation, evaluate
+from prune_audit.evaluate.store import Entry, Store
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(3)
@@ -204,9 +207,64 @@ def test_a_dense_model_at_chance_stops_before_the_long_run() -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(2000, 4))
     data = ArrayData({"x": x}, rng.integers(0, 4, 2000).tolist(), classes=("a", "b", "c", "d"))
-    with pytest.raises(AlignmentError, match="of 300 samples"):
-        run([FunctionModel("m", lambda x: x)], data, batch_size=50)
+    dense, pruned = FunctionModel("dense", lambda x: x), FunctionModel("pruned", lambda x: x)
+    with pytest.raises(AlignmentError, match=r"dense is right on .* of 300 samples"):
+        run([dense, pruned], data, batch_size=50)
     assert data.reads.sum() == 300
+    # Alone it may be a pruned one, of which nothing is left.
+    [note] = run([pruned], data, batch_size=50).notes
+    assert "pruned is right on " in note
+    assert " of 2000 samples" in note
+
+
+def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() -> None:
+    @dataclass(frozen=True)
+    class Elsewhere:
+        card: ModelCard
+        expects: Expects
+
+        def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+            return Outputs(name="b", predicted=np.array([classes.index("2")] * len(ids)))
+
+    card = ModelCard(name="b", path="b", format="predictions", digest="b", size=0)
+    data = ArrayData({"x": X}, X[:, :2].argmax(1).tolist(), classes=("0", "1"), indexed=True)
+    models = [FunctionModel("a", lambda x: x - [0, 0, 9]), Elsewhere(card, Expects())]
+    done = evaluate(models, data, np.arange(37), Settings(workers=1))
+    assert done.predictions.classes == ("0", "1", "2")
+    assert (done.predictions.model("b").predicted == 2).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_a_model_of_fixed_batch_gets_whole_ones(batch_size: int | None) -> None:
+    x = RNG.normal(size=(512, 200_000)).astype(np.float16)  # of which 13 go into what is decoded together
+    data = ArrayData({"x": x}, x[:, :3].argmax(1).tolist(), classes=CLASSES)
+    fixed = FunctionModel("m", lambda x: x[:, :3], Expects(inputs=(Input(name="x"),), batch=32))
+    done = evaluate([fixed], data, np.arange(512), Settings(workers=1, batch_size=batch_size))
+    # 300 are tried first, and fill all but the last; one call counts the operations.
+    assert [shape[0] for shape in fixed.shapes] == [32] * (10 + 7)
+    assert done.run["batch size, m"] == 32
+
+
+def test_every_model_is_kept_of_whatever_fails_first(tmp_path: Path) -> None:
+    class Full(Entry):
+        def flush(self) -> None:
+            raise OutputError("full", hint="make room")
+
+    flushed = []
+
+    class Counted(Entry):
+        def flush(self) -> None:
+            flushed.append(self)
+
+    class Kinds(Store):
+        def entry(self, card: ModelCard, *rest: object) -> Entry:
+            return (Full if card.name == "a" else Counted)(tmp_path / card.name, {})
+
+    models = [FunctionModel("a", lambda x: x), FunctionModel("b", lambda x: x)]
+    with pytest.raises(OutputError):
+        evaluate(models, ArrayData({"x": X}, Y.tolist(), classes=CLASSES), np.arange(37), Settings(workers=1),
+                 store=Kinds(tmp_path))  # fmt: skip
+    assert flushed
 
 
 def test_the_first_few_hundred_do_not_change_the_order() -> None:

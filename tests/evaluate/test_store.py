@@ -311,7 +311,8 @@ def test_a_limited_run_is_part_of_the_whole_one(tmp_path: Path) -> None:
     evaluate([model()], data(), np.arange(0, 50, 2), Settings(batch_size=5), store=Store(tmp_path))
     again = model()
     run(Store(tmp_path), again, settings=Settings(batch_size=5))
-    assert sum(shape[0] for shape in again.shapes) <= 50
+    assert sum(shape[0] for shape in again.shapes) == 25
+    assert sum(e.rows for e in Store(tmp_path).entries()) == 50  # and none is there twice
     assert len(run(Store(tmp_path), model()).predictions.labels) == 50
 
 
@@ -386,8 +387,25 @@ def test_unreadable_samples_are_tried_again(tmp_path: Path) -> None:
     assert first.skipped == (("s7", "broken"),)
     again = model()
     second = run(Store(tmp_path), again, settings=settings)
-    assert sum(shape[0] for shape in again.shapes) == 5
+    assert again.shapes == [(1, 3)]
     assert len(second.predictions.labels) == 50
+
+
+def test_a_size_that_was_asked_for_or_being_tried_binds_no_later_run(tmp_path: Path) -> None:
+    evaluate([model()], data(), np.arange(10), Settings(workers=1, batch_size=1), store=Store(tmp_path))
+    [about] = tmp_path.rglob("about.json")
+    assert "fitted" not in json.loads(about.read_text())
+    about.write_text(json.dumps({**json.loads(about.read_text()), "fitted": 7}))
+    again = model()
+    run(Store(tmp_path), again)
+    assert max(shape[0] for shape in again.shapes) == 7  # as the run began that it goes on with
+
+
+def test_notes_name_the_model_as_it_is_called_now(tmp_path: Path) -> None:
+    first = model("old", digest="same")
+    first.notes = ("old runs one by one",)
+    run(Store(tmp_path), first)
+    assert run(Store(tmp_path), model("new", digest="same")).notes == ("new runs one by one",)
 
 
 def test_a_pickled_module_is_not_kept_because_its_code_is_elsewhere(tmp_path: Path) -> None:
