@@ -49,8 +49,8 @@ class ArrayDataset:
         )
 
     def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
-        """Of the arrays; see `prune_audit.data._content`."""
-        return _content.of_arrays(self.inputs)
+        """Of the arrays, and of which rows cannot be fed; see `prune_audit.data._content`."""
+        return f"{_content.of_arrays(self.inputs)}-{sorted(self.bad)}"
 
 
 def digests(inputs: Mapping[str, Array], count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

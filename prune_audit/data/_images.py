@@ -25,7 +25,7 @@ from prune_audit.data._stored import Stored
 class ImageDataset:
     """A `prune_audit.core.Dataset` of N images; ``preprocess`` is resolved, so every image has its size.
 
-    ``kept_in`` are the files that hold them.
+    ``kept_in`` are the files that hold them, in the ``column`` of that name where they are tables.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ImageDataset:
     preprocess: Preprocess
     notes: tuple[str, ...]
     indexed: bool = False
+    column: str = ""
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The images at ``rows``, decoded, resized and cropped: ``{"image": uint8 (B, C, H, W)}``."""
@@ -72,7 +73,7 @@ class ImageDataset:
 
     def fingerprint(self, verify: bool) -> str:
         """Of the files; see `prune_audit.data._content`."""
-        return _content.of_files(self.kept_in, verify)
+        return f"{_content.of_files(self.kept_in, verify)}-{self.column}"
 
 
 def dataset(
@@ -87,10 +88,11 @@ def dataset(
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
     kept_in: Sequence[Path] = (),
+    column: str = "",
 ) -> ImageDataset:
     """The data set of ``files``, with the preprocessing that they, the models and the user agree on.
 
-    ``kept_in`` are the files whose content is theirs, where they are none themselves.
+    ``kept_in`` are the files whose content is theirs, where they are none themselves, in the column called ``column``.
 
     Raises:
         AlignmentError: they do not agree.
@@ -105,6 +107,7 @@ def dataset(
         ids=tuple(ids),
         files=files,
         kept_in=kept_in or [file for file in files if isinstance(file, Path)],
+        column=column,
         groups=groups,
         preprocess=preprocess,
         notes=(*notes, *more),

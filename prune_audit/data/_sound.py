@@ -41,7 +41,7 @@ class Header:
 class SoundDataset:
     """A `prune_audit.core.Dataset` of N recordings, given as ``length`` samples at ``rate`` Hz in ``axes`` axes.
 
-    ``kept_in`` are the files that hold them.
+    ``kept_in`` are the files that hold them, in the ``column`` of that name where they are tables.
     """
 
     name: str
@@ -57,6 +57,7 @@ class SoundDataset:
     axes: int
     notes: tuple[str, ...]
     indexed: bool = False
+    column: str = ""
     preprocess: Preprocess | None = None
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
@@ -91,7 +92,7 @@ class SoundDataset:
 
     def fingerprint(self, verify: bool) -> str:
         """Of the files, the rate and the shape; see `prune_audit.data._content`."""
-        return f"{_content.of_files(self.kept_in, verify)}-{self.rate}-{self.length}-{self.axes}"
+        return f"{_content.of_files(self.kept_in, verify)}-{self.column}-{self.rate}-{self.length}-{self.axes}"
 
 
 def is_folder(root: Path) -> bool:
@@ -151,10 +152,11 @@ def dataset(
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
     kept_in: Sequence[Path] = (),
+    column: str = "",
 ) -> SoundDataset:
     """The data set of ``files``, at the rate and of the length that they, the models and the user agree on.
 
-    ``kept_in`` are the files whose content is theirs, where they are none themselves.
+    ``kept_in`` are the files whose content is theirs, where they are none themselves, in the column called ``column``.
 
     Raises:
         AlignmentError: they do not agree, or the recordings differ in rate and nobody says which it is to be.
@@ -181,6 +183,7 @@ def dataset(
         ids=tuple(ids),
         files=files,
         kept_in=kept_in or [file for file in files if isinstance(file, Path)],
+        column=column,
         groups=groups,
         rate=rate,
         length=length,

@@ -59,6 +59,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         ids=rows.ids,
         files=_hf.Cells(table=table, column=column, rows=range(len(rows.labels))),
         kept_in=[*table.files, *_beside(table, column, len(rows.labels))],
+        column=column,
         groups=rows.groups,
         notes=(*table.notes, *rows.notes, *([f"columns not used: {', '.join(unused)}"] if unused else [])),
     )

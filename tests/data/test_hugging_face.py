@@ -171,6 +171,7 @@ def test_several_columns_of_images(tmp_path: Path) -> None:
     found = load(path, path_column="mask")
     np.testing.assert_array_equal(found.read([2]).inputs["image"][0], 255 - PIXELS[2].transpose(2, 0, 1))
     assert "columns not used: image" in found.notes
+    assert found.fingerprint(False) != load(path, path_column="image").fingerprint(False)
     with pytest.raises(UsageError, match="--text-column does not apply"):
         load(path, path_column="mask", text_column="site")
 

@@ -280,6 +280,7 @@ def test_the_identity_is_that_of_what_is_fed(tmp_path: Path) -> None:
     first = identity(PETALS)
     assert identity(PETALS.replace(",a,x,", ",b,z,")) == first
     assert identity(PETALS.replace("1.5", "1.6")) != first
+    assert identity(PETALS.replace("1.5", "")) != identity(PETALS.replace("1.5", "0.0"))  # which is not read as 0
     assert identity(PETALS, features=("height", "width", "year")) != first
 
 
