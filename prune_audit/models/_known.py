@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from prune_audit.core import Array, Classifier, Expects, ModelCard, ModelSource
+from prune_audit.errors import ModelError
 from prune_audit.evaluate.store import Store
 
 
@@ -39,7 +40,13 @@ class Known:
 
     def _model(self) -> Classifier:
         if self._loaded is None:
-            self._loaded = self._load()
+            loaded = self._load()
+            if loaded.card.digest != self.card.digest:
+                raise ModelError(
+                    f"{self.card.path} was changed while the audit was under way",
+                    hint="audit a copy of a file that is still being written",
+                )
+            self._loaded = loaded
         return self._loaded
 
 

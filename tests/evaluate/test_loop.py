@@ -9,7 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Batch, Counts, Expects, Floats, Input, ModelCard, Outputs, Settings
+from prune_audit.core import (
+    Array,
+    Batch,
+    Classifier,
+    Counts,
+    Expects,
+    Floats,
+    Input,
+    ModelCard,
+    Outputs,
+    Recorded,
+    Settings,
+)
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
 from prune_audit.evaluate import loop
 from prune_audit.evaluate.loop import Evaluation, evaluate
@@ -228,7 +240,7 @@ def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() 
 
     card = ModelCard(name="b", path="b", format="predictions", digest="b", size=0)
     data = ArrayData({"x": X}, X[:, :2].argmax(1).tolist(), classes=("0", "1"), indexed=True)
-    models = [FunctionModel("a", lambda x: x - [0, 0, 9]), Elsewhere(card, Expects())]
+    models: list[Classifier | Recorded] = [FunctionModel("a", lambda x: x - [0, 0, 9]), Elsewhere(card, Expects())]
     done = evaluate(models, data, np.arange(37), Settings(workers=1))
     assert done.predictions.classes == ("0", "1", "2")
     assert (done.predictions.model("b").predicted == 2).all()

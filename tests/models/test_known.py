@@ -1,0 +1,59 @@
+"""What is known of a model file spares loading it, and is never taken for another file's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prune_audit.core import Classifier, ModelSource
+from prune_audit.errors import ModelError
+from prune_audit.evaluate.store import Store
+from prune_audit.models import _known
+from tests.evaluate._models import FunctionModel
+
+X = {"x": np.eye(3)}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> ModelSource:
+    path = tmp_path / "m.bin"
+    path.write_bytes(b"weights")
+    return ModelSource(name="called", path=path)
+
+
+def loading(source: ModelSource, calls: list[ModelSource]) -> Classifier:
+    calls.append(source)
+    model = FunctionModel("m", lambda x: x)
+    object.__setattr__(model.card, "digest", _known._digest(source))
+    return model
+
+
+def test_a_known_model_is_loaded_where_it_runs_and_bears_its_present_name(source: ModelSource, tmp_path: Path) -> None:
+    store, calls = Store(tmp_path / "kept"), list[ModelSource]()
+    assert _known.find(source, store, lambda: loading(source, calls)) is None
+    _known.learn(loading(source, []), source, store)
+    found = _known.find(source, store, lambda: loading(source, calls))
+    assert found is not None
+    assert (found.card.name, found.card.path, found.notes, calls) == ("called", str(source.path), (), [])
+    np.testing.assert_array_equal(found.predict(X), X["x"])
+    assert found.macs(X) == 9
+    assert calls == [source]
+
+
+def test_a_file_that_is_rewritten_before_it_is_loaded_is_not_the_known_one(source: ModelSource, tmp_path: Path) -> None:
+    store = Store(tmp_path / "kept")
+    _known.learn(loading(source, []), source, store)
+    found = _known.find(source, store, lambda: loading(source, []))
+    assert found is not None
+    source.path.write_bytes(b"other weights")
+    with pytest.raises(ModelError, match=r"m\.bin was changed while the audit was under way"):
+        found.predict(X)
+
+
+def test_what_is_more_than_its_file_is_not_learnt(source: ModelSource, tmp_path: Path) -> None:
+    store = Store(tmp_path / "kept")
+    model = FunctionModel("m", lambda x: x)  # whose digest covers other files too
+    _known.learn(model, source, store)
+    assert not list((tmp_path / "kept").rglob("*.json"))
