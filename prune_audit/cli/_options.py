@@ -330,11 +330,20 @@ def columns(text: str | None) -> tuple[str, ...]:
 
 
 def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
-    """Where predictions are kept; None where none are to be."""
+    """Where predictions are kept; None where none are to be.
+
+    A folder that was asked for has to do. Where nobody asked, and a container's home may take no files, the run goes
+    on without one, and says so.
+    """
     if off:
         return None
-    from prune_audit.evaluate.store import Store, folder
+    from prune_audit.evaluate.store import Store, folder, refuses
 
+    if cache is None and (reason := refuses(folder())):
+        from prune_audit.cli import _terminal
+
+        _terminal.stderr().print(f"note: no predictions are kept, for {folder()} takes none: {reason}", soft_wrap=True)
+        return None
     return Store(cache if cache is not None else folder(), verify=verify)
 
 

@@ -26,9 +26,9 @@ def run(
     from rich.text import Text
 
     from prune_audit.cli import _terminal
+    from prune_audit.evaluate.store import Store, folder
 
-    kept = o.store(cache, off=False, verify=False)
-    assert kept is not None
+    kept = Store(cache if cache is not None else folder())
     entries = kept.entries()
     total = sum(entry.size for entry in entries)
     if clear:

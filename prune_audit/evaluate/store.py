@@ -220,6 +220,18 @@ def folder() -> Path:
     return Path(platformdirs.user_cache_dir("prune-audit"))
 
 
+def refuses(root: Path) -> str | None:
+    """Why nothing can be written into the folder ``root``, None where it can."""
+    from tempfile import TemporaryFile
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root):
+            return None
+    except OSError as fault:
+        return fault.strerror or str(fault)
+
+
 def _together(paths: list[Path]) -> tuple[Kept | None, set[Path]]:
     """The rows of the parts at ``paths``, each once and in the order of the data, and those of the paths that are gone.
 

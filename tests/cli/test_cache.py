@@ -58,6 +58,22 @@ def test_lists_and_clears(cache: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.startswith("0 sets of predictions kept, 0 bytes")
 
 
+def test_where_nobody_asked_for_a_folder_the_audit_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").write_text("")
+    monkeypatch.delenv("PRUNE_AUDIT_CACHE")
+    monkeypatch.setattr("prune_audit.evaluate.store.folder", lambda: tmp_path / "home" / "below")
+    assert invoke(COMPARE) == 0
+    err = capsys.readouterr().err
+    assert "note: no predictions are kept, for " in err
+    assert "Not a directory" in err
+    monkeypatch.setattr("prune_audit.evaluate.store.folder", lambda: tmp_path / "new")
+    assert invoke(COMPARE) == 0
+    assert kept(tmp_path / "new") == 2
+    assert "note: no predictions" not in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert invoke([*COMPARE, "--cache", str(tmp_path / "file" / "below")]) == 2
