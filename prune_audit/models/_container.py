@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from prune_audit.errors import ModelError
+from prune_audit.models import _record_file
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 _HINT = "copy or export the file again"
@@ -26,7 +27,7 @@ _MAGIC = {
     b"\x1f\x8b": "gzip data",
     b"BZh": "bzip2 data",
     b"7z\xbc\xaf": "a 7z archive",
-    b"\x93NUMPY": "a NumPy array",
+    b"\x93NUMPY": "a single NumPy array; np.savez('predictions.npz', predicted=array) saves predictions",
     b"GGUF": "a GGUF file of a language model",
     b"version https://git-lfs": "a Git LFS pointer: the file itself was not fetched (git lfs pull)",
 }
@@ -120,7 +121,10 @@ def describe(path: Path) -> str:
         text = head[: fault.start].decode() if fault.start > len(head) - 4 else ""
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
         line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-        return f"text beginning {line[:40]!r}" if line else "blank text"
+        return f"text beginning {line[:40]!r}{_record_file.uneven(path)}" if line else "blank text"
+    western = head.decode("cp1252", "replace")
+    if not text and all(letter.isprintable() or letter.isspace() for letter in western):
+        return "text in another encoding than UTF-8; a spreadsheet saves UTF-8 as 'CSV UTF-8'"
     return f"binary data of no known kind, beginning {head[:8].hex(' ')}"
 
 

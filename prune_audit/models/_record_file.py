@@ -77,6 +77,19 @@ def form(path: Path) -> Form | None:
     return "csv" if _is_csv(text, whole=len(head) < _HEAD) else None
 
 
+def uneven(path: Path) -> str:
+    """What is wrong with a table of predictions that is not told as one because its rows differ in length, else ''."""
+    with path.open("rb") as file:
+        lines = file.read(_HEAD).decode("utf-8-sig", "replace").splitlines()
+    delimiter = max(_DELIMITERS, key=lines[0].count) if lines else ","
+    names, *rows = csv.reader(lines, delimiter=delimiter) if lines else [[]]
+    if len(names) > 1 and {name.strip().lower() for name in names} & {*IDS, *PREDICTED}:
+        for at, row in enumerate(rows, 2):
+            if row and len(row) != len(names):
+                return f", whose row {at} has {len(row)} cells, and its line of names {len(names)}"
+    return ""
+
+
 def opened(path: Path) -> Table:
     """The table at ``path``.
 

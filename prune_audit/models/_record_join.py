@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAMED = 3  # of ids or classes in a message
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+# 1.0, too: pandas makes floats of whole numbers where a cell is empty.
+_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 
 
 def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> Counts:
@@ -57,7 +58,8 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
         missing = wanted.filter(at.is_null())
         raise AlignmentError(
             f"{path}: no prediction for {_some(missing)} ({len(missing):,} of {len(wanted):,} samples)",
-            hint="predict the whole of the data, or audit those samples that were predicted",
+            hint="predict the whole of the data, or audit those samples that were predicted: what `prune-audit "
+            "predict` wrote holds ids and labels, so that --data may name that file",
         )
     found: Counts = at.to_numpy(zero_copy_only=False).astype(np.int64)
     return found
@@ -78,7 +80,8 @@ def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: t
     """The classes in ``values`` (N,), those of samples ``ids``, as positions in ``classes`` (N,).
 
     Text is the name of a class. Whole numbers are positions, unless all classes are named by whole numbers: then
-    they are names. Text that is a number is one where no class is called so.
+    they are names. Text that is a number is one where no class is called so; 1.0 is the whole number 1, also where a
+    class is called so.
 
     Raises:
         AlignmentError: a sample has no class, or one that is unknown.
@@ -103,8 +106,9 @@ def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: t
         raise AlignmentError(
             f"{path}: sample {ids[one]!r} has no predicted class", hint="give every sample its prediction"
         )
+    among = f"none of the {len(classes)} classes" if len(classes) > 1 else "not the only class"
     raise AlignmentError(
-        f"{path}: the prediction {value!r} for sample {ids[one]!r} is none of the {len(classes)} classes "
+        f"{path}: the prediction {value!r} for sample {ids[one]!r} is {among} "
         f"({', '.join(classes[:_NAMED])}{', ...' if len(classes) > _NAMED else ''})",
         hint="name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
         "from 0, or names where all classes are named by numbers",
@@ -114,7 +118,7 @@ def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: t
 def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:
     """The position of each of ``names`` (K,) in ``classes``, -1 where it is none (K,); see `positions`."""
     position: dict[str | int, int] = {name: i for i, name in enumerate(classes)}
-    numbers = [int(name) for name in classes if _INTEGER.fullmatch(name)]
+    numbers = [number for name in classes if (number := _integer(name)) is not None]
     if len(numbers) == len(classes) == len(set(numbers)):
         position |= {number: i for i, number in enumerate(numbers)}
     elif len(numbers) < len(classes):
@@ -127,9 +131,15 @@ def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:
             return position.get(str(name), -1)
         # Where some classes are named by numbers and some are not, a text that is a number may mean either.
         clear = not numbers or len(numbers) == len(classes)
-        return position.get(int(name), -1) if clear and _INTEGER.fullmatch(name) else -1
+        number = _integer(name)
+        return position.get(number, -1) if clear and number is not None else -1
 
     return np.array([of(name) for name in names], np.int64)
+
+
+def _integer(text: str) -> int | None:
+    found = _INTEGER.fullmatch(text)
+    return None if found is None else int(found[1])
 
 
 def first_without(holds: Array) -> int | None:

@@ -79,6 +79,8 @@ def test_a_folder_is_no_model(tmp_path: Path) -> None:
         ("\nThis is no model, é\n".encode(), "text beginning 'This is no model, é'"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
         (b"\x89HDF\r\n\x1a\n000", "HDF5"),
+        ("id;predicted\na;Möwe\n".encode("cp1252"), "text in another encoding than UTF-8"),
+        (b"\x93NUMPY\x01\x00", "a single NumPy array; np.savez('predictions.npz', predicted=array)"),
         (b"\xff\xfe\x00\x01", "binary data of no known kind, beginning ff fe 00 01"),
     ],
 )

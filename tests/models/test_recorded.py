@@ -223,6 +223,10 @@ def test_the_true_class_is_the_prediction_only_where_nothing_else_is(path: Path)
         (["007", "8", "9", "7"], ("007", "008", "009"), [0, 1, 2, 0]),
         (["1", "2", "rest", "1"], ("1", "2", "rest"), [0, 1, 2, 0]),  # text is a name
         ([1.0, 2.0, 0.0, 1.0], ("cat", "dog", "ship"), [1, 2, 0, 1]),  # as pandas writes what once had gaps
+        (["1.0", "2.0", "0.0", "1."], ("cat", "dog", "ship"), [1, 2, 0, 1]),  # the same as text
+        ([3, 1, 2, 3], ("1.0", "2.0", "3.0"), [2, 0, 1, 2]),  # labels that once had gaps are names, not positions
+        ([3.0, 1.0, 2.0, 3.0], ("1.0", "2.0", "3.0"), [2, 0, 1, 2]),
+        (["1.5", "2", "1.5", "2"], ("1.5", "2", "rest"), [0, 1, 0, 1]),
         ([True, False, True, True], ("no", "yes"), [1, 0, 1, 1]),
     ],
 )
@@ -266,6 +270,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"id": [*IDS[:3], None], "predicted": [0] * 4}, CLASSES, "row 4 has no id"),
     ({"id": IDS, "predicted": ["cat", "dog", "cow", "cat"]}, CLASSES, "prediction 'cow' for sample 'x,y' is none of"),
     ({"id": IDS, "predicted": [0, 3, 0, 0]}, CLASSES, "prediction 3 for sample '0011' is none of the 3 classes"),
+    ({"id": IDS, "predicted": ["0", "1.5", "0", "0"]}, CLASSES, "prediction '1.5' for sample '0011' is none of"),
+    ({"id": IDS, "predicted": [0, 1, 0, 0]}, ("0",), r"prediction 1 for sample '0011' is not the only class \(0\)"),
     ({"id": IDS, "predicted": [0, -1, 0, 0]}, CLASSES, "prediction -1 for sample '0011'"),
     ({"id": IDS, "predicted": [0, 1, 2, 3]}, ("1", "2", "3"), "prediction 0 for sample 'a/0010.png'"),
     ({"id": IDS, "predicted": ["1", "2", "0", "1"]}, MIXED, "prediction '0' for sample 'x,y'"),
@@ -442,6 +448,15 @@ def test_a_table_that_is_none_is_an_error_of_the_model(path: Path, text: str) ->
     path.write_text(text)
     with pytest.raises(ModelError):
         outputs(path)
+
+
+def test_a_row_of_another_length_is_named(path: Path) -> None:
+    path.write_text("id;predicted\na;1\n\nb;2;3\n")
+    with pytest.raises(ModelError, match="whose row 4 has 3 cells, and its line of names 2"):
+        load(path)
+    path.write_text("Once, she predicted\nrain, wind, and hail\n")
+    with pytest.raises(ModelError, match=r"text beginning 'Once, she predicted'$"):
+        load(path)
 
 
 def test_arrays_of_objects_are_never_unpickled(path: Path) -> None:
