@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 _MAGIC = {
-    b"\x93NUMPY": "a single NumPy array",
+    b"\x93NUMPY": "a single NumPy array; np.savez('val.npz', x=x, y=y) saves data, labels alone go into a CSV",
     b"\x89PNG": "a single image",
     b"\xff\xd8\xff": "a single image",
     b"BM": "a single image",
@@ -39,6 +39,9 @@ def describe(path: Path) -> str:
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
         line = next((line.strip() for line in text.splitlines() if line.strip()), "")
         return f"text beginning {line[:40]!r}" if line else "blank text"
+    western = head.decode("cp1252", "replace")
+    if not text and all(letter.isprintable() or letter.isspace() for letter in western):
+        return "text in another encoding than UTF-8; a spreadsheet saves UTF-8 as 'CSV UTF-8'"
     return f"binary data beginning {head[:8].hex(' ')}"
 
 

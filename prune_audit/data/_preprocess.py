@@ -205,7 +205,10 @@ def _agreed(images: _Images, resize: int | None) -> Size:
             after = "" if resize is None else f" after resizing the shorter side to {resize}"
             raise AlignmentError(
                 f"the images differ in size{after}: {first} is {_by(size)}, {file} is {_by(other)}",
-                hint="give the model's input size with --size, or a --crop" if resize is None else "give a --crop too",
+                hint="give the model's input size with --size, or a --crop; any will do where all models are recorded "
+                "predictions"
+                if resize is None
+                else "give a --crop too",
             )
     return size
 

@@ -210,8 +210,9 @@ def test_cifar(shared: Path) -> None:
 
 def test_imagenet_samples(shared: Path) -> None:
     path = shared / "imagenet-samples/val"
-    with pytest.raises(AlignmentError, match="differ in size"):
+    with pytest.raises(AlignmentError, match="differ in size") as raised:
         load(path, Expects(channels=3))
+    assert "where all models are recorded" in raised.value.hint
     source = DataSource(path=path, preprocess=data.preprocess("imagenet", Preprocess()))
     found = data.load(source, Expects(channels=3, size=(224, 224)), Settings())
     assert len(found.classes) == 300
