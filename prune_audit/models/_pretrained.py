@@ -121,6 +121,12 @@ def built(
     return network, sorted(report["unexpected_keys"])
 
 
+def save(network: Any, path: Path) -> None:
+    """Write ``network`` as a folder, by the library's own means."""
+    with _quiet():
+        network.save_pretrained(path)
+
+
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """``config`` without the fields that would bring in code or files from elsewhere."""
     return {

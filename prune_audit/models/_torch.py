@@ -93,7 +93,7 @@ class TorchClassifier:
         rows = len(next(iter(inputs.values())))
         with torch.inference_mode():
             try:
-                return self._fastest({name: self._tensor(array) for name, array in inputs.items()}, rows)
+                return self._fastest({name: self.tensor(array) for name, array in inputs.items()}, rows)
             except ModelError:
                 raise
             # A forward pass may run anybody's code, so anything may be raised.
@@ -114,7 +114,7 @@ class TorchClassifier:
     def _takes_one(self, inputs: Mapping[str, Array]) -> bool:
         """Whether the module runs on the first sample alone, as one does that wrote down a batch of 1 when traced."""
         try:
-            self.call({name: self._tensor(array[:1]) for name, array in inputs.items()})
+            self.call({name: self.tensor(array[:1]) for name, array in inputs.items()})
         # A forward pass may run anybody's code, so anything may be raised.
         except Exception:
             return False
@@ -122,7 +122,7 @@ class TorchClassifier:
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
-        return _macs.macs(lambda: self.call({k: self._tensor(v) for k, v in inputs.items()}), self._device)
+        return _macs.macs(lambda: self.call({k: self.tensor(v) for k, v in inputs.items()}), self._device)
 
     def _fastest(self, tensors: Mapping[str, torch.Tensor], rows: int) -> Array:
         """Scores by the faster module where there is one that agrees; any fault of it leaves the module itself."""
@@ -141,7 +141,8 @@ class TorchClassifier:
             self._faster = None
         return own if own is not None else self._scores(self.call(tensors), rows)
 
-    def _tensor(self, array: Array) -> torch.Tensor:
+    def tensor(self, array: Array) -> torch.Tensor:
+        """``array`` on the device, and in the type of the network where that is one that numpy lacks."""
         import torch
 
         # from_numpy shares memory, which it warns of when that memory is read-only.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _files, _macs_onnx
+from prune_audit.models import _files, _macs_onnx, _onnx_weights
+from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._onnx_graph import Graph, external_files
 from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
@@ -133,6 +135,20 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
         return _load(source, settings)
     except UnicodeDecodeError as fault:
         raise _damaged(source.path) from fault
+
+
+def editable(source: ModelSource, settings: Settings) -> Editable:
+    """The weights at ``source``, which may be cut and written again, and cannot be trained.
+
+    Raises:
+        ModelError: as `load`; or the weights are quantised, or stored where they cannot be changed.
+    """
+    classifier = load(source, settings)
+    model = _parse(source.path)
+    external = bool(external_files(model, source.path))
+    module, names = _onnx_weights.network(model, source.path)
+    write = partial(_onnx_weights.write, model, module, names, external=external)
+    return Editable(source=classifier, module=module, write=write)
 
 
 def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:

@@ -6,11 +6,13 @@ it: bfloat16 and float16 weights are cast as they are copied, as ``load_state_di
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError
 from prune_audit.models import _checkpoint, _factory, _weights
+from prune_audit.models._editable import Editable, of_torch, state
 from prune_audit.models._torch import TorchClassifier
 
 # The safetensors library reads no longer headers.
@@ -52,3 +54,19 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     module = _factory.build(source.factory)
     _weights.fit(module, weights, source)
     return _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata)
+
+
+def editable(source: ModelSource, settings: Settings) -> Editable:
+    """The network at ``source``, to be written again with the metadata that the file has. Raises as `load`."""
+    from safetensors import safe_open
+
+    classifier = load(source, settings)
+    with safe_open(source.path, framework="pt", device="cpu") as file:
+        metadata = dict(file.metadata() or {})
+    return of_torch(classifier, partial(_write, classifier, metadata))
+
+
+def _write(classifier: TorchClassifier, metadata: dict[str, str], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(state(classifier), path, metadata)

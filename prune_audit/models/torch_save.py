@@ -10,12 +10,14 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _checkpoint, _container, _factory, _unpickle, _weights
+from prune_audit.models._editable import Editable, of_torch, state
 from prune_audit.models._torch import TorchClassifier
 
 if TYPE_CHECKING:
@@ -60,6 +62,36 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         module = _module(content, source)
     metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
     return _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata)
+
+
+def editable(source: ModelSource, settings: Settings) -> Editable:
+    """The network at ``source``, to be written again: as a state dict where it has a factory, else as a whole module.
+
+    The masks of torch's own pruning become zeros. Class names stay beside the weights, as ``classes``.
+
+    Raises:
+        ModelError, UnsafeFile, UsageError: as `load`.
+    """
+    classifier = load(source, settings)
+    _settle(classifier.module)
+    return of_torch(classifier, partial(_write, classifier, whole=source.factory is None))
+
+
+def _write(classifier: TorchClassifier, path: Path, *, whole: bool) -> None:
+    import torch
+
+    names = classifier.expects.classes
+    content = classifier.module.cpu() if whole else state(classifier)
+    torch.save(content if names is None else {"model" if whole else "state_dict": content, "classes": [*names]}, path)
+
+
+def _settle(module: torch.nn.Module) -> None:
+    from torch.nn.utils import prune
+
+    for child in module.modules():
+        for name, _ in list(child.named_buffers(recurse=False)):
+            if name.endswith("_mask") and f"{name.removesuffix('_mask')}_orig" in dict(child.named_parameters()):
+                prune.remove(child, name.removesuffix("_mask"))
 
 
 def _of_a_program(record: str) -> bool:

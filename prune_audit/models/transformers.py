@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _files, _pretrained
+from prune_audit.models._editable import Editable, of_torch
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._torch import TorchClassifier, dtype_of, layers, parameters
 
@@ -63,6 +66,21 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         more = ", ..." if len(unused) > _SHOWN else ""
         classifier.notes = (f"weights in {path} that the network does not use: {', '.join(unused[:_SHOWN])}{more}",)
     return classifier
+
+
+def editable(source: ModelSource, settings: Settings) -> Editable:
+    """The network at ``source``, to be written as another folder. Raises as `load`."""
+    classifier = load(source, settings)
+    return of_torch(classifier, partial(_write, classifier, source.path))
+
+
+def _write(classifier: TorchClassifier, source: Path, path: Path) -> None:
+    """Configuration and weights by the library, and what else lies in the folder at ``source``: it makes the inputs."""
+    weights = {file.name for file in _pretrained.files_of(source)}
+    _pretrained.save(classifier.module, path)
+    for file in source.iterdir():
+        if file.is_file() and file.name not in weights and not (path / file.name).exists():
+            shutil.copyfile(file, path / file.name)
 
 
 def _architecture(path: Path, config: Mapping[str, Any]) -> str:
