@@ -101,11 +101,11 @@ class Preprocess:
 class DataSource:
     """Where the labelled data come from and how they are to be read.
 
-    ``classes`` lists the classes in the order of the outputs, as names or in a file; ``class_map`` says which class of the models a class
-    of the data is, where they are called differently. The columns are those of a table: of paths, labels, ids and
-    texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and ``max_length`` (in
-    tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer ones being cut)
-    sounds.
+    ``classes`` lists the classes in the order of the outputs, as names or in a file; ``class_map`` says which class of
+    the models a class of the data is, where they are called differently. The columns are those of a table: of paths,
+    labels, ids and texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and
+    ``max_length`` (in tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer
+    ones being cut) sounds.
     """
 
     path: Path

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 MAY_BE_ABSENT = ("shared data", "torchvision")
 
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests reach no network
+
 _skipped: list[str] = []
 
 

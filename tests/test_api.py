@@ -40,11 +40,11 @@ def fitted(table: tuple[Array, Array]) -> LogisticRegression:
 
 def as_module(fitted: LogisticRegression) -> nn.Sequential:
     """The same function as a torch module in double precision."""
-    module = nn.Sequential(nn.Dropout(), nn.Linear(FEATURES, CLASSES)).double()
+    linear = nn.Linear(FEATURES, CLASSES, dtype=torch.float64)
     with torch.no_grad():
-        module[1].weight.copy_(torch.from_numpy(fitted.coef_))
-        module[1].bias.copy_(torch.from_numpy(fitted.intercept_))
-    return module.train()
+        linear.weight.copy_(torch.from_numpy(fitted.coef_))
+        linear.bias.copy_(torch.from_numpy(fitted.intercept_))
+    return nn.Sequential(nn.Dropout(), linear).train()
 
 
 def halved(fitted: LogisticRegression) -> Any:
@@ -169,7 +169,8 @@ def test_images_at_a_path(sample_models: Path) -> None:
 
     def guess(batch: Array) -> Array:
         seen.append(batch)
-        return np.zeros((len(batch), 10)) + batch.mean(axis=(1, 2, 3))[:, None] * np.arange(10)
+        scores: Array = np.multiply.outer(batch.mean(axis=(1, 2, 3)), np.arange(10))
+        return scores
 
     names = [f"digit {i}" for i in range(9, -1, -1)]
     with pytest.raises(DataError, match="'0' is none of the 10 classes"):

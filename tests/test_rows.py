@@ -39,7 +39,7 @@ def test_the_frame_holds_what_the_audit_holds(real: Audit) -> None:
     assert len(frame) == 20
     for comparison in real.comparisons:
         view = comparison.view()
-        part = frame.loc[(comparison.pruned.name, "class")]
+        part = frame.xs((comparison.pruned.name, "class"))
         assert tuple(part.index) == view.strata
         for measure in view.measures:
             if measure.by_stratum:

@@ -65,16 +65,23 @@ def log(audit: Audit, files: Mapping[str, bytes]) -> str:
             with mlflow.start_run(run_name="prune-audit") as started:
                 run = _write(mlflow.MlflowClient(), started.info.run_id, audit, numbers, files)
     except (mlflow.MlflowException, RequestException, OSError) as fault:
+        where = mlflow.get_tracking_uri()
         told = str(fault).strip().splitlines() or [type(fault).__name__]
+        wanted = "; a SQLite store needs the whole of MLflow: pip install mlflow" if where.startswith("sqlite") else ""
         raise OutputError(
-            f"MLflow at {mlflow.get_tracking_uri()}: {told[0]}",
-            hint="check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME; -o audit.json keeps the audit",
+            _discreet(f"MLflow at {where}: {told[0]}"),
+            hint=f"check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME{wanted}",
         ) from fault
-    info, where = run.info, mlflow.get_tracking_uri()
+    info, where = run.info, _discreet(mlflow.get_tracking_uri())
     return (
         f"mlflow: {len(numbers):,} metrics and {', '.join(files)} in run {info.run_name or ''} {info.run_id} "
         f"of experiment {info.experiment_id} at {where}"
     )
+
+
+def _discreet(text: str) -> str:
+    """``text`` without the user and password of an address in it, since it goes to the log of a job."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def metrics(audit: Audit) -> dict[str, float]:

@@ -21,8 +21,8 @@ _STYLE = """
 .prune-audit .banner{font-size:1.1em;font-weight:600;border-left:.3em solid;padding-left:.6em;margin:.2em 0 .6em}
 .prune-audit .banner.bad,.prune-audit .is.bad{color:#d4541b}
 .prune-audit .banner.good,.prune-audit .is.good{color:#2f7fd1}
-.prune-audit .is,.prune-audit .last{white-space:nowrap}
-.prune-audit .last,.prune-audit small{opacity:.75}
+.prune-audit .is{white-space:nowrap}
+.prune-audit small{opacity:.75}
 .prune-audit .wide{overflow-x:auto}
 .prune-audit table{border-collapse:collapse;margin:.5em 0;background:none;color:inherit}
 .prune-audit caption{text-align:left;font-weight:600;padding:.2em 0}

@@ -124,6 +124,14 @@ def test_what_mlflow_refuses_is_told(store: Path, monkeypatch: pytest.MonkeyPatc
         log(audits.ten(), FILES)
 
 
+def test_a_password_in_the_address_is_not_told(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(OutputError, match=r"MLflow at http://127\.0\.0\.1:9: API request") as caught:
+        log(audits.ten(), FILES)
+    assert "secret" not in caught.value.message
+
+
 def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no plugin 'wandb' in logs"):
         logs.check(["wandb"])
