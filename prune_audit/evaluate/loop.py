@@ -100,7 +100,7 @@ def evaluate(
                 for batch in decoded:
                     advance(len(batch.labels) + len(batch.bad))
                     skipped += batch.bad
-                    _tolerate(skipped, settings.skip_bad)
+                    _tolerate(dataset.path, skipped, settings.skip_bad)
                     if len(batch.labels):
                         feeder = Feeder(batch.inputs, dataset.preprocess)
                         lanes.run([partial(t.add, feeder.feed(t.name, t.expects), batch) for t in running])
@@ -187,11 +187,11 @@ def _classes(tallies: Sequence[Tally | Given], dataset: Dataset) -> tuple[str, .
     return named + tuple(str(i) for i in range(len(named), max(widths.values(), default=0)))
 
 
-def _tolerate(skipped: Sequence[tuple[str, str]], most: int) -> None:
+def _tolerate(path: str, skipped: Sequence[tuple[str, str]], most: int) -> None:
     if len(skipped) > most:
         name, reason = skipped[most]
         so_far = f" (after {most} that --skip-bad {most} allows)" if most else ""
         raise DataError(
-            f"cannot read {name}: {reason}{so_far}",
+            f"cannot read sample {name!r} of {path}: {reason}{so_far}",
             hint="repair or remove the sample, or allow some with --skip-bad N, which lists them in the report",
         )

@@ -172,9 +172,9 @@ def test_a_wrong_input_shape_is_told_before_the_model_runs() -> None:
 
 def test_unreadable_samples_stop_the_run_or_are_listed() -> None:
     data = ArrayData({"x": X}, Y.tolist(), classes=CLASSES, bad=(0, 20))
-    with pytest.raises(DataError, match="cannot read s0: broken"):
+    with pytest.raises(DataError, match="cannot read sample 's0' of arrays: broken"):
         run([FunctionModel("m", lambda x: x)], data)
-    with pytest.raises(DataError, match="cannot read s20"):
+    with pytest.raises(DataError, match="cannot read sample 's20'"):
         run([FunctionModel("m", lambda x: x)], data, skip_bad=1)
     done = run([FunctionModel("m", lambda x: x)], data, skip_bad=2)
     assert done.skipped == (("s0", "broken"), ("s20", "broken"))
