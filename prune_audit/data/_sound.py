@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, inf
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from prune_audit.data import _content, _folders
 from prune_audit.data._pixels import SUFFIXES as IMAGES
 from prune_audit.data._stored import Stored
 from prune_audit.data._table import SOUNDS
-from prune_audit.errors import AlignmentError, DataError, MissingExtra
+from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
 
 NAME = "sound"
 
@@ -160,10 +160,17 @@ def dataset(
 
     Raises:
         AlignmentError: they do not agree, or the recordings differ in rate and nobody says which it is to be.
+        UsageError: a rate or a length was asked for that no sound has.
         DataError: not one of the files can be read.
         MissingExtra: soundfile is not installed.
     """
     _library()
+    if source.sample_rate is not None and source.sample_rate < 1:
+        raise UsageError(
+            f"--sample-rate: expected samples per second, found {source.sample_rate}", hint="for example 16000"
+        )
+    if source.seconds is not None and not 0 < source.seconds < inf:
+        raise UsageError(f"--seconds: expected a length above 0, found {source.seconds:g}", hint="for example 1.5")
     with ThreadPoolExecutor(settings.workers or 4) as pool:  # enough for a slow disk
         heads = [head for head in pool.map(header, files) if head is not None]
     if not heads:

@@ -143,6 +143,22 @@ def test_contradictions(val: Path, expects: Expects, asked: dict[str, Any], mess
         load(val, expects, **asked)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"sample_rate": 0}, "--sample-rate: .* found 0"),
+        ({"sample_rate": -8000}, "--sample-rate: .* found -8000"),
+        ({"seconds": 0.0}, "--seconds: .* found 0"),
+        ({"seconds": -1.0}, "--seconds: .* found -1"),
+        ({"seconds": float("nan")}, "--seconds: .* found nan"),
+        ({"seconds": float("inf")}, "--seconds: .* found inf"),
+    ],
+)
+def test_rates_and_lengths_that_no_sound_has(val: Path, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(val, **asked)
+
+
 def test_unreadable_recordings_are_named_and_the_rest_is_read(val: Path) -> None:
     found = load(val)
     (val / "no/a.WAV").write_bytes(b"RIFF and no more")
