@@ -83,7 +83,7 @@ def test_class_names_of_a_checkpoint_stay(tmp_path: Path) -> None:
 
 def test_a_pickled_module_needs_permission_and_is_one_again(tmp_path: Path) -> None:
     module = network()
-    prune.random_unstructured(module.get_submodule("0"), "weight", 0.5)  # type: ignore[no-untyped-call]  # torch's
+    prune.random_unstructured(module.get_submodule("0"), "weight", 0.5)
     torch.save(module, tmp_path / "in.pt")
     source = ModelSource(name="dense", path=tmp_path / "in.pt")
     with pytest.raises(UnsafeFile):
