@@ -183,8 +183,21 @@ class TorchClassifier:
         if _out_of_memory(fault):
             hint = "the device has too little memory for this model; give --device cpu"
         else:
-            hint = "check --size, --channels and --preprocess against what the model was trained on"
+            hint = f"check {_suspects(inputs)} against what the model was trained on"
         return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
+
+
+def _suspects(inputs: Mapping[str, Array]) -> str:
+    """The options that make ``inputs`` what they are, by their shapes."""
+    axes = {array.ndim for array in inputs.values()}
+    if max(axes) > 3:
+        return "--size, --channels and --preprocess"
+    if all(array.dtype.kind in "iu" for array in inputs.values()):
+        return "--tokenizer and --max-length"
+    if axes == {3}:
+        # What TorchScript takes is not written in it; its first layer's one channel may be added by its own code.
+        return "--seconds and the shape (an ONNX file declares whether sounds are (batch, samples), torch's do not)"
+    return "--features of a table, --sample-rate and --seconds of sounds, or the arrays of an .npz file"
 
 
 def _out_of_memory(fault: Exception) -> bool:

@@ -104,7 +104,21 @@ def test_several_inputs_go_by_name() -> None:
 def test_a_wrong_size_is_explained() -> None:
     with pytest.raises(ModelError, match=r"m failed on input x \(2, 3\) float32: mat1 and mat2") as caught:
         classifier(nn.Linear(4, 2)).predict({"x": X})
-    assert "--size" in caught.value.hint
+    assert "--features" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("network", "values", "option"),
+    [
+        (nn.Conv2d(3, 2, 3), np.zeros((2, 1, 8, 8), np.float32), "--size, --channels"),
+        (nn.Embedding(4, 2), np.full((2, 3), 7), "--tokenizer"),  # as of another tokenizer with more words
+        (nn.Conv1d(2, 2, 3), np.zeros((2, 1, 8), np.float32), "--seconds"),
+    ],
+)
+def test_the_hint_is_of_what_was_fed(network: nn.Module, values: Array, option: str) -> None:
+    with pytest.raises(ModelError, match="m failed on input x") as caught:
+        classifier(network).predict({"x": values})
+    assert option in caught.value.hint
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])

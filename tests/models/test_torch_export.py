@@ -182,7 +182,7 @@ def test_a_program_exported_for_training_is_refused(network: nn.Module, tmp_path
 def test_a_wrong_input_size_is_explained(linear_file: Path) -> None:
     with pytest.raises(ModelError, match=r"m failed on input x \(2, 4\) float32: .*equal to 3") as caught:
         loaded(linear_file).predict({"x": np.zeros((2, 4), np.float32)})
-    assert "--size" in caught.value.hint
+    assert "--features" in caught.value.hint
 
 
 def test_a_factory_makes_no_sense(linear_file: Path) -> None:

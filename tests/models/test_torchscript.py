@@ -150,7 +150,7 @@ def test_batch_norm_without_statistics_was_built_so(script: Script) -> None:
 def test_a_wrong_input_size_is_explained(script: Script, mlp: nn.Sequential) -> None:
     with pytest.raises(ModelError, match=r"m failed on input image \(2, 7\) float32: RuntimeError: .*2x7") as caught:
         loaded(script(mlp)).predict({"image": np.zeros((2, 7), np.float32)})
-    assert "--size" in caught.value.hint
+    assert "--features" in caught.value.hint
 
 
 class Odd(nn.Module):
