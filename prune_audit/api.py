@@ -68,6 +68,11 @@ def compare(
 
     def opened(name: str | None, model: Model, default: str) -> ModelSource | Classifier:
         if not isinstance(model, str | os.PathLike):
+            if asked.runtime != "own":
+                raise UsageError(
+                    f"{name or default} is no file, and runtime={asked.runtime!r} is for files",
+                    hint="leave the runtime out, or save the model and give its path",
+                )
             return models.in_memory(model, name or default, threads)
         source = models.parse(os.fspath(model))
         return source if name is None else replace(source, name=name)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -21,6 +22,7 @@ from prune_audit import audit as story
 from prune_audit.core import Array, Audit, DataSource, ModelSource, Preprocess, Settings
 from prune_audit.errors import AlignmentError, AuditError, DataError, ModelError, PolicyError, UsageError
 from prune_audit.evaluate.store import Store
+from prune_audit.reports import table as report
 from tests.conftest import ROOT
 from tests.reports import audits
 
@@ -103,6 +105,17 @@ def test_a_module_a_function_and_a_file_of_one_network_agree(
     assert by_module.comparisons[0].pruned.density == 0.5
     assert by_module.comparisons[0].pruned.macs == FEATURES * CLASSES
     assert module.training
+
+
+def test_an_audit_of_live_models_can_be_read_back(
+    fitted: LogisticRegression, table: tuple[Array, Array], tmp_path: Path
+) -> None:
+    audit = prune_audit.compare(as_module(fitted), {"half": halved(fitted)}, data=table, policy="default")
+    prune_audit.write(audit, tmp_path / "a.json")
+    assert prune_audit.read_audit(tmp_path / "a.json") == audit
+    assert audit.provenance.data == "arrays"
+    assert "torch" in audit.provenance.versions
+    assert "half against dense" in report.text(audit, Console(width=100), show_all=False)
 
 
 def test_functions_without_scores(fitted: LogisticRegression, table: tuple[Array, Array]) -> None:
@@ -195,6 +208,7 @@ def test_mistakes(fitted: LogisticRegression, table: tuple[Array, Array], sample
         (ModelError, "the function dense raised ValueError", {"data": (table[0][:, :5], table[1])}),
         (UsageError, r"expected a pair \(inputs, labels\), found 3", {"data": (*table, None)}),
         (UsageError, "found ndarray", {"data": table[0]}),
+        (UsageError, "dense is no file, and runtime='onnxruntime'", {"settings": Settings(runtime="onnxruntime")}),
         (UsageError, "preprocess is for images", {"preprocess": "imagenet"}),
         (UsageError, "name their classes themselves", {"data": prune_audit.arrays(*table), "classes": list("abcd")}),
         (UsageError, "the data have no column 'sex'", {"by": "sex"}),
