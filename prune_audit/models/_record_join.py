@@ -39,7 +39,7 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
     if known.null_count:
         at = compute.index(known.is_null(), True).as_py()
         raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")
-    if len(unique := known.unique()) < len(known):
+    if compute.count_distinct(known).as_py() < len(known):
         counted = compute.value_counts(known)
         twice = counted.field("values").filter(compute.greater(counted.field("counts"), 1))
         raise AlignmentError(
@@ -47,10 +47,12 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
             hint="a sample has one prediction of a model; remove the others",
         )
     wanted = pa.array(ids, pa.string())
+    if wanted.equals(known):  # as is usual, and a table of a million ids need not be made
+        return np.arange(len(known))
     at = compute.index_in(wanted, value_set=known)
     if at.null_count == len(wanted):
         raise AlignmentError(
-            f"{path} and the data have no id in common: predictions for {_some(unique)}; samples {_some(wanted)}",
+            f"{path} and the data have no id in common: predictions for {_some(known)}; samples {_some(wanted)}",
             hint=f"the ids in {column} must be written as the data have them; "
             "without a column of ids, predictions are taken in the order of the data",
         )

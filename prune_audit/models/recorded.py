@@ -51,6 +51,14 @@ class RecordedPredictions:
                 class, or what was recorded of the true class is not about the labels given.
             ModelError: the table is damaged, or scores or what stands beside the classes are no such numbers.
         """
+        import pyarrow
+
+        found = self._outputs(ids, labels, classes)
+        # What Arrow has freed it keeps: hundreds of MB where there are a million samples.
+        pyarrow.default_memory_pool().release_unused()
+        return found
+
+    def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
         c, path = self.columns, self.card.path
         texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
         numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]

@@ -489,3 +489,18 @@ def test_published_predictions_are_read_as_they_are(shared: Path) -> None:
     for path in sorted(folder.glob("*.json")):
         out = load(path).outputs(ids, labels, tuple(map(str, range(10))))
         np.testing.assert_array_equal(out.predicted, json.loads(path.read_text()))
+
+
+def test_arrow_gives_back_what_it_has_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released, pool = [], pa.default_memory_pool()
+
+    class Pool:
+        def release_unused(self) -> None:
+            released.append(pool.bytes_allocated())
+
+    monkeypatch.setattr(pa, "default_memory_pool", Pool)
+    path = tmp_path / "m.csv"
+    path.write_text("id,predicted\na,x\nb,y\n")
+    before = pool.bytes_allocated()
+    recorded.load(ModelSource(name="m", path=path), Settings()).outputs(["a", "b"], np.array([0, 1]), ("x", "y"))
+    assert released == [before]  # with the table itself gone
