@@ -33,6 +33,7 @@ def invoke(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing was written; predictions that are kept need not be made again\n")
         return INTERRUPTED
     except BaseException as fault:  # whatever it is, it must not leave 1
         # Typer and rich turn a closed pipe into an exit of their own, with code 1.

@@ -135,8 +135,12 @@ class Tally:
             self._entry.flush()
 
     def run(self) -> Mapping[str, Value]:
-        """How the model ran: milliseconds a sample, the batch size, and how much was known before."""
-        told = {"ms per sample": self.facts.get("ms"), "batch size": self.facts.get("batch_size")}
+        """How the model ran: milliseconds a sample, the batch size, and how much was known before.
+
+        The time of an earlier run is called so: the machine may have been busier, or another one.
+        """
+        when = "" if self._batch.seconds_per_sample() is not None else " earlier"
+        told = {f"ms per sample{when}": self.facts.get("ms"), "batch size": self.facts.get("batch_size")}
         return told | ({"known before": self._found} if self._found else {})
 
     def _note_run(self) -> None:

@@ -39,6 +39,9 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
     if known.null_count:
         at = compute.index(known.is_null(), True).as_py()
         raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")
+    wanted = pa.array(ids, pa.string())
+    if wanted.equals(known):  # as is usual, and a table of a million ids need not be made
+        return np.arange(len(known))
     if compute.count_distinct(known).as_py() < len(known):
         counted = compute.value_counts(known)
         twice = counted.field("values").filter(compute.greater(counted.field("counts"), 1))
@@ -46,9 +49,6 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
             f"{path}: several predictions for {_some(twice)}",
             hint="a sample has one prediction of a model; remove the others",
         )
-    wanted = pa.array(ids, pa.string())
-    if wanted.equals(known):  # as is usual, and a table of a million ids need not be made
-        return np.arange(len(known))
     at = compute.index_in(wanted, value_set=known)
     if at.null_count == len(wanted):
         raise AlignmentError(

@@ -448,3 +448,11 @@ def test_lists_and_clears(tmp_path: Path) -> None:
     json.dumps([str(e.folder) for e in found])
     Store(tmp_path).clear()
     assert Store(tmp_path).entries() == []
+
+
+def test_the_time_of_an_earlier_run_is_called_so(tmp_path: Path) -> None:
+    first = run(Store(tmp_path), model())
+    assert first.run["ms per sample, m"] is not None
+    second = run(Store(tmp_path), model())
+    assert "ms per sample, m" not in second.run
+    assert second.run["ms per sample earlier, m"] == first.run["ms per sample, m"]
