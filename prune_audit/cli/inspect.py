@@ -34,7 +34,7 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
         out.print(_facts(classifier.card, classifier.expects, _macs(classifier)))
         out.print()
         if classifier.card.layers:
-            out.print(_layers(classifier.card))
+            out.print(layers(classifier.card))
         else:
             out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
 
@@ -85,7 +85,8 @@ def _facts(card: ModelCard, expects: Expects, macs: int | None) -> RenderableTyp
     return grid
 
 
-def _layers(card: ModelCard) -> RenderableType:
+def layers(card: ModelCard) -> RenderableType:
+    """The density of every layer, and of all, as a table."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -17,6 +17,7 @@ from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known, _through_onnx
 from prune_audit.models._container import describe
+from prune_audit.models._editable import Editable as Editable
 from prune_audit.models._in_memory import as_found as as_found
 from prune_audit.models._in_memory import in_memory as in_memory
 from prune_audit.models._record_write import check_predictions_path as check_predictions_path
@@ -104,6 +105,26 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     if not isinstance(model, Recorded):
         _known.learn(model, source, store)
     return model
+
+
+def editable(source: ModelSource, settings: Settings) -> Editable:
+    """The network at ``source``, to be changed and written again in its own format.
+
+    Raises:
+        ModelError: as `load`; or its format cannot be changed.
+        UnsafeFile: the file would run code and ``settings.allow_pickle`` does not permit that.
+    """
+    name = plugins.choose("models", source.path) if source.path.exists() else None
+    # Where there is no format, loading says what there is instead.
+    module: Any = plugins.load("models", name) if name is not None else load(source, settings)
+    if not hasattr(module, "editable"):
+        raise ModelError(
+            f"{source.path} is a file of the format {name}, whose weights can be neither cut nor trained here",
+            hint="give the weights that it was made from, with a factory: WEIGHTS@package.module:factory, or an ONNX "
+            "export",
+        )
+    made: Editable = module.editable(source, settings)
+    return made
 
 
 def _split_factory(argument: str) -> tuple[str, str | None]:

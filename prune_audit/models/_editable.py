@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from prune_audit import plugins
-from prune_audit.core import Array, Classifier, ModelCard, ModelSource, Settings
+from prune_audit.core import Array, Classifier, ModelCard
 from prune_audit.errors import ModelError, OutputError
 from prune_audit.models import _through_onnx
 from prune_audit.models._torch import TorchClassifier, first_tensor, gist
@@ -43,7 +42,7 @@ class Editable:
 
     def tensors(self, arrays: Mapping[str, Array]) -> Inputs:
         """``arrays``, as `Classifier.predict` takes them, on the device of the network."""
-        running = self._running("run")
+        running = self.require("run")
         return {name: running.tensor(array) for name, array in arrays.items()}
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
@@ -52,7 +51,7 @@ class Editable:
         Raises:
             ModelError: the module raised, or returned something that is no table of scores.
         """
-        running = self._running("run")
+        running = self.require("run")
         try:
             found = first_tensor(running.call(inputs))
         # A forward pass may run anybody's code, so anything may be raised.
@@ -89,7 +88,7 @@ class Editable:
             MissingExtra: the library that exports is not installed.
             OutputError: it cannot be written there.
         """
-        running = self._running("be exported")
+        running = self.require("exported")
         _through_onnx.require_exporter(running)
 
         def write(made: Path) -> None:
@@ -104,37 +103,15 @@ class Editable:
 
         put(path, write)
 
-    def _running(self, what: str) -> TorchClassifier:
+    def require(self, what: str) -> TorchClassifier:
+        """What runs the network. Raises `ModelError` where it cannot be ``what`` (run, trained) in torch."""
         if self.classifier is None:
             raise ModelError(
-                f"{self.card.path} is {self.card.format}, whose network cannot {what} in torch",
-                hint="give the weights that it was exported from, with a factory: WEIGHTS@package.module:factory",
+                f"{self.card.path} is {self.card.format}, whose network cannot be {what} in torch",
+                hint="give the weights that it was exported from, with a factory: WEIGHTS@package.module:factory; "
+                "magnitude and random need no training",
             )
         return self.classifier
-
-
-def editable(source: ModelSource, settings: Settings) -> Editable:
-    """The network at ``source``, to be changed and written again.
-
-    Raises:
-        ModelError: as `prune_audit.models.load`; or its format cannot be changed.
-        UnsafeFile: the file would run code and ``settings.allow_pickle`` does not permit that.
-    """
-    name = plugins.choose("models", source.path) if source.path.exists() else None
-    module: Any = plugins.load("models", name) if name is not None else None
-    if module is None:
-        # Says what there is instead, as for every other command.
-        from prune_audit import models
-
-        models.load(source, settings)
-    if not hasattr(module, "editable"):
-        raise ModelError(
-            f"{source.path} is a program ({name}), whose weights can be neither cut nor trained here",
-            hint="give the weights that it was made from, with a factory: WEIGHTS@package.module:factory, or an ONNX "
-            "export",
-        )
-    made: Editable = module.editable(source, settings)
-    return made
 
 
 def of_torch(classifier: TorchClassifier, write: Callable[[Path], None]) -> Editable:

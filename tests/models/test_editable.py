@@ -16,8 +16,8 @@ from torch.nn.utils import prune
 
 from prune_audit.core import Array, ModelSource, Settings
 from prune_audit.errors import ModelError, OutputError, UnsafeFile
-from prune_audit.models import load
-from prune_audit.models._editable import editable, put
+from prune_audit.models import editable, load
+from prune_audit.models._editable import put
 from sample_models.make import network
 from tests.conftest import ROOT
 
@@ -98,7 +98,7 @@ def test_a_pickled_module_needs_permission_and_is_one_again(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["dense.pt", "dense.pt2"])
 def test_a_program_can_be_neither_cut_nor_trained(name: str) -> None:
-    with pytest.raises(ModelError, match="is a program") as caught:
+    with pytest.raises(ModelError, match="neither cut nor trained") as caught:
         editable(sample(name), Settings())
     assert "@package.module:factory" in caught.value.hint
 
@@ -138,7 +138,7 @@ def test_onnx_is_zeroed_in_its_initializers_alone(tmp_path: Path) -> None:
     halved(plain)
     wanted = plain(torch.from_numpy(PIXELS)).detach().numpy()
     np.testing.assert_allclose(run_onnx(tmp_path / "out.onnx"), wanted, rtol=1e-4, atol=1e-4)
-    with pytest.raises(ModelError, match="cannot run in torch"):
+    with pytest.raises(ModelError, match="cannot be run in torch"):
         opened.tensors({"image": PIXELS})
 
 
