@@ -40,6 +40,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
 
     Integer ``y`` are output columns; text ``y`` are class names. Further arrays (N,) are groups, except ``id`` or
     ``ids``, which name the samples, and ``classes`` or ``class_names``, which name the classes that ``y`` counts.
+    Labels without inputs are data for predictions that were recorded elsewhere.
 
     Raises:
         DataError: an array is missing, of the wrong length or type, or a label is no class.
@@ -49,7 +50,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
     path = source.path
     _asked.refuse(source, "arrays, fed as they are", has=(), but=("label_column",))
     arrays = _read(path)
-    inputs = _inputs(path, arrays, expects)
+    fed = any(values.ndim > 1 for values in arrays.values()) or "x" in arrays
+    inputs = _inputs(path, arrays, expects) if fed or expects.inputs else {}
     y = arrays.get("y")
     if y is None:
         raise DataError(f"{path}: no array 'y' of labels; found {', '.join(arrays)}", hint="save the labels as y")
@@ -83,6 +85,12 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         groups=groups,
         inputs=inputs,
         notes=(*notes, *([f"arrays not used: {', '.join(unused)}"] if unused else [])),
+        lacks=None
+        if inputs
+        else (
+            f"{path} holds labels alone, nothing to feed a model with",
+            "save the inputs as x; labels alone fit predictions that were recorded elsewhere",
+        ),
     )
 
 

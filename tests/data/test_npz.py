@@ -201,3 +201,12 @@ def test_recognition(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no zip")
     assert not npz.recognises(DataSource(path=tmp_path / "text.npz"))
     assert not npz.recognises(DataSource(path=tmp_path))
+
+
+def test_labels_alone_are_data_for_recorded_predictions(tmp_path: Path) -> None:
+    data = load(saved(tmp_path, y=Y, site=np.arange(len(Y))))
+    assert data.labels.tolist() == Y.tolist()
+    assert list(data.groups) == ["site"]
+    with pytest.raises(AlignmentError, match="labels alone"):
+        data.read([0])
+    assert isinstance(data.fingerprint(False), str)
