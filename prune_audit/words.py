@@ -23,6 +23,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def inputs(audit: Audit) -> str:
+    """What was done to the inputs of the models."""
+    preprocess = audit.provenance.preprocess
+    if preprocess is not None:
+        return preprocess.describe()
+    cards = [card for comparison in audit.comparisons for card in (comparison.dense, comparison.pruned)]
+    return "none: predictions made elsewhere" if _recorded(cards) else "fed as they are"
+
+
+def _recorded(cards: Collection[ModelCard]) -> bool:
+    return bool(cards) and all(card.format == "predictions" for card in cards)
+
+
 # -------------------------------------------------------------------------------------------------------- numbers
 
 

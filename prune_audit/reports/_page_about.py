@@ -89,7 +89,7 @@ def measured(audit: Audit) -> str:
         ("data", p.data),
         ("samples", f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
         ("digest", p.data_digest),
-        ("inputs", p.preprocess.describe() if p.preprocess else "fed as they are"),
+        ("inputs", w.inputs(audit)),
         ("asked", w.question(audit)),
         *(("counted", said) for said in w.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),

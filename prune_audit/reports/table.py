@@ -93,7 +93,7 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     view = w.by_class(audit.comparisons[0])
     of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
     rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
-    rows += [("inputs", p.preprocess.describe() if p.preprocess else "fed as they are")]
+    rows += [("inputs", w.inputs(audit))]
     rows += [("asked", w.question(audit))]
     rows += [("counted", said) for said in w.counted(p.settings)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
