@@ -1,0 +1,381 @@
+"""The story of a pruning run on the sample models: every method, every schedule, killed runs, and the search."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from prune_audit import audit, plugins, prune, rules
+from prune_audit.core import Audit, DataSource, ModelSource, Settings
+from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
+from prune_audit.prune import Recipe
+from prune_audit.pruning import _data
+from prune_audit.pruning._train import Training
+from sample_models.make import network
+from tests.conftest import ROOT
+
+FACTORY = "sample_models.make:network"
+DENSE = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.pth", factory=FACTORY)
+DIGITS = DataSource(path=ROOT / "sample_models" / "val")
+METHODS = plugins.names("pruning")
+TOTAL = 29_808  # weights of the sample's convolution and linear layers
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(ROOT)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def plain(path: Path) -> torch.nn.Module:
+    """The network at ``path`` as anybody would load it."""
+    module = network()
+    module.load_state_dict(torch.load(path, weights_only=True))
+    return module.eval()
+
+
+def nonzero(path: Path) -> int:
+    weights = [p for n, p in plain(path).named_parameters() if n.endswith("weight")]
+    return sum(int(weight.count_nonzero()) for weight in weights)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_writes_a_network_of_the_density(method: str, tmp_path: Path) -> None:
+    done = prune.run(DENSE, tmp_path / "out.pth", Recipe(method=method, density=0.1), Settings(), source=DIGITS)
+    assert done.card.nonzero == nonzero(tmp_path / "out.pth")
+    assert done.card.density == pytest.approx(done.density)
+    assert abs(done.density - 0.1) <= (0.005 if method == "surgery" else 0.5 / TOTAL)
+    assert done.history == ()
+    assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
+
+
+@pytest.mark.parametrize("method", ["undecayed", "surgery"])
+@pytest.mark.parametrize("schedule", ["one-shot", "iterative", "gradual", "surgery"])
+def test_every_schedule_ends_at_the_density_with_a_trained_network(method: str, schedule: Any, tmp_path: Path) -> None:
+    recipe = Recipe(
+        method=method,
+        density=0.2,
+        schedule=schedule,
+        rounds=3,
+        batch_size=64,
+        samples=200,
+        training=Training(epochs=4, lr=0.02),
+    )
+    told: list[tuple[int, int]] = []
+    done = prune.run(
+        DENSE,
+        tmp_path / "out.pth",
+        recipe,
+        Settings(),
+        source=DIGITS,
+        progress=lambda stage: lambda at, of: told.append((at, of)),
+    )
+    assert abs(done.density - 0.2) <= (0.005 if method == "surgery" else 0.5 / TOTAL)
+    assert nonzero(tmp_path / "out.pth") == round(done.density * TOTAL)
+    steps = 4 * -(-(1078 - 108) // 64)
+    assert told == [(i, steps) for i in range(1, steps + 1)]
+    assert len(done.history) == 4
+    assert all(epoch.held_out is not None for epoch in done.history)
+    assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
+
+
+def test_training_brings_accuracy_back(tmp_path: Path) -> None:
+    scores = {}
+    for epochs in (0, 6):
+        recipe = Recipe(method="magnitude", density=0.1, batch_size=32, training=Training(epochs=epochs, lr=0.05))
+        made = prune.run(DENSE, tmp_path / f"{epochs}.pth", recipe, Settings(), source=DIGITS if epochs else None)
+        done = audit.run(DENSE, [made.source], DIGITS, Settings())
+        pair = done.comparisons[0].view().pair
+        scores[epochs] = (pair.both.sum() + pair.gained.sum()) / pair.support.sum()
+    assert scores[6] > scores[0] + 0.1
+
+
+def test_equal_runs_write_equal_weights_and_another_seed_others(tmp_path: Path) -> None:
+    recipe = Recipe(method="undecayed", density=0.3, samples=100, training=Training(epochs=1, balanced=True))
+    for name, each in (("a", recipe), ("b", recipe), ("c", replace(recipe, training=replace(recipe.training, seed=1)))):
+        prune.run(DENSE, tmp_path / name, each, Settings(), source=DIGITS)
+    a, b, c = (torch.load(tmp_path / name, weights_only=True) for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def test_exempt_layers_stay_whole_and_out_of_the_density(tmp_path: Path) -> None:
+    recipe = Recipe(method="magnitude", density=0.1, exempt=("first", "8"))
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings())
+    dense, pruned = plain(DENSE.path), plain(tmp_path / "out.pth")
+    for name in ("0.weight", "8.weight"):
+        assert torch.equal(dense.get_parameter(name), pruned.get_parameter(name))
+    left = sum(int(pruned.get_parameter(name).count_nonzero()) for name in ("2.weight", "6.weight"))
+    assert left == round(0.1 * (4608 + 24576))
+    assert done.density == left / (4608 + 24576)
+
+
+def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(tmp_path: Path) -> None:
+    onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
+    recipe = Recipe(method="magnitude", density=0.3, exempt=("first",))
+    prune.run(onnx, tmp_path / "out.onnx", recipe, Settings())
+    prune.run(DENSE, tmp_path / "out.pth", recipe, Settings())
+    done = audit.run(
+        ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
+        [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
+        DIGITS,
+        Settings(),
+    )
+    assert done.comparisons[0].flipped == 0
+    assert done.comparisons[0].dense.nonzero == done.comparisons[0].pruned.nonzero
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [Recipe(method="undecayed", density=0.1), Recipe(method="magnitude", density=0.1, training=Training(epochs=1))],
+)
+def test_onnx_cannot_be_trained(recipe: Recipe, tmp_path: Path) -> None:
+    onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
+    with pytest.raises(ModelError, match="ONNX, whose network cannot be trained") as caught:
+        prune.run(onnx, tmp_path / "out.onnx", recipe, Settings(), source=DIGITS)
+    assert "factory" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter's own
+def test_an_export_beside_predicts_the_same(tmp_path: Path) -> None:
+    recipe = Recipe(method="magnitude", density=0.3)
+    prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS, export=tmp_path / "out.onnx")
+    done = audit.run(
+        ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
+        [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
+        DIGITS,
+        Settings(),
+    )
+    assert done.comparisons[0].flipped == 0
+    assert done.comparisons[0].dense.nonzero == done.comparisons[0].pruned.nonzero
+    with pytest.raises(UsageError, match="an export needs labelled"):
+        prune.run(DENSE, tmp_path / "again.pth", recipe, Settings(), export=tmp_path / "again.onnx")
+
+
+def test_c_rates_fix_the_thresholds_of_surgery(tmp_path: Path) -> None:
+    recipe = Recipe(method="surgery", c_rates=(("*", 0.0), ("8", -100.0)))
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings())
+    dense = plain(DENSE.path)
+    kept = {layer.name: layer.nonzero for layer in done.card.layers}
+    assert kept["8.weight"] == 480
+    for name in ("0.weight", "2.weight", "6.weight"):
+        size = dense.get_parameter(name).detach().abs()
+        assert kept[name] == int((size > 0.9 * size[size > 0].mean()).sum())
+    with pytest.raises(UsageError, match="has no thresholds"):
+        prune.run(DENSE, tmp_path / "o", Recipe(method="random", c_rates=(("*", 1.0),)), Settings())
+    with pytest.raises(UsageError, match=r"no c_rate was given for the layer 2\.weight"):
+        prune.run(DENSE, tmp_path / "o", Recipe(method="surgery", c_rates=(("0", 1.0),)), Settings())
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    for density in (0.0, -1.0, 1.1):
+        with pytest.raises(UsageError, match="density"):
+            Recipe(method="magnitude", density=density)
+    with pytest.raises(UsageError, match="no density"):
+        Recipe(method="surgery")
+    with pytest.raises(UsageError, match="no plugin 'sort'"):
+        prune.run(DENSE, tmp_path / "out", Recipe(method="sort", density=0.1), Settings())
+    for recipe, said in (
+        (Recipe(method="gradient-full", density=0.1), "the method gradient-full needs"),
+        (Recipe(method="random", density=0.1, training=Training(epochs=1)), "a training needs"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            prune.run(DENSE, tmp_path / "out", recipe, Settings())
+    magnitude = Recipe(method="magnitude", density=0.1)
+    with pytest.raises(OutputError, match="there is no folder"):
+        prune.run(DENSE, tmp_path / "gone" / "out", magnitude, Settings())
+    with pytest.raises(UsageError, match="the dense model itself"):
+        prune.run(DENSE, DENSE.path, magnitude, Settings())
+    assert not list(tmp_path.iterdir())
+
+
+def test_classes_in_another_order_are_found_out_before_training(tmp_path: Path) -> None:
+    turned = [str((digit + 1) % 10) for digit in range(10)]
+    (tmp_path / "classes.txt").write_text("\n".join(turned))
+    with pytest.raises(AlignmentError, match=r"for one another|as often as chance"):
+        prune.run(
+            DENSE,
+            tmp_path / "out.pth",
+            Recipe(method="undecayed", density=0.1),
+            Settings(),
+            source=replace(DIGITS, classes=tmp_path / "classes.txt"),
+        )
+
+
+def test_probabilities_are_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "soft_net.py").write_text(
+        "import torch\nfrom sample_models.make import network\n"
+        "def soft():\n    return torch.nn.Sequential(*network(), torch.nn.Softmax(1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    source = replace(DENSE, factory="soft_net:soft")
+    with pytest.raises(ModelError, match="gives probabilities"):
+        prune.run(source, tmp_path / "out.pth", Recipe(method="undecayed", density=0.1), Settings(), source=DIGITS)
+
+
+def test_a_sample_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for digit in range(10):
+        (tmp_path / "val" / str(digit)).mkdir(parents=True)
+        for file in sorted((DIGITS.path / str(digit)).iterdir())[:5]:
+            (tmp_path / "val" / str(digit) / file.name).write_bytes(file.read_bytes())
+    broken = next((tmp_path / "val" / "3").iterdir())
+    broken.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=f"{broken.name} cannot be read"):
+        prune.run(
+            DENSE,
+            tmp_path / "out.pth",
+            Recipe(method="undecayed", density=0.1),
+            Settings(),
+            source=DataSource(path=tmp_path / "val"),
+        )
+
+
+def gated(made: ModelSource) -> Audit:
+    return audit.run(DENSE, [made], DIGITS, Settings(), policy=rules.chosen("default", start=ROOT))
+
+
+def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
+    recipe = Recipe(method="magnitude", density=0.01)
+    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
+    assert found.pruned is not None
+    passed = [density for density, code in found.tried if code == 0]
+    failed = [density for density, code in found.tried if code != 0]
+    assert found.pruned.density == pytest.approx(min(passed), abs=1 / TOTAL)
+    assert max(failed) < min(passed) < 1.1 * max(failed)
+    assert found.tried[0][0] == pytest.approx(0.1)
+    assert nonzero(tmp_path / "out.pth") == round(found.pruned.density * TOTAL)
+    assert gated(found.pruned.source).exit_code == 0
+    assert found.pruned.card.path == str(tmp_path / "out.pth")
+    assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
+
+
+def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
+    recipe = Recipe(method="random", density=0.5)
+    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
+    assert found.pruned is None
+    assert found.failed is not None
+    assert {code for _, code in found.tried} == {1}
+    assert not list(tmp_path.iterdir())
+    for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", c_rates=(("*", 1.0),))):
+        with pytest.raises(UsageError, match="one blow"):
+            prune.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
+
+
+def test_samples_are_decoded_once_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prune_audit import data, models
+
+    opened = models.editable(DENSE, Settings())
+    dataset = data.load(DIGITS, opened.source.expects, Settings())
+    read: list[int] = []
+    own = dataset.read
+
+    class Counting:
+        labels, preprocess, path = dataset.labels, dataset.preprocess, dataset.path
+
+        def read(self, rows: Any) -> Any:
+            read.extend(rows)
+            return own(rows)
+
+    rows = np.array([5, 900, 5, 17])
+    for limit, count in ((10**9, 3), (0, 8)):
+        monkeypatch.setattr(_data, "KEPT", limit)
+        reader, before = _data.Reader(Counting(), "dense", opened.source.expects), len(read)  # type: ignore[arg-type]
+        first, second = (reader.arrays(rows)["input"] for _ in range(2))
+        assert first.shape == (4, 1, 8, 8)
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first[0], first[2])
+        np.testing.assert_array_equal(first[1, 0] * 255, own(np.array([900])).inputs["image"][0, 0])
+        assert len(read) - before in (count, count + 3)
+
+
+COMMAND = """
+import sys
+from prune_audit.cli import main
+from prune_audit.pruning import _resume
+_resume.SECONDS = 0.0
+main()
+"""
+SLOW = """
+import time
+from sample_models.make import network
+
+class Slow(type(network())):
+    def __init__(self, seconds):
+        super().__init__(*network())
+        self.seconds = seconds
+
+    def forward(self, image):
+        if self.training:
+            time.sleep(self.seconds)
+            with open("calls.txt", "a") as calls:
+                calls.write("x")
+        return super().forward(image)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    (tmp_path / "slow_net.py").write_text(SLOW)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def command(seconds: float, out: str) -> list[str]:
+        options = [
+            "--method",
+            "undecayed",
+            "--density",
+            "0.2",
+            "--schedule",
+            "gradual",
+            "--steps",
+            "4",
+            "--epochs",
+            "3",
+        ]
+        options += ["--data", str(DIGITS.path), "--batch-size", "100", "--threads", "1", "-q", "-o", out]
+        return [sys.executable, "-c", COMMAND, "prune", f"{DENSE.path}@slow_net:Slow({seconds})", *options]
+
+    def calls() -> int:
+        return len((tmp_path / "calls.txt").read_text()) if (tmp_path / "calls.txt").exists() else 0
+
+    process = subprocess.Popen(command(0.05, "resumed.pth"), cwd=tmp_path, env=environment)
+    deadline = time.monotonic() + 60
+    while calls() < 14 or not (tmp_path / "resumed.pth.resume").exists():
+        assert process.poll() is None, "the run ended before it was killed"
+        assert time.monotonic() < deadline, "no state was written"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "resumed.pth").exists()
+    before = calls()
+    subprocess.run(command(0.05, "resumed.pth"), cwd=tmp_path, env=environment, check=True)
+    resumed = calls() - before
+    subprocess.run(command(0, "whole.pth"), cwd=tmp_path, env=environment, check=True)
+    assert calls() - before - resumed == 30  # 970 samples in ten batches, three times
+    assert resumed <= 30 - 13
+    first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("resumed.pth", "whole.pth"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not list(tmp_path.glob("*.resume*"))
+
+
+def test_the_state_of_another_run_stops_before_it_is_lost(tmp_path: Path) -> None:
+    from prune_audit.pruning._resume import Resume
+
+    Resume(tmp_path / "out.pth.resume", "of another run").write({"step": 1})
+    recipe = Recipe(method="random", density=0.5, training=Training(epochs=1))
+    with pytest.raises(UsageError, match="the state of another run"):
+        prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS)
+    assert (tmp_path / "out.pth.resume").exists()
