@@ -194,7 +194,8 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
     card = pruned.card
     with _terminal.printing() as out:
         kept = f"{100 * pruned.density:.2f} % of the weights that may be cut"
-        out.print(Text(f"{', '.join(map(str, paths))}: {method} kept {kept}", style="bold"))
+        # Unwrapped, so that paths can be copied.
+        out.print(Text(f"{', '.join(map(str, paths))}: {method} kept {kept}", style="bold"), soft_wrap=True)
         if pruned.history:
             last = pruned.history[-1]
             lowest = [epoch.held_out for epoch in pruned.history if epoch.held_out is not None]

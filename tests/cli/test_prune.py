@@ -1,0 +1,154 @@
+"""prune-audit prune: with each method from end to end, and what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from prune_audit import plugins
+from prune_audit.cli import invoke
+from sample_models.make import network
+from tests.conftest import ROOT
+
+DENSE = "sample_models/dense.pth@sample_models.make:network"
+SAFE = "sample_models/dense.safetensors@sample_models.make:network"
+VAL = "sample_models/val"
+METHODS = plugins.names("pruning")
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(ROOT)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dense", [DENSE, SAFE])
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_pruned_trained_and_audited(
+    method: str, dense: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, report = tmp_path / f"out{Path(dense.partition('@')[0]).suffix}", tmp_path / "audit.json"
+    arguments = ["prune", dense, "--method", method, "--density", "0.5", "--data", VAL, "--epochs", "1", "-o", output]
+    code = invoke([*map(str, arguments), "--audit", VAL, "-r", str(report), "--threads", "1"])
+    seen = capsys.readouterr()
+    told = json.loads(report.read_text())
+    assert code in (0, 1)
+    assert f"Gate default: {'FAILED' if code else ''}" in seen.out
+    card = told["comparisons"][0]["pruned"]
+    assert card["path"] == str(output)
+    kept = sum(layer["nonzero"] for layer in card["layers"])
+    assert abs(kept - 0.5 * 29_808) <= (0.005 * 29_808 if method == "surgery" else 0)
+    assert f"{output}: {method} kept {100 * kept / 29_808:.2f} % of the weights that may be cut" in seen.out
+    for layer in card["layers"]:
+        row = next(line.split() for line in seen.out.splitlines() if line.startswith(layer["name"]))
+        assert row[-4:-2] == [f"{layer['nonzero']:,}", f"{layer['total']:,}"]
+    state = torch.load(output, weights_only=True) if output.suffix == ".pth" else load_file(output)
+    network().load_state_dict(state)
+
+
+def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(tmp_path: Path) -> None:
+    common = ["prune", DENSE, "--method", "magnitude", "--audit", VAL, "-q", "-o", str(tmp_path / "out.pth")]
+    assert invoke([*common, "--density", "0.02"]) == 1
+    assert invoke([*common, "--density", "0.02", "--exit-zero"]) == 0
+    assert invoke([*common, "--density", "1"]) == 0
+    assert invoke([*common, "--density", "0.9", "--strict"]) in (0, 3)
+
+
+def test_until_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out.pth"
+    arguments = ["prune", DENSE, "--method", "magnitude", "--until-harm", "--audit", VAL, "-o", str(output)]
+    assert invoke(arguments) == 0
+    seen = capsys.readouterr().out
+    assert "density  10.00 %  fails" in seen
+    assert "density  31.62 %  passes" in seen
+    assert "confirm it on others" in seen
+    assert output.exists()
+    output.unlink()
+    assert invoke([*arguments, "--method", "random", "--density", "0.6"]) == 1
+    assert "nothing was written" in capsys.readouterr().out
+    assert not output.exists()
+
+
+def test_onnx_in_and_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = str(tmp_path / "out.onnx")
+    assert invoke(["prune", "sample_models/dense.onnx", "--method", "magnitude", "--density", ".1", "-o", output]) == 0
+    told = capsys.readouterr()
+    assert f"{output}: magnitude kept 10.00 %" in told.out
+    assert told.err == ""
+    assert not [line for line in told.out.splitlines() if line.endswith(" ")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter's own
+def test_an_export_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["prune", DENSE, "--method", "magnitude", "--density", ".5", "--export", "onnx"]
+    assert invoke([*arguments, "-o", str(tmp_path / "out.pth"), "--data", VAL]) == 0
+    assert f"{tmp_path / 'out.pth'}, {tmp_path / 'out.onnx'}: magnitude" in capsys.readouterr().out
+    assert {each.name for each in tmp_path.iterdir()} == {"out.pth", "out.onnx"}
+    assert invoke([*arguments, "-o", str(tmp_path / "out.onnx"), "--data", VAL]) == 2
+    assert "overwritten by its own export" in capsys.readouterr().err
+
+
+def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "prune",
+        DENSE,
+        "--density",
+        ".5",
+        "--epochs",
+        "2",
+        "--data",
+        VAL,
+        "--balanced",
+        "--optimizer",
+        "adamw",
+    ]
+    assert invoke([*arguments, "--lr", "0.001", "-o", str(tmp_path / "out.pth")]) == 0
+    assert "trained for 2 epochs: loss 0." in capsys.readouterr().out
+    assert invoke([*arguments, "-q", "-o", str(tmp_path / "quiet.pth")]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        ([DENSE, "--density", "0", "--method", "magnitude"], "density must be a share in (0, 1], found 0", "tenth"),
+        ([DENSE, "--density", "1.5"], "density must be a share", "tenth"),
+        ([DENSE, "--method", "magnitude"], "no density was given", "--density 0.1"),
+        ([DENSE, "--density", ".1"], "the method undecayed needs labelled training data", "--data"),
+        ([DENSE, "--density", ".1", "--method", "magnitude", "--epochs", "1"], "a training needs labelled", "--data"),
+        (["sample_models/dense.onnx", "--density", ".1", "--data", VAL], "cannot be trained in torch", "factory"),
+        (["sample_models/dense.pt", "--density", ".1", "--data", VAL], "neither cut nor trained", "factory"),
+        ([DENSE, "--density", ".1", "--method", "sort"], "no plugin 'sort' in pruning", "magnitude"),
+        ([DENSE, "--density", ".1", "--method", "magnitude", "--exempt", "x"], "no layer is called 'x'", "0.weight"),
+        ([DENSE, "--density", ".1", "--scope", "all"], "--scope: expected one of global, layer", "--help"),
+        ([DENSE, "--density", ".1", "--schedule", "now"], "--schedule: expected one of one-shot", "--help"),
+        ([DENSE, "--density", ".1", "--optimizer", "lion"], "--optimizer: expected one of sgd", "--help"),
+        ([DENSE, "--density", ".1", "--steps", "0"], "number of rounds must be positive", "--help"),
+        ([DENSE, "--density", ".1", "--hold-out", "1"], "share to hold out", ".1"),
+        ([DENSE, "--c-rate", "much", "--method", "surgery"], "--c-rate: expected a number, found 'much'", "--c-rate 1"),
+        ([DENSE, "--until-harm", "--method", "magnitude"], "--until-harm needs labelled data", "--audit"),
+        ([DENSE, "--density", ".1", "-r", "x.html"], "no audit to report", "--audit"),
+        (["gone.pth", "--density", ".1", "--method", "magnitude"], "there is no file gone.pth", ""),
+        (["sample_models/dense.pth", "--density", ".1", "--method", "magnitude"], "is a state dict", "factory"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], error: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["prune", *arguments, "-o", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    first, second = told.err.splitlines()
+    assert first.startswith("error: ")
+    assert error in first
+    assert second.startswith("hint: ")
+    assert hint in second
+    assert not list(tmp_path.iterdir())
