@@ -76,8 +76,11 @@ def test_clusters_of_one_sample_change_nothing() -> None:
 def test_counts_and_recalls_stay_what_they_are() -> None:
     pair = pair_of(*drawn())
     clustered, plain = measured(pair), measured(replace(pair, clusters=None))
-    for name in ("support", "both", "lost", "gained", "neither", "dense_recall", "pruned_recall", "dense_balance"):
+    for name in ("support", "both", "lost", "gained", "neither", "dense_balance"):
         assert clustered[name] == plain[name]
+    for name in ("dense_recall", "pruned_recall"):
+        assert clustered[name].by_stratum == plain[name].by_stratum
+        assert clustered[name].overall == plain[name].overall
     assert clustered["change"].by_stratum == plain["change"].by_stratum
     assert clustered["change"].overall == plain["change"].overall
     assert clustered["retention"].by_stratum == pytest.approx(plain["retention"].by_stratum)
