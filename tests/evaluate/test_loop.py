@@ -247,8 +247,9 @@ def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() 
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])
-def test_a_model_of_fixed_batch_gets_whole_ones(batch_size: int | None) -> None:
-    x = RNG.normal(size=(512, 200_000)).astype(np.float16)  # of which 13 go into what is decoded together
+def test_a_model_of_fixed_batch_gets_whole_ones(batch_size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = RNG.normal(size=(512, 3))
+    monkeypatch.setattr(loop, "BATCH_BYTES", 13 * x[0].size * 4)  # 13 samples are decoded together
     data = ArrayData({"x": x}, x[:, :3].argmax(1).tolist(), classes=CLASSES)
     fixed = FunctionModel("m", lambda x: x[:, :3], Expects(inputs=(Input(name="x"),), batch=32))
     done = evaluate([fixed], data, np.arange(512), Settings(workers=1, batch_size=batch_size))
