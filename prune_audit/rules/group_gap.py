@@ -1,8 +1,9 @@
 """No group may be shown to lose more than another, beyond the limit.
 
 Of the values of every column that was asked for with --by; it has nothing to say of classes. The gap fails by a lower
-limit that holds for all pairs of groups at once, passes by its upper limit, and is inconclusive between. The limit is
-in points.
+limit that holds for all pairs of groups of a column at once, so that at most 5 % of audits fail a column whose gap is
+within the limit; it passes by its upper limit, which holds for each pair, and is inconclusive between. Each column is
+judged by itself. The limit is in points.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """No class may be shown to end below a floor, whatever it was before.
 
 For a product that promises a recall to everybody. A class fails where its recall is below the floor even at the upper
-limit that holds for all classes at once, passes where its lower limit is at the floor or above, and is inconclusive
-between. The limit is the floor in percent; there is no default, since no floor suits every model.
+limit that holds for all classes of a view at once: in at most 2.5 % of audits does any fail that is not below it. It
+passes where its own lower limit is at the floor or above, falsely in 2.5 % of cases, so that all pass falsely no more
+often than one; between, it is inconclusive. The limit is the floor in percent; there is no default, since no floor
+suits every model.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Measure, Pair
-from prune_audit.stats import _tango, group_gap
+from prune_audit.stats import _exact, _tango, group_gap
 from tests.stats.pairs import measured
 
 
@@ -18,7 +18,8 @@ def test_two_groups_by_hand() -> None:
     found = gap((80, 15, 0, 5), (180, 4, 4, 12))
     assert found.overall == pytest.approx(0.15)
     low, high = _tango.interval(np.array([15, 4]), np.array([0, 4]), np.array([100, 200]), 0.95)
-    assert found.overall_low == pytest.approx(0.15 - np.hypot(0.15 - low[0], high[1]))
+    least, most = _exact.drop(np.array([15, 4]), np.array([0, 4]), np.array([100, 200]), 0.95)
+    assert found.overall_low == pytest.approx(0.15 - np.hypot(0.15 - least[0], most[1]))
     assert found.overall_high == pytest.approx(0.15 + np.hypot(high[0] - 0.15, -low[1]))
 
 

@@ -18,7 +18,7 @@ def test_the_worst_class_and_its_limits() -> None:
     assert worst.overall == 12 / 50
     assert worst.overall_low == pytest.approx(proportion_confint(12, 50, 0.05, "wilson")[0])
     # Two classes have samples, so each has half of the 5 %.
-    assert worst.overall_high == pytest.approx(proportion_confint(12, 50, 0.025, "wilson")[1])
+    assert worst.overall_high == pytest.approx(proportion_confint(12, 50, 0.025, "beta")[1])
     assert found["recall_at_most"].by_stratum[1] == worst.overall_high
     assert found["recall_at_most"].absent == {2: "no samples"}
 
@@ -41,3 +41,15 @@ def test_nothing_seen_is_absent() -> None:
     found = measured(Pair.of([(0, 0, 0, 0)]))
     assert (found["worst_recall"].overall, found["worst_recall"].overall_absent) == (None, "no samples")
     assert found["worst_class"].overall_absent == "no samples"
+
+
+@pytest.mark.parametrize(("classes", "samples", "recall"), [(100, 50, 0.99), (10, 30, 0.95), (1, 2, 0.91)])
+def test_few_audits_show_any_class_below_what_it_is(classes: int, samples: int, recall: float) -> None:
+    """Wilson's limits did so in 73, 13 and 15 % of them."""
+    rng = np.random.default_rng(4)
+    wrong = []
+    for _ in range(400):
+        right = rng.binomial(samples, recall, classes)
+        pair = Pair.of([(r, 0, 0, samples - r) for r in right.tolist()])
+        wrong.append((measured(pair, only=worst_recall)["worst_recall"].overall_high or 0) < recall)
+    assert np.mean(wrong) <= 0.04
