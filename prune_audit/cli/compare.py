@@ -153,22 +153,27 @@ def run(
             *sources, source, settings, policy=judged, store=store, thumbnails=thumbnails, progress=progress
         )
         audits = [(done, list(output or ()))]
-        if confirm is not None and done.exit_code == 0:
+        choice = done.sparsest
+        if confirm is not None and (done.exit_code == 0 if choice is None else choice.name is not None):
             fresh = replace(source, path=confirm)
             beside = [path.with_name(f"{path.stem}.confirm{path.suffix}") for path in output or ()]
             audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))
     if confirm is not None and len(audits) == 1:
-        _terminal.stderr().print("note: nothing was confirmed, because the gate was not passed", soft_wrap=True)
+        _terminal.stderr().print("note: nothing was confirmed, because no variant passes the gate", soft_wrap=True)
+    codes = []
     for each, paths in audits:
         shown = replace(each, provenance=replace(each.provenance, run={})) if reproducible else each
-        code = _terminal.deliver(
-            shown,
-            paths,
-            show_all=show_all,
-            quiet=quiet,
-            verbose=verbose,
-            github=github,
-            csv_dialect=dialect,
-            log=services,
+        codes.append(
+            _terminal.deliver(
+                shown,
+                paths,
+                show_all=show_all,
+                quiet=quiet,
+                verbose=verbose,
+                github=github,
+                csv_dialect=dialect,
+                log=services,
+            )
         )
-    return g.leave(code, exit_zero=exit_zero)
+    # A variant that failed is not made good by another one that was confirmed.
+    return g.leave(next((code for code in (1, 3) if code in codes), 0), exit_zero=exit_zero)

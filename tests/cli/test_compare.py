@@ -208,6 +208,17 @@ def test_the_variant_that_was_chosen_is_confirmed_on_fresh_data(
     assert [c["pruned"]["name"] for c in second["comparisons"]] == ["pruned-50"]
 
 
+def test_one_variant_too_many_does_not_keep_the_one_before_it_from_being_confirmed(
+    tmp_path: Path, sample_models: Path, halves: tuple[str, str]
+) -> None:
+    models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50", "pruned-90")]
+    here = ["compare", *models, "--data", halves[0], "--confirm", halves[1], "-q", "-o", str(tmp_path / "a.json")]
+    assert invoke(here) == 1
+    confirmed = json.loads((tmp_path / "a.confirm.json").read_text())
+    assert [c["pruned"]["name"] for c in confirmed["comparisons"]] == ["pruned-50"]
+    assert confirmed["outcome"] != "failed"
+
+
 def test_what_does_not_pass_is_not_confirmed_and_the_same_data_confirm_nothing(
     sample_models: Path, halves: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
