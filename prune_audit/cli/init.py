@@ -141,11 +141,8 @@ jobs:
       - name: Audit the pruned model
         run: |
 {missing}          prune-audit compare {models} \\
-            --data {_quoted(data)} --gate \\
-            -o audit.json -o audit.html -o audit.md
-      - name: Show it with the checks
-        if: always()
-        run: test ! -f audit.md || cat audit.md >> "$GITHUB_STEP_SUMMARY"
+            --data {_quoted(data)} --gate --github \\
+            -o audit.json -o audit.html
       - uses: actions/upload-artifact@v4
         if: always()
         with:

@@ -32,6 +32,8 @@ def test_it_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[st
     text = (tmp_path / WORKFLOW).read_text()
     assert "prune-audit compare models/dense.pt models/pruned-50.pt \\\n            --data data/val --gate" in text
     assert "Replace these names" not in text
+    assert "--github" in text
+    assert "GITHUB_STEP_SUMMARY" not in text  # `compare` writes it already; once is enough
 
 
 def test_the_policy_is_the_default_one(tmp_path: Path) -> None:
