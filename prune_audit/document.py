@@ -77,6 +77,8 @@ def from_document(document: object) -> Audit:
             hint="it was written by another version of prune-audit, or it is no audit; give what -o audit.json wrote",
         )
     audit: Audit = _AUDIT.read("", document)
+    if not audit.comparisons:
+        _wrong("comparisons", "one at least", [])
     _check_samples(audit)
     return audit
 

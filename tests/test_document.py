@@ -171,6 +171,7 @@ VIEW = ("comparisons", 0, "views", 0)
             "measures[1].absent: expected positions below 10",
         ),
         (broken("comparisons", 0, "checks", 0, "outcome", value=None), "checks[0].outcome: expected one of passed"),
+        (broken("comparisons", value=[]), "comparisons: expected one at least, found a list of 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
