@@ -1,7 +1,7 @@
 """Change of every class in every variant, the densest first: where a class breaks as weights go.
 
 Drawn where there are several variants. A cell's shade is the change of recall in points, a triangle in it says that the
-class has regressed there, so that nothing hangs on colour alone.
+class breaks there, regressed or harmed, so that nothing hangs on colour alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ RANK = 20
 
 MOST = 40  # classes, the worst of any variant
 ROW = 22  # pixels for each
+NAMES = 60  # pixels that their names take at least
 STEPS = (-0.2, -0.1, -0.05, -0.02, 0.02, 0.05)  # changes at which the shade changes, in shares
 SHADES = (*LOSSES, "still", "gain-1", "gain-2")
 
@@ -29,18 +30,18 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         return ()
     classes = _worst(variants)
     rows = [row for c, view in variants for row in _cells(c, view, classes)]
-    broken = sum(any(row["regressed"] for row in rows if row["class"] == name) for name in classes)
+    broken = sum(any(row["broken"] for row in rows if row["class"] == name) for name in classes)
     cut = f", the {len(classes)} worst of {len(variants[0][1].strata):,}" if len(variants[0][1].strata) > MOST else ""
     return (
         Chart(
             title=f"Change of each class by variant{cut}",
             of=f"against {w.printable(variants[0][0].dense.name)}",
-            shows=f"{w.several(broken, 'class', 'classes')} drawn regressed in some variant.",
+            shows=f"{w.several(broken, 'class', 'classes')} drawn regressed or harmed in some variant.",
             reading=(
-                "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class has "
-                "regressed there."
+                "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class "
+                "regressed or is harmed there."
             ),
-            spec=_spec(rows),
+            spec=_spec(rows, len(variants)),
         ),
     )
 
@@ -57,33 +58,35 @@ def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
 
 def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
     variant = f"{w.printable(comparison.pruned.name)} ({w.kept(comparison)})"
-    change, verdict = w.column(view, "change"), w.column(view, "verdict")
+    change, verdict, distortion = (w.column(view, name) for name in ("change", "verdict", "distortion"))
     at = {name: i for i, name in enumerate(view.strata)}
     cells = []
     for name in classes:
-        moved = change[at[name]] if name in at else None
-        if not isinstance(moved, (int, float)):
+        i = at.get(name)
+        moved = None if i is None else change[i]
+        if i is None or not isinstance(moved, (int, float)):
             continue
-        regressed = verdict[at[name]] == w.REGRESSED
+        found = [str(said[i]) for said in (verdict, distortion) if said[i] in (w.REGRESSED, *w.HARMED)]
         shown = w.printable(name)
         cells.append(
             {
                 "class": shown,
                 "variant": variant,
                 "change": moved,
-                "text": w.points(moved) + (" ▼" if regressed else ""),
+                "text": w.points(moved) + (" ▼" if found else ""),
                 "dark": moved < STEPS[0],
-                "regressed": regressed,
-                "said": f"{shown}, {variant}: {w.points(moved)} points, {w.label(verdict[at[name]])}",
+                "broken": bool(found),
+                "said": f"{shown}, {variant}: {w.points(moved)} points, {', '.join(found) or w.label(verdict[i])}",
             }
         )
     return cells
 
 
-def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _spec(rows: list[dict[str, Any]], variants: int) -> dict[str, Any]:
     place = {
         "x": {"field": "variant", "type": "nominal", "sort": None, "title": None,
-              "axis": {"orient": "top", "labelAngle": 0, "labelLimit": 120, "ticks": False, "domain": False}},
+              "axis": {"orient": "top", "labelAngle": 0, "labelLimit": (WIDTH - NAMES) // variants, "ticks": False,
+                       "domain": False, "labelExpr": "split(replace(datum.label, / \\(([^(]*)\\)$/, '\\n$1'), '\\n')"}},
         "y": {"field": "class", "type": "nominal", "sort": None, "title": None,
               "axis": {"ticks": False, "domain": False, "labelPadding": 8}},
     }  # fmt: skip

@@ -46,7 +46,7 @@ def told(audit: Audit) -> str:
         also = f", {count['inconclusive']:,} could not be settled" if count["inconclusive"] else ""
         return f"{name}: FAILED. {count['failed']:,} of {w.several(len(checks), 'check')} failed{also}.{waived}"
     if not any(c.outcome != "skipped" for c in checks):
-        return f"{name}: nothing was checked, so nothing is shown."
+        return f"{name}: nothing was checked, which says nothing about the models."
     if audit.outcome == "inconclusive":
         verb = "forbids" if policy.inconclusive == "forbid" else "allows"
         return (
@@ -113,7 +113,8 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
     """The checks that a reader must see, those of ``outcomes``, with the variant that each is of.
 
     Errors before warnings, then in the order of ``outcomes``; of each, the model's own first, then classes and groups
-    by change, the worst first, whatever their variant.
+    by change, the worst first, whatever their variant. A warning that no number stands behind (a waiver that has
+    expired, a collapse) follows on the errors that failed, of which it may be the cause.
     """
     order = {outcome: rank for rank, outcome in enumerate(outcomes)}
     seen = []
@@ -125,5 +126,7 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
             if check.outcome in order:
                 change = changes.get(check.subject.removesuffix(SINCE))
                 moved = change if isinstance(change, (int, float)) else -math.inf
-                seen.append(((check.level != "error", order[check.outcome], moved), comparison.pruned.name, check))
+                bare = check.level != "error" and check.outcome == "failed" and check.limit is None
+                rank = (check.level != "error" and not bare, order[check.outcome], bare, moved)
+                seen.append((rank, comparison.pruned.name, check))
     return [(name, check) for _, name, check in sorted(seen, key=lambda entry: entry[0])]

@@ -128,6 +128,8 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
     """One row for each of several variants; ``linked`` to their sections of the page."""
     heads = [
         Head(title="variant", number=False),
+        # A telephone cuts what is on the right.
+        *([Head(title="gate", number=False)] if audit.policy is not None else []),
         Head(title="density", meaning="weights that are left, of the dense model's"),
         Head(title="accuracy"),
         Head(title="change", meaning="of accuracy, in points"),
@@ -135,7 +137,6 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
         Head(title="harmed", meaning="classes shown to have paid more than the rest"),
         Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
         Head(title="at worst", meaning="no class lost more, for all classes at once"),
-        *([Head(title="gate", number=False)] if audit.policy is not None else []),
     ]
     rows = [_summary_row(audit, comparison, linked) for comparison in w.densest_first(audit)]
     return table(f"{len(rows)} variants, the densest first", heads, rows)
@@ -165,4 +166,4 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
     name = text(comparison.pruned.name)
     if linked:
         name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{name}</a>'
-    return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + outcome + "</tr>"
+    return f'<tr><th scope="row">{name}</th>{outcome}' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -196,7 +196,19 @@ def test_the_gate_speaks() -> None:
     assert "which the policy allows" in said(audits.judged("inconclusive"))
     nothing = audits.judged("passed")
     nothing = replace(nothing, comparisons=tuple(replace(c, checks=()) for c in nothing.comparisons))
-    assert "nothing was checked" in said(nothing)
+    assert "nothing was checked, which says nothing about the models" in said(nothing)
+
+
+def test_a_waiver_that_has_expired_is_not_cut_off_by_what_could_not_be_told() -> None:
+    """It is why the gate fails today and did not yesterday."""
+    audit = audits.judged()
+    (comparison,) = audit.comparisons
+    failed, unsure = comparison.checks[2], comparison.checks[1]
+    gone = replace(failed, subject="waiver of 7", level="warn", observed=None, limit=None, message="it expired")
+    checks = (*comparison.checks, *[unsure] * 20, gone)
+    audit = replace(audit, comparisons=(replace(comparison, checks=checks),))
+    told = said(audit)
+    assert told.index("lost 33.3") < told.index("waiver of 7 it expired") < told.index("too few samples")
 
 
 def test_checks_come_worst_first() -> None:
@@ -204,7 +216,7 @@ def test_checks_come_worst_first() -> None:
     audit = audits.several()
 
     def check(subject: str, outcome: Outcome, *, level: Level = "error") -> Check:
-        return Check(rule="r", subject=subject, outcome=outcome, level=level, observed=None, limit=None, message="m")
+        return Check(rule="r", subject=subject, outcome=outcome, level=level, observed=None, limit=0.02, message="m")
 
     one = (check("0", "inconclusive"), check("5", "inconclusive"), check("4", "failed"), check("7", "failed"))
     two = (check("8", "failed", level="warn"), check("8", "failed"), check("2", "passed"), check("model", "failed"))
