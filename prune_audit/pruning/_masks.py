@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Tensors: TypeAlias = Mapping[str, torch.Tensor]
     Masks: TypeAlias = dict[str, torch.Tensor]
 
-_CHUNK = 1 << 20  # weights at a time
+_CHUNK = 1 << 18  # weights at a time: what is made of so many stays in the caches
 _DIGIT = 16  # bits that are counted at once
 _WEIGHTS = ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
@@ -136,13 +136,13 @@ def _largest(scores: Tensors, masks: Tensors, count: int) -> Masks:
     threshold, ties = _threshold(scores, masks, count, bits)
     found: Masks = {}
     for name, mask in masks.items():
-        parts = []
-        for keys, alive in _chunks(scores[name], mask, bits):
+        found[name] = torch.empty(mask.shape, dtype=torch.bool, device=mask.device)
+        targets = found[name].view(-1).split(_CHUNK)
+        for target, (keys, alive) in zip(targets, _chunks(scores[name], mask, bits), strict=True):
             equal = (keys == threshold) & alive
             chosen = equal & (equal.cumsum(0) <= ties)
             ties -= int(chosen.sum())
-            parts.append(((keys > threshold) & alive) | chosen)
-        found[name] = torch.cat(parts).view(mask.shape) if parts else mask.clone()
+            torch.logical_or((keys > threshold) & alive, chosen, out=target)
     return found
 
 

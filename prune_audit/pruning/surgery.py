@@ -55,10 +55,12 @@ def start(model: torch.nn.Module, masks: Masks, settings: Cut, c_rates: Mapping[
 
 
 def _operated(weight: torch.Tensor, mask: torch.Tensor, threshold: float) -> torch.Tensor:
+    import torch
+
     size = weight.abs()
     # A threshold of 0 cuts nothing: at its start, a mask keeps zeros too.
-    cut = size <= CUT * threshold if threshold > 0 else size < 0
-    return (mask & ~cut) | (~mask & (size > SPLICE * threshold))
+    stays = size > CUT * threshold if threshold > 0 else size >= 0
+    return torch.where(mask, stays, size > SPLICE * threshold)
 
 
 def _moments(weight: torch.Tensor) -> tuple[float, float]:

@@ -1,0 +1,81 @@
+"""Score and cut a network of 25 million parameters: ``python -m tests.benchmarks.pruning [METHOD ...]``.
+
+A row per method and scope: seconds to score and cut, and the most memory that took beside the network's own, as a
+multiple of it. Gradients are of 64 small images, so that the row is about weights and not about activations. Every
+row is a process of its own, since what a process has once used it keeps.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from prune_audit import plugins
+from prune_audit.pruning import Cut, _masks
+from prune_audit.pruning._examples import Examples
+
+DENSITY = 0.1
+
+
+def network() -> nn.Sequential:
+    """25.2 million weights, the largest layer with a tenth of them, as in a ResNet-50."""
+    widths = (3, 64, 128, 256, 512, *[512] * 10)
+    layers: list[nn.Module] = []
+    for last, width in pairwise(widths):
+        pool = [nn.MaxPool2d(2)] if width > last else []
+        layers += [nn.Conv2d(last, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), *pool]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+
+
+def examples() -> Examples:
+    """64 images of noise, eight at a time."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(64, 3, 32, 32, generator=generator), torch.randint(0, 10, (64,), generator=generator)
+    return Examples(
+        labels=y,
+        rows=torch.arange(64),
+        read=lambda rows: {"image": x[rows]},
+        forward=lambda model, inputs: model(inputs["image"]),
+        size=8,
+    )
+
+
+def peak() -> int:
+    """The most memory that this process has used, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(method: str, scope: str) -> None:
+    """Print the row of one method."""
+    model, given, module = network(), examples(), plugins.load("pruning", method)
+    names = _masks.prunable(model)
+    masks = _masks.whole(model, names)
+    own = sum(p.nbytes for p in model.parameters())
+    model[:3](torch.randn(1, 3, 32, 32))  # what torch loads when it first computes is not the method's
+    before, started = peak(), time.perf_counter()
+    found = module.update(model, masks, DENSITY, given, Cut(scope=scope))  # type: ignore[arg-type]  # from the list
+    seconds, more = time.perf_counter() - started, peak() - before
+    weights = sum(mask.numel() for mask in masks.values())
+    kept = _masks.kept(found)
+    print(f"{method:20} {scope:7} {weights / 1e6:5.1f} M {seconds:7.2f} s {more / own:6.2f} x own  kept {kept:.6f}")
+
+
+def main() -> None:
+    """Print all rows."""
+    if len(sys.argv) == 4 and sys.argv[1] == "--one":
+        measure(sys.argv[2], sys.argv[3])
+        return
+    for method in sys.argv[1:] or plugins.names("pruning"):
+        for scope in ("global", "layer"):
+            command = [sys.executable, "-m", "tests.benchmarks.pruning", "--one", method, scope]
+            subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
