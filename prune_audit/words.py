@@ -14,6 +14,7 @@ DASH = "-"
 HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
 REGRESSED = "regressed"
 CANNOT_TELL = "cannot tell"
+SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 NAMED = 6  # strata that a sentence names before it says "and N more"
 
@@ -346,10 +347,20 @@ def drops(view: View, settings: Settings) -> str:
     if unsure:
         rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
         verb = "is" if len(unsure) == 1 else "are"
-        return f"{said} {rest} {verb} too small to rule out {assure}."
+        return f"{said} {rest} {verb} too small to rule out {assure}.{suspects(view, settings, judged)}"
     if len(lost) == judged:
         return said
     return f"{said} {'Every other' if lost else 'Every'} {one} is shown to have lost less than {assure}."
+
+
+def suspects(view: View, settings: Settings, judged: int) -> str:
+    """Says so where some of ``judged`` strata would have regressed, each had it been the only one; else nothing."""
+    found = sum(str(reason).startswith(SUSPECT) for reason in column(view, "reason"))
+    if not found:
+        return ""
+    verb, whose = ("is", "its interval lies") if found == 1 else ("are", "their intervals lie")
+    corrected = f"corrected for {several(judged, *noun(view))}"
+    return f" {found:,} of these {verb} suspect: {whose} beyond {loss(settings.margin)}, but not once {corrected}."
 
 
 def distortions(view: View, settings: Settings) -> str | None:

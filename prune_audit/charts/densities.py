@@ -19,6 +19,7 @@ RANK = 20
 MOST = 40  # classes, the worst of any variant
 ROW = 22  # pixels for each
 NAMES = 60  # pixels that their names take at least
+LINE = 17  # pixels of a line of a variant's name, and a gap
 STEPS = (-0.2, -0.1, -0.05, -0.02, 0.02, 0.05)  # changes at which the shade changes, in shares
 SHADES = (*LOSSES, "still", "gain-1", "gain-2")
 
@@ -86,6 +87,7 @@ def _spec(rows: list[dict[str, Any]], variants: int) -> dict[str, Any]:
     place = {
         "x": {"field": "variant", "type": "nominal", "sort": None, "title": None,
               "axis": {"orient": "top", "labelAngle": 0, "labelLimit": (WIDTH - NAMES) // variants, "ticks": False,
+                       "labelPadding": LINE,  # the second line of a name hangs below the first
                        "domain": False, "labelExpr": "split(replace(datum.label, / \\(([^(]*)\\)$/, '\\n$1'), '\\n')"}},
         "y": {"field": "class", "type": "nominal", "sort": None, "title": None,
               "axis": {"ticks": False, "domain": False, "labelPadding": 8}},

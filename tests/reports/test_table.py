@@ -211,6 +211,28 @@ def test_a_waiver_that_has_expired_is_not_cut_off_by_what_could_not_be_told() ->
     assert told.index("lost 33.3") < told.index("waiver of 7 it expired") < told.index("too few samples")
 
 
+def test_what_a_correction_hides_is_said() -> None:
+    """A class whose interval lies beyond the margin is no class that is merely small."""
+    audit = audits.ten()
+    (comparison,) = audit.comparisons
+    (view,) = comparison.views
+
+    def with_suspects(*at: int) -> str:
+        measures = tuple(
+            replace(m, by_stratum=tuple("suspect: x" if i in at else value for i, value in enumerate(m.by_stratum)))
+            if m.name == "reason"
+            else m
+            for m in view.measures
+        )
+        seen = replace(comparison, views=(replace(view, measures=measures),))
+        return said(replace(audit, comparisons=(seen,)))
+
+    assert "suspect" not in with_suspects()
+    one = "3 more are too small to rule out 5. 1 of these is suspect: its interval lies beyond 2 points, but not once"
+    assert f"{one} corrected for 9 classes." in with_suspects(5)
+    assert "2 of these are suspect: their intervals lie beyond 2 points, but not once" in with_suspects(1, 5)
+
+
 def test_checks_come_worst_first() -> None:
     """Failed before inconclusive, the model before classes, and these by change, whatever their order and variant."""
     audit = audits.several()
