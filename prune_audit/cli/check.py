@@ -23,6 +23,7 @@ def run(
     reference: g.Reference = None,
     exit_zero: g.ExitZero = False,
     output: o.Outputs = None,
+    github: o.Github = False,
     log: o.Log = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
@@ -49,5 +50,7 @@ def run(
         judged = before.judge(audit, document.read_audit(baseline), asked, str(baseline))
     else:
         judged = gate.judge(audit, asked)
-    code = _terminal.deliver(judged, output or (), show_all=show_all, quiet=quiet, verbose=False, log=services)
+    code = _terminal.deliver(
+        judged, output or (), show_all=show_all, quiet=quiet, verbose=False, github=github, log=services
+    )
     return g.leave(code, exit_zero=exit_zero)

@@ -134,3 +134,12 @@ def test_what_is_no_audit_is_2(content: str, tmp_path: Path, capsys: pytest.Capt
     captured = capsys.readouterr()
     assert "audit.json" in captured.err
     assert "hint: " in captured.err
+
+
+def test_what_fails_is_annotated_and_summarised(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert invoke(["check", str(saved), "--github", "-q"]) == 1
+    assert "::error title=prune-audit%3A pruned-90%3A 8%3A recall-drop::" in capsys.readouterr().out
+    assert (tmp_path / "summary.md").read_text().count("FAILED") == 1
