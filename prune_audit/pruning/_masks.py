@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Tensors: TypeAlias = Mapping[str, torch.Tensor]
     Masks: TypeAlias = dict[str, torch.Tensor]
 
-_CHUNK = 1 << 18  # weights at a time: what is made of so many stays in the caches
+_CHUNK = 1 << 20  # weights at a time
 _DIGIT = 16  # bits that are counted at once
 _WEIGHTS = ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
