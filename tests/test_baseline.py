@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import date
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prune_audit import baseline, from_predictions, rules
+from prune_audit import baseline, from_predictions, gate, rules
 from prune_audit.core import (
     Array,
     Audit,
@@ -216,3 +217,59 @@ def test_the_golden_sample_models(sample_models: Path) -> None:
     assert baseline.judge(most, half, POLICY, "half").exit_code == 1
     assert baseline.judge(most, most, POLICY, "most").exit_code == 0
     assert baseline.judge(half, most, POLICY, "most").exit_code == 0
+
+
+def test_a_baseline_that_failed_lets_nothing_creep() -> None:
+    """Whoever accepts a failure accepts it at what it is: the next 1.9 points are within the margin, and fail."""
+    releases = [audit(pruned=wrong(c0=(0, lost))) for lost in (38, 57, 76, 95)]
+    for old, new in itertools.pairwise(releases):
+        assert judge(new, old, RECALL)["recall-drop", "a, since the baseline"].outcome != "failed"
+        assert judge(new, old, RECALL)["recall-drop", "a"].outcome == "failed"
+
+
+def test_a_floor_that_no_step_judges_does_not_creep_either() -> None:
+    floor = Policy(name="floor", rules={"worst-class-recall": RuleSetting(limit=0.9)})
+    assert code(audit(pruned=wrong(c0=(0, 300))), audit(pruned=wrong(c0=(0, 300))), floor) == 0
+    assert code(audit(pruned=wrong(c0=(0, 600))), audit(pruned=wrong(c0=(0, 300))), floor) == 1
+
+
+def test_alpha_may_not_lie_beyond_what_it_was() -> None:
+    """One model's accuracy stays what it is, and its classes part further: the better ones win what the others lose."""
+    dense = wrong(c0=(0, 400), c1=(0, 350), c2=(0, 200), c3=(0, 150))
+    little = wrong(c0=(0, 500), c1=(0, 450), c2=(0, 100), c3=(0, 50))
+    much = wrong(c0=(0, 550), c1=(0, 500), c2=(0, 50))
+    alpha = Policy(name="alpha", rules={"alpha": RuleSetting(limit=1.1)})
+    old, new = audit(dense=dense, pruned=little), audit(dense=dense, pruned=much)
+    assert gate.judge(old, alpha).exit_code == 1
+    assert code(old, old, alpha) == 0
+    assert code(new, old, alpha) == 1
+
+
+def test_the_step_knows_what_each_model_predicts() -> None:
+    """What is named, right or wrong, decides whether a model collapsed."""
+    a, b = wrong(c0=(0, 150)), wrong(c0=(100, 220), c3=(0, 9))
+    new, old = audit(pruned=b), audit(pruned=a)
+    assert new.samples is not None
+    assert old.samples is not None
+    step = baseline._step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings()).views[0].pair
+    direct = audit(dense=a, pruned=b).comparisons[0].views[0].pair
+    np.testing.assert_array_equal(step.dense_predicted, direct.dense_predicted)
+    np.testing.assert_array_equal(step.pruned_predicted, direct.pruned_predicted)
+
+
+def test_other_groups_and_a_dense_model_fed_otherwise_are_refused() -> None:
+    made = audit(settings=Settings(by=("site",), cluster="film"), pruned=LABELS)
+    samples = made.samples
+    assert samples is not None
+    assert samples.cluster is not None
+    swapped = {**samples.strata, "site": 1 - samples.strata["site"]}
+    right = {**samples.right, "dense": np.arange(len(LABELS)) >= 5}
+    for changed, message in [
+        (replace(samples, strata=swapped), "its groups by site hold other samples"),
+        (replace(samples, cluster=samples.cluster[::-1].copy()), "its clusters hold other samples"),
+        (replace(samples, right=right), r"found 0\.12 % that differ"),
+    ]:
+        with pytest.raises(AlignmentError, match=message):
+            baseline.judge(made, replace(made, samples=changed), POLICY, "old.json")
+    rounded = replace(samples, right={**samples.right, "dense": np.arange(len(LABELS)) >= 4})
+    assert baseline.judge(made, replace(made, samples=rounded), POLICY, "old.json").exit_code == 0

@@ -6,8 +6,9 @@ A plugin defines ``DEFAULT``, the `RuleSetting` of the default policy, and
 setting holds. ``UNIT`` is the unit that people write its limit in, ``points``, ``percent``, ``share``, ``ratio`` or
 ``samples``, and ``LEAST`` the least of it that can be meant; a rule without it takes none. ``CHANGE = True`` says that
 it judges a change between two models and not a state of one, so that it can also be asked what changed since a
-baseline; ``EXACT = True`` that it counts what no luck can change. A rule judges on a bound, never on an estimate, and
-reports what passed as well as what failed.
+baseline; ``EXACT = True`` that it counts what no luck can change. ``MEASURE`` names the measure of the model that it
+judges where no pairing can tell what changed, so that its value in a baseline is what may not be exceeded. A rule
+judges on a bound, never on an estimate, and reports what passed as well as what failed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prune_audit.core import Check, Comparison, Policy
 from prune_audit.rules._policy import chosen, default_policy, found, read_policy
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import SETTINGS, UNITS, Given, of_rule, overlaid, typed
+from prune_audit.rules._verdicts import subject
 from prune_audit.rules._written import toml
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "overlaid",
     "preset",
     "read_policy",
+    "subject",
     "toml",
     "typed",
 ]

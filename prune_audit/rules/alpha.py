@@ -13,6 +13,7 @@ NAME = "alpha"
 LIMIT = 1.1
 DEFAULT = RuleSetting(level="off", limit=LIMIT)
 UNIT = "ratio"
+MEASURE = "alpha_corrected"
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

@@ -13,6 +13,7 @@ NAME = "calibration"
 LIMIT = 0.05
 DEFAULT = RuleSetting(level="off", limit=LIMIT)
 UNIT = "points"
+MEASURE = "calibration_change"
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
