@@ -306,6 +306,9 @@ def _check_samples(audit: Audit) -> None:
     for name, right in samples.right.items():
         if len(right) != audit.provenance.samples:
             _wrong(f"samples.right.{name}", f"{audit.provenance.samples} flags", right.tolist())
+    for card in (card for comparison in audit.comparisons for card in (comparison.dense, comparison.pruned)):
+        if card.name not in samples.right:
+            _wrong(f"samples.right.{card.name}", "the flags of a model that was compared", None)
     for view in (view for comparison in audit.comparisons for view in comparison.views):
         at = samples.strata.get(view.by)
         if at is None or int(at.max(initial=-1)) >= len(view.strata):

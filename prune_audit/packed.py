@@ -30,12 +30,15 @@ def flags(values: npt.NDArray[np.bool_]) -> str:
 
 
 def read_positions(text: str, number: int) -> npt.NDArray[np.int64]:
-    """The ``number`` of counts that ``text`` holds. Raises `ValueError` where it does not hold so many."""
+    """The ``number`` of counts that ``text`` holds. Raises `ValueError` where it holds others."""
     raw = _bytes(text, WIDTHS[-1] * number)
     width = len(raw) // max(number, 1)
     if len(raw) != width * number or (number and width not in WIDTHS):
         raise ValueError(f"{number} positions, found {len(raw)} bytes")
-    return np.frombuffer(raw, f"<u{width or 1}").astype(np.int64)
+    values = np.frombuffer(raw, f"<u{width or 1}")
+    if int(values.max(initial=0)) > np.iinfo(np.int64).max:
+        raise ValueError(f"positions in {WIDTHS[-1]} bytes with a sign, found {int(values.max())}")
+    return values.astype(np.int64)
 
 
 def read_flags(text: str, number: int) -> npt.NDArray[np.bool_]:

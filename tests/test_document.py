@@ -266,3 +266,11 @@ def test_a_file_that_is_no_audit_is_named(tmp_path: Path, content: bytes, said: 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.json: No such file"):
         read_audit(tmp_path / "gone.json")
+
+
+def test_flags_of_every_model_are_needed() -> None:
+    """Else a gate against this audit as a baseline would find out, much later and without a name."""
+    written = to_document(audits.everything())
+    del written["samples"]["right"]["dense"]
+    with pytest.raises(InputError, match=r"samples\.right\.dense: expected the flags of a model that was compared"):
+        from_document(written)

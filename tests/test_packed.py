@@ -52,3 +52,8 @@ def test_text_that_ends_early_is_refused() -> None:
     whole = zlib.compress(bytes(range(100)))
     with pytest.raises(ValueError, match="early end"):
         packed.read_positions(base64.b64encode(whole[:-8]).decode(), 100)
+
+
+def test_positions_beyond_what_has_a_sign_are_refused() -> None:
+    with pytest.raises(ValueError, match="with a sign"):
+        packed.read_positions(_packed(b"\xff" * 40), 5)

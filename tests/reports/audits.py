@@ -358,7 +358,7 @@ def everything() -> Audit:
     n = whole.provenance.samples
     samples = Samples(
         strata={"class": np.arange(n) % 10, "place": np.arange(n) % 2},
-        right={"dense": np.arange(n) % 9 > 0, "pruned": np.arange(n) % 7 > 0},
+        right={"dense": np.arange(n) % 9 > 0, comparison.pruned.name: np.arange(n) % 7 > 0},
         cluster=np.arange(n) // 9,
     )
     return Audit(
