@@ -28,7 +28,7 @@ def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
 
 def checked(audit: Audit, policy: Policy) -> Audit:
     """``audit`` with what the rules of ``policy`` found; no waiver is applied."""
-    settings = settings_of(policy, audit.provenance.settings)
+    settings = settings_of(policy, _own(audit))
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
@@ -41,14 +41,35 @@ def checked(audit: Audit, policy: Policy) -> Audit:
 
 def settings_of(policy: Policy, settings: Settings) -> Settings:
     """``settings`` with those that ``policy`` sets; unless it sets the assurance limit, this yields to the margin."""
+    limits = _set_by(policy)
+    if "margin" in limits and "assure" not in limits:
+        limits["assure"] = max(limits["margin"], settings.assure)
+    return replace(settings, **limits)
+
+
+def _set_by(policy: Policy) -> dict[str, Any]:
+    """Fields of `Settings` that ``policy`` sets, by themselves or as the limit of a rule."""
     limits: dict[str, Any] = dict(policy.settings)
     for name, rule in policy.rules.items():
         setting = getattr(plugins.load("rules", name), "SETTING", None)
         if setting is not None and rule.limit is not None and rule.level != "off":
             limits[setting] = rule.limit
-    if "margin" in limits and "assure" not in policy.settings:
-        limits["assure"] = max(limits["margin"], settings.assure)
-    return replace(settings, **limits)
+    return limits
+
+
+def _own(audit: Audit) -> Settings:
+    """The settings of ``audit`` without what an earlier policy set, so that a verdict hangs on its own policy alone.
+
+    What that policy hid is not known any more, and the default takes its place.
+    """
+    settings, plain = audit.provenance.settings, Settings()
+    if audit.policy is None:
+        return settings
+    changed = {name: getattr(plain, name) for name in _set_by(audit.policy)}
+    if "margin" in changed:
+        changed["assure"] = plain.assure
+    margin = changed.get("margin", settings.margin)
+    return replace(settings, **{**changed, "assure": max(margin, changed.get("assure", settings.assure))})
 
 
 def resolved(policy: Policy, settings: Settings) -> Policy:
@@ -73,10 +94,10 @@ def waived(audit: Audit, policy: Policy, today: date) -> Audit:
     for comparison in audit.comparisons:
         checks = []
         for check in comparison.checks:
-            waiver = _waiver_of(check, comparison, policy, today) if check.outcome in open_outcomes else None
-            if waiver is not None:
-                used.add(waiver)
-                message = f"{check.message}; waived until {waiver.expires}: {waiver.reason}"
+            fitting = _waivers_of(check, comparison, policy, today) if check.outcome in open_outcomes else ()
+            if fitting:
+                used.update(fitting)
+                message = f"{check.message}; waived until {fitting[0].expires}: {fitting[0].reason}"
                 check = replace(check, outcome="waived", message=message)
             checks.append(check)
         comparisons.append(replace(comparison, checks=tuple(checks)))
@@ -117,14 +138,17 @@ def check_fresh(audit: Audit, fresh: Audit) -> None:
         )
 
 
-def _waiver_of(check: Check, comparison: Comparison, policy: Policy, today: date) -> Waiver | None:
-    """The waiver that holds for ``check`` today, None where there is none."""
+def _waivers_of(check: Check, comparison: Comparison, policy: Policy, today: date) -> tuple[Waiver, ...]:
+    """The waivers that hold for ``check`` today; several may, of which none is idle."""
     subject = check.subject.removesuffix(SINCE)  # who lives with a class lives with what became of it
-    for waiver in policy.waivers:
-        fits = waiver.rule == check.rule and _fits(subject, waiver.stratum)
-        if fits and _fits(comparison.pruned.name, waiver.variant) and today <= waiver.expires:
-            return waiver
-    return None
+    return tuple(
+        waiver
+        for waiver in policy.waivers
+        if waiver.rule == check.rule
+        and _fits(subject, waiver.stratum)
+        and _fits(comparison.pruned.name, waiver.variant)
+        and today <= waiver.expires
+    )
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date
 
@@ -74,6 +75,33 @@ def test_an_expired_one_waives_nothing_and_says_when_it_ended() -> None:
     ]
 
 
+def test_of_two_that_fit_neither_is_idle() -> None:
+    judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver(), waiver(stratum="*")), TODAY)
+    assert len(found(judged, "waived")) == 1
+    assert not found(judged, "failed")
+
+
+def test_the_verdict_of_every_mix_of_checks() -> None:
+    """Brute force: errors decide, a failure before all else; what cannot be told counts only where it is forbidden."""
+    made = audit(lost={"pruned": 0}, n=10)
+    kinds = [
+        (o, level) for o in ("passed", "failed", "inconclusive", "waived", "skipped") for level in ("warn", "error")
+    ]
+    for size in (0, 1, 2, 3):
+        for mix in itertools.combinations_with_replacement(kinds, size):
+            for inconclusive in ("allow", "forbid"):
+                checks = tuple(
+                    Check(rule="r", subject="s", outcome=o, level=level, observed=None, limit=None, message="")  # type: ignore[arg-type]  # as they are
+                    for o, level in mix
+                )
+                comparison = replace(made.comparisons[0], checks=checks)
+                judged = replace(made, comparisons=(comparison,), policy=policy(inconclusive=inconclusive))
+                open_ = ("inconclusive", "error") in mix
+                code = 1 if ("failed", "error") in mix else 3 if open_ and inconclusive == "forbid" else 0
+                assert judged.exit_code == code
+                assert judged.outcome == ("failed" if code == 1 else "inconclusive" if open_ else "passed")
+
+
 def test_a_name_that_looks_like_a_pattern_is_itself() -> None:
     judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver(stratum="cat [tabby]")), TODAY)
     assert judged.outcome == "passed"
@@ -106,6 +134,24 @@ def test_the_settings_of_a_policy_hold_whatever_the_audit_was_run_with() -> None
     assert gate.judge(audit(lost={"pruned": 10}), asked).provenance.settings.assure == 0.03
     with pytest.raises(UsageError, match="assurance limit"):
         gate.judge(audit(lost={"pruned": 10}), replace(asked, settings={"margin": 0.04, "assure": 0.03}))
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        {"settings": {"margin": 0.3}},
+        {"settings": {"margin": 0.01, "assure": 0.02}},
+        {"settings": {"confidence": 0.5, "correction": "none", "retention_margin": 0.5}},
+        {"rules": {"recall-drop": RuleSetting(limit=0.3)}},
+    ],
+)
+def test_an_earlier_policy_leaves_nothing_behind(earlier: dict[str, object]) -> None:
+    """Else an audit that was made with a margin of 30 points would pass the default policy by it."""
+    made, lax = audit(lost={"pruned": 100}), replace(policy(), **earlier)  # type: ignore[arg-type]  # fields as they are
+    for asked in (policy(), replace(policy(), settings={"margin": 0.03}), rules.preset("strict")):
+        assert gate.judge(gate.judge(made, lax, TODAY), asked, TODAY) == gate.judge(made, asked, TODAY)
+    wide = replace(made, provenance=replace(made.provenance, settings=Settings(margin=0.08, assure=0.08)))
+    assert gate.judge(gate.judge(wide, policy(), TODAY), policy(), TODAY).provenance.settings.margin == 0.08
 
 
 # ---------------------------------------------------------------------------------------------- the sparsest variant
