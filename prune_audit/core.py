@@ -934,10 +934,12 @@ class Audit:
         """The sparsest variant that passes the gate, found by fixed sequence; None where there is no choice to make.
 
         The densest variant is judged first and the first one to fail ends the search: whatever is sparser counts as
-        failed too, even if it passed alone. In that order no correction for the number of variants is needed
-        (Maurer, Hothorn and Lehmacher 1995), where picking the sparsest of all that pass would be wrong in 17 to 34 %
-        of cases with 8 variants at the boundary. Still, to pass is not to be cleared: what is chosen on these data
-        should be confirmed on fresh ones.
+        failed too, even if it passed alone. In that order a variant that is worse than allowed is chosen no more often
+        than a single one would pass, however many there are (Maurer, Hothorn and Lehmacher 1995), where picking the
+        sparsest of all that pass would be wrong in 17 to 34 % of cases with 8 variants at the boundary. Where the
+        policy forbids what cannot be told, a pass is proof and that is 2.5 %; where it allows it, a variant passes
+        that nothing is shown against, and what is chosen is not shown to be good. Either way it should be confirmed
+        on fresh data.
         """
         if len(self.comparisons) < 2 or self.outcome == "skipped":
             return None
