@@ -10,23 +10,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prune_audit import baseline, from_predictions, gate, rules
 from prune_audit.core import (
     Array,
     Audit,
     Check,
+    Comparison,
     Layer,
     Outputs,
     Pair,
     Policy,
     Predictions,
     Preprocess,
+    Provenance,
     RuleSetting,
+    Samples,
     Settings,
+    View,
 )
 from prune_audit.document import from_document, to_document
 from prune_audit.errors import AlignmentError
+from tests.rules.comparisons import CARD
 
 N, CLASSES = 1000, 4
 LABELS = np.repeat(np.arange(CLASSES), N)
@@ -273,3 +280,43 @@ def test_other_groups_and_a_dense_model_fed_otherwise_are_refused() -> None:
             baseline.judge(made, replace(made, samples=changed), POLICY, "old.json")
     rounded = replace(samples, right={**samples.right, "dense": np.arange(len(LABELS)) >= 4})
     assert baseline.judge(made, replace(made, samples=rounded), POLICY, "old.json").exit_code == 0
+
+
+@given(st.data())
+def test_every_step_counts_as_predictions_side_by_side_do(data: st.DataObject) -> None:
+    """Through the document and back, by class and group, crossed or not, with clusters that cut across them."""
+    number = data.draw(st.integers(1, 30))
+
+    def some(most: int) -> Array:
+        return np.array(data.draw(st.lists(st.integers(0, most), min_size=number, max_size=number)))
+
+    labels, dense, old, new = some(2), some(2), some(2), some(2)
+    groups = {"site": some(1), "film": some(5)}
+    settings = Settings(by=("site", "class,site"), cluster="film")
+
+    def pairs(before: Array, after: Array) -> Audit:
+        outputs = (Outputs(name="dense", predicted=before), Outputs(name="pruned", predicted=after))
+        made = Predictions(
+            classes=("a", "b", "c"), ids=tuple(map(str, range(number))), labels=labels, models=outputs, groups=groups
+        )
+        comparisons = [
+            View(pair=made.pair("dense", "pruned", by, "film"), measures=()) for by in ("class", *settings.by)
+        ]
+        comparison = Comparison(
+            dense=replace(CARD, name="dense"), pruned=replace(CARD, name="pruned"), views=tuple(comparisons)
+        )
+        kept = Samples.of(made, ("class", *settings.by), "film")
+        return Audit(
+            comparisons=(comparison,),
+            provenance=Provenance(data="d", data_digest="0", samples=number, available=number),
+            samples=kept,
+        )
+
+    last = from_document(json.loads(json.dumps(to_document(pairs(dense, old)))))
+    now, expected = pairs(dense, new), pairs(old, new).comparisons[0]
+    assert now.samples is not None
+    assert last.samples is not None
+    was, right = last.samples.right["pruned"], now.samples.right["pruned"]
+    for view, before, direct in zip(now.comparisons[0].views, last.comparisons[0].views, expected.views, strict=True):
+        found = baseline._pair(view.pair, before.pair, now.samples, was, right, same=False)
+        assert replace(found, moves=direct.pair.moves) == direct.pair
