@@ -12,6 +12,7 @@ class, and the delete-one jackknife over all N samples costs 4 C of these: sampl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,5 +94,7 @@ def _error(without: Floats, cells: Floats) -> float:
     """Jackknife standard error from the values (C, 4) without one sample of each kind, for samples drawn by class."""
     n = cells.sum(axis=1, keepdims=True)  # (C, 1)
     values = np.where(cells > 0, without, 0.0)
+    if not np.isfinite(values).all():  # so few samples that without one of them there is no estimate
+        return math.nan
     mean = (cells * values).sum(axis=1, keepdims=True) / n
     return float(np.sqrt(((n - 1) / n * cells * (values - mean) ** 2).sum()))

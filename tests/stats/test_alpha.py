@@ -165,3 +165,11 @@ def test_without_flips_there_is_nothing_to_estimate_noise_from() -> None:
     found = measured(few)
     for name in ("alpha_corrected", "alpha_p", "spread", "spread_p"):
         assert (found[name].overall, found[name].overall_absent) == (None, NO_FLIPS)
+
+
+@pytest.mark.parametrize("counts", [[(1, 1, 0, 0), (0, 1, 2, 0)], [(1, 1, 0, 1), (2, 0, 0, 0), (2, 2, 0, 0)]])
+def test_too_few_samples_for_a_jackknife_give_no_interval_and_no_warning(
+    counts: list[tuple[int, int, int, int]],
+) -> None:
+    found = {measure.name: measure for measure in alpha.measure(Pair.of(counts), Settings())}
+    assert all(m.overall_low is None or np.isfinite(m.overall_low) for m in found.values())
