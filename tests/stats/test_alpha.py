@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prune_audit.core import Array, Floats, Pair
+from prune_audit.core import Array, Floats, Pair, Settings
 from prune_audit.stats import alpha
 from prune_audit.stats._alpha import fit
 from prune_audit.stats._column import NO_FLIPS
