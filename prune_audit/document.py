@@ -95,7 +95,10 @@ def read_audit(path: str | Path) -> Audit:
     except OSError as error:
         hint = "give an audit that `prune-audit compare ... -o audit.json` wrote"
         raise InputError(f"{path}: {error.strerror or error}", hint=hint) from error
-    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or NaN
+    except UnicodeDecodeError as error:
+        hint = "give an audit that `prune-audit compare ... -o audit.json` wrote; models go to `compare`"
+        raise InputError(f"{path}: expected a JSON document, an audit, found no text", hint=hint) from error
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or NaN
         raise InputError(f"{path}: expected a JSON document, found {error}", hint=_BROKEN) from error
     try:
         return from_document(document)

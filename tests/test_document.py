@@ -274,3 +274,9 @@ def test_flags_of_every_model_are_needed() -> None:
     del written["samples"]["right"]["dense"]
     with pytest.raises(InputError, match=r"samples\.right\.dense: expected the flags of a model that was compared"):
         from_document(written)
+
+
+def test_a_model_is_no_audit(sample_models: Path) -> None:
+    with pytest.raises(InputError, match="found no text") as caught:
+        read_audit(sample_models / "dense.pt")
+    assert "`compare`" in caught.value.hint
