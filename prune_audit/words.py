@@ -70,6 +70,16 @@ def ratio(value: Value) -> str:
     return f"{value:.2f}" if isinstance(value, (int, float)) else DASH
 
 
+def count(value: Value) -> str:
+    """A count, or a dash."""
+    return DASH if value is None else f"{value:,}"
+
+
+def number(value: Value) -> str:
+    """A mean of counts or a statistic, or a dash."""
+    return f"{value:,.1f}" if isinstance(value, (int, float)) else DASH
+
+
 def probability(value: Value) -> str:
     """A p-value, or a dash."""
     if not isinstance(value, (int, float)):

@@ -15,6 +15,8 @@ LIGHT = {
     "bad-soft": "#fff1e8", "unsure-soft": "#f1f3f5", "good-soft": "#e9f3fc",
     "loss-1": "#fde3cf", "loss-2": "#fbbf8f", "loss-3": "#ee8a4a", "loss-4": "#c2410c",
     "still": "#eef1f4", "gain-1": "#cfe4f7", "gain-2": "#8fc1ea", "on-dark": "#ffffff",
+    "line-1": "#0b62a8", "line-2": "#c2410c", "line-3": "#0f8a68", "line-4": "#a0388b",
+    "line-5": "#8f6400", "line-6": "#1c2128", "line-7": "#e0457b", "line-8": "#2f93c4",
 }  # fmt: skip
 DARK = {
     "paper": "#0d1117", "card": "#161b22", "ink": "#e6edf3", "muted": "#9aa4ae", "line": "#30363d",
@@ -22,8 +24,11 @@ DARK = {
     "bad-soft": "#33200f", "unsure-soft": "#21262d", "good-soft": "#0f2740",
     "loss-1": "#3a2414", "loss-2": "#6b3913", "loss-3": "#96490f", "loss-4": "#ff9452",
     "still": "#1b2129", "gain-1": "#14304d", "gain-2": "#1f5a94", "on-dark": "#0d1117",
+    "line-1": "#6cb6ff", "line-2": "#ff9452", "line-3": "#3ecf9f", "line-4": "#e48ad6",
+    "line-5": "#e3b341", "line-6": "#e6edf3", "line-7": "#ff7aa2", "line-8": "#4f9fc4",
 }  # fmt: skip
 
+LINES = tuple(f"line-{n}" for n in range(1, 9))  # of what has no rank; a shape and a dash go with each
 LOSSES = ("loss-4", "loss-3", "loss-2", "loss-1")  # the largest first
 VERDICTS = {  # what the verdict of a class looks like: colour and shape
     "regressed": ("bad", "triangle-down"),

@@ -6,6 +6,7 @@ A column has a rank of need. Those least needed go until the rest fits the width
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -137,8 +138,11 @@ def fit(candidates: tuple[Column, ...], width: int) -> Fit:
     return Fit(columns=tuple(kept), gap=gap, name=max(NARROW, spare - (drawn - LEAST)), bar=drawn)
 
 
-def table(fitted: Fit, marked: list[bool], glyphs: Glyphs) -> Table:
-    """The rows in the columns of ``fitted``; those that are marked come first and are set apart."""
+def table(fitted: Fit, marked: list[bool], glyphs: Glyphs, breaks: Collection[int] = ()) -> Table:
+    """The rows in the columns of ``fitted``; those that are marked come first and are set apart.
+
+    Where rows belong together, ``breaks`` are the positions of the last ones.
+    """
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, fitted.gap - 1, 0, 0))
     for n, column in enumerate(fitted.columns):
         grid.add_column(
@@ -157,7 +161,7 @@ def table(fitted: Fit, marked: list[bool], glyphs: Glyphs) -> Table:
                 cell = column.cells[line]
                 cells.append(Text(cell, style=STYLES.get(cell, "") if n else "bold" if mark else ""))
         grid.add_row(*cells)
-        if mark and not all(marked[: line + 2]):
+        if line in breaks or (mark and not all(marked[: line + 2])):
             grid.add_section()
     return grid
 

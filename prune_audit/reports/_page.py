@@ -1,17 +1,23 @@
-"""The parts that the page is made of: escaped text, tables, figures, folds.
+"""The parts that a page is made of: the page around its sections, escaped text, tables, figures, folds.
 
-Every text goes through `text`, which makes a class called ``<script>`` a word like any other. What is returned is
-HTML that is complete without JavaScript; `_page.js` only adds sorting and filtering to what is there.
+Every text goes through `text`, which makes a class called ``<script>`` a word like any other; and a content security
+policy in the page forbids it to load anything, and names the one script that it may run, so that no class name can
+become another. What is returned is HTML that is complete without JavaScript; `_page.js` only adds sorting and filtering
+to what is there.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 from prune_audit import words as w
 from prune_audit.charts import Chart
+from prune_audit.charts._colors import DARK, LIGHT
 from prune_audit.charts._picture import inline
 from prune_audit.core import Measure, Unit, Value
 
@@ -28,7 +34,7 @@ _BY_UNIT: dict[Unit, Callable[[Value], str]] = {
     "p": w.probability,
     "ratio": w.ratio,
     "label": w.label,
-    "count": lambda value: w.DASH if value is None else f"{value:,}",
+    "count": w.count,
 }
 
 
@@ -41,15 +47,45 @@ class Head:
     number: bool = True
 
 
+def page(title: str, about: str, links: Sequence[tuple[str, str]], content: str) -> str:
+    """The whole page around ``content``; ``links`` are its sections, identifier and name, the first one first read."""
+    style, script = (
+        files("prune_audit.reports").joinpath(name).read_text("utf-8") for name in ("_page.css", "_page.js")
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
+    first, name = links[0]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{text(title)} - prune-audit</title>\n"
+        f"<style>\n{_theme()}{style}</style>\n</head>\n<body>\n"
+        f'<a class="skip" href="#{first}">To the {text(name.lower())}</a>\n'
+        f"<header><p>prune-audit</p><h1>{text(title)}</h1>\n"
+        f"<p>{text(about)}</p>\n"
+        '<nav aria-label="Sections"><ul>'
+        + "".join(f'<li><a href="#{target}">{text(name)}</a></li>' for target, name in links)
+        + f"</ul></nav></header>\n<main>\n{content}</main>\n<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _theme() -> str:
+    """The colours of both themes; paper is light."""
+    light, dark = ("".join(f"--{name}:{value};" for name, value in theme.items()) for theme in (LIGHT, DARK))
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+
+
 def text(value: str) -> str:
     """``value`` as text or as the value of an attribute, whatever it holds."""
     return html.escape(w.printable(value))
 
 
-def word(value: Value) -> str:
+def word(value: Value, looks: Mapping[str, str] = LOOKS) -> str:
     """A verdict with its colour and shape, or a dash."""
     said = w.label(value)
-    look = LOOKS.get(said)
+    look = looks.get(said)
     return f'<span class="is {look}">{text(said)}</span>' if look else text(said)
 
 
@@ -93,9 +129,15 @@ def fold(title: str, content: str, *, paper: bool = True) -> str:
     return f"<details{kept}><summary>{text(title)}</summary>\n{content}</details>\n"
 
 
-def figure(chart: Chart, name: str) -> str:
-    """A chart with its title and how to read it; ``name`` is its identifier in the page."""
+def figure(chart: Chart, name: str, *, across: bool = False) -> str:
+    """A chart with its title and how to read it; ``name`` is its identifier in the page.
+
+    One that is as wide as a page goes ``across`` it, and scrolls on its own where the page is narrower.
+    """
+    drawn = inline(chart, name)
+    if across:
+        drawn = f'<div class="across" tabindex="0" role="region" aria-label="{text(chart.title)}">{drawn}</div>'
     return (
-        f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{inline(chart, name)}\n'
+        f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{drawn}\n'
         f'<p class="reading">{text(chart.reading)}</p></figure>\n'
     )

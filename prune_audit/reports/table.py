@@ -38,8 +38,13 @@ def render(audit: Audit) -> str:
 
 def text(audit: Audit, console: Console, *, show_all: bool = False) -> str:
     """The table as ``console`` would show it, without the blanks at the ends of its lines."""
+    return plain(renderable(audit, show_all=show_all), console)
+
+
+def plain(part: RenderableType, console: Console) -> str:
+    """``part`` as ``console`` would show it, without the blanks at the ends of its lines."""
     with console.capture() as capture:
-        console.print(renderable(audit, show_all=show_all))
+        console.print(part)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 

@@ -1,0 +1,211 @@
+"""Tables of a study as people read them, in a terminal, in Markdown and on the page: rounded cells, intervals, words.
+
+A finding says which way a mean points and is sure of no more than that. Where one line describes too few of the
+classes, or where it falls, alpha does not say how far gaps grew, and no sentence here rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prune_audit import words as w
+from prune_audit.core import Value
+from prune_audit.study.tables import Analysis, Column, Kind, Table
+
+KEYS = ("network", "larger", "method", "other", "density", "sparser", "class")  # what names a row
+DENSITIES = ("density", "sparser")
+ABSENT = "absent"
+UNFIT = f"no rising line describes the classes (r^2 below {w.ONE_LINE:g}, or alpha below 0)"
+
+_BY_KIND: Mapping[Kind, Callable[[Value], str]] = {
+    "label": w.label,
+    "count": w.count,
+    "share": w.percent,
+    "points": w.points,
+    "ratio": w.ratio,
+    "p": w.probability,
+    "number": w.number,
+}
+_UNITS: Mapping[Kind, str] = {"share": "%", "points": "points"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A column as it is read. ``name`` is that of the column of the table, the lower end's where it is an interval."""
+
+    name: str
+    title: str
+    cells: tuple[str, ...]
+    number: bool
+    wide: bool
+
+
+def row(table: Table, at: int) -> dict[str, Value]:
+    """The row at ``at`` by the names of its columns."""
+    return {column.name: value for column, value in zip(table.columns, table.rows[at], strict=True)}
+
+
+def rows(table: Table) -> list[dict[str, Value]]:
+    """Every row by the names of its columns."""
+    return [row(table, at) for at in range(len(table.rows))]
+
+
+def columns(table: Table, at: Sequence[int]) -> tuple[Shown, ...]:
+    """The columns that have something for the rows at ``at``, without reasons; both ends of an interval are one."""
+    return tuple(_columns(table, at))
+
+
+def _columns(table: Table, at: Sequence[int]) -> Iterator[Shown]:
+    names = {column.name for column in table.columns}
+    for column in table.columns:
+        values = _values(table, column.name, at)
+        if column.name == ABSENT or all(value is None for value in values):
+            continue
+        title, cells = _title(column), [_cell(column, value) for value in values]
+        low, high = _ends(column.name)
+        if low in names and high in names:
+            if column.name == high:
+                continue
+            highs = _values(table, high, at)
+            title, cells = "interval", [_between(column, *ends) for ends in zip(values, highs, strict=True)]
+        number = column.kind != "label"
+        yield Shown(name=column.name, title=title, cells=tuple(cells), number=number, wide=column.wide)
+
+
+def _values(table: Table, name: str, at: Sequence[int]) -> list[Value]:
+    values = table.column(name)
+    return [values[i] for i in at]
+
+
+def _ends(name: str) -> tuple[str, str]:
+    """The names of both ends of an interval, of which ``name`` may be one; for other names, such as are not there."""
+    stem = name.removesuffix("low").removesuffix("high")
+    return f"{stem}low", f"{stem}high"
+
+
+def _between(column: Column, low: Value, high: Value) -> str:
+    return w.DASH if low is None or high is None else f"{_cell(column, low)} to {_cell(column, high)}"
+
+
+def _cell(column: Column, value: Value) -> str:
+    if column.name in DENSITIES and isinstance(value, (int, float)):
+        return w.limit(value)
+    return _BY_KIND[column.kind](value)
+
+
+def _title(column: Column) -> str:
+    unit = _UNITS.get(column.kind)
+    title = w.printable(column.title)
+    return title if unit is None or unit in title else f"{title}, {unit}"
+
+
+def name(table: Table, at: int) -> str:
+    """What the row at ``at`` is of, in short: ``magnitude, 5 %``."""
+    found = row(table, at)
+    said = [w.printable(str(found[key])) for key in KEYS if key not in DENSITIES and found.get(key) is not None]
+    return ", ".join([*said, *(density(found[key]) for key in DENSITIES if found.get(key) is not None)])
+
+
+def density(share: Value) -> str:
+    """A density with its sign."""
+    return f"{w.limit(share)} %" if isinstance(share, (int, float)) else w.DASH
+
+
+def reasons(table: Table) -> list[tuple[str, str]]:
+    """Why values are absent, and in which rows; what stands behind the colon of a reason belongs to one row alone."""
+    if ABSENT not in (column.name for column in table.columns):
+        return []
+    found: dict[str, list[str]] = {}
+    for at, reason in enumerate(table.column(ABSENT)):
+        if reason is not None:
+            found.setdefault(str(reason).partition(":")[0], []).append(name(table, at))
+    return [(w.printable(reason), _listed(names)) for reason, names in found.items()]
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    """``a; b and 7 more``: the names of rows hold commas."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more
+
+
+def networks(table: Table) -> list[str]:
+    """The networks of a table, in its order."""
+    return list(dict.fromkeys(str(value) for value in table.column("network")))
+
+
+def methods(analysis: Analysis) -> list[str]:
+    """Every method of the study, in its order."""
+    return list(dict.fromkeys(str(value) for value in analysis.table("cells").column("method")))
+
+
+def fits(cell: Mapping[str, Value]) -> bool:
+    """Whether one rising line describes the classes of a cell, so that alpha says how far gaps grew or shrank."""
+    alpha, fit = cell["alpha"], cell["r_squared"]
+    return isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= w.ONE_LINE
+
+
+def sentences(analysis: Analysis) -> list[tuple[str, tuple[str, ...]]]:
+    """For each network what was found, the most important first."""
+    cells = rows(analysis.table("cells"))
+    return [
+        (network, tuple(_sentences(analysis, [cell for cell in cells if cell["network"] == network])))
+        for network in networks(analysis.table("cells"))
+    ]
+
+
+def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iterator[str]:
+    fitted = [cell for cell in cells if fits(cell)]
+    grew = [cell for cell in fitted if cell["finding"] == "intensified"]
+    shrank = [cell for cell in fitted if cell["finding"] == "de-intensified"]
+    of = f"of {w.several(len(fitted), 'cell')}"
+    if grew:
+        yield f"Gaps between classes grew in {len(grew):,} {of}: {_where(grew)}."
+    elif fitted:
+        yield f"No cell is shown to have intensified, {of}."
+    if shrank:
+        yield f"They shrank in {len(shrank):,}: {_where(shrank)}."
+    if lowest := _lowest(analysis, fitted):
+        yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
+    if unfitted := [cell for cell in cells if not fits(cell)]:
+        yield f"Nothing is said here of {_where(unfitted)}: {UNFIT}."
+
+
+def _where(cells: Sequence[Mapping[str, Value]]) -> str:
+    """``magnitude at 5 and 2 %; undecayed at 2 %``."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        at = cell["density"]
+        found.setdefault(w.printable(str(cell["method"])), []).append(
+            w.limit(at) if isinstance(at, (int, float)) else w.DASH
+        )
+    return "; ".join(f"{method} at {_and(at)} %" for method, at in found.items())
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _lowest(analysis: Analysis, fitted: Sequence[Mapping[str, Value]]) -> str:
+    """At each density the methods each of which is shown to lie below every other one; empty where there are none."""
+    below = set()
+    for pair in (pair for made in analysis.tables if made.name == "methods" for pair in rows(made)):
+        network, at, method, other = (pair[key] for key in ("network", "density", "method", "other"))
+        if pair["finding"] in ("lower", "higher"):
+            low, high = (other, method) if pair["finding"] == "lower" else (method, other)
+            below.add((network, at, low, high))
+    found: dict[str, list[str]] = {}
+    for at in dict.fromkeys(cell["density"] for cell in fitted):
+        here = sorted((cell for cell in fitted if cell["density"] == at), key=_alpha)
+        for few in range(1, len(here)):
+            split = ((low, high) for low in here[:few] for high in here[few:])
+            if all((low["network"], at, low["method"], high["method"]) in below for low, high in split):
+                names = _and([w.printable(str(cell["method"])) for cell in here[:few]])
+                found.setdefault(names, []).append(w.limit(at) if isinstance(at, (int, float)) else w.DASH)
+                break
+    return "; ".join(f"{names} at {_and(at)} %" for names, at in found.items())
+
+
+def _alpha(cell: Mapping[str, Value]) -> float:
+    alpha = cell["alpha"]
+    return alpha if isinstance(alpha, (int, float)) else 0.0
