@@ -1,4 +1,5 @@
-"""The story of a pruning run: load, cut, train, save; and the search for the sparsest network that does no harm.
+"""The story of a pruning run: load, cut, train, save; the search for the sparsest network that does no harm; and the
+training of a network from nothing, for studies.
 
 A method, a schedule and a training meet here and nowhere else: the schedule says before which step of the training the
 method is asked for new masks. What is written is a network of the same kind that was read, with zeros in it.
@@ -20,6 +21,7 @@ from prune_audit import data, models, plugins
 from prune_audit.core import Audit, Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.loop import Progress
+from prune_audit.evaluate.remembered import Remembered
 from prune_audit.pruning import Cut, Scope, _data, _masks, _schedule, _train, check_density
 from prune_audit.pruning._examples import Examples
 from prune_audit.pruning._resume import Resume
@@ -42,8 +44,7 @@ class Recipe:
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
     None where ``c_rates`` decide, as (pattern of names of layers, c_rate) of surgery. ``exempt`` as in
     `prune_audit.pruning._masks.prunable`. ``schedule`` and its ``rounds`` as in `prune_audit.pruning._schedule.plan`;
-    None is the method's usual one. ``samples`` of the training data score, all where None. ``held_out`` is the share
-    of the data by which the best epoch is chosen.
+    None is the method's usual one. ``samples`` of the training data score, all where None.
     """
 
     method: str
@@ -54,8 +55,6 @@ class Recipe:
     schedule: Kind | None = None
     rounds: int = 10
     samples: int | None = None
-    held_out: float = 0.1
-    batch_size: int = 128
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
@@ -63,11 +62,9 @@ class Recipe:
             check_density(self.density)
         elif not self.c_rates:
             raise UsageError("no density was given", hint="--density 0.1 keeps a tenth of the weights")
-        for what, value in (("rounds", self.rounds), ("samples", self.samples), ("batch size", self.batch_size)):
+        for what, value in (("rounds", self.rounds), ("samples", self.samples)):
             if value is not None and value < 1:
                 raise UsageError(f"the number of {what} must be positive, found {value}", hint="see --help")
-        if not 0 <= self.held_out < 1:
-            raise UsageError(f"the share to hold out must be in [0, 1), found {self.held_out:g}", hint=".1 is usual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +94,7 @@ def run(
     recipe: Recipe,
     settings: Settings,
     *,
-    source: DataSource | None = None,
+    source: DataSource | Dataset | None = None,
     export: Path | None = None,
     progress: Stages | None = None,
 ) -> Pruned:
@@ -112,16 +109,15 @@ def run(
     _check_output(dense.path, output)
     method = plugins.load("pruning", recipe.method)
     opened = models.editable(dense, settings)
-    if settings.threads is not None:
-        import torch
-
-        torch.set_num_threads(settings.threads)
+    _use(settings.threads)
     masks = _masks.whole(opened.module, _masks.prunable(opened.module, recipe.exempt))
     cut = Cut(scope=recipe.scope, seed=recipe.training.seed, weight_decay=recipe.training.weight_decay)
     if recipe.c_rates:
         cut = _fixed(method, opened, masks, cut, recipe)
     needs = method.NEEDS_DATA or recipe.training.epochs > 0
-    given = _given(opened, recipe, source, settings, trains=needs) if needs or export is not None else None
+    given = None
+    if needs or export is not None:
+        given = _given(opened, recipe.training, _needed(recipe, source, trains=needs), settings, trains=needs)
     masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, output, progress)
     opened.save(output)
     if export is not None and given is not None:
@@ -132,6 +128,49 @@ def run(
     return Pruned(source=made, card=card, density=_masks.kept(masks), history=history)
 
 
+def train(
+    factory: str,
+    output: Path,
+    training: Training,
+    settings: Settings,
+    *,
+    source: DataSource | Dataset,
+    progress: Stages | None = None,
+) -> tuple[Epoch, ...]:
+    """Train the network that ``factory`` builds from nothing, and write its state dict to ``output``.
+
+    The seed of ``training`` draws the first weights too. A training that is killed goes on, as in `run`.
+
+    Raises:
+        AuditError: the network cannot be built, trained or written, or the data do not fit.
+    """
+    import torch
+
+    _check_folder(output)
+    _use(settings.threads)
+    with _beside(output) as folder:
+        start = Path(folder) / output.name
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            torch.save(models.build(factory).state_dict(), start)
+        opened = models.editable(ModelSource(name=output.stem, path=start, factory=factory), settings)
+    given = _given(opened, training, source, settings, trains=True, trained=False)
+    assert given.examples is not None  # it trains
+    _, history = _train.train(
+        opened.module,
+        {},
+        given.examples,
+        training,
+        update=lambda _, masks: masks,
+        held_out=given.held_out,
+        resume=Resume(_state(output), _key(opened.card, training, given.dataset)),
+        progress=progress("training") if progress is not None else None,
+    )
+    opened.save(output)
+    _state(output).unlink(missing_ok=True)
+    return history
+
+
 def until_harm(
     dense: ModelSource,
     output: Path,
@@ -139,7 +178,7 @@ def until_harm(
     settings: Settings,
     audited: Callable[[ModelSource], Audit],
     *,
-    source: DataSource | None = None,
+    source: DataSource | Dataset | None = None,
     export: Path | None = None,
     progress: Stages | None = None,
 ) -> Search:
@@ -183,8 +222,8 @@ def until_harm(
             each.replace(output.parent / each.name)
     if export is not None:
         opened = models.editable(replace(dense, path=output), settings)
-        reader = _given(opened, recipe, source, settings, trains=False)
-        opened.export(reader.reader.arrays(reader.rows[:2]), export)
+        given = _given(opened, recipe.training, _needed(recipe, source, trains=False), settings, trains=False)
+        opened.export(given.reader.arrays(given.rows[:2]), export)
     where = replace(best.source, path=output)
     pruned = replace(best, source=where, card=replace(best.card, path=str(output)))
     return Search(pruned=pruned, tried=tuple(tried), failed=failed)
@@ -198,28 +237,50 @@ class _Given:
     reader: _data.Reader
     rows: Any  # (N,) to train on
     examples: Examples | None = None
-    scored: Examples | None = None
     held_out: Examples | None = None
+
+    def scored(self, samples: int | None, seed: int) -> Examples | None:
+        """``samples`` of the examples, all where None."""
+        if self.examples is None:
+            return None
+        import torch
+
+        rows = _data.subset(self.dataset.labels, self.rows, samples, seed)
+        return replace(self.examples, rows=torch.from_numpy(rows))
+
+
+def _needed(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool) -> DataSource | Dataset:
+    """``source``. Raises `UsageError` where there is none."""
+    if source is not None:
+        return source
+    what = "a training" if recipe.training.epochs else f"the method {recipe.method}" if trains else "an export"
+    raise UsageError(
+        f"{what} needs labelled training data, found none",
+        hint="give them with --data; magnitude, random and surgery need none where there are no --epochs",
+    )
 
 
 def _given(
-    opened: models.Editable, recipe: Recipe, source: DataSource | None, settings: Settings, *, trains: bool
+    opened: models.Editable,
+    training: Training,
+    source: DataSource | Dataset,
+    settings: Settings,
+    *,
+    trains: bool,
+    trained: bool = True,
 ) -> _Given:
-    """The data at ``source``, split."""
+    """The data at ``source``, split; ``trained`` says that the network knows its classes already."""
     import torch
 
     if trains:
         opened.require("trained")
-    if source is None:
-        what = "a training" if recipe.training.epochs else f"the method {recipe.method}" if trains else "an export"
-        raise UsageError(
-            f"{what} needs labelled training data, found none",
-            hint="give them with --data; magnitude, random and surgery need none where there are no --epochs",
-        )
-    dataset = data.load(source, opened.source.expects, settings)
+    dataset = source
+    if isinstance(dataset, DataSource):
+        # Every epoch shows the same samples.
+        dataset = Remembered(data.load(dataset, opened.source.expects, settings))
     reader = _data.Reader(dataset, opened.card.name, opened.source.expects)
-    seed, labels = recipe.training.seed, dataset.labels
-    rows, held_out = _data.split(labels, recipe.held_out if recipe.training.epochs else 0.0, seed)
+    seed, labels = training.seed, dataset.labels
+    rows, held_out = _data.split(labels, training.held_out if training.epochs else 0.0, seed)
     if not trains:
         return _Given(dataset=dataset, reader=reader, rows=rows)
     examples = Examples(
@@ -227,15 +288,14 @@ def _given(
         rows=torch.from_numpy(rows),
         read=_data.as_tensors(reader, opened.tensors),
         forward=lambda _, inputs: opened.scores(inputs),
-        size=recipe.batch_size,
+        size=training.batch_size,
     )
-    _data.check(examples, dataset, opened.module, opened.card.name, seed)
+    _data.check(examples, dataset, opened.module, opened.card.name, seed, trained=trained)
     return _Given(
         dataset=dataset,
         reader=reader,
         rows=rows,
         examples=examples,
-        scored=replace(examples, rows=torch.from_numpy(_data.subset(labels, rows, recipe.samples, seed))),
         held_out=replace(examples, rows=torch.from_numpy(held_out)) if len(held_out) else None,
     )
 
@@ -261,9 +321,11 @@ def _tuned(
     for step, density in plan:
         due.setdefault(step, []).append(density)
 
+    scored = given.scored(recipe.samples, training.seed) if given is not None else None
+
     def update(step: int, masks: Masks) -> Masks:
         for density in due.get(step, ()):
-            masks = method.update(module, masks, density, given.scored if given is not None else None, cut)
+            masks = method.update(module, masks, density, scored, cut)
             if not lasting:
                 _masks.apply(module, masks)
         return masks
@@ -281,7 +343,7 @@ def _tuned(
         settled=plan[-1][0],
         held_out=given.held_out,
         straight_through=lasting,
-        resume=Resume(_state(output), _key(opened, recipe, given)),
+        resume=Resume(_state(output), _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
 
@@ -301,12 +363,10 @@ def _fixed(method: ModuleType, opened: models.Editable, masks: Masks, cut: Cut, 
     return found
 
 
-def _key(opened: models.Editable, recipe: Recipe, given: _Given) -> str:
+def _key(card: ModelCard, recipe: Recipe | Training, dataset: Dataset) -> str:
     """What tells one run from another: the network, the recipe and the data."""
-    source = opened.card
-    parts = [source.digest, source.factory, recipe, given.dataset.fingerprint(False), given.dataset.preprocess]
-    labels = given.dataset.labels.astype("<i8").tobytes()
-    return hashlib.sha256(repr(parts).encode() + labels).hexdigest()
+    parts = [card.digest, card.factory, recipe, dataset.fingerprint(False), dataset.preprocess]
+    return hashlib.sha256(repr(parts).encode() + dataset.labels.astype("<i8").tobytes()).hexdigest()
 
 
 def _state(output: Path) -> Path:
@@ -314,9 +374,21 @@ def _state(output: Path) -> Path:
     return output.with_name(f"{output.name}.resume")
 
 
-def _check_output(dense: Path, output: Path) -> None:
+def _use(threads: int | None) -> None:
+    """Let torch run in so many threads, if there is a wish."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def _check_folder(output: Path) -> None:
     if not output.parent.is_dir():
         raise OutputError(f"{output} cannot be written: there is no folder {output.parent}", hint="make it first")
+
+
+def _check_output(dense: Path, output: Path) -> None:
+    _check_folder(output)
     if output.exists() and dense.exists() and output.samefile(dense):
         raise UsageError(f"{output} is the dense model itself", hint="write the pruned one under another name")
     if output.is_dir() and any(output.iterdir()):

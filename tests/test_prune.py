@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -20,7 +19,6 @@ from prune_audit import audit, plugins, prune, rules
 from prune_audit.core import Audit, DataSource, ModelSource, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
 from prune_audit.prune import Recipe
-from prune_audit.pruning import _data
 from prune_audit.pruning._train import Training
 from sample_models.make import network
 from tests.conftest import ROOT
@@ -71,9 +69,8 @@ def test_every_schedule_ends_at_the_density_with_a_trained_network(method: str, 
         density=0.2,
         schedule=schedule,
         rounds=3,
-        batch_size=64,
         samples=200,
-        training=Training(epochs=4, lr=0.02),
+        training=Training(epochs=4, lr=0.02, batch_size=64),
     )
     told: list[tuple[int, int]] = []
     done = prune.run(
@@ -96,7 +93,7 @@ def test_every_schedule_ends_at_the_density_with_a_trained_network(method: str, 
 def test_training_brings_accuracy_back(tmp_path: Path) -> None:
     scores = {}
     for epochs in (0, 6):
-        recipe = Recipe(method="magnitude", density=0.1, batch_size=32, training=Training(epochs=epochs, lr=0.05))
+        recipe = Recipe(method="magnitude", density=0.1, training=Training(epochs=epochs, lr=0.05, batch_size=32))
         made = prune.run(DENSE, tmp_path / f"{epochs}.pth", recipe, Settings(), source=DIGITS if epochs else None)
         done = audit.run(DENSE, [made.source], DIGITS, Settings())
         pair = done.comparisons[0].view().pair
@@ -274,33 +271,6 @@ def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
     for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", c_rates=(("*", 1.0),))):
         with pytest.raises(UsageError, match="one blow"):
             prune.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
-
-
-def test_samples_are_decoded_once_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prune_audit import data, models
-
-    opened = models.editable(DENSE, Settings())
-    dataset = data.load(DIGITS, opened.source.expects, Settings())
-    read: list[int] = []
-    own = dataset.read
-
-    class Counting:
-        labels, preprocess, path = dataset.labels, dataset.preprocess, dataset.path
-
-        def read(self, rows: Any) -> Any:
-            read.extend(rows)
-            return own(rows)
-
-    rows = np.array([5, 900, 5, 17])
-    for limit, count in ((10**9, 3), (0, 8)):
-        monkeypatch.setattr(_data, "KEPT", limit)
-        reader, before = _data.Reader(Counting(), "dense", opened.source.expects), len(read)  # type: ignore[arg-type]
-        first, second = (reader.arrays(rows)["input"] for _ in range(2))
-        assert first.shape == (4, 1, 8, 8)
-        np.testing.assert_array_equal(first, second)
-        np.testing.assert_array_equal(first[0], first[2])
-        np.testing.assert_array_equal(first[1, 0] * 255, own(np.array([900])).inputs["image"][0, 0])
-        assert len(read) - before in (count, count + 3)
 
 
 COMMAND = """

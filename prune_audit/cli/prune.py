@@ -120,8 +120,6 @@ def run(
         schedule=p.schedule(schedule),  # type: ignore[arg-type]  # checked there
         rounds=steps,
         samples=score_samples,
-        held_out=hold_out,
-        batch_size=batch_size,
         training=Training(
             epochs=epochs,
             lr=lr,
@@ -129,6 +127,8 @@ def run(
             optimizer=p.choice("--optimizer", optimizer, ("sgd", "adamw")),  # type: ignore[arg-type]  # checked
             lr_schedule=p.choice("--lr-schedule", lr_schedule, ("cosine", "step", "constant")),  # type: ignore[arg-type]
             balanced=balanced,
+            batch_size=batch_size,
+            held_out=hold_out,
             seed=seed,
         ),
     )

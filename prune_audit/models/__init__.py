@@ -18,6 +18,7 @@ from prune_audit.evaluate.store import Store
 from prune_audit.models import _known, _through_onnx
 from prune_audit.models._container import describe
 from prune_audit.models._editable import Editable as Editable
+from prune_audit.models._factory import build as build
 from prune_audit.models._in_memory import as_found as as_found
 from prune_audit.models._in_memory import in_memory as in_memory
 from prune_audit.models._record_write import check_predictions_path as check_predictions_path

@@ -1,14 +1,14 @@
 """A data set as examples to train on: what is read, what is held out, and whether the network knows its classes.
 
-Small data sets are decoded once and kept, since every epoch shows the same samples. Before anything is trained the
-network must predict a few hundred samples better than chance, as an audit asks of the dense model: training by a wrong
-order of classes would end in a network that looks fine on its own data.
+Before anything is trained that was trained before, the network must predict a few hundred samples better than chance,
+as an audit asks of the dense model: training by a wrong order of classes would end in a network that looks fine on its
+own data.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,20 +24,16 @@ if TYPE_CHECKING:
 
     from prune_audit.pruning._examples import Examples
 
-KEPT = 10**9  # bytes of decoded samples that are kept in memory
 LOOKED_AT = 300  # samples by which classes and preprocessing are judged
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """The samples of ``dataset`` as the model called ``name`` takes them, by their rows; for one thread at a time."""
+    """The samples of ``dataset`` as the model called ``name`` takes them, by their rows."""
 
-    def __init__(self, dataset: Dataset, name: str, expects: Expects) -> None:
-        self._dataset, self._name, self._expects = dataset, name, expects
-        self._kept: dict[str, Array] | None = None  # (N, ...) each
-        self._known = np.zeros(len(dataset.labels), bool)
-        self._keeps = True
-        # Training and scoring each read ahead in a thread of their own.
-        self._lock = threading.Lock()
+    dataset: Dataset
+    name: str
+    expects: Expects
 
     def arrays(self, rows: Counts) -> Mapping[str, Array]:
         """Inputs by name, each (B, ...), for ``rows`` (B,).
@@ -46,39 +42,13 @@ class Reader:
             DataError: a sample cannot be read.
             AlignmentError: the data are not what the model takes.
         """
-        with self._lock:
-            inputs = self._inputs(rows)
-        return Feeder(inputs, self._dataset.preprocess).feed(self._name, self._expects)
-
-    def _inputs(self, rows: Counts) -> Mapping[str, Array]:
-        if not self._keeps:
-            return self._read(rows)
-        missing = np.unique(rows[~self._known[rows]])
-        if len(missing):
-            read = self._read(missing)
-            if self._kept is None:
-                size = sum(array[0].nbytes for array in read.values()) * len(self._known)
-                self._keeps = size <= KEPT
-                if self._keeps:
-                    self._kept = {n: np.empty((len(self._known), *a.shape[1:]), a.dtype) for n, a in read.items()}
-            # Texts are as long as the longest of their batch.
-            if self._kept is None or any(self._kept[n].shape[1:] != a.shape[1:] for n, a in read.items()):
-                self._keeps, self._kept = False, None
-                return self._read(rows)
-            for name, array in read.items():
-                self._kept[name][missing] = array
-            self._known[missing] = True
-        assert self._kept is not None  # the first rows were missing
-        return {name: array[rows] for name, array in self._kept.items()}
-
-    def _read(self, rows: Counts) -> Mapping[str, Array]:
-        batch = self._dataset.read(rows)
+        batch = self.dataset.read(rows)
         if batch.bad:
             sample, reason = batch.bad[0]
             raise DataError(
-                f"{self._dataset.path}: {sample} cannot be read: {reason}", hint="mend or remove it: all are trained on"
+                f"{self.dataset.path}: {sample} cannot be read: {reason}", hint="mend or remove it: all are trained on"
             )
-        return batch.inputs
+        return Feeder(batch.inputs, self.dataset.preprocess).feed(self.name, self.expects)
 
 
 def split(labels: Counts, share: float, seed: int) -> tuple[Counts, Counts]:
@@ -93,11 +63,13 @@ def subset(labels: Counts, rows: Counts, size: int | None, seed: int) -> Counts:
     return rows if size is None else rows[stratified(labels[rows], size, seed)]
 
 
-def check(examples: Examples, dataset: Dataset, model: torch.nn.Module, name: str, seed: int) -> None:
+def check(
+    examples: Examples, dataset: Dataset, model: torch.nn.Module, name: str, seed: int, *, trained: bool = True
+) -> None:
     """See on a few hundred samples whether the network in evaluation mode and the labels fit together.
 
     Raises:
-        AlignmentError: it has other classes than the data, or is right by chance.
+        AlignmentError: it has other classes than the data, or is ``trained`` and right by chance.
         ModelError: it gives probabilities, whose cross-entropy would be taken twice.
     """
     import torch
@@ -118,6 +90,8 @@ def check(examples: Examples, dataset: Dataset, model: torch.nn.Module, name: st
             f"the model {name} gives probabilities, and training needs the scores before its last softmax",
             hint="give a factory that builds the network without the softmax at its end",
         )
+    if not trained:
+        return
     predicted = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()
     names = (*classes, *(str(i) for i in range(len(classes), width)))
     outputs = Outputs(name=name, predicted=predicted.numpy())

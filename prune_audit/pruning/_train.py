@@ -34,7 +34,8 @@ _SPREAD = 1_000_003  # a prime, so that seeds and steps do not meet
 class Training:
     """How one trains. ``lr`` is the highest rate; ``weight_decay`` is L2 in SGD and decoupled in AdamW.
 
-    ``balanced`` draws every class equally often, with replacement, instead of every sample once an epoch.
+    ``balanced`` draws every class equally often, with replacement, instead of every sample once an epoch. ``held_out``
+    is the share of the data by which the best epoch is chosen.
     """
 
     epochs: int = 0
@@ -43,9 +44,15 @@ class Training:
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr_schedule: Literal["cosine", "step", "constant"] = "cosine"
     balanced: bool = False
+    batch_size: int = 128
+    held_out: float = 0.1
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(f"the batch size must be positive, found {self.batch_size}", hint="128 is usual")
+        if not 0 <= self.held_out < 1:
+            raise UsageError(f"the share to hold out must be in [0, 1), found {self.held_out:g}", hint=".1 is usual")
         if self.epochs < 0:
             raise UsageError(f"the number of epochs must not be negative, found {self.epochs}", hint="0 trains nothing")
         if not 0 < self.lr < math.inf:
