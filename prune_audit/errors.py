@@ -6,7 +6,8 @@ AuditError                  the audit could not be done; always with a hint
 │   ├── ModelError          ... a model
 │   │   └── UnsafeFile      ... that would run code
 │   ├── DataError           ... the labelled data
-│   └── PolicyError         ... a policy file
+│   ├── PolicyError         ... a policy file
+│   └── StudyError          ... a study, as it is planned or as it was run
 ├── AlignmentError          models and data do not fit together
 ├── MissingExtra            an optional library is not installed
 └── OutputError             a report could not be written
@@ -49,6 +50,10 @@ class DataError(InputError):
 
 class PolicyError(InputError):
     """A policy file could not be understood."""
+
+
+class StudyError(InputError):
+    """A study could not be understood: the file that plans it, or results that are there."""
 
 
 class AlignmentError(AuditError):

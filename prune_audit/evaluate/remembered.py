@@ -37,6 +37,7 @@ class Remembered:
         self._known = np.zeros(len(at), bool)
         self._inputs: dict[str, Array] | None = None  # (R, ...) each
         self._digests: npt.NDArray[np.uint64] = np.zeros(len(at), np.uint64)
+        self._fingerprints: dict[bool, str] = {}  # looked for once, as the samples are
         self._keeps = True
         self._lock = threading.Lock()
 
@@ -57,10 +58,12 @@ class Remembered:
 
     def fingerprint(self, verify: bool) -> str:
         """As `prune_audit.core.Dataset.fingerprint`."""
-        whole = self._dataset.fingerprint(verify)
-        if self._rows is None:
-            return whole
-        return hashlib.sha256(whole.encode() + self._rows.astype("<i8").tobytes()).hexdigest()
+        if verify not in self._fingerprints:
+            whole = self._dataset.fingerprint(verify)
+            if self._rows is not None:
+                whole = hashlib.sha256(whole.encode() + self._rows.astype("<i8").tobytes()).hexdigest()
+            self._fingerprints[verify] = whole
+        return self._fingerprints[verify]
 
     def _learn(self, rows: Counts, batch: Batch) -> None:
         """Keep ``batch``, the samples at ``rows``, if it can be kept."""

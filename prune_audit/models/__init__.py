@@ -58,6 +58,11 @@ def parse(argument: str) -> ModelSource:
     return ModelSource(name=name, path=Path(place), factory=factory, column=column)
 
 
+def is_factory(text: str) -> bool:
+    """Whether ``text`` has the form ``package.module:factory(arguments)``; nothing is imported."""
+    return _FACTORY.fullmatch(text) is not None
+
+
 def load(source: ModelSource, settings: Settings, store: Store | None = None) -> Classifier | Recorded:
     """The model at ``source``, by whichever plugin recognises its content.
 

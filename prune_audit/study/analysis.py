@@ -1,0 +1,628 @@
+"""Tests across the seeds of a study: what pruning in such a way does, started anew, as tables.
+
+The protocol is that of Good et al. 2022 (arXiv 2206.02976): one alpha per seed, t intervals at 99 %, t tests whose p is
+multiplied by the number of rows of its column (Bonferroni). The test of each class is that of Hooker et al. 2019 (arXiv
+1911.05248). The unit is the seed, never the class: classes of one model hang together. Between networks the test is
+Welch's, because the paper does not say whether it pools variances, and nothing says that they are equal.
+
+Every test here is a difference, its standard error and degrees of freedom, so that one function finds all p-values,
+and thousands of classes cost one call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from prune_audit import words as w
+from prune_audit.core import Array, Floats, Value
+from prune_audit.study import _shown as shown
+from prune_audit.study.tables import Analysis, Column, Kind, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Key: TypeAlias = tuple[str, str, float]  # network, method, density
+Row: TypeAlias = dict[str, Value]
+Alphas: TypeAlias = dict[Key, dict[Hashable, float]]  # of each cell by seed; a cell without any is empty
+
+LEVEL = 0.05
+"""An adjusted p below this is a finding."""
+
+ROUNDING = 1e-12
+"""Alphas and balances are ratios of order 1: what differs by less than this differs by rounding."""
+
+CELL = ["network", "method", "density"]
+RUN = [*CELL, "seed"]
+MEANS = {  # column of the runs -> column of the cells, its mean over them
+    "r_squared": "r_squared",
+    "alpha_lambda": "reliability",
+    "accuracy": "accuracy",
+    "dense_accuracy": "dense_accuracy",
+    "worst_recall": "worst_recall",
+    "harmed": "harmed",
+    "regressed": "regressed",
+}
+OF_RUNS = ("intensification", "alpha_corrected", "parameters", *MEANS)  # the numbers that are read
+OF_CLASSES = ("support", "dense_recall", "pruned_recall", "dense_balance", "pruned_balance")
+NOT_SHOWN = "not shown"
+EQUAL = "equal in every run"
+
+
+def analyse(title: str, runs: DataFrame, classes: DataFrame, confidence: float = 0.99) -> Analysis:
+    """All tables of a study, with intervals at ``confidence``.
+
+    ``runs`` has a row for each network, seed, method and density: ``failed`` (the reason, or missing), ``parameters``
+    and what `prune_audit.rows.overall_of` says of the model. ``classes`` has a row for each finished run and class:
+    support, recalls, balances, ``verdict`` and ``distortion``. A column that is not there is one without values.
+    """
+    runs = _read(runs, [*RUN, "failed"], OF_RUNS)
+    classes = _read(classes, [*RUN, "class", "verdict", "distortion"], OF_CLASSES)
+    runs["harmed"] = runs["harmed"].where(~_unjudged(runs, classes))
+    order = _order(runs)
+    alphas = _alphas(order, runs)
+    cells = _cells(alphas, runs, classes, confidence)
+    fits = {key: shown.fits(cell) for key, cell in zip(order, cells, strict=True)}
+    tables = [
+        _table("cells", "Cells", _about_cells(confidence), CELLS, cells, range(len(cells))),
+        _tests("densities", _steps(alphas, fits), confidence),
+        _tests("methods", _pairs(alphas, fits), confidence),
+        _tests("networks", _sizes(alphas, fits, _by_size(runs)), confidence),
+        _classes(order, classes),
+    ]
+    return Analysis(
+        title=title,
+        tables=tuple(table for table in tables if table.rows or table.name == "cells"),
+        notes=tuple(_notes(alphas, cells, runs, classes, confidence)),
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- frames
+
+
+def _read(frame: DataFrame, labels: Sequence[str], numbers: Sequence[str]) -> DataFrame:
+    """The named columns alone, with numbers as floats, NaN where there is none."""
+    import pandas as pd
+
+    made = frame.reindex(columns=[*labels, *numbers]).reset_index(drop=True)
+    for name in numbers:
+        made[name] = pd.to_numeric(made[name], errors="coerce").astype("float64")
+    names = {name: str for name in ("network", "method", "class") if name in labels}
+    return made.astype({**names, "density": "float64"})
+
+
+def _unjudged(runs: DataFrame, classes: DataFrame) -> Array:
+    """Which runs count no harmed class only because none was judged, as in a model that does no more than guess."""
+    import pandas as pd
+
+    judged = classes["distortion"].notna().groupby([classes[name] for name in RUN]).any()
+    known = judged.reindex(pd.MultiIndex.from_frame(runs[RUN]), fill_value=False).to_numpy(dtype=bool)
+    return (runs["harmed"] == 0).to_numpy(dtype=bool) & ~known
+
+
+def _order(runs: DataFrame) -> list[Key]:
+    """The cells: networks and methods as they first appear, each from dense to sparse."""
+    networks, methods = (list(dict.fromkeys(runs[name])) for name in ("network", "method"))
+    found = set(zip(*(runs[name] for name in CELL), strict=True))
+    return sorted(found, key=lambda key: (networks.index(key[0]), methods.index(key[1]), -key[2]))
+
+
+def _alphas(order: Sequence[Key], runs: DataFrame) -> Alphas:
+    alphas: Alphas = {key: {} for key in order}
+    for *key, seed, alpha in zip(*(_finished(runs)[name] for name in (*RUN, "intensification")), strict=True):
+        if math.isfinite(alpha):
+            alphas[key[0], key[1], key[2]][seed] = float(alpha)
+    return alphas
+
+
+def _finished(runs: DataFrame) -> DataFrame:
+    return runs[runs["failed"].isna()]
+
+
+def _keys(key: Key) -> Row:
+    """The start of a row."""
+    return dict(zip(CELL, key, strict=True))
+
+
+def _number(value: Any) -> float | None:
+    """``value`` as a table has it."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+# ---------------------------------------------------------------------------------------------------------- cells
+
+
+def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: float) -> list[Row]:
+    done = _finished(runs)
+    means = done.groupby(CELL)[list(MEANS)].mean().to_dict("index")
+    corrected: dict[Hashable, Floats] = {
+        key: own.dropna().to_numpy() for key, own in done.groupby(CELL)["alpha_corrected"]
+    }
+    worst = classes.groupby(RUN)[["dense_recall", "pruned_recall"]].min()
+    change = (worst["pruned_recall"] - worst["dense_recall"]).groupby(CELL).mean().to_dict()
+    failed = runs.groupby(CELL)["failed"].first().to_dict()  # the first that is not missing
+    finished = set(zip(*(done[name] for name in CELL), strict=True))
+    pooled = _pooled(classes)
+    rows: list[Row] = []
+    for key, by_seed in alphas.items():
+        values = np.array(list(by_seed.values()))  # (N,)
+        low, high = _interval(values, confidence)
+        estimated = corrected.get(key, np.zeros(0))  # (N,)
+        row = _keys(key)
+        row |= {name: _number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
+        row |= {"seeds": len(values), "alpha": _mean(values), "alpha_low": low, "alpha_high": high}
+        row |= {"finding": None if low is None or high is None else _side(low, high)}
+        row |= dict(zip(("pooled_alpha", "pooled_r_squared"), pooled.get(key, (None, None)), strict=True))
+        row |= {"corrected": _mean(estimated), "estimable": len(estimated)}
+        row |= dict(zip(("corrected_low", "corrected_high"), _interval(estimated, confidence), strict=True))
+        row |= {"worst_change": _number(change.get(key))}
+        row |= {"absent": _why(row, values) if key in finished else f"every run failed: {failed[key]}"}
+        rows.append(row)
+    for network in dict.fromkeys(row["network"] for row in rows):
+        _pareto([row for row in rows if row["network"] == network])
+    return rows
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _interval(values: Floats, confidence: float) -> tuple[float, float] | tuple[None, None]:
+    """Student's two-sided interval of the mean of ``values`` (N,), where two differ.
+
+    Good et al. 2022, at 99 %: the intervals of five densities then hold together at 95 %.
+    """
+    if len(values) < 2 or np.ptp(values) <= ROUNDING:
+        return None, None
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def _side(low: float, high: float) -> str:
+    return "intensified" if low > 1 else "de-intensified" if high < 1 else "undetermined"
+
+
+def _pooled(classes: DataFrame) -> dict[Hashable, tuple[float | None, float | None]]:
+    """The slope through the origin over all classes of all seeds of a cell, and its r^2 (Good et al. 2022, figure 5).
+
+    As `prune_audit.stats.intensification` has them of one model: xy / xx and xy^2 / (xx yy).
+    """
+    x, y = classes["dense_balance"], classes["pruned_balance"]
+    known = (x.notna() & y.notna()).to_numpy()
+    products = classes[CELL].assign(xx=x * x, xy=x * y, yy=y * y)[known]
+    found: dict[Hashable, tuple[float | None, float | None]] = {}
+    for key, of in products.groupby(CELL)[["xx", "xy", "yy"]].sum().to_dict("index").items():
+        xx, xy, yy = of["xx"], of["xy"], of["yy"]
+        found[key] = xy / xx if xx else None, min(xy * xy / (xx * yy), 1.0) if xx and yy else None
+    return found
+
+
+def _why(row: Row, values: Floats) -> str | None:
+    """Why a cell with finished runs lacks an interval, or its alpha a meaning."""
+    if not len(values):
+        return "no run has an alpha"
+    reasons = []
+    alpha, fit = row["alpha"], row["r_squared"]
+    if fit is None:
+        reasons.append("alpha has no r^2")
+    elif isinstance(fit, float) and fit < w.ONE_LINE:
+        reasons.append(f"alpha is no slope of anything: r^2 {w.ratio(fit)}")
+    elif isinstance(alpha, float) and alpha < 0:
+        reasons.append(f"the line falls, gaps are turned over: alpha {w.ratio(alpha)}")
+    if len(values) == 1:
+        reasons.append("1 seed has an alpha; an interval needs 2")
+    elif row["alpha_low"] is None:
+        reasons.append("every seed has the same alpha")
+    return "; ".join(reasons) or None
+
+
+def _pareto(rows: Sequence[Row]) -> None:
+    """Whether no other cell of a network is as good in accuracy, density and harm, and better in one of them."""
+    known = [row for row in rows if row["accuracy"] is not None and row["harmed"] is not None]
+    costs = np.array([(-_of(row, "accuracy"), _of(row, "density"), _of(row, "harmed")) for row in known])  # (N, 3)
+    for row, own in zip(known, costs, strict=True):
+        row["pareto"] = "no" if ((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any() else "yes"
+
+
+def _of(row: Row, name: str) -> float:
+    value = row[name]
+    assert isinstance(value, (int, float))
+    return value
+
+
+# ---------------------------------------------------------------------------------------------------------- tests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """A mean difference of alphas, with the error and the degrees of freedom of its t, NaN where there is no test."""
+
+    seeds: int
+    difference: float | None
+    error: float = math.nan
+    freedom: float = math.nan
+    absent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One row of a table of tests. ``family`` is what its p is corrected for; ``fits`` whether both cells do."""
+
+    keys: Row
+    family: Hashable
+    moved: _Moved
+    fits: bool
+
+
+def _paired(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
+    """Of the seeds that have both, as `scipy.stats.ttest_rel`."""
+    both = [seed for seed in more if seed in less]
+    moved = np.array([more[seed] - less[seed] for seed in both])  # (N,)
+    difference = _mean(moved)
+    if difference is None or len(both) < 2:
+        return _Moved(seeds=len(both), difference=difference, absent="a paired test needs 2 seeds")
+    if np.ptp(moved) <= ROUNDING:
+        return _Moved(seeds=len(both), difference=difference, absent=_same(difference))
+    error = float(moved.std(ddof=1)) / math.sqrt(len(both))
+    return _Moved(seeds=len(both), difference=difference, error=error, freedom=len(both) - 1)
+
+
+def _same(difference: float) -> str:
+    return EQUAL if abs(difference) <= ROUNDING else f"the same difference in every run: {w.ratio(difference)}"
+
+
+def _independent(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
+    """Welch's, as `scipy.stats.ttest_ind` without equal variances. ``seeds`` are those of ``more``."""
+    groups = [np.array(list(group.values())) for group in (more, less)]
+    if not all(map(len, groups)):
+        return _Moved(seeds=len(more), difference=None, absent="a test needs 2 seeds of each network")
+    difference = float(groups[0].mean() - groups[1].mean())
+    if min(map(len, groups)) < 2:
+        return _Moved(seeds=len(more), difference=difference, absent="a test needs 2 seeds of each network")
+    if all(np.ptp(group) <= ROUNDING for group in groups):
+        return _Moved(seeds=len(more), difference=difference, absent=_same(difference))
+    one, other = (np.array([group.var(ddof=1)]) for group in groups)
+    error, freedom = _welch(one, other, len(groups[0]), len(groups[1]))
+    return _Moved(seeds=len(more), difference=difference, error=float(error[0]), freedom=float(freedom[0]))
+
+
+def _welch(one: Floats, other: Floats, n: Array | int, m: Array | int) -> tuple[Floats, Floats]:
+    """Standard error and degrees of freedom from variances (K,) of ``n`` and ``m`` values, not both 0 (Welch 1947)."""
+    a, b = one / n, other / m
+    return np.sqrt(a + b), (a + b) ** 2 / (a * a / (n - 1) + b * b / (m - 1))
+
+
+def _student(difference: Floats, error: Floats, freedom: Floats, *, greater: bool) -> tuple[Floats, Floats]:
+    """t and p (K,) that the mean is 0, against above 0 or against both sides; NaN where the error is."""
+    t = difference / error
+    return t, stdtr(freedom, -t) if greater else 2 * stdtr(freedom, -np.abs(t))
+
+
+def _bonferroni(p: Floats, families: Sequence[Hashable]) -> Floats:
+    """p (K,) times the number of tests of its family, at most 1. What has no test, NaN, is none to correct for."""
+    of = {family: n for n, family in enumerate(dict.fromkeys(families))}
+    codes = np.array([of[family] for family in families], dtype=np.intp)  # (K,)
+    return np.minimum(p * np.bincount(codes, ~np.isnan(p))[codes], 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Design:
+    """What a table of tests asks. ``below`` and ``above`` are the findings, by the side of 0 of the difference."""
+
+    title: str
+    columns: tuple[Column, ...]
+    about: str
+    greater: bool
+    below: str
+    above: str
+
+
+def _tests(name: str, asked: Sequence[_Asked], confidence: float) -> Table:
+    design = DESIGNS[name]
+    differences, errors, freedoms = (
+        np.array([getattr(each.moved, of) for each in asked], dtype=np.float64)  # (K,), and None is NaN
+        for of in ("difference", "error", "freedom")
+    )
+    t, p = _student(differences, errors, freedoms, greater=design.greater)
+    adjusted = _bonferroni(p, [each.family for each in asked])
+    half = stdtrit(freedoms, (1 + confidence) / 2) * errors  # (K,)
+    rows = [
+        each.keys
+        | {"seeds": each.moved.seeds, "difference": each.moved.difference, "absent": each.moved.absent}
+        | {"low": _number(differences[n] - half[n]), "high": _number(differences[n] + half[n])}
+        | {"t": _number(t[n]), "p": _number(p[n]), "p_adjusted": _number(adjusted[n])}
+        for n, each in enumerate(asked)
+    ]
+    for row, each in zip(rows, asked, strict=True):
+        if row["p_adjusted"] is None:
+            continue
+        if each.fits:
+            found = design.below if _of(row, "difference") < 0 else design.above
+            row["finding"] = found if _of(row, "p_adjusted") < LEVEL else NOT_SHOWN
+        else:  # the alphas may well differ, but that is no word on gaps
+            row["absent"] = shown.UNFIT
+    telling = [at for at, row in enumerate(rows) if row.get("finding") not in (None, NOT_SHOWN)]
+    about = f"{design.about} {_corrected(confidence)}"
+    return _table(name, design.title, about, design.columns, rows, telling)
+
+
+def _steps(alphas: Alphas, fits: Mapping[Key, bool]) -> list[_Asked]:
+    """Consecutive densities of a network and method."""
+    return [
+        _Asked(
+            keys=_keys(dense) | {"sparser": sparse[2]},
+            family=dense[:2],
+            moved=_paired(alphas[sparse], alphas[dense]),
+            fits=fits[dense] and fits[sparse],
+        )
+        for dense, sparse in pairwise(alphas)
+        if dense[:2] == sparse[:2]
+    ]
+
+
+def _pairs(alphas: Alphas, fits: Mapping[Key, bool]) -> list[_Asked]:
+    """All pairs of methods of a network and density."""
+    return [
+        _Asked(
+            keys=_keys(one) | {"other": other[1]},
+            family=one[::2],
+            moved=_paired(alphas[other], alphas[one]),
+            fits=fits[one] and fits[other],
+        )
+        for network, densities in _densities(alphas).items()
+        for density in densities
+        for one, other in combinations([key for key in alphas if key[::2] == (network, density)], 2)
+    ]
+
+
+def _densities(alphas: Alphas) -> dict[str, list[float]]:
+    """Of each network its densities, from dense to sparse."""
+    networks = dict.fromkeys(key[0] for key in alphas)
+    return {name: sorted({key[2] for key in alphas if key[0] == name}, reverse=True) for name in networks}
+
+
+def _by_size(runs: DataFrame) -> dict[str, float]:
+    """The networks whose size is known, by their number of parameters."""
+    sizes = runs.groupby("network", sort=False)["parameters"].mean().dropna()
+    return {str(network): float(size) for network, size in sizes.sort_values(kind="stable").items()}
+
+
+def _sizes(alphas: Alphas, fits: Mapping[Key, bool], sizes: Mapping[str, float]) -> list[_Asked]:
+    """Consecutive sizes of network, for each method and density that both have."""
+    asked = []
+    for small, large in pairwise(sizes):
+        if sizes[small] == sizes[large]:  # neither is the smaller
+            continue
+        for one in [key for key in alphas if key[0] == small]:
+            other = (large, *one[1:])
+            if other in alphas:
+                keys = _keys(one) | {"larger": large, "seeds_larger": len(alphas[other])}
+                moved = _independent(alphas[one], alphas[other])
+                family = (small, large, one[1])
+                asked.append(_Asked(keys=keys, family=family, moved=moved, fits=fits[one] and fits[other]))
+    return asked
+
+
+# -------------------------------------------------------------------------------------------------------- classes
+
+
+def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
+    """Of each class its pruned balances against its dense ones, a value of each for a seed.
+
+    Hooker et al. 2019 (arXiv 1911.05248): a two-sided Welch test of recalls that are freed of the model's own
+    accuracy; here by division, the normalised recall balance of Good et al. 2022.
+    """
+    places = {key: n for n, key in enumerate(order)}
+    known = classes["dense_balance"].notna() & classes["pruned_balance"].notna()
+    balances = ["dense_balance", "pruned_balance"]
+    frame = classes.assign(
+        **{name: classes[name].where(known) for name in balances},
+        harmed=classes["distortion"].isin(w.HARMED),
+        regressed=classes["verdict"].eq(w.REGRESSED).fillna(False).astype(bool),
+        place=[places.get(key, -1) for key in zip(*(classes[name] for name in CELL), strict=True)],
+    )
+    # Classes stay in the order in which they first appear, cells in that of the study.
+    frame = frame[frame["place"] >= 0].sort_values("place", kind="stable")
+    by = frame.groupby(["place", "class"], sort=False)
+    counted = by["dense_balance"].count()
+    seeds = counted.to_numpy()  # (K,)
+    cells, names = (counted.index.get_level_values(level).to_list() for level in ("place", "class"))
+    recalls = by[["dense_recall", "pruned_recall"]].mean().to_numpy().T  # (2, K)
+    means, variances = by[balances].mean().to_numpy().T, by[balances].var().to_numpy().T  # (2, K) each
+    counts = by[["harmed", "regressed"]].sum().to_numpy().T  # (2, K)
+
+    moved = means[1] - means[0]
+    tested = (np.sqrt(variances) > ROUNDING).any(axis=0)  # (K,), and not where one seed has a variance of NaN
+    n, some = np.where(tested, seeds, 2), np.where(tested, variances, 1.0)  # anything will do where there is no test
+    error, freedom = _welch(some[0], some[1], n, n)
+    t, p = _student(moved, np.where(tested, error, np.nan), freedom, greater=False)
+    adjusted = _bonferroni(p, cells)
+
+    rows: list[Row] = []
+    for at, (cell, name) in enumerate(zip(cells, names, strict=True)):
+        shift, corrected = _number(moved[at]), _number(adjusted[at])
+        row = _keys(order[cell])
+        row |= {"class": name, "seeds": int(seeds[at]), "balance_change": shift}
+        row |= {"change": _number(recalls[1, at] - recalls[0, at])}
+        row |= {"dense_recall": _number(recalls[0, at]), "pruned_recall": _number(recalls[1, at])}
+        row |= {"t": _number(t[at]), "p": _number(p[at]), "p_adjusted": corrected}
+        row |= {"harmed_in": int(counts[0, at]), "regressed_in": int(counts[1, at])}
+        if shift is None:
+            row["absent"] = "no run has a balance of the class"
+        elif corrected is None:
+            row["absent"] = "a test needs 2 seeds" if seeds[at] < 2 else _same(shift)
+        else:
+            lost_or_gained = "lost ground" if shift < 0 else "gained ground"
+            row["finding"] = lost_or_gained if corrected < LEVEL else NOT_SHOWN
+        rows.append(row)
+    lost = [at for at, row in enumerate(rows) if row.get("finding") == "lost ground"]
+    return _table("classes", "Classes", ABOUT_CLASSES, CLASSES, rows, lost)
+
+
+# ---------------------------------------------------------------------------------------------------------- words
+
+
+def _column(name: str, title: str, kind: Kind, *, wide: bool = False) -> Column:
+    return Column(name=name, title=title, kind=kind, wide=wide)
+
+
+NAMES = {name: _column(name, name, "label") for name in ("network", "method", "other", "larger", "class")}
+NAMES |= {name: _column(name, name, "share") for name in ("density", "sparser")}
+SEEDS = _column("seeds", "seeds", "count")
+CELLS = (
+    NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, _column("alpha", "alpha", "ratio"),
+    _column("alpha_low", "low", "ratio"), _column("alpha_high", "high", "ratio"),
+    _column("finding", "finding", "label"), _column("r_squared", "r^2", "ratio"),
+    _column("pooled_alpha", "pooled alpha", "ratio", wide=True),
+    _column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
+    _column("corrected", "noise-corrected alpha", "ratio"), _column("corrected_low", "low", "ratio"),
+    _column("corrected_high", "high", "ratio"), _column("estimable", "estimable", "count"),
+    _column("reliability", "reliability", "share"), _column("accuracy", "accuracy", "share"),
+    _column("dense_accuracy", "dense accuracy", "share"), _column("worst_recall", "worst recall", "share"),
+    _column("worst_change", "change of worst recall", "points"), _column("harmed", "harmed per run", "number"),
+    _column("regressed", "regressed per run", "number"), _column("pareto", "Pareto", "label"),
+    _column("absent", "why absent", "label"),
+)  # fmt: skip
+TEST = (
+    _column("difference", "difference", "ratio"), _column("low", "low", "ratio"), _column("high", "high", "ratio"),
+    _column("t", "t", "number", wide=True), _column("p", "p", "p", wide=True), _column("p_adjusted", "adjusted p", "p"),
+    _column("finding", "finding", "label"), _column("absent", "why absent", "label"),
+)  # fmt: skip
+CLASSES = (
+    NAMES["network"], NAMES["method"], NAMES["density"], NAMES["class"], SEEDS,
+    _column("dense_recall", "dense recall", "share"), _column("pruned_recall", "pruned recall", "share"),
+    _column("change", "change", "points"), _column("balance_change", "change of balance", "ratio"), *TEST[3:7],
+    _column("harmed_in", "harmed in", "count"), _column("regressed_in", "regressed in", "count"), TEST[7],
+)  # fmt: skip
+
+DESIGNS: Mapping[str, _Design] = {
+    "densities": _Design(
+        title="From density to density",
+        columns=(NAMES["network"], NAMES["method"], NAMES["density"], NAMES["sparser"], SEEDS, *TEST),
+        about=(
+            "Whether alpha is larger at the sparser of two neighbouring densities: a one-sided paired t test over the "
+            "seeds that have both, and the difference is the sparser less the denser. Each p is multiplied by the "
+            "number of tests of the same network and method (Bonferroni)."
+        ),
+        greater=True,
+        below=NOT_SHOWN,
+        above="more intensification",
+    ),
+    "methods": _Design(
+        title="Method against method",
+        columns=(NAMES["network"], NAMES["density"], NAMES["method"], NAMES["other"], SEEDS, *TEST),
+        about=(
+            "Whether two methods differ in alpha: a two-sided paired t test over the seeds that have both. The "
+            "difference is the other less the method, so that lower says that the other has the lower alpha. Each p is "
+            "multiplied by the number of tests of the same network and density (Bonferroni)."
+        ),
+        greater=False,
+        below="lower",
+        above="higher",
+    ),
+    "networks": _Design(
+        title="Smaller against larger network",
+        columns=(
+            NAMES["network"], NAMES["larger"], NAMES["method"], NAMES["density"], SEEDS,
+            _column("seeds_larger", "seeds of the larger", "count", wide=True), *TEST,
+        ),
+        about=(
+            "Whether the smaller of two networks next to each other in size has the larger alpha: a one-sided Welch t "
+            "test, and the difference is the smaller less the larger. Each p is multiplied by the number of tests, one "
+            "a density, of the same two networks and method (Bonferroni)."
+        ),
+        greater=True,
+        below=NOT_SHOWN,
+        above="more intensification",
+    ),
+}  # fmt: skip
+ABOUT_CLASSES = (
+    "Whether a class stands elsewhere in its model after pruning: a two-sided Welch t test of its pruned balances "
+    "against its dense ones, one of each for a seed, after Hooker et al. 2019. Each p is multiplied by the number of "
+    "tests, one a class, of the same network, method and density (Bonferroni), and a finding has an adjusted p below "
+    f"{LEVEL:g}. Harmed in and regressed in count the seeds whose own audit found that."
+)
+
+
+def _corrected(confidence: float) -> str:
+    return (
+        f"A finding has an adjusted p below {LEVEL:g}; intervals are two-sided t intervals of the difference at "
+        f"{w.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding."
+    )
+
+
+def _about_cells(confidence: float) -> str:
+    return (
+        f"Alpha is the mean over seeds, with its two-sided t interval at {w.limit(confidence)} %, corrected for "
+        "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
+        f"Where r^2 is below {w.ONE_LINE:g}, no line describes the classes, and alpha and its finding mean nothing. "
+        "Pareto compares accuracy, the density that was asked for and harmed classes within a network."
+    )
+
+
+def _table(
+    name: str, title: str, about: str, columns: tuple[Column, ...], rows: Sequence[Row], telling: Sequence[int]
+) -> Table:
+    return Table(
+        name=name,
+        title=title,
+        about=about,
+        columns=columns,
+        rows=tuple(tuple(row.get(column.name) for column in columns) for row in rows),
+        telling=tuple(telling),
+    )
+
+
+def _notes(
+    alphas: Alphas, cells: Sequence[Row], runs: DataFrame, classes: DataFrame, confidence: float
+) -> Iterator[str]:
+    failed = int(runs["failed"].notna().sum())
+    if failed:
+        yield f"{failed:,} of {w.several(len(runs), 'run')} failed; no number here is of them."
+    seeds = {str(network): int(n) for network, n in runs.groupby("network")["seed"].nunique().items()}
+    if missing := list(_missing(alphas, seeds)):
+        yield (
+            f"Not every seed has an alpha: {w.listed(missing)}. Alpha, its intervals and its tests are of those that "
+            "have one."
+        )
+    if unjudged := int(_finished(runs)["harmed"].isna().sum()):
+        yield f"In {w.several(unjudged, 'run')} no class was judged harmed or not; harmed per run leaves them out."
+    if any(n > 1 for n in seeds.values()) and _one_test_set(classes):
+        taken = (
+            " The noise-corrected alpha takes that pull out on average; how far it would move on other samples, an "
+            "interval over seeds does not say."
+        )
+        yield (
+            "All seeds share one test set, so its noise pulls every alpha alike, and more seeds do not average it out."
+            + (taken if any(cell["estimable"] for cell in cells) else "")
+        )
+    if any(cell["alpha_low"] is not None for cell in cells):
+        most = max(sum(key[:2] == of[:2] for key in alphas) for of in alphas)
+        together = 1 - most * (1 - confidence)
+        good = " (the level of Good et al. 2022)" if math.isclose(confidence, 0.99) else ""
+        hold = f", so that those of {most} densities hold together at {w.limit(together)} % (Bonferroni)"
+        yield f"Intervals are at {w.limit(confidence)} %{good}{hold if most > 1 and together > 0 else ''}."
+
+
+def _missing(alphas: Alphas, seeds: Mapping[str, int]) -> Iterator[str]:
+    """``magnitude at 5 % of lenet5 has 3 of 5 seeds``, for each cell of the whole grid that lacks some."""
+    for network, densities in _densities(alphas).items():
+        for method in dict.fromkeys(key[1] for key in alphas if key[0] == network):
+            for density in densities:
+                found = len(alphas.get((network, method, density), ()))
+                if found < seeds[network]:
+                    at = f"{method} at {shown.density(density)} of {network}"
+                    yield f"{at} has {found} of {w.several(seeds[network], 'seed')}"
+
+
+def _one_test_set(classes: DataFrame) -> bool:
+    """Whether each class of a network has as many samples in every run, as it must where they share their samples."""
+    supports = classes.groupby(["network", "class"])["support"].nunique(dropna=False)
+    return bool(len(supports)) and bool(classes["support"].notna().any()) and bool((supports == 1).all())

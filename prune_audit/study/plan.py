@@ -1,0 +1,322 @@
+"""What a study is to run, read from a TOML file; everything in it that is not understood is an error.
+
+Keys are those of the command line of `prune-audit prune`, and what is left out is what is left out there. A key that
+was misspelt would start hours of another study than was meant, so unknown keys and impossible values are refused with
+the file, the line and the key.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from prune_audit import data, models, plugins
+from prune_audit.core import DataSource, ModelSource, Preprocess
+from prune_audit.errors import AuditError, StudyError
+from prune_audit.prune import Recipe
+from prune_audit.pruning._train import Training
+from prune_audit.rules._lines import Key, line_of, lines
+
+T = TypeVar("T")
+
+SEED = "{seed}"  # what stands for it in the path of a checkpoint
+HINT = "docs/study.md shows a whole file"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KEYS = ("title", "seeds", "densities", "methods", "networks", "data", "training", "tuning", "pruning")
+# What people type, as on the command line -> the field that it is.
+_TYPED = {"hold-out": "held_out", "steps": "rounds", "score-samples": "samples"}
+_DATA = ("train", "audit", "long-tail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One level of the factor network: a ``factory``, whose networks are trained, or a ``model`` as the command line
+    takes it, with ``{seed}`` in the path, for checkpoints that are there."""
+
+    name: str
+    factory: str | None = None
+    model: str | None = None
+
+    def checkpoint(self, seed: int) -> ModelSource:
+        """Where the dense network of ``seed`` is, if it is given."""
+        assert self.model is not None  # asked only of such
+        return models.parse(self.model.replace(SEED, str(seed)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All runs of a study. ``methods`` pairs names with recipes, whose density, and seed of the training, each run
+    sets. ``long_tail`` is how many times as many training samples the first class keeps as the last one."""
+
+    title: str
+    seeds: tuple[int, ...]
+    densities: tuple[float, ...]
+    methods: tuple[tuple[str, Recipe], ...]
+    networks: tuple[Network, ...]
+    train: DataSource
+    audit: DataSource
+    long_tail: float | None = None
+    training: Training = field(default_factory=Training)
+
+    def recipe(self, method: str, density: float, seed: int) -> Recipe:
+        """How the run of ``method`` at ``density`` and ``seed`` prunes."""
+        recipe = dict(self.methods)[method]
+        return replace(recipe, density=density, training=replace(recipe.training, seed=seed))
+
+
+def read(path: Path, *, train: Path | None = None, audit: Path | None = None) -> Plan:
+    """The study that the TOML file at ``path`` plans. Its paths are relative to its folder; ``train`` and ``audit``
+    take the place of those that it names.
+
+    Raises:
+        StudyError: the file is missing, is no TOML, or holds what is not understood.
+    """
+    file = _File.read(path)
+    file.known((), _KEYS)
+    if not file.table.get("networks"):
+        file.refuse("a study needs networks, as a table of names and factories; found none", "networks")
+    title = file.table.get("title", path.stem)
+    if not isinstance(title, str):
+        file.refuse(f"expected text, found {title!r}", "title")
+    densities = _densities(file)
+    networks = tuple(_network(file, name) for name in file.under("networks"))
+    training = file.filled(Training, ("training",), leaves=("seed",))
+    if not training.epochs and any(network.factory for network in networks):
+        file.refuse(
+            "networks of a factory start from nothing and have to be trained: expected epochs, found none", "training"
+        )
+    long_tail = file.table.get("data", {}).get("long-tail")
+    if long_tail is not None and not (_is(float, long_tail) and long_tail >= 1):
+        file.refuse(f"expected a number from 1 on, found {long_tail!r}", "data", "long-tail")
+    return Plan(
+        title=title,
+        seeds=_seeds(file),
+        densities=densities,
+        methods=_methods(file, densities[0]),
+        networks=networks,
+        train=_source(file, "train", train),
+        audit=_source(file, "audit", audit),
+        long_tail=long_tail,
+        training=training,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A plan: what it holds, and where."""
+
+    path: Path
+    table: Mapping[str, Any]
+    lines: Mapping[Key, int]
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        try:
+            text = path.read_text(encoding="utf-8")
+            return cls(path, tomllib.loads(text), lines(text))
+        except OSError as fault:
+            raise StudyError(f"{path} cannot be read: {fault.strerror}", hint="name a TOML file") from fault
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+            raise StudyError(f"{path}: expected TOML, found an error: {fault}", hint=HINT) from fault
+
+    def refuse(self, what: str, *key: str | int, hint: str = HINT) -> NoReturn:
+        line = line_of(self.lines, key)
+        at = str(self.path) if line is None else f"{self.path}:{line}"
+        named = ".".join(map(str, key))
+        raise StudyError(f"{at}: {named}: {what}" if named else f"{at}: {what}", hint=hint)
+
+    def known(self, key: tuple[str | int, ...], names: tuple[str, ...], table: Mapping[str, Any] | None = None) -> None:
+        """Refuse what is none of ``names`` in ``table``, or in the whole file."""
+        for name in self.table if table is None else table:
+            if name not in names:
+                self.refuse(f"unknown; known are {', '.join(names)}", *key, name)
+
+    def under(self, name: str) -> Mapping[str, Any]:
+        """The table called ``name``, empty where there is none."""
+        found = self.table.get(name, {})
+        if not isinstance(found, dict):
+            self.refuse(f"expected a table [{name}], found {found!r}", name)
+        return found
+
+    def filled(
+        self,
+        cls: Callable[..., T],
+        key: tuple[str | int, ...],
+        *,
+        table: Mapping[str, Any] | None = None,
+        leaves: tuple[str, ...] = (),
+        others: tuple[str, ...] = (),
+        **given: object,
+    ) -> T:
+        """The dataclass ``cls`` from ``table``, or from the table at ``key``, whose keys are the names of its fields.
+
+        Fields in ``leaves`` cannot be set, ``others`` are keys that somebody else reads, and ``given`` is set already.
+        """
+        table = self.under(str(key[0])) if table is None else table
+        hints = get_type_hints(cls)
+        back = {name: typed for typed, name in _TYPED.items()}
+        typed = {back.get(f.name, f.name.replace("_", "-")): f.name for f in fields(cls)}  # type: ignore[arg-type]
+        names = tuple(t for t, name in typed.items() if name not in leaves)
+        self.known(key, (*names, *others), table)
+        values = dict(given)
+        for name in names:
+            if name in table:
+                try:
+                    values[typed[name]] = _value(hints[typed[name]], table[name], self.path.parent)
+                except TypeError:
+                    said = f"expected {_called(hints[typed[name]])}, found {table[name]!r}"
+                    self.refuse(said, *key, name)
+        try:
+            return cls(**values)
+        except AuditError as fault:
+            self.refuse(fault.message, *key, hint=fault.hint)
+
+
+# ---------------------------------------------------------------------------------------------------------- its parts
+
+
+def _seeds(file: _File) -> tuple[int, ...]:
+    found = file.table.get("seeds", 5)
+    seeds = range(found) if _is(int, found) else found
+    wrong = not isinstance(seeds, list | range) or not all(_is(int, seed) and seed >= 0 for seed in seeds)
+    if wrong or not seeds or len({*seeds}) < len(seeds):
+        file.refuse(f"expected how many, or a list of different numbers from 0 on, found {found!r}", "seeds")
+    return tuple(seeds)
+
+
+def _densities(file: _File) -> tuple[float, ...]:
+    found = file.table.get("densities")
+    fine = isinstance(found, list) and all(_is(float, each) and 0 < each <= 1 for each in found)
+    if not found or not fine or len({*found}) < len(found):
+        file.refuse(f"expected a list of different shares of weights to keep, in (0, 1], found {found!r}", "densities")
+    return tuple(sorted(map(float, found), reverse=True))
+
+
+def _network(file: _File, name: str) -> Network:
+    what = file.under("networks")[name]
+    if not _NAME.fullmatch(name):
+        file.refuse("expected a name of letters, digits, '.', '_' and '-'", "networks", name)
+    if not isinstance(what, str) or not (SEED in what or models.is_factory(what)):
+        file.refuse(
+            f"expected package.module:factory(arguments), or a model with {SEED} in its path, found {what!r}",
+            *("networks", name),
+            hint='lenet5 = "prune_audit.networks:lenet5(10)", or mine = "dense/{seed}.pth@nets:mine"',
+        )
+    if SEED not in what:
+        return Network(name=name, factory=what)
+    place, at, factory = what.partition("@")
+    return Network(name=name, model=f"{file.path.parent / place}{at}{factory}")
+
+
+def _methods(file: _File, density: float) -> tuple[tuple[str, Recipe], ...]:
+    found = file.table.get("methods")
+    if not isinstance(found, list) or not found:
+        file.refuse(f"expected a list of names or tables, found {found!r}", "methods")
+    tuning = file.filled(Training, ("tuning",), leaves=("seed",))
+    cuts = file.under("pruning")
+    file.filled(_Cuts, ("pruning",))  # so that what is wrong there is said to be there
+    methods: list[tuple[str, Recipe]] = []
+    for n, each in enumerate(found):
+        table = {"name": each} if isinstance(each, str) else each
+        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+            file.refuse(f"expected a name, or a table with a name, found {each!r}", "methods", n)
+        name = table["name"]
+        own = {"method": name} | dict(cuts) | {key: value for key, value in table.items() if key != "name"}
+        if not _NAME.fullmatch(name) or name in dict(methods):
+            file.refuse(f"expected another name of letters, digits, '.', '_' and '-', found {name!r}", "methods", n)
+        leaves = ("density", "training", "c_rates")
+        recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, density=density, training=tuning)
+        known = plugins.names("pruning")
+        if recipe.method not in known:
+            file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")
+        methods.append((name, recipe))
+    return tuple(methods)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cuts:
+    """What [pruning] may say for all methods: fields of `Recipe`."""
+
+    scope: Literal["global", "layer"] = "global"
+    exempt: tuple[str, ...] = ()
+    schedule: Literal["one-shot", "iterative", "gradual", "surgery"] | None = None
+    rounds: int = 10
+    samples: int | None = None
+
+
+def _source(file: _File, which: str, instead: Path | None) -> DataSource:
+    table = dict(file.under("data"))
+    path = instead
+    if path is None:
+        if not isinstance(table.get(which), str):
+            option = {"train": "--data", "audit": "--audit"}[which]
+            file.refuse(f"expected the path of labelled data, found {table.get(which)!r}", "data", which,
+                        hint=f"name it in the file, or give {option}")  # fmt: skip
+        path = file.path.parent / table[which]
+    images = table.pop("preprocess", {})
+    if not isinstance(images, dict):
+        file.refuse(f"expected a table [data.preprocess], found {images!r}", "data", "preprocess")
+    asked = file.filled(Preprocess, ("data", "preprocess"), table=images, leaves=("name",), others=("preset",))
+    try:
+        preprocess = data.preprocess(images.get("preset"), asked)
+    except AuditError as fault:
+        file.refuse(fault.message, "data", "preprocess", "preset", hint=fault.hint)
+    leaves = ("path", "preprocess")
+    return file.filled(
+        DataSource, ("data",), table=table, leaves=leaves, others=_DATA, path=path, preprocess=preprocess
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- types
+
+
+def _is(hint: object, value: object) -> bool:
+    """Whether a value of TOML is of a plain type; a whole number is a number, and true is none."""
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)  # type: ignore[arg-type]
+
+
+def _value(hint: Any, value: Any, folder: Path) -> Any:
+    """``value`` of TOML as the type ``hint``, paths from ``folder`` on. Raises `TypeError` where it is none."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for each in inner:
+            try:
+                return _value(each, value, folder)
+            except TypeError:
+                continue
+        raise TypeError
+    if origin is Literal:
+        if value in inner:
+            return value
+        raise TypeError
+    if origin is tuple:
+        endless = inner[-1] is Ellipsis
+        if not isinstance(value, list) or not (endless or len(value) == len(inner)):
+            raise TypeError
+        return tuple(_value(inner[0], each, folder) for each in value)
+    if hint is Path and isinstance(value, str):
+        return folder / value
+    if hint in (int, float, str, bool) and _is(hint, value):
+        return float(value) if hint is float else value
+    raise TypeError
+
+
+def _called(hint: Any) -> str:
+    """A type in words."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_called(each) for each in inner if each is not type(None)))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is tuple:
+        many = "a list of" if inner[-1] is Ellipsis else f"a list of {len(inner)}"
+        plural = {int: "whole numbers", float: "numbers", str: "texts"}
+        return f"{many} {plural.get(inner[0], str(inner[0]))}"
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}[hint]

@@ -1,0 +1,178 @@
+"""The runs of a study on disk, one file each, and all of them as two tables: a row a run, and a row a run and class.
+
+The files are what a study goes on with; the tables are what people read, keep and put together: those of several
+shards by concatenation, headers and all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prune_audit import reports, rows
+from prune_audit.errors import OutputError, StudyError
+
+RUNS = "runs"  # the folder of the files, and the name of the table
+CLASSES = "classes"
+FACTORS = ("study", "network", "seed", "method", "density")
+LEADING = (*FACTORS, "failed", "achieved")
+# Of a run, what an audit measured of the whole model; of a class, what an analysis and a reader need.
+LEFT_OUT = ("variant", "by", "outcome", "density")
+BY_CLASS = (
+    *("support", "lost", "gained", "dense_recall", "pruned_recall", "change_low", "change_high", "q_value"),
+    *("dense_balance", "pruned_balance", "balance_change", "excess_drop", "verdict", "distortion"),
+)
+LABELS = ("study", "network", "method", "failed", "class", "verdict", "distortion", "worst_class", "alpha_state")
+COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
+
+
+def place(folder: Path, network: str, seed: int, method: str, density: float) -> Path:
+    """The file of a run."""
+    return folder / RUNS / network / str(seed) / f"{method}-{density:g}.json"
+
+
+def is_done(path: Path, key: str) -> bool:
+    """Whether ``path`` is there, and is of the run or the network ``key``.
+
+    Raises:
+        StudyError: it is of another one.
+    """
+    if not path.exists():
+        return False
+    if _read(path).get("key") != key:
+        raise StudyError(
+            f"{path} was made by another plan: with other data, networks, training or pruning",
+            hint=f"write to another folder with -o, or start anew: rm -r {path.parent.parent}",
+        )
+    return True
+
+
+def put(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a run whole or not at all. Raises `OutputError` where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(f"{path.parent} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
+    reports.put(path, (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """The title of the study, its runs and their classes, from one or several folders.
+
+    A folder holds the files of runs, or ``runs.csv`` and ``classes.csv``. A run that is there twice counts once.
+
+    Raises:
+        StudyError: a folder holds no results, or those of several studies, or two results of one run.
+    """
+    parts = [_folder(folder) for folder in folders]
+    runs, classes = (_joined([part[n] for part in parts]) for n in (0, 1))
+    titles = list(dict.fromkeys(runs["study"]))
+    if len(titles) > 1:
+        raise StudyError(
+            f"expected results of one study, found {', '.join(map(repr, titles))}", hint="analyse each by itself"
+        )
+    twice = runs[runs.duplicated([*FACTORS])]
+    if len(twice):
+        first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in FACTORS[1:])
+        raise StudyError(
+            f"there are two different results of one run: {first}",
+            hint="leave out the folder that is not meant, or analyse each by itself",
+        )
+    return str(titles[0]), runs, classes
+
+
+def tables(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, bytes]:
+    """Name of a file -> its content, for both tables as CSV and Parquet."""
+    files = {}
+    for name, frame in ((RUNS, runs), (CLASSES, classes)):
+        frame = _whole(frame)
+        files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
+        files[f"{name}.parquet"] = frame.to_parquet(index=False)
+    return files
+
+
+def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    files = sorted((folder / RUNS).rglob("*.json"))
+    if files:
+        return _frames([_read(file) for file in files])
+    tables = [folder / f"{name}.csv" for name in (RUNS, CLASSES)]
+    if not all(table.is_file() for table in tables):
+        raise StudyError(
+            f"{folder} holds no results of a study: expected runs.csv and classes.csv, or a folder runs",
+            hint="name the folder that prune-audit study wrote to, or a .toml file that plans one",
+        )
+    runs, classes = map(_table, tables)
+    for table, frame, needed in ((tables[0], runs, LEADING), (tables[1], classes, (*FACTORS, "class", *BY_CLASS))):
+        missing = [name for name in needed if name not in frame]
+        if missing:
+            raise StudyError(f"{table} has no column {missing[0]!r}", hint="expected what prune-audit study writes")
+    return runs, classes
+
+
+def _frames(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    runs, classes = [], []
+    # Networks and methods come in the order in which they were run, densities from dense to sparse.
+    for record in sorted(records, key=lambda record: (record["at"], -record["density"])):
+        factors = {name: record[name] for name in FACTORS}
+        whole = {k: v for k, v in record.get("run", {}).items() if k not in LEFT_OUT}
+        runs.append({**factors, "failed": record["failed"], "achieved": record.get("achieved"), **whole})
+        for row in record.get("classes", ()):
+            classes.append({**factors, "class": row["stratum"], **{name: row.get(name) for name in BY_CLASS}})
+    measured = [name for row in runs for name in row if name not in LEADING]
+    return (
+        _none(pd.DataFrame(runs, columns=[*LEADING, *dict.fromkeys(measured)])),
+        _none(pd.DataFrame(classes, columns=[*FACTORS, "class", *BY_CLASS])),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict):
+            return record
+    except (OSError, ValueError):
+        pass
+    raise StudyError(f"{path} is no run of a study", hint="remove it, and it is run again")
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A table of one shard, or of several, one behind the other, headers and all."""
+    try:
+        header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+        text = header + "".join(line for line in lines if line.strip() != header.strip())
+        # A class may be called NA, and is a name even where it is a number.
+        frame = pd.read_csv(
+            io.StringIO(text),
+            dtype=dict.fromkeys(LABELS, "object"),
+            keep_default_na=False,
+            na_values=[""],
+            float_precision="round_trip",
+        )
+    except (OSError, ValueError) as fault:
+        raise StudyError(
+            f"{path} is no table of a study: {fault}", hint="expected what prune-audit study writes"
+        ) from fault
+    return _none(frame)
+
+
+def _none(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with None where a label is missing."""
+    labels = [name for name in LABELS if name in frame]
+    return frame.assign(**{name: frame[name].astype("object").where(frame[name].notna(), None) for name in labels})
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """``parts`` one behind the other, equal rows once."""
+    full = [part for part in parts if len(part)]
+    joined = pd.concat(full, ignore_index=True) if full else parts[0]
+    return joined.drop_duplicates(ignore_index=True)
+
+
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with counts as whole numbers, also where one is missing."""
+    return frame.astype({name: "Int64" for name in COUNTS if name in frame})
