@@ -273,6 +273,39 @@ def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
             prune.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
 
 
+MLP = "prune_audit.networks:mlp(10, inputs=64, hidden=[32])"
+
+
+def test_a_network_is_trained_from_nothing(tmp_path: Path) -> None:
+    training = Training(epochs=5, lr=0.1, batch_size=32)
+    histories = {}
+    for name, each in (("a", training), ("b", training), ("c", replace(training, seed=1))):
+        out = tmp_path / f"{name}.pth"
+        histories[name] = prune.train(MLP, out, each, Settings(), source=DIGITS)
+    a, b, c = (torch.load(tmp_path / f"{name}.pth", weights_only=True) for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not any(torch.equal(a[key], c[key]) for key in a)
+    assert histories["a"] == histories["b"]
+    assert len(histories["a"]) == 5
+    assert all(epoch.held_out is not None for epoch in histories["a"])
+    source = ModelSource(name="a", path=tmp_path / "a.pth", factory=MLP)
+    pair = audit.run(source, [replace(source, name="same")], DIGITS, Settings()).comparisons[0].view().pair
+    assert pair.both.sum() / pair.support.sum() > 0.9
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.pth", "b.pth", "c.pth"]
+
+
+def test_a_network_that_does_not_fit_is_not_trained(tmp_path: Path) -> None:
+    training = Training(epochs=1)
+    few = MLP.replace("mlp(10", "mlp(4")
+    with pytest.raises(AlignmentError, match="has 4 classes, the data have 10"):
+        prune.train(few, tmp_path / "out.pth", training, Settings(), source=DIGITS)
+    with pytest.raises(ModelError, match="the loss is"):
+        prune.train(MLP, tmp_path / "out.pth", replace(training, lr=1e9), Settings(), source=DIGITS)
+    with pytest.raises(OutputError, match="there is no folder"):
+        prune.train(MLP, tmp_path / "gone" / "out.pth", training, Settings(), source=DIGITS)
+    assert not [each for each in tmp_path.iterdir() if each.suffix == ".pth"]
+
+
 COMMAND = """
 import sys
 from prune_audit.cli import main

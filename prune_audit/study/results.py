@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,17 @@ BY_CLASS = (
     *("support", "lost", "gained", "dense_recall", "pruned_recall", "change_low", "change_high", "q_value"),
     *("dense_balance", "pruned_balance", "balance_change", "excess_drop", "verdict", "distortion"),
 )
-LABELS = ("study", "network", "method", "failed", "class", "verdict", "distortion", "worst_class", "alpha_state")
+LABELS = (
+    "study",
+    "network",
+    "method",
+    "failed",
+    "class",
+    "verdict",
+    "distortion",
+    "worst_class",
+    "alpha_state",
+)  # all else are numbers
 COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
 
 
@@ -123,10 +134,10 @@ def _frames(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.Data
         runs.append({**factors, "failed": record["failed"], "achieved": record.get("achieved"), **whole})
         for row in record.get("classes", ()):
             classes.append({**factors, "class": row["stratum"], **{name: row.get(name) for name in BY_CLASS}})
-    measured = [name for row in runs for name in row if name not in LEADING]
+    measured = dict.fromkeys(name for row in runs for name in row if name not in LEADING)
     return (
-        _none(pd.DataFrame(runs, columns=[*LEADING, *dict.fromkeys(measured)])),
-        _none(pd.DataFrame(classes, columns=[*FACTORS, "class", *BY_CLASS])),
+        _typed({name: [row.get(name) for row in runs] for name in (*LEADING, *measured)}),
+        _typed({name: [row[name] for row in classes] for name in (*FACTORS, "class", *BY_CLASS)}),
     )
 
 
@@ -146,24 +157,32 @@ def _table(path: Path) -> pd.DataFrame:
         header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
         text = header + "".join(line for line in lines if line.strip() != header.strip())
         # A class may be called NA, and is a name even where it is a number.
-        frame = pd.read_csv(
-            io.StringIO(text),
-            dtype=dict.fromkeys(LABELS, "object"),
-            keep_default_na=False,
-            na_values=[""],
-            float_precision="round_trip",
-        )
+        texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        return _typed({str(name): [each or None for each in column] for name, column in texts.items()})
     except (OSError, ValueError) as fault:
         raise StudyError(
             f"{path} is no table of a study: {fault}", hint="expected what prune-audit study writes"
         ) from fault
-    return _none(frame)
 
 
-def _none(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with None where a label is missing."""
-    labels = [name for name in LABELS if name in frame]
-    return frame.assign(**{name: frame[name].astype("object").where(frame[name].notna(), None) for name in labels})
+def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Each column as text or None, where it is a label, or as numbers, to the last bit."""
+    frame = pd.DataFrame(
+        {name: _labels(values) if name in LABELS else _numbers(values) for name, values in columns.items()}
+    )
+    return frame.astype({"seed": "int64"}) if "seed" in frame else frame
+
+
+def _numbers(values: Sequence[Any]) -> pd.Series[Any]:
+    try:
+        numbers = [math.nan if value is None else float(value) for value in values]
+    except ValueError:  # a measure may be a label, too
+        return _labels(values)
+    return pd.Series(numbers, dtype="float64")
+
+
+def _labels(values: Sequence[Any]) -> pd.Series[Any]:
+    return pd.Series(list(values), dtype="object")
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

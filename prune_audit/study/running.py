@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def run(
     """
     units = [(network, seed) for network in plan.networks for seed in plan.seeds][shard.number - 1 :: shard.of]
     total, done = len(units) * len(plan.methods) * len(plan.densities), 0
+    _check_there(units)
     given: _Given | None = None
     for network, seed in units:
         if given is None or given.network is not network:
@@ -68,6 +69,13 @@ def run(
                 told(line)
             if progress is not None:
                 progress(done, total)
+
+
+def _check_there(units: Sequence[tuple[Network, int]]) -> None:
+    """Raise `ModelError` where a checkpoint that is given is missing."""
+    for network, seed in units:
+        if network.factory is None and not (path := network.checkpoint(seed).path).exists():
+            raise ModelError(f"there is no checkpoint {path} of seed {seed}", hint="list the seeds that there are")
 
 
 def long_tailed(labels: Counts, ratio: float) -> Counts:
@@ -169,10 +177,6 @@ def _dense(plan: Plan, network: Network, seed: int, folder: Path, given: _Given)
     """Where the dense network is, or will be, and what it is made of."""
     if network.factory is None:
         source = network.checkpoint(seed)
-        if not source.path.exists():
-            raise ModelError(
-                f"there is no checkpoint {source.path} of seed {seed}", hint="list the seeds that there are"
-            )
         parts: list[object] = [_content(source.path), source.factory, source_digest(source.factory), given.digest]
     else:
         source = ModelSource(

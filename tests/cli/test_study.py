@@ -1,0 +1,139 @@
+"""prune-audit study as people run it: to the end, killed and again, over shards, and with what makes no sense."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli._run import process
+from tests.conftest import ROOT
+from tests.study.studies import PLAN, planned
+
+TABLES = ("runs.csv", "runs.parquet", "classes.csv", "classes.parquet", "study.md", "study.html")
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A study run to its end, and what the command said."""
+    folder = tmp_path_factory.mktemp("done")
+    planned(folder)
+    return folder, process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=folder)
+
+
+def test_one_command_runs_analyses_and_writes(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, ended = done
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 8
+    assert lines[0].startswith("mlp, seed 0, magnitude at 50 %: accuracy ")
+    assert ended.stdout.startswith("Digits\n")
+    assert "From density to density" in ended.stdout
+    assert "written to digits:" in ended.stdout
+    out = folder / "digits"
+    assert {each.name for each in out.iterdir()} >= {*TABLES, "table-cells.csv", "table-methods.csv", "runs", "dense"}
+    assert not list((out / "pruned").iterdir())
+    runs, classes = (pd.read_csv(out / name) for name in ("runs.csv", "classes.csv"))
+    assert len(runs) == 8
+    assert len(classes) == 80
+    assert (out / "study.html").read_text().startswith("<!DOCTYPE html>")
+    assert (out / "study.md").read_text().startswith("### Digits\n")
+
+
+def test_results_are_analysed_again_without_the_data(
+    done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, ended = done
+    (tmp_path / "kept").mkdir()
+    for name in ("runs.csv", "classes.csv"):
+        shutil.copy(folder / "digits" / name, tmp_path / "kept")
+    again = process(["study", "kept", "-o", "again"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ""
+    assert again.stdout == ended.stdout.replace("written to digits:", "written to again:")
+    for name in TABLES:
+        if not name.endswith(".parquet"):
+            assert (tmp_path / "again" / name).read_bytes() == (folder / "digits" / name).read_bytes()
+    only = process(["study", "kept"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert "written to" not in only.stdout
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["again", "kept"]
+    quiet = process(["study", "kept", "-q"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_a_killed_study_goes_on_and_ends_the_same(
+    done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = done
+    planned(tmp_path)
+    command = [sys.executable, "-m", "prune_audit", "study", "digits.toml", "--threads", "1"]
+    environment = {**os.environ, **ENVIRONMENT}
+    runs = tmp_path / "digits" / "runs"
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as started:
+        deadline = time.monotonic() + 120
+        while len(list(runs.rglob("*.json"))) < 3:
+            assert started.poll() is None, "the study ended before it was killed"
+            assert time.monotonic() < deadline, "no run was finished"
+            time.sleep(0.01)
+        started.send_signal(signal.SIGKILL)
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.json")}
+    assert len(before) < 8
+    assert not (tmp_path / "digits" / "runs.csv").exists()
+    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stderr.splitlines()) == 8 - len(before)
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    for name in ("runs.csv", "classes.csv", "study.md"):
+        assert (tmp_path / "digits" / name).read_bytes() == (folder / "digits" / name).read_bytes()
+    assert not list((tmp_path / "digits" / "pruned").iterdir())
+
+
+def test_shards_join(done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    _, ended = done
+    planned(tmp_path)
+    for shard in ("1/2", "2/2"):
+        part = process(
+            ["study", "digits.toml", "--shard", shard, "-o", shard[0], "--threads", "1", "-q"],
+            environment=ENVIRONMENT,
+            cwd=tmp_path,
+        )
+        assert part.returncode == 0, part.stderr
+        assert len(pd.read_csv(tmp_path / shard[0] / "runs.csv")) == 4
+    joined = process(["study", "1", "2"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert joined.stdout == ended.stdout.partition("written to")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.toml"], "gone.toml cannot be read"),
+        (["gone"], "holds no results of a study"),
+        (["digits.toml", "digits.toml"], "expected one .toml file, or folders of results"),
+        (["here", "--data", "x"], "folders of results are analysed, and nothing is run"),
+        (["digits.toml", "--shard", "3/2"], "--shard: expected I/N with I from 1 to N, found '3/2'"),
+        (["digits.toml", "--shard", "1"], "--shard: expected I/N"),
+        (["digits.toml", "--data", "gone"], "gone: there is no such file or folder"),
+        (["digits.toml", "-o", "digits.toml"], "cannot be made"),
+        (["broken.toml"], "broken.toml:2: seeds: expected how many"),
+        ([], "Missing argument"),
+    ],
+)
+def test_what_makes_no_sense_ends_with_a_hint(arguments: list[str], said: str, tmp_path: Path) -> None:
+    planned(tmp_path)
+    (tmp_path / "broken.toml").write_text(PLAN.replace("seeds = 2", "seeds = 'two'"))
+    before = sorted(tmp_path.rglob("*"))
+    ended = process(["study", *arguments], environment=ENVIRONMENT, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "hint:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before

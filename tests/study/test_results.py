@@ -1,0 +1,121 @@
+"""Results on disk: files and tables say the same, shards join, and what is no result is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from prune_audit.errors import OutputError, StudyError
+from prune_audit.study import results
+
+
+def written(folder: Path, seeds: Sequence[int] = (0, 1), *, study: str = "S", alpha: float = 1.25) -> Path:
+    """Results of two methods; the run of the second at seed 1 failed."""
+    for seed in seeds:
+        for n, method in enumerate(("b", "a")):
+            failed = 'the loss is nan, "really"' if (seed, method) == (1, "a") else None
+            record = {
+                "key": f"{seed}{method}", "study": study, "network": "net", "seed": seed, "method": method,
+                "density": 0.1, "at": [0, seed, n], "failed": failed,
+            }  # fmt: skip
+            if failed is None:
+                recall = 1 / 3 + seed
+                record |= {"achieved": 0.1, "run": {"variant": "x", "accuracy": recall, "intensification": alpha,
+                           "nonzero": 7, "worst_class": "NA"},
+                           "classes": [{"stratum": name, "support": 3, "dense_recall": recall, "verdict": "fine"}
+                                       for name in ("NA", "7", "x,\ny")]}  # fmt: skip
+            results.put(results.place(folder, "net", seed, method, 0.1), record)
+    return folder
+
+
+def tabled(source: Path, folder: Path) -> Path:
+    """The tables of ``source`` as files in ``folder``."""
+    folder.mkdir(exist_ok=True)
+    for name, content in results.tables(*results.read([source])[1:]).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_tables_say_what_the_files_say(tmp_path: Path) -> None:
+    title, runs, classes = results.read([written(tmp_path / "files")])
+    assert title == "S"
+    assert runs["method"].tolist() == ["b", "a", "b", "a"]
+    assert runs["failed"].tolist() == [None, None, None, 'the loss is nan, "really"']
+    assert classes["class"].tolist() == ["NA", "7", "x,\ny"] * 3
+    assert runs["accuracy"].iloc[2] == 1 / 3 + 1
+    folder = tabled(tmp_path / "files", tmp_path / "tables")
+    for name, frame in (("runs", runs), ("classes", classes)):
+        csv = dict(zip(("runs", "classes"), results.read([folder])[1:], strict=True))[name]
+        pd.testing.assert_frame_equal(csv, frame, check_dtype=False)
+        parquet = pd.read_parquet(folder / f"{name}.parquet")
+        assert [*parquet.columns] == [*frame.columns]
+        assert parquet["seed"].tolist() == frame["seed"].tolist()
+    header, first, *_ = (folder / "runs.csv").read_text().splitlines()
+    assert header == "study,network,seed,method,density,failed,achieved,accuracy,intensification,nonzero,worst_class"
+    assert first == f"S,net,0,b,0.1,,0.1,{1 / 3!r},1.25,7,NA"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_shards_join_whole_or_one_table_behind_the_other(whole: bool, tmp_path: Path) -> None:
+    first, second = written(tmp_path / "1", [0]), written(tmp_path / "2", [1])
+    expected = results.read([written(tmp_path / "all")])
+    if whole:
+        found = results.read([first, second, first])
+    else:
+        joined = tmp_path / "joined"
+        joined.mkdir()
+        for name in ("runs.csv", "classes.csv"):
+            parts = [(tabled(each, each / "t") / name).read_text() for each in (first, second)]
+            (joined / name).write_text("".join(parts))
+        found = results.read([joined])
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        pd.testing.assert_frame_equal(one, other, check_dtype=False)
+
+
+def test_two_results_of_one_run_or_two_studies_are_refused(tmp_path: Path) -> None:
+    first = written(tmp_path / "1")
+    with pytest.raises(
+        StudyError, match=r"two different results of one run: network net, seed 0, method b, density 0\.1"
+    ):
+        results.read([first, written(tmp_path / "2", alpha=3.0)])
+    with pytest.raises(StudyError, match="expected results of one study, found 'S', 'T'"):
+        results.read([first, written(tmp_path / "3", study="T")])
+
+
+def test_what_is_no_result_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="holds no results of a study"):
+        results.read([tmp_path])
+    with pytest.raises(StudyError, match="holds no results of a study"):
+        results.read([tmp_path / "gone"])
+    folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
+    (folder / "classes.csv").write_text("study,network\nS,net\n")
+    with pytest.raises(StudyError, match=r"classes\.csv has no column 'seed'"):
+        results.read([folder])
+    for content in (b"", b"\xff\xfe\x00", b'a,b\n"torn'):
+        (folder / "classes.csv").write_bytes(content)
+        with pytest.raises(StudyError, match=r"classes\.csv"):
+            results.read([folder])
+    torn = results.place(tmp_path / "files", "net", 0, "b", 0.1)
+    for text in ("{", "[]"):
+        torn.write_text(text)
+        with pytest.raises(StudyError, match=r"b-0\.1\.json is no run of a study"):
+            results.read([tmp_path / "files"])
+        with pytest.raises(StudyError, match=r"b-0\.1\.json is no run of a study"):
+            results.is_done(torn, "0b")
+
+
+def test_a_file_is_of_one_key(tmp_path: Path) -> None:
+    path = results.place(tmp_path, "net", 3, "m", 0.25)
+    assert path == tmp_path / "runs" / "net" / "3" / "m-0.25.json"
+    assert not results.is_done(path, "k")
+    results.put(path, {"key": "k"})
+    assert results.is_done(path, "k")
+    assert json.loads(path.read_text()) == {"key": "k"}
+    with pytest.raises(StudyError, match="made by another plan"):
+        results.is_done(path, "l")
+    with pytest.raises(OutputError, match="cannot be made"):
+        results.put(path / "below" / "x.json", {})

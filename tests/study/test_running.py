@@ -1,0 +1,196 @@
+"""The runs of a study: all of them, once; what is kept of each; shards; long tails; and runs that fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from prune_audit import audit as auditing
+from prune_audit import prune, rows
+from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit.errors import AlignmentError, ModelError, StudyError
+from prune_audit.study import plan, results, running
+from prune_audit.study.plan import Plan
+from prune_audit.study.running import Shard
+from tests.study.studies import PLAN, VAL, planned
+
+SETTINGS = Settings(threads=1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def of(folder: Path, text: str = PLAN) -> Plan:
+    return plan.read(planned(folder, text))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder / "runs")) for path in (folder / "runs").rglob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study, whose pruned networks were kept."""
+    folder = tmp_path_factory.mktemp("whole")
+    running.run(of(folder), folder / "out", SETTINGS, keep=True)
+    return folder / "out"
+
+
+def test_every_run_is_there_and_says_what_an_audit_of_it_says(whole: Path) -> None:
+    assert names(whole) == [
+        f"mlp/{seed}/{method}-{density}.json"
+        for seed in (0, 1)
+        for method in ("layer", "magnitude")
+        for density in ("0.1", "0.5")
+    ]
+    record = json.loads((whole / "runs" / "mlp" / "1" / "layer-0.1.json").read_text())
+    factory = "prune_audit.networks:mlp(10, inputs=64, hidden=[16])"
+    dense = ModelSource(name="mlp", path=whole / "dense" / "mlp-1.pth", factory=factory)
+    pruned = ModelSource(name="layer-0.1-mlp-1", path=whole / "pruned" / "layer-0.1-mlp-1.pth", factory=factory)
+    audit = auditing.run(dense, [pruned], DataSource(path=VAL), SETTINGS)
+    (overall,) = rows.overall_of(audit)
+    assert record["run"] == json.loads(json.dumps(overall))
+    assert record["failed"] is None
+    _, by_class = rows.rows_of(audit)
+    assert [each["pruned_recall"] for each in record["classes"]] == [row["pruned_recall"] for row in by_class]
+    kept = torch.load(pruned.path, weights_only=True)
+    assert [int(kept[f"layers.{n}.weight"].count_nonzero()) for n in (0, 2)] == [102, 16]
+    assert record["achieved"] == pytest.approx(118 / (64 * 16 + 160))
+    assert "torch" in record["versions"]
+
+
+def test_a_finished_study_is_not_run_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "run", None)
+    monkeypatch.setattr(prune, "train", None)
+    seen: list[tuple[int, int]] = []
+    said: list[str] = []
+    running.run(of(tmp_path), whole, SETTINGS, told=said.append, progress=lambda *at: seen.append(at))
+    assert seen == [(n, 8) for n in range(1, 9)]
+    assert said == []
+    # A narrower study finds its runs there as well.
+    running.run(of(tmp_path, PLAN.replace("[0.1, 0.5]", "[0.5]").replace("seeds = 2", "seeds = [1]")), whole, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("epochs = 1", "epochs = 2"), ("epochs = 3", "epochs = 4"), ('scope = "layer"', 'scope = "global"'),
+     ("hidden=[16]", "hidden=[17]"), ("[data]", "[data]\nlong-tail = 2"),
+     ("[data]", "[data.preprocess]\nmean = [0.1]\n[data]")],
+)  # fmt: skip
+def test_runs_of_another_plan_are_never_taken_for_these(old: str, new: str, whole: Path, tmp_path: Path) -> None:
+    before = {name: (whole / "runs" / name).read_bytes() for name in names(whole)}
+    with pytest.raises(StudyError, match="made by another plan") as caught:
+        running.run(of(tmp_path, PLAN.replace(old, new, 1)), whole, SETTINGS)
+    assert "-o" in caught.value.hint
+    assert before == {name: (whole / "runs" / name).read_bytes() for name in names(whole)}
+
+
+def test_shards_are_the_whole_study_together(whole: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        running.run(of(tmp_path), tmp_path / str(number), SETTINGS, shard=Shard(number=number, of=2))
+        assert not list((tmp_path / str(number) / "pruned").iterdir())
+    assert [len(names(tmp_path / n)) for n in "12"] == [4, 4]
+    assert sorted(names(tmp_path / "1") + names(tmp_path / "2")) == names(whole)
+    _, runs, classes = results.read([whole])
+    title, both, both_classes = results.read([tmp_path / "1", tmp_path / "2"])
+    assert title == "Digits"
+    timed = ["size", "compressed", "ms"]  # of a file, and of the clock
+    order = list(results.FACTORS)
+    one, other = (f.drop(columns=timed, errors="ignore").sort_values(order, ignore_index=True) for f in (runs, both))
+    pd.testing.assert_frame_equal(one, other)
+    order.append("class")
+    pd.testing.assert_frame_equal(
+        classes.sort_values(order, ignore_index=True), both_classes.sort_values(order, ignore_index=True)
+    )
+
+
+def test_given_checkpoints_are_pruned_and_not_trained(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        (tmp_path / f"mlp-{seed}.pth").write_bytes((whole / "dense" / f"mlp-{seed}.pth").read_bytes())
+    text = PLAN.replace('"prune_audit', '"mlp-{seed}.pth@prune_audit', 1)
+    monkeypatch.setattr(prune, "train", None)
+    running.run(of(tmp_path, text), tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out" / "dense").exists()
+    found, expected = (
+        json.loads((folder / "runs" / "mlp" / "0" / "magnitude-0.1.json").read_text())
+        for folder in (tmp_path / "out", whole)
+    )
+    assert found["classes"] == expected["classes"]
+    with pytest.raises(ModelError, match=r"there is no checkpoint .*mlp-2\.pth of seed 2"):
+        running.run(of(tmp_path, text.replace("seeds = 2", "seeds = [2]")), tmp_path / "no", SETTINGS)
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    text = PLAN.replace("seeds = 2", "seeds = [0]").replace("epochs = 1\nlr = 0.05", "epochs = 1\nlr = 1e9")
+    said: list[str] = []
+    running.run(of(tmp_path, text), tmp_path / "out", SETTINGS, told=said.append)
+    assert len(said) == 4
+    assert all("failed: the loss is" in line for line in said)
+    _, runs, classes = results.read([tmp_path / "out"])
+    assert runs["failed"].str.startswith("the loss is").all()
+    assert runs["achieved"].isna().all()
+    assert classes.empty
+    text = PLAN.replace("seeds = 2", "seeds = [0]").replace("epochs = 3\nlr = 0.1", "epochs = 3\nlr = 1e9")
+    running.run(of(tmp_path, text), tmp_path / "untrained", SETTINGS, told=said.append)
+    assert all("failed: its dense network was not trained: the loss is" in line for line in said[4:])
+
+
+def test_what_fits_no_run_ends_the_study_before_it_began(tmp_path: Path) -> None:
+    with pytest.raises(AlignmentError, match="has 9 classes, the data have 10"):
+        running.run(of(tmp_path, PLAN.replace("mlp(10", "mlp(9")), tmp_path / "out", SETTINGS)
+    with pytest.raises(ModelError, match=r"the factory .* raised"):
+        running.run(of(tmp_path, PLAN.replace("mlp(10", "mlp(-1")), tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_long_tail_has_the_shares_of_the_formula() -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.permutation(np.repeat(np.arange(10), 500))
+    kept = running.long_tailed(labels, 20)
+    counts = np.bincount(labels[kept])
+    assert counts.tolist() == [round(500 * 20 ** (-c / 9)) for c in range(10)]
+    assert counts[0] == 20 * counts[-1]
+    assert (np.diff(kept) > 0).all()
+    np.testing.assert_array_equal(kept, running.long_tailed(labels, 20))
+    assert len(running.long_tailed(labels, 1)) == len(labels)
+    # A class that has fewer than its share keeps all, and none disappears.
+    labels = np.array([0] * 100 + [1] * 3 + [2] * 5)
+    assert np.bincount(labels[running.long_tailed(labels, 100)]).tolist() == [100, 3, 1]
+
+
+def test_a_study_trains_on_the_long_tail_and_audits_all(tmp_path: Path) -> None:
+    text = PLAN.replace("seeds = 2", "seeds = [0]").replace("[data]", "[data]\nlong-tail = 20")
+    text = text.replace('["magnitude", {', "[{").replace("[0.1, 0.5]", "[0.5]")
+    running.run(of(tmp_path, text), tmp_path / "out", SETTINGS)
+    _, _, classes = results.read([tmp_path / "out"])
+    assert classes["support"].sum() == 1078
+    by = classes.set_index("class")["dense_recall"]
+    assert by[["0", "1", "2"]].mean() > by[["7", "8", "9"]].mean() + 0.2
+
+
+def test_methods_of_a_study_prune_as_the_command_does(whole: Path, tmp_path: Path) -> None:
+    found = of(tmp_path)
+    recipe = found.recipe("magnitude", 0.5, 1)
+    factory = "prune_audit.networks:mlp(10, inputs=64, hidden=[16])"
+    dense = ModelSource(name="mlp", path=whole / "dense" / "mlp-1.pth", factory=factory)
+    prune.run(dense, tmp_path / "own.pth", recipe, SETTINGS, source=DataSource(path=VAL))
+    own, kept = (
+        torch.load(path, weights_only=True)
+        for path in (tmp_path / "own.pth", whole / "pruned" / "magnitude-0.5-mlp-1.pth")
+    )
+    assert all(torch.equal(own[key], kept[key]) for key in own)
+    again = replace(recipe, training=replace(recipe.training, seed=0))
+    assert again == found.recipe("magnitude", 0.5, 0)
