@@ -1,12 +1,14 @@
 """prune-audit init: a policy and a workflow for a repository, filled in as far as it can be told.
 
-It asks nothing. What it finds (models, labelled data) goes into the workflow's command; what it does not find stands
-there as a name to be replaced, and is said.
+It asks nothing. What it finds (models, labelled data) goes into the workflow; what it does not find stands there as a
+name to be replaced, and is said. So does who hosts prune-audit, which nothing here can tell.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ POLICY, WORKFLOW = Path("prune-audit.toml"), Path(".github/workflows/prune-audit
 MODELS = (".onnx", ".pt", ".pt2", ".pth", ".safetensors")
 PRUNED = ("prun", "spars")  # what the name of a pruned model holds
 DENSE = ("dense", "base", "orig", "full", "unpruned")  # likewise, of the model that it came from
+OWNER = "<OWNER>"  # whom nobody can be called, so that a workflow which was not filled in runs no stranger's code
 DATA = ("val", "valid", "validation", "test", "holdout", "eval")
 DEPTH, MOST = 4, 20_000  # folders deep and files in all: a repository, not a disk
 SKIPPED = ("node_modules", "venv", "site-packages", "build", "dist", "__pycache__")
@@ -60,6 +63,7 @@ def run(folder: Folder = Path(), force: Force = False) -> None:
         for what, seen in (("dense model", found.dense), ("pruned models", found.pruned), ("data", found.data)):
             named = ", ".join(seen) if isinstance(seen, tuple) else seen
             out.print(f"{what}: {named or 'none found; name them in the workflow'}", soft_wrap=True)
+        out.print(f"prune-audit itself: replace {OWNER} in the workflow by whoever hosts it", soft_wrap=True)
 
 
 def look(folder: Path) -> Found:
@@ -115,11 +119,13 @@ extends = "default"
 
 
 def workflow(found: Found) -> str:
-    """A GitHub workflow that audits what was ``found``."""
+    """A GitHub workflow that audits what was ``found`` with the action of this repository."""
+    from importlib.metadata import version
+
     dense, data = found.dense or "models/dense.onnx", found.data or "data/val"
     pruned = found.pruned or ("models/pruned.onnx",)
     missing = "" if found.dense and found.pruned and found.data else "          # Replace these names by your own.\n"
-    models = " ".join(_quoted(each) for each in (dense, *pruned))
+    variants = "\n".join(f"            {each}" for each in pruned)
     return f"""name: prune-audit
 on:
   pull_request:
@@ -137,17 +143,21 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
-      - run: pip install prune-audit
-      - name: Audit the pruned model
-        run: |
-{missing}          prune-audit compare {models} \\
-            --data {_quoted(data)} --gate --github \\
-            -o audit.json -o audit.html
+      - id: audit
+        # REPLACE {OWNER} by whoever hosts prune-audit on GitHub; a copy of it inside this repository is
+        # ./path/to/prune-audit instead. The action installs what it was checked out with.
+        uses: {OWNER}/prune-audit@v{version("prune-audit")}
+        with:
+{missing}          dense: {_scalar(dense)}
+          pruned: |
+{variants}
+          data: {_scalar(data)}
+          policy: {POLICY}
       - uses: actions/upload-artifact@v4
         if: always()
         with:
           name: prune-audit
-          path: audit.*
+          path: ${{{{ steps.audit.outputs.report }}}}
 """
 
 
@@ -156,10 +166,12 @@ def _walk(folder: Path) -> Iterator[Path]:
     seen = 0
     for root, folders, files in os.walk(folder):
         depth = len(Path(root).relative_to(folder).parts)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        # A name that cannot be printed fits on no line of a workflow.
+        files, folders[:] = (sorted(filter(str.isprintable, names)) for names in (files, folders))
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
         if depth >= DEPTH:
             folders.clear()
-        for name in (*folders, *sorted(files)):
+        for name in (*folders, *files):
             seen += 1
             if seen > MOST:
                 return
@@ -170,10 +182,9 @@ def _is_dense(path: Path) -> bool:
     return any(part in path.stem.lower() for part in DENSE)
 
 
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+def _scalar(text: str) -> str:
+    """``text`` as YAML would read it back; what is JSON is YAML, too."""
+    return text if re.fullmatch(r"[A-Za-z_./][\w./-]*", text) else json.dumps(text, ensure_ascii=False)
 
 
 def _write(path: Path, text: str) -> None:

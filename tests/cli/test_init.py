@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from prune_audit import rules
 from prune_audit.cli import invoke
 from prune_audit.cli.init import Found, look, workflow
+from tests.conftest import ROOT
 
 POLICY, WORKFLOW = Path("prune-audit.toml"), Path(".github/workflows/prune-audit.yml")
+
+
+def ours(text: str) -> dict[str, Any]:
+    """The step of the workflow ``text`` that audits."""
+    steps = yaml.safe_load(text)["jobs"]["audit"]["steps"]
+    step: dict[str, Any] = next(step for step in steps if step.get("id") == "audit")
+    return step
+
+
+def given(text: str) -> dict[str, str]:
+    """What the workflow ``text`` gives the action."""
+    inputs: dict[str, str] = ours(text)["with"]
+    return inputs
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -28,12 +45,29 @@ def test_it_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "dense model: models/dense.pt",
         "pruned models: models/pruned-50.pt",
         "data: data/val",
+        "prune-audit itself: replace <OWNER> in the workflow by whoever hosts it",
     ]
     text = (tmp_path / WORKFLOW).read_text()
-    assert "prune-audit compare models/dense.pt models/pruned-50.pt \\\n            --data data/val --gate" in text
+    assert given(text) == {
+        "dense": "models/dense.pt", "pruned": "models/pruned-50.pt\n", "data": "data/val", "policy": str(POLICY),
+    }  # fmt: skip
     assert "Replace these names" not in text
-    assert "--github" in text
-    assert "GITHUB_STEP_SUMMARY" not in text  # `compare` writes it already; once is enough
+
+
+def test_the_workflow_takes_prune_audit_from_nobody_but_whom_the_user_names(tmp_path: Path) -> None:
+    """An index may know no prune-audit, or a stranger's; the guide uses the action, and so does the workflow."""
+    text = workflow(look(tmp_path))
+    assert "pip install" not in text
+    uses = ours(text)["uses"]
+    assert uses == f"<OWNER>/prune-audit@v{version('prune-audit')}"
+    assert uses.replace("<OWNER>", "OWNER") in (ROOT / "docs" / "ci.md").read_text()
+    assert "# REPLACE <OWNER> by whoever hosts prune-audit" in text
+
+
+def test_the_action_takes_what_the_workflow_gives_it(tmp_path: Path) -> None:
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    required = {name for name, each in inputs.items() if each.get("required")}
+    assert required <= set(given(workflow(look(tmp_path)))) <= set(inputs)
 
 
 def test_the_policy_is_the_default_one(tmp_path: Path) -> None:
@@ -66,7 +100,7 @@ def test_where_nothing_is_found_it_says_so(tmp_path: Path, capsys: pytest.Captur
     assert invoke(["init", str(tmp_path)]) == 0
     assert "dense model: none found; name them in the workflow" in capsys.readouterr().out
     text = (tmp_path / WORKFLOW).read_text()
-    assert "          # Replace these names by your own.\n          prune-audit compare models/dense.onnx" in text
+    assert "          # Replace these names by your own.\n          dense: models/dense.onnx\n" in text
 
 
 def test_no_folder_is_2(tmp_path: Path) -> None:
@@ -91,6 +125,13 @@ def test_what_is_recognised(files: list[str], expected: Found, tmp_path: Path) -
     assert look(tmp_path) == expected
 
 
-def test_names_with_blanks_are_quoted() -> None:
-    text = workflow(Found(dense="my models/dense.pt", pruned=("p.pt",), data="val"))
-    assert "compare 'my models/dense.pt' p.pt " in text
+def test_names_are_read_back_as_they_are() -> None:
+    names = ('#1 my models/dense: "a".pt', "- p.pt", "'q' r.pt", "val: ü")
+    text = workflow(Found(dense=names[0], pruned=names[1:3], data=names[3]))
+    read = given(text)
+    assert (read["dense"], *read["pruned"].splitlines(), read["data"]) == names
+
+
+def test_a_name_that_fits_on_no_line_is_not_seen(tmp_path: Path) -> None:
+    touch(tmp_path, "dense.pt", "pruned\n1.pt", "a\nb/pruned.pt")
+    assert look(tmp_path) == Found(dense="dense.pt")
