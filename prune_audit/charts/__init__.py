@@ -17,6 +17,10 @@ from prune_audit.core import Audit
 from prune_audit.errors import UsageError
 
 
+class NothingToDraw(UsageError):
+    """The audit has nothing for the chart that was asked for: no fault of the audit, which is as good without it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """One picture: its title, what it is of, what it shows in words, how to read it, its Vega-Lite specification.
@@ -51,12 +55,13 @@ def named(audit: Audit, name: str) -> tuple[Chart, ...]:
     """The charts called ``name``.
 
     Raises:
-        UsageError: there is no such chart, or the audit has nothing for it.
+        UsageError: there is no such chart.
+        NothingToDraw: the audit has nothing for it.
     """
     drawn: tuple[Chart, ...] = plugins.load("charts", name).draw(audit)
     if not drawn:
         why = plugins.docstring("charts", name).partition("\n\n")[0].replace("\n", " ")
-        raise UsageError(
+        raise NothingToDraw(
             f"this audit has nothing for the chart {name!r}: {why}", hint=f"it has {', '.join(charts(audit)) or 'none'}"
         )
     return drawn

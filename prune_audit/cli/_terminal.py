@@ -111,18 +111,34 @@ def deliver(
     github: bool = False,
     csv_dialect: str | None = None,
     log: Sequence[str] = (),
+    files_alone: bool = False,
 ) -> int:
     """Write ``audit`` to ``paths`` and to the services ``log``, print its table, and return its exit code.
 
-    Files come first: whoever reads the table may stop reading, which ends the program. ``github`` adds annotations to
+    Files come first: whoever reads the table may stop reading, which ends the program. One that is to be a chart which
+    the audit has nothing for is left out, and named on standard error, since the exit code is the verdict's; where
+    there are ``files_alone`` to be had, it is an error once the others are written. ``github`` adds annotations to
     standard output; with it, or anywhere in CI, the job's summary is written where GitHub says that there is one.
+
+    Raises:
+        NothingToDraw: as said above.
+        OutputError: a file cannot be written, or a service cannot be reached.
     """
     from prune_audit import logs, reports
+    from prune_audit.charts import NothingToDraw
     from prune_audit.reports import github as annotations
     from prune_audit.reports import table
 
+    absent: list[tuple[Path, NothingToDraw]] = []
     for path in paths:
-        reports.write(audit, path, csv_dialect)
+        try:
+            reports.write(audit, path, csv_dialect)
+        except NothingToDraw as reason:
+            absent.append((path, reason))
+    if absent and files_alone:
+        raise absent[0][1]
+    for path, nothing in absent:
+        stderr().print(f"note: {path} was not written: {nothing.message} ({nothing.hint})", soft_wrap=True)
     if log:
         for told in logs.log(audit, log, {name: reports.content(audit, name) for name in logs.FILES}):
             stderr().print(told, soft_wrap=True)

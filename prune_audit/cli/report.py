@@ -32,4 +32,5 @@ def run(
         verbose=False,
         github=github,
         csv_dialect=dialect,
+        files_alone=True,
     )

@@ -62,6 +62,7 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
 
     Raises:
         UsageError: no report has this suffix.
+        NothingToDraw: it is to be a chart that the audit has nothing for.
         OutputError: the file cannot be written.
     """
     report, render = _chosen(path)

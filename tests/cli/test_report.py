@@ -64,6 +64,16 @@ def test_a_gate_that_failed_is_shown_but_not_judged_again(tmp_path: Path, capsys
     assert "FAILED" in capsys.readouterr().out
 
 
+def test_a_chart_that_the_audit_has_nothing_for_is_an_error_once_the_rest_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports.write(audits.ten(), tmp_path / "a.json")
+    outputs = [f"-o{tmp_path / name}" for name in ("changes.svg", "a.csv")]
+    assert invoke(["report", str(tmp_path / "a.json"), *outputs]) == 2
+    assert "error: this audit has nothing for the chart 'changes'" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -125,6 +125,17 @@ def test_deliver_writes_files_prints_the_table_and_gives_the_exit_code(
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_chart_that_the_audit_has_nothing_for_does_not_hide_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / name for name in ("changes.png", "recalls.svg", "a.csv")]
+    assert _terminal.deliver(audits.judged(), paths, show_all=False, quiet=True, verbose=False) == 1
+    assert [path.exists() for path in paths] == [False, True, True]
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith(f"note: {paths[0]} was not written: this audit has nothing for the chart 'changes': ")
+    assert "(it has recalls" in note
+
+
 # ------------------------------------------------------------------------------------------------------------- GitHub
 
 
