@@ -129,6 +129,23 @@ def test_an_old_audit_is_never_taken_for_a_new_one(workspace: Path) -> None:
     assert audit(workspace, "gone").outputs["verdict"] == "error"
 
 
+def test_what_an_earlier_run_left_is_gone_even_where_this_one_cannot_be_done(workspace: Path) -> None:
+    written = workspace / "prune-audit-report"
+    audit(workspace, reports="md html sarif xml csv txt")
+    (written / "notes.txt").write_text("somebody's own")
+    assert audit(workspace, "gone", reports="md").outputs["verdict"] == "error"
+    assert [path.name for path in written.iterdir()] == ["notes.txt"]
+
+
+def test_what_this_run_would_write_is_gone_even_where_prune_audit_is_not_installed(workspace: Path) -> None:
+    audit(workspace, reports="md")
+    python = workspace / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    assert audit(workspace, reports="md", python=str(python)).outputs["verdict"] == "error"
+    assert list((workspace / "prune-audit-report").iterdir()) == []
+
+
 def test_several_variants_and_options_one_a_line(workspace: Path) -> None:
     two = "half=sample_models/pruned-50.onnx\nsample_models/pruned-90.onnx"
     ran = run(
@@ -218,6 +235,13 @@ def test_the_workflow_gives_the_action_what_it_takes() -> None:
     assert required <= given <= set(ACTION["inputs"])
     used = set(re.findall(r"steps\.audit\.outputs\.([\w-]+)", GUIDE))
     assert used <= set(ACTION["outputs"])
+
+
+def test_what_the_guide_does_with_reports_it_does_only_where_there_are_some() -> None:
+    steps = [step for step in BLOCKS[0]["jobs"]["audit"]["steps"] + BLOCKS[1] if "outputs.report" in str(step)]
+    of_one = [step for step in steps if "audit.sarif" in str(step) or "audit.md" in str(step)]
+    assert len(of_one) == 2
+    assert all("steps.audit.outputs.verdict != 'error'" in step["if"] for step in of_one)
 
 
 def test_the_hook_that_it_names_exists() -> None:
