@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: 
     ``table`` is what could be given instead of a folder.
 
     Raises:
-        DataError: there are no class folders, one is empty, or one is no class.
+        DataError: there are no class folders, one is empty or cannot be read, or one is no class.
     """
     root, kinds = source.path, ", ".join(suffix[1:] for suffix in suffixes)
     folders, beside = top(root, suffixes)
@@ -71,7 +72,7 @@ def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: 
 def top(root: Path, suffixes: Sequence[str]) -> tuple[list[str], int]:
     """The names of the folders right below ``root``, and how many files with one of ``suffixes`` lie beside them."""
     folders, files = [], 0
-    with os.scandir(root) as entries:
+    with _opened(root) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -84,7 +85,7 @@ def top(root: Path, suffixes: Sequence[str]) -> tuple[list[str], int]:
 
 def walk(folder: Path, prefix: str) -> Iterator[str]:
     """The files below ``folder``, as paths that start with ``prefix`` and use slashes; links are followed."""
-    with os.scandir(folder) as entries:
+    with _opened(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -97,3 +98,16 @@ def walk(folder: Path, prefix: str) -> Iterator[str]:
                 yield from walk(folder / entry.name, f"{prefix}/{entry.name}")
             else:
                 yield f"{prefix}/{entry.name}"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What lies in ``folder``, unsorted. Raises `DataError` where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or folder} cannot be read: {error.strerror or error}",
+            hint="check whose folder it is, and that it may be listed and entered",
+        ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -180,8 +182,6 @@ def test_a_folder_has_no_columns(val: Path) -> None:
 
 
 def test_the_order_does_not_depend_on_the_file_system(val: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     scan = os.scandir
 
     class Backwards:
@@ -222,3 +222,17 @@ def test_imagenet_samples(shared: Path) -> None:
     assert batch.inputs["image"].shape == (10, 3, 224, 224)
     stretched = data.load(replace(source, preprocess=Preprocess(size=(64, 64))), Expects(channels=3), Settings())
     assert "stretched to 64x64" in stretched.notes[0]
+
+
+@pytest.mark.parametrize("folder", ["", "dog", "cat/deep"])
+def test_a_folder_that_may_not_be_listed_is_named(val: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    scan, closed = os.scandir, val / folder
+
+    def refusing(path: Path) -> object:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match=f"{closed} cannot be read: Permission denied"):
+        load(val)
