@@ -62,7 +62,8 @@ def run(
 
     A file plans the runs, which are done and kept one by one: a study that is stopped goes on when the same command is
     given again. --shard splits it over machines; folders of results are put together and analysed as one. Written are
-    runs.csv and classes.csv (also as Parquet), a CSV file for each table of the analysis, study.md and study.html.
+    runs.csv and classes.csv (also as Parquet), a CSV file for each table of the analysis, alpha.svg, study.md and
+    study.html.
 
     Example: prune-audit study study.toml --data train/ --audit val/
 
@@ -118,7 +119,7 @@ def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, folder: P
     """Every table and page into ``folder``."""
     from prune_audit import reports
     from prune_audit.errors import OutputError
-    from prune_audit.study import page, results, writing
+    from prune_audit.study import figures, page, results, writing
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +129,8 @@ def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, folder: P
     files |= {f"table-{table.name}.csv": writing.csv(table).encode() for table in found.tables}
     files["study.md"] = writing.markdown(found).encode("utf-8", "backslashreplace")
     files["study.html"] = page.render(found, runs, classes).encode("utf-8", "backslashreplace")
+    if (drawing := figures.drawing(found)) is not None:
+        files["alpha.svg"] = drawing.encode()
     for name, content in files.items():
         reports.put(folder / name, content)
 

@@ -187,7 +187,10 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _lowest(analysis: Analysis, fitted: Sequence[Mapping[str, Value]]) -> str:
-    """At each density the methods each of which is shown to lie below every other one; empty where there are none."""
+    """At each density the methods each of which is shown to lie below every other one; empty where there are none.
+
+    They are at most half of all, rounded up: that all but one do better than the worst tells nobody which to take.
+    """
     below = set()
     for pair in (pair for made in analysis.tables if made.name == "methods" for pair in rows(made)):
         network, at, method, other = (pair[key] for key in ("network", "density", "method", "other"))
@@ -197,7 +200,7 @@ def _lowest(analysis: Analysis, fitted: Sequence[Mapping[str, Value]]) -> str:
     found: dict[str, list[str]] = {}
     for at in dict.fromkeys(cell["density"] for cell in fitted):
         here = sorted((cell for cell in fitted if cell["density"] == at), key=_alpha)
-        for few in range(1, len(here)):
+        for few in range(1, min(len(here) - 1, (len(here) + 1) // 2) + 1):
             split = ((low, high) for low in here[:few] for high in here[few:])
             if all((low["network"], at, low["method"], high["method"]) in below for low, high in split):
                 names = _and([w.printable(str(cell["method"])) for cell in here[:few]])

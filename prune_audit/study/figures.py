@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from prune_audit import words as w
 from prune_audit.charts import Chart
 from prune_audit.charts._colors import LINES, color
-from prune_audit.charts._picture import WIDTH
+from prune_audit.charts._picture import WIDTH, svg
 from prune_audit.core import Value
 from prune_audit.study import _shown as shown
 from prune_audit.study.tables import Analysis
@@ -53,6 +53,12 @@ class _Cell:
 
 
 # ------------------------------------------------------------------------------------------------ alpha by density
+
+
+def drawing(analysis: Analysis) -> str | None:
+    """`alphas` as an SVG file of its own, those of several networks below one another; None where there is none."""
+    charts = alphas(analysis)
+    return svg(charts) if charts else None
 
 
 def alphas(analysis: Analysis) -> tuple[Chart, ...]:
@@ -349,7 +355,8 @@ def balances(analysis: Analysis, classes: DataFrame) -> tuple[Chart, ...]:
         outside = sum(not up[0] <= dot["pruned"] <= up[1] for dot in dots)
         notes = [
             f"Each dot is {what}. Across: its balance in the dense model; upwards: in the pruned one. On the dashed "
-            "line nothing changed; the solid line has the slope alpha, over all seeds."
+            "line nothing changed; the solid line has the slope alpha, over all seeds, where r^2 is at least "
+            f"{w.ONE_LINE:g}."
         ]
         if outside:
             edge = "lies outside and is" if outside == 1 else "lie outside and are"
@@ -446,10 +453,10 @@ def _grid_spec(
     ]
     for cell in cells:
         place = {"method": w.printable(str(cell["method"])), "density": shown.density(cell["density"])}
-        slope = cell["pooled_alpha"]
+        slope, fit = cell["pooled_alpha"], cell["pooled_r_squared"]
         for at in across:
             rows.append({"kind": "identity", **place, "dense": at, "pruned": at})
-            if isinstance(slope, (int, float)):
+            if isinstance(slope, (int, float)) and isinstance(fit, (int, float)) and fit >= w.ONE_LINE:
                 rows.append({"kind": "slope", **place, "dense": at, "pruned": slope * at})
         if slope is not None:
             said = f"α {w.ratio(slope)}  r² {w.ratio(cell['pooled_r_squared'])}"

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from prune_audit import data, models, plugins
@@ -151,7 +151,7 @@ class _File:
         table: Mapping[str, Any] | None = None,
         leaves: tuple[str, ...] = (),
         others: tuple[str, ...] = (),
-        **given: object,
+        given: Mapping[str, object] = MappingProxyType({}),
     ) -> T:
         """The dataclass ``cls`` from ``table``, or from the table at ``key``, whose keys are the names of its fields.
 
@@ -229,8 +229,8 @@ def _methods(file: _File, density: float) -> tuple[tuple[str, Recipe], ...]:
         own = {"method": name} | dict(cuts) | {key: value for key, value in table.items() if key != "name"}
         if not _NAME.fullmatch(name) or name in dict(methods):
             file.refuse(f"expected another name of letters, digits, '.', '_' and '-', found {name!r}", "methods", n)
-        leaves = ("density", "training", "c_rates")
-        recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, density=density, training=tuning)
+        leaves, start = ("density", "training", "c_rates"), {"density": density, "training": tuning}
+        recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:
             file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")
@@ -266,10 +266,8 @@ def _source(file: _File, which: str, instead: Path | None) -> DataSource:
         preprocess = data.preprocess(images.get("preset"), asked)
     except AuditError as fault:
         file.refuse(fault.message, "data", "preprocess", "preset", hint=fault.hint)
-    leaves = ("path", "preprocess")
-    return file.filled(
-        DataSource, ("data",), table=table, leaves=leaves, others=_DATA, path=path, preprocess=preprocess
-    )
+    given = {"path": path, "preprocess": preprocess}
+    return file.filled(DataSource, ("data",), table=table, leaves=("path", "preprocess"), others=_DATA, given=given)
 
 
 # --------------------------------------------------------------------------------------------------------------- types

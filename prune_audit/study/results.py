@@ -25,8 +25,8 @@ LEADING = (*FACTORS, "failed", "achieved")
 # Of a run, what an audit measured of the whole model; of a class, what an analysis and a reader need.
 LEFT_OUT = ("variant", "by", "outcome", "density")
 BY_CLASS = (
-    *("support", "lost", "gained", "dense_recall", "pruned_recall", "change_low", "change_high", "q_value"),
-    *("dense_balance", "pruned_balance", "balance_change", "excess_drop", "verdict", "distortion"),
+    *("support", "lost", "gained", "dense_recall", "pruned_recall"),
+    *("dense_balance", "pruned_balance", "balance_change", "verdict", "distortion"),
 )
 LABELS = (
     "study",

@@ -172,6 +172,10 @@ def test_the_lowest_are_those_that_each_lie_below_all_others() -> None:
     assert sentences(of, alone)[1] == "Lowest alpha, shown to lie below that of all other methods: a at 10 %."
     unsure = pairs((0.1, "a", "c", "higher"), (0.1, "b", "c", "not shown"))
     assert not any(sentence.startswith("Lowest") for sentence in sentences(of, unsure))
+    # that three of four lie below the fourth says no more than that the fourth is bad
+    of = cells(*((name, 0.1, 1.1, 0.9, "intensified") for name in "abc"), ("d", 0.1, 2.0, 0.9, "intensified"))
+    worst = pairs(*((0.1, name, "d", "higher") for name in "abc"))
+    assert not any(sentence.startswith("Lowest") for sentence in sentences(of, worst))
 
 
 def test_names_that_bite_stay_text() -> None:
