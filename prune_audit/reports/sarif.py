@@ -1,9 +1,10 @@
 """SARIF 2.1.0 (.sarif): what failed, was waived or could not be told, for code scanning.
 
 GitHub rejects a whole file for one result without a physical location, and an audit has no line of code to point at.
-So every result points at the policy file, or at the pruned model where the policy has none. They are told apart by
-their fingerprints, which are made of variant, rule and class and stay the same from run to run, so that an alert closes
-when its class has recovered.
+So every result points at what could be edited to settle it: the line of the policy file that brings its rule in, or
+that of the waiver it is about; at the pruned model, whose lines mean nothing, where the policy has no file. Results of
+one line are told apart by their fingerprints, which are made of variant, rule and class and stay the same from run to
+run, so that an alert closes when its class has recovered.
 
 A failed check is an error or a warning, as its level is; what could not be told is `open`, the standard's own word
 for too little information; what was waived failed and is suppressed, with the reason. Without a gate the verdicts are
@@ -13,6 +14,7 @@ warnings. Of more than GitHub takes the worst are kept.
 from __future__ import annotations
 
 import hashlib
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from urllib.parse import quote
 
 from prune_audit import plugins
 from prune_audit import words as w
-from prune_audit.core import Audit, Check, Comparison
+from prune_audit.core import SINCE, Audit, Check, ModelCard, Policy, Waiver
 from prune_audit.reports import _gate as gate
 from prune_audit.reports.json import layout
 
@@ -34,7 +36,7 @@ def render(audit: Audit) -> str:
     """The log, with one run."""
     found = gate.notable(audit, ("failed", "waived", "inconclusive"))
     rules = sorted({check.rule: check.level for _, check in found}.items())
-    places = {comparison.pruned.name: _place(audit, comparison) for comparison in audit.comparisons}
+    models = {comparison.pruned.name: comparison.pruned for comparison in audit.comparisons}
     position = {rule: i for i, (rule, _) in enumerate(rules)}
     run = {
         "tool": {
@@ -44,7 +46,10 @@ def render(audit: Audit) -> str:
                 "rules": [_rule(rule, LEVELS[level]) for rule, level in rules],
             }
         },
-        "results": [_result(name, check, position[check.rule], places[name]) for name, check in found[:MOST]],
+        "results": [
+            _result(name, check, position[check.rule], _place(audit, models[name], check))
+            for name, check in found[:MOST]
+        ],
         "properties": {"outcome": audit.outcome, "told": gate.told(audit), "leftOut": max(0, len(found) - MOST)},
     }
     return layout({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
@@ -83,9 +88,33 @@ def _result(variant: str, check: Check, rule: int, place: dict[str, Any]) -> dic
     return result
 
 
-def _place(audit: Audit, comparison: Comparison) -> dict[str, Any]:
+def _place(audit: Audit, pruned: ModelCard, check: Check) -> dict[str, Any]:
     """The policy's file, else the pruned model's, else the data, where predictions were audited that name no file."""
-    policy = audit.policy.path if audit.policy else None
-    path = Path(policy or comparison.pruned.path or audit.provenance.data)
+    policy = audit.policy
+    path = Path(policy.path if policy and policy.path else pruned.path or audit.provenance.data)
     uri = path.as_uri() if path.is_absolute() else quote(path.as_posix().encode("utf-8", "surrogateescape"))
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}}
+    line = _line(policy, check) if policy else 1
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line}}}
+
+
+def _line(policy: Policy, check: Check) -> int:
+    """The first line in the policy's file that has to do with ``check``: its waiver, its rule, or the preset."""
+    waivers = [waiver.origin for waiver in policy.waivers if waiver.rule == check.rule and _is_about(check, waiver)]
+    rule = [origin for key, origin in policy.origins.items() if key.startswith(f"rules.{check.rule}.")]
+    for origins in (waivers, rule, [policy.origins.get("extends", "")]):
+        # A flag, a variable or a preset is an origin, too.
+        places = [origin.rpartition(":") for origin in origins]
+        if lines := [int(line) for file, _, line in places if file == policy.path and line.isdecimal()]:
+            return min(lines)
+    return 1
+
+
+def _is_about(check: Check, waiver: Waiver) -> bool:
+    """Whether ``check`` was waived by ``waiver``, or warns that this does nothing: its message ends as that says."""
+    if check.outcome == "waived":
+        subject = check.subject.removesuffix(SINCE)
+        fits = subject == waiver.stratum or fnmatchcase(subject, waiver.stratum)
+        return fits and check.message.endswith(f"; waived until {waiver.expires}: {waiver.reason}")
+    return check.subject == f"waiver of {waiver.stratum}" and check.message.endswith(
+        f" ({waiver.origin}): {waiver.reason}"
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from prune_audit import plugins
+from prune_audit import gate, plugins, rules
 from prune_audit.core import Audit, Check
 from prune_audit.reports import sarif
 from tests.reports import audits
@@ -90,6 +91,68 @@ def test_a_place_is_an_address(path: str, uri: str) -> None:
     comparison = audit.comparisons[0]
     moved = replace(audit, comparisons=(replace(comparison, pruned=replace(comparison.pruned, path=path)),))
     assert results(moved)[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+POLICY = """extends = "default"
+margin = 2
+
+[rules.recall-drop]
+# as agreed
+level = "error"
+limit = 2
+
+[[waivers]]
+rule = "harmed"
+class = "2"
+reason = "known"
+expires = 2027-01-31
+
+[[waivers]]
+rule = "recall-drop"
+class = "[78]"
+reason = "known"
+expires = 2027-01-31
+
+[[waivers]]
+rule = "recall-drop"
+class = "9"
+reason = "known"
+expires = 2027-01-31
+"""
+
+
+def test_a_place_is_the_line_of_the_rule_or_of_the_waiver(tmp_path: Path) -> None:
+    """The policy is read and the waivers are applied as `check` does it."""
+    file = tmp_path / "prune-audit.toml"
+    file.write_text(POLICY)
+    policy = rules.read_policy(file)
+    (comparison,) = audits.judged().comparisons
+    failed = comparison.checks[-2]
+    checks = (*comparison.checks[:-1], replace(failed, subject="3"), replace(comparison.checks[-1], rule="harmed"))
+    audit = replace(audits.judged(), comparisons=(replace(comparison, checks=checks),), policy=policy)
+    judged = gate.waived(audit, policy, date(2027, 1, 1))
+    found = {}
+    for result in results(judged):
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == file.as_uri()
+        found[result["ruleId"], result["properties"]["subject"]] = place["region"]["startLine"]
+    assert found == {
+        ("recall-drop", "3"): 6,  # the first line of its table that says anything
+        ("harmed", "5"): 1,  # by extends
+        ("harmed", "model"): 1,
+        ("harmed", "waiver of 2"): 9,
+        ("recall-drop", "7"): 15,  # waived
+        ("recall-drop", "waiver of 9"): 21,
+    }
+
+
+@pytest.mark.parametrize("origin", ["--rule", "preset default", "other.toml:7", "p.toml"])
+def test_what_is_said_elsewhere_than_in_the_file_has_no_line_of_it(origin: str) -> None:
+    audit = audits.judged()
+    assert audit.policy is not None
+    policy = replace(audit.policy, path="p.toml", origins={"rules.recall-drop.level": origin})
+    place = results(replace(audit, policy=policy))[0]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "p.toml"}, "region": {"startLine": 1}}
 
 
 def test_no_more_than_github_takes_and_the_worst_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
