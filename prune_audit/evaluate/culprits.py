@@ -7,11 +7,13 @@ that looks in the wrong place, so the message names the sample.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from prune_audit.core import Array, Batch, Dataset
+from prune_audit.core import Array, Batch, Counts, Dataset
 from prune_audit.errors import AuditError, DataError, ModelError
 
-NAMED = 3  # classes in a message
+NAMED = 3  # classes or samples in a message
+ODD_MOST = 1000  # samples that are kept in mind for holding NaN or infinity
 
 
 def place(dataset: Dataset, row: int) -> str:
@@ -37,6 +39,25 @@ def too_many(dataset: Dataset, columns: int) -> str:
     return f"; {'beyond' if dataset.indexed else 'rarest'}: {', '.join(told)}" if told else ""
 
 
+def odd(batch: Batch) -> Counts:
+    """The rows of ``batch`` with NaN or infinity in an input (K,). Bytes and integers hold none."""
+    found = np.zeros(len(batch.labels), bool)  # (B,)
+    for values in batch.inputs.values():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            found |= ~_finite(values)
+    return batch.rows[found]
+
+
+def told(dataset: Dataset, rows: Counts) -> tuple[str, ...]:
+    """A note on the samples at ``rows`` (K,), which are `odd` though the scores of every model are finite."""
+    if not len(rows):
+        return ()
+    named = ", ".join(place(dataset, row) for row in rows[:NAMED].tolist()) + (", ..." if len(rows) > NAMED else "")
+    count = f"{len(rows):,} or more samples hold" if len(rows) >= ODD_MOST else f"{len(rows):,} samples hold"
+    holds = "1 sample holds" if len(rows) == 1 else count
+    return (f"{holds} NaN or infinity, from which the models made finite scores all the same: {named}",)
+
+
 def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> AuditError:
     """The error for ``scores`` (B, C) of the model called ``name`` that are not all finite: the data's or the model's.
 
@@ -45,7 +66,7 @@ def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> Audi
     rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     for array, values in batch.inputs.items():
         if values.dtype.kind == "f":
-            bad = rows[~np.isfinite(values[rows].reshape(len(rows), -1)).all(axis=1)]
+            bad = rows[~_finite(values[rows])]
             if len(bad):
                 return DataError(
                     f"{dataset.path}: {array!r} of {place(dataset, int(batch.rows[bad[0]]))} holds NaN or infinity, "
@@ -57,3 +78,8 @@ def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> Audi
         hint="check the preprocessing and half precision overflow, and whether pruning left a layer without "
         "weights before a normalisation",
     )
+
+
+def _finite(values: Array) -> npt.NDArray[np.bool_]:
+    """Which samples of ``values`` (B, ...) hold finite numbers alone (B,)."""
+    return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))

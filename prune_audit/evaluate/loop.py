@@ -17,7 +17,7 @@ import numpy as np
 
 from prune_audit.core import Classifier, Counts, Dataset, Predictions, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment
+from prune_audit.evaluate import alignment, culprits
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
@@ -152,7 +152,9 @@ def _predictions(
         groups={name: values[rows] for name, values in dataset.groups.items()},
         digests=kept[running[0].name].digests if running else np.empty(0, np.uint64),
     )
-    return predictions, tuple(note for tally in running for note in tally.notes(kept[tally.name]))
+    odd = np.unique(np.concatenate([rows[:0], *(tally.odd(rows) for tally in running)]))
+    said = [note for tally in running for note in tally.notes(kept[tally.name])]
+    return predictions, (*said, *culprits.told(dataset, odd))
 
 
 def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:

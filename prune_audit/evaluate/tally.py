@@ -19,7 +19,7 @@ from prune_audit.evaluate.fit import BatchSize
 from prune_audit.evaluate.outcome import Kept, given
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes")
+FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "odd")
 
 
 class Tally:
@@ -82,6 +82,7 @@ class Tally:
         if not np.isfinite(scores).all():
             raise culprits.not_finite(self.name, scores, batch, self._dataset)
         self._fits(scores.shape[1] if scores.ndim > 1 else 0)
+        self._note_odd(batch)
         if first:
             self._learn(inputs, scores)
         kept = Kept.of_scores(scores, batch.labels, batch.rows, batch.digests)
@@ -123,6 +124,11 @@ class Tally:
             )
         return tuple(said)
 
+    def odd(self, rows: Counts) -> Counts:
+        """Those of ``rows`` that hold NaN or infinity though this model's scores are finite, as far as it saw them."""
+        found: Counts = np.intersect1d(rows, np.array(self.facts.get("odd", []), np.int64))
+        return found
+
     def finish(self) -> None:
         """The run has come to its end."""
         self._note_run()
@@ -153,6 +159,11 @@ class Tally:
         self.facts["notes"] = list(self._model.notes) or self.facts.get("notes", [])
         if self._entry is not None:
             self._entry.note(**self.facts)
+
+    def _note_odd(self, batch: Batch) -> None:
+        """Remember, beside the predictions, which samples of ``batch`` hold NaN: where they are known, none is read."""
+        if len(found := culprits.odd(batch)):
+            self.facts["odd"] = sorted({*self.facts.get("odd", []), *found.tolist()})[: culprits.ODD_MOST]
 
     def _keep(self, kept: Kept) -> None:
         self.known[kept.rows] = True

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from prune_audit.core import Array
+from prune_audit.core import Array, Settings
 from prune_audit.errors import DataError, ModelError
-from prune_audit.evaluate.culprits import not_finite, place, too_many
-from tests.evaluate._models import ArrayData
+from prune_audit.evaluate import culprits
+from prune_audit.evaluate.culprits import not_finite, odd, place, told, too_many
+from prune_audit.evaluate.loop import evaluate
+from prune_audit.evaluate.store import Store
+from tests.evaluate._models import ArrayData, FunctionModel
 
 NAN, INF = float("nan"), float("inf")
 
@@ -65,3 +69,43 @@ def test_the_data_or_the_model_is_blamed(x: list[float], scores: list[float], fa
     error = not_finite("m", given, data.read([2, 4, 6]), data)
     assert type(error) is fault
     assert told in error.message
+
+
+def holding(*bad: tuple[int, float]) -> ArrayData:
+    """Eight samples, some of which hold what is not finite."""
+    x = np.zeros((8, 2, 2))
+    for row, value in bad:
+        x[row, 1, 0] = value
+    return ArrayData({"x": x, "bytes": np.zeros((8, 1), np.uint8)}, [0, 1] * 4)
+
+
+def blind(name: str) -> FunctionModel:
+    """A model that looks at the first number of a sample only."""
+    return FunctionModel(name, lambda x: np.stack([1 - x[:, 0, 0], x[:, 0, 0]], axis=1))
+
+
+def test_rows_that_are_not_finite_are_found() -> None:
+    assert odd(holding((1, NAN), (6, -INF)).read([7, 6, 0, 1])).tolist() == [6, 1]
+    assert odd(holding().read([0, 1])).tolist() == []
+
+
+def test_samples_that_are_not_finite_are_told_once_also_where_no_model_runs(tmp_path: Path) -> None:
+    every, models, note = np.arange(8), [blind("dense"), blind("pruned")], "NaN or infinity, from which the models"
+    for _ in range(2):  # the second time all is known
+        data = holding((1, NAN), (6, INF))
+        done = evaluate(models, data, every, Settings(workers=1), store=Store(tmp_path))
+        (said,) = (each for each in done.notes if note in each)
+        assert said.startswith("2 samples hold NaN or infinity")
+        assert said.endswith(": s1, s6")
+    assert data.reads.sum() == 0
+    few = evaluate(models, holding((1, NAN), (6, INF)), every[:4], Settings(workers=1), store=Store(tmp_path))
+    assert any(each.startswith("1 sample holds NaN") and each.endswith(": s1") for each in few.notes)
+    assert not any(note in each for each in evaluate(models, holding(), every, Settings(workers=1)).notes)
+
+
+def test_many_samples_that_are_not_finite_are_not_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = holding()
+    assert told(data, np.arange(5))[0].startswith("5 samples hold ")
+    assert told(data, np.arange(5))[0].endswith(": s0, s1, s2, ...")
+    monkeypatch.setattr(culprits, "ODD_MOST", 4)
+    assert told(data, np.arange(4))[0].startswith("4 or more samples hold ")
