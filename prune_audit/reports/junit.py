@@ -2,7 +2,8 @@
 
 A class fails that a check of level `error` fails; without a gate, one that regressed or is harmed. What could not be
 told is skipped, and so is what was waived, with the reason; where the policy forbids it, what could not be told is an
-error, as its exit code is 3. A sample never gates: all is skipped.
+error, as its exit code is 3. A sample never gates: all is skipped. A warning fails nothing: it is the output of its
+case, which viewers show with the case, and of its suite.
 
 The form is what Jenkins' schema (junit-10.xsd of the xunit plugin) allows, which has no properties on a test case:
 the numbers of a model are properties of its suite, those of its classes lines of its output. There is no time in it,
@@ -32,6 +33,7 @@ class _Case:
     kind: str
     message: str
     numbers: str
+    warnings: tuple[str, ...]
 
 
 def render(audit: Audit) -> bytes:
@@ -60,11 +62,9 @@ def _suite(audit: Audit, comparison: Comparison) -> Xml.Element:
         if case.result != "passed":
             told = Xml.SubElement(element, case.result, type=case.kind, message=case.message)
             told.text = case.numbers or None
-    warnings = [
-        f"warning: {w.printable(f'{check.subject}: {check.rule}: {check.message}')}"
-        for check in comparison.checks
-        if check.level == "warn" and check.outcome == "failed" and audit.policy is not None
-    ]
+        if case.warnings:
+            Xml.SubElement(element, "system-out").text = "\n".join(f"warning: {said}" for said in case.warnings)
+    warnings = [f"warning: {case.name}: {said}" for case in cases for said in case.warnings]
     lines = [gate.told(audit), *warnings, *(f"{case.name}: {case.numbers}" for case in cases if case.numbers)]
     Xml.SubElement(suite, "system-out").text = "\n".join(lines)
     return suite
@@ -76,7 +76,8 @@ def _cases(audit: Audit, comparison: Comparison) -> Iterator[_Case]:
         checks.setdefault(check.subject, []).append(check)
     strata = {w.subject(view, i): (view, i) for view in comparison.views for i in range(len(view.strata))}
     for subject in dict.fromkeys([*(s for s in checks if s not in strata), *strata]):
-        result, kind, message = _judged(audit, checks.get(subject, []))
+        found = checks.get(subject, [])
+        result, kind, message = _judged(audit, found)
         numbers = w.stratum(*strata[subject], audit.provenance.settings) if subject in strata else ""
         yield _Case(
             name=w.printable(subject),
@@ -84,6 +85,11 @@ def _cases(audit: Audit, comparison: Comparison) -> Iterator[_Case]:
             kind=kind,
             message=w.printable(message),
             numbers=w.printable(numbers),
+            warnings=tuple(
+                w.printable(f"{check.rule}: {check.message}")
+                for check in found
+                if check.level == "warn" and check.outcome == "failed" and audit.policy is not None
+            ),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as Xml
@@ -12,7 +13,8 @@ import junitparser
 import pytest
 import xmlschema
 
-from prune_audit.core import Audit
+from prune_audit import gate
+from prune_audit.core import Audit, Waiver
 from prune_audit.reports.junit import render
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
@@ -27,7 +29,7 @@ def cases(audit: Audit) -> dict[str, Xml.Element]:
 
 
 def result(case: Xml.Element) -> str:
-    return case[0].tag if len(case) else "passed"
+    return next((found.tag for found in case if found.tag != "system-out"), "passed")
 
 
 @pytest.mark.parametrize("name", ["judged", "waived", "biting"])
@@ -73,6 +75,29 @@ def test_a_gate_decides_where_there_is_one() -> None:
 def test_a_warning_is_told_though_it_fails_nothing() -> None:
     out = Xml.fromstring(render(audits.judged())).findtext("testsuite/system-out", "")
     assert "warning: model: accuracy-drop: accuracy fell by [7] points" in out
+    case = cases(audits.judged())["model"]
+    assert result(case) == "passed"
+    assert case.findtext("system-out") == "warning: accuracy-drop: accuracy fell by [7] points"
+
+
+def test_a_waiver_that_does_nothing_says_so_where_it_is_shown() -> None:
+    judged = audits.judged()
+    assert judged.policy is not None
+    waivers = (
+        Waiver(rule="harmed", stratum="2", reason="known", expires=date(2027, 1, 31), origin="p.toml:9"),
+        Waiver(rule="harmed", stratum="2", reason="new", expires=date(2026, 1, 31), origin="p.toml:15"),
+    )
+    audit = gate.waived(judged, replace(judged.policy, waivers=waivers), date(2026, 12, 1))
+    case = cases(audit)["waiver of 2"]
+    assert result(case) == "passed"
+    assert case.findtext("system-out", "").splitlines() == [
+        "warning: harmed: the waiver is not needed: nothing fails there (p.toml:9): known",
+        "warning: harmed: the waiver expired on 2026-01-31 (p.toml:15): new",
+    ]
+    document = render(audit)
+    SCHEMA.validate(document.decode())
+    read = next(c for suite in junitparser.JUnitXml.fromstring(document) for c in suite if c.name == "waiver of 2")
+    assert "(p.toml:15): new" in read.system_out
 
 
 @pytest.mark.parametrize(("allowed", "expected"), [("allow", "skipped"), ("forbid", "error")])
