@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
 
+if TYPE_CHECKING:
+    from prune_audit.core import Audit
+
 Confirm = Annotated[
     Path | None,
     typer.Option(
         metavar="DATA",
-        help="Judge the sparsest variant that passes again, on these fresh data; asks for a gate. Reports go to "
-        "NAME.confirm.SUFFIX beside the others.",
+        exists=True,  # it is read after the long run, and the path should not be wrong then
+        help="Judge the sparsest variant that passes again, on these fresh data; asks for a gate. The exit code is of "
+        "both: 1 where any variant failed on either data. Reports go to NAME.confirm.SUFFIX beside the others.",
         rich_help_panel=g.PANEL,
     ),
 ]
@@ -176,4 +180,18 @@ def run(
             )
         )
     # A variant that failed is not made good by another one that was confirmed.
-    return g.leave(next((code for code in (1, 3) if code in codes), 0), exit_zero=exit_zero)
+    code = g.leave(next((code for code in (1, 3) if code in codes), 0), exit_zero=exit_zero)
+    if code and code != codes[-1]:
+        _terminal.stderr().print(f"note: {_why(code, done, audits[-1][0], codes[-1])}", soft_wrap=True)
+    return code
+
+
+def _why(code: int, done: Audit, fresh: Audit, confirmed: int) -> str:
+    """Where the exit ``code`` comes from, which is not that of the audit shown last: ``fresh`` would leave another."""
+    from dataclasses import replace
+
+    names = [each.pruned.name for each in done.comparisons if replace(done, comparisons=(each,)).exit_code == code]
+    return (
+        f"exit code {code} is that of {', '.join(names)} on {done.provenance.data}; "
+        f"{fresh.comparisons[0].pruned.name}, judged again on {fresh.provenance.data}, would leave {confirmed}"
+    )

@@ -209,14 +209,30 @@ def test_the_variant_that_was_chosen_is_confirmed_on_fresh_data(
 
 
 def test_one_variant_too_many_does_not_keep_the_one_before_it_from_being_confirmed(
-    tmp_path: Path, sample_models: Path, halves: tuple[str, str]
+    tmp_path: Path, sample_models: Path, halves: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50", "pruned-90")]
     here = ["compare", *models, "--data", halves[0], "--confirm", halves[1], "-q", "-o", str(tmp_path / "a.json")]
     assert invoke(here) == 1
+    of = f"note: exit code 1 is that of pruned-90 on {halves[0]}; pruned-50, judged again on {halves[1]}, would leave 0"
+    assert capsys.readouterr().err.splitlines() == [of]
+    assert invoke([*here, "--exit-zero"]) == 0
+    assert capsys.readouterr().err == ""
     confirmed = json.loads((tmp_path / "a.confirm.json").read_text())
     assert [c["pruned"]["name"] for c in confirmed["comparisons"]] == ["pruned-50"]
     assert confirmed["outcome"] != "failed"
+
+
+def test_fresh_data_that_are_not_there_are_missed_before_a_model_runs(
+    tmp_path: Path, sample_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("prune_audit.audit.run", lambda *_, **__: pytest.fail("a model ran"))
+    models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50")]
+    val = ["--data", str(sample_models / "val")]
+    assert invoke(["compare", *models, *val, "--confirm", str(tmp_path / "gone")]) == 2
+    err = capsys.readouterr().err
+    assert "'--confirm'" in err
+    assert "gone' does not exist" in err
 
 
 def test_what_does_not_pass_is_not_confirmed_and_the_same_data_confirm_nothing(
