@@ -292,11 +292,13 @@ def _listed(entry: Path) -> Listed | None:
     """The entry in the folder ``entry``, None where it has just been removed."""
     from pyarrow import ArrowException, parquet
 
-    about, rows, size = _about(entry), 0, 0
+    about, size, parts = _about(entry), 0, [np.empty(0, np.int64)]
     for path in entry.glob("part-*.parquet"):
-        with suppress(OSError, ArrowException):
+        with suppress(OSError, ArrowException, KeyError):
             size += path.stat().st_size
-            rows += parquet.read_metadata(path).num_rows
+            with parquet.ParquetFile(path) as part:
+                parts.append(part.read(columns=["rows"]).column("rows").to_numpy())
+    rows = len(np.unique(np.concatenate(parts)))  # runs at once may each have written the same
     samples = about.get("samples")
     try:
         used = entry.stat().st_mtime

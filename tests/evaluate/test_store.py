@@ -123,6 +123,16 @@ def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     assert same(found, kept([0, 1, 2, 3, 4]))
 
 
+def test_rows_that_two_runs_at_once_wrote_are_counted_once(tmp_path: Path) -> None:
+    one, other = (entry(tmp_path / "predictions" / ("0" * 64)) for _ in range(2))
+    for at in (one, other):
+        at.add(kept([1, 2, 3]))
+    other.add(kept([4]))
+    for at in (one, other):
+        at.flush()
+    assert [(e.rows, e.samples) for e in Store(tmp_path).entries()] == [(4, 50)]
+
+
 def test_a_part_that_goes_while_it_is_read_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = entry(tmp_path)
     run.add(kept([0, 1]))
