@@ -21,6 +21,7 @@ def check(names: Sequence[str]) -> None:
     Raises:
         UsageError: there is no such service.
         MissingExtra: its library is not installed.
+        OutputError: it cannot be reached.
     """
     for name in names:
         plugins.load("logs", name).ready()

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FOLDER = "prune-audit"  # of the artifacts in the run
+# How a server is first asked for. MLflow itself would try for more than a minute, and for many where nothing answers.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 BATCH = 1000  # metrics that MLflow takes at once
 LONGEST = 250  # characters of a metric's name
 # Of the model as a whole, and the columns of `prune_audit.rows.overall_of` that are called otherwise there.
@@ -37,11 +40,39 @@ COLUMNS = {"alpha": "intensification", "alpha_r_squared": "r_squared"}
 
 
 def ready() -> None:
-    """Whether MLflow is there. Raises `MissingExtra` where it is not."""
+    """Whether MLflow is there, and where it keeps runs on a server, whether that answers at all.
+
+    Raises:
+        MissingExtra: MLflow is not installed.
+        OutputError: the server cannot be reached.
+    """
     try:
-        import mlflow  # noqa: F401 - whether it is there
+        import mlflow
     except ImportError as fault:
         raise MissingExtra("--log mlflow needs MLflow", hint="pip install 'prune-audit[mlflow]'") from fault
+    from requests.exceptions import RequestException
+
+    if not mlflow.get_tracking_uri().startswith(("http://", "https://")):
+        return
+    try:
+        with _soon():
+            mlflow.MlflowClient().search_experiments(max_results=1)
+    except mlflow.MlflowException as fault:
+        # Whoever may not list experiments may well write into one.
+        if isinstance(fault.__context__, RequestException):
+            raise _refused(fault, f", and {' or '.join(PATIENCE)} for a server that takes its time") from fault
+
+
+@contextmanager
+def _soon() -> Iterator[None]:
+    """Have MLflow give up soon where nobody answers, unless its user has said how long it is to try."""
+    unset = [name for name in PATIENCE if name not in os.environ]
+    os.environ.update({name: PATIENCE[name] for name in unset})
+    try:
+        yield
+    finally:
+        for name in unset:
+            del os.environ[name]
 
 
 def log(audit: Audit, files: Mapping[str, bytes]) -> str:
@@ -65,17 +96,24 @@ def log(audit: Audit, files: Mapping[str, bytes]) -> str:
             with mlflow.start_run(run_name="prune-audit") as started:
                 run = _write(mlflow.MlflowClient(), started.info.run_id, audit, numbers, files)
     except (mlflow.MlflowException, RequestException, OSError) as fault:
-        where = mlflow.get_tracking_uri()
-        told = str(fault).strip().splitlines() or [type(fault).__name__]
-        wanted = "; a SQLite store needs the whole of MLflow: pip install mlflow" if where.startswith("sqlite") else ""
-        raise OutputError(
-            _discreet(f"MLflow at {where}: {told[0]}"),
-            hint=f"check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME{wanted}",
-        ) from fault
+        sqlite = mlflow.get_tracking_uri().startswith("sqlite")
+        wanted = "; a SQLite store needs the whole of MLflow: pip install mlflow" if sqlite else ""
+        raise _refused(fault, wanted) from fault
     info, where = run.info, _discreet(mlflow.get_tracking_uri())
     return (
         f"mlflow: {len(numbers):,} metrics and {', '.join(files)} in run {info.run_name or ''} {info.run_id} "
         f"of experiment {info.experiment_id} at {where}"
+    )
+
+
+def _refused(fault: Exception, also: str) -> OutputError:
+    """What MLflow said, and what to check; ``also`` ends the hint."""
+    import mlflow
+
+    told = str(fault).strip().splitlines() or [type(fault).__name__]
+    return OutputError(
+        _discreet(f"MLflow at {mlflow.get_tracking_uri()}: {told[0]}"),
+        hint=f"check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME{also}",
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +19,7 @@ from prune_audit.cli import invoke
 from prune_audit.core import Audit
 from prune_audit.document import read_audit
 from prune_audit.errors import MissingExtra, OutputError, UsageError
-from prune_audit.logs.mlflow import log, metrics
+from prune_audit.logs.mlflow import PATIENCE, log, metrics, ready
 from tests.reports import audits
 
 FILES = {"audit.html": b"<p>", "audit.json": b"{}"}
@@ -27,7 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty store, used through the environment alone, as a job does."""
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", *PATIENCE):
         monkeypatch.delenv(name, raising=False)
     yield tmp_path
     while mlflow.active_run() is not None:
@@ -130,6 +133,41 @@ def test_a_password_in_the_address_is_not_told(store: Path, monkeypatch: pytest.
     with pytest.raises(OutputError, match=r"MLflow at http://127\.0\.0\.1:9: API request") as caught:
         log(audits.ten(), FILES)
     assert "secret" not in caught.value.message
+
+
+def test_a_server_that_is_not_there_is_missed_soon_and_before_the_run(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    started = time.monotonic()
+    with pytest.raises(OutputError, match=r"MLflow at http://127\.0\.0\.1:1: API request") as caught:
+        logs.check(["mlflow"])
+    assert time.monotonic() - started < 8
+    assert "check MLFLOW_TRACKING_URI" in caught.value.hint
+    assert not set(PATIENCE) & set(os.environ)
+
+
+def test_a_server_that_does_not_answer_is_given_the_time_that_its_user_sets(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(OutputError, match="timed out") as caught:
+            ready()
+    assert time.monotonic() - started < float(PATIENCE["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" in caught.value.hint
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
+
+
+def test_who_may_not_list_experiments_may_write_all_the_same(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise mlflow.MlflowException("API request to endpoint failed with error code 403 != 200")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", forbidden)
+    ready()
 
 
 def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
