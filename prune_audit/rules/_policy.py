@@ -25,6 +25,7 @@ from prune_audit.rules._values import HINT, Given, overlaid
 FILE, PROJECT = "prune-audit.toml", "pyproject.toml"
 TABLE = ("tool", "prune-audit")  # in a pyproject.toml
 WAIVER_HINT = '[[waivers]]   rule = "recall-drop"   class = "cat"   reason = "..."   expires = 2027-01-31'
+WHOLE_HINT = 'class = "model" waives what a rule says of the model as a whole, as accuracy-drop does; else name a class'
 
 
 def chosen(choice: str | Path | None, *, start: Path) -> Policy:
@@ -165,8 +166,8 @@ def _inner(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _waiver(file: _File, i: int, entry: object) -> Waiver:
-    def refuse(what: str, *key: str) -> NoReturn:
-        file.refuse(f"waivers: {what}", "waivers", i, *key, hint=WAIVER_HINT)
+    def refuse(what: str, *key: str, also: str = "") -> NoReturn:
+        file.refuse(f"waivers: {what}", "waivers", i, *key, hint=WAIVER_HINT + also)
 
     if not isinstance(entry, Mapping):
         refuse(f"expected a table, found {entry!r}")
@@ -176,7 +177,7 @@ def _waiver(file: _File, i: int, entry: object) -> Waiver:
     texts = {}
     for key in ("rule", "class", "reason", "variant"):
         if key not in entry and key != "variant":
-            refuse(f"{key!r} is missing")
+            refuse(f"{key!r} is missing", also=f"; {WHOLE_HINT}" if key == "class" else "")
         texts[key] = entry.get(key, "*")
         if not isinstance(texts[key], str) or not texts[key].strip():
             refuse(f"{key}: expected a text, found {texts[key]!r}", key)

@@ -200,6 +200,12 @@ def test_limits_come_back_as_they_were_typed() -> None:
     assert typed("holm", ("holm", "none")) == "holm"
 
 
+def test_a_waiver_without_a_class_hears_of_the_model_as_a_whole(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError) as caught:
+        read_policy(written(tmp_path, "[[waivers]]\nrule = 'accuracy-drop'\nreason = 'r'\nexpires = 2027-01-31\n"))
+    assert 'class = "model"' in caught.value.hint
+
+
 def test_waivers_are_read_with_their_place(tmp_path: Path) -> None:
     text = """extends = "default"
 
