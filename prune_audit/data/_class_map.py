@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from prune_audit.data import _text
@@ -69,6 +70,16 @@ def renamed(path: Path, mapping: Mapping[str, str | int], outputs: Sequence[str]
             hint=f"say which class of the data the models' own {twice!r} is",
         )
     return names
+
+
+def misspelt(mapping: Mapping[str, str | int], names: Collection[str], lacking: str) -> str | None:
+    """The key of ``mapping`` that likely stands for ``lacking``, one of the data's ``names``; None where none does.
+
+    A map may well name more classes than these data have, so that a key without samples alone proves nothing.
+    """
+    unused = [key for key in mapping if key not in names]
+    likely = [key for key in unused if str(mapping[key]) == lacking] or get_close_matches(lacking, unused, n=1)
+    return likely[0] if likely else None
 
 
 def position(target: str | int, names: Sequence[str]) -> int | None:

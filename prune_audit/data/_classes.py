@@ -135,8 +135,12 @@ def ordered(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(as_numbers), (note,)
 
 
-def positions(values: Sequence[str], classes: tuple[str, ...], place: Callable[[int], str]) -> Counts:
+def positions(
+    values: Sequence[str], classes: tuple[str, ...], place: Callable[[int], str], class_map: Path | None = None
+) -> Counts:
     """Each of ``values`` (N,) as its position in ``classes`` (N,). ``place(i)`` says where value i was found.
+
+    ``class_map`` is the file that renamed some of ``classes``.
 
     Raises:
         DataError: a value is no class; the message names its place and the hint the likeliest way out.
@@ -146,10 +150,16 @@ def positions(values: Sequence[str], classes: tuple[str, ...], place: Callable[[
         return np.fromiter((position[value] for value in values), np.int64, len(values))
     except KeyError:
         at, value = next((i, value) for i, value in enumerate(values) if value not in position)
-        raise DataError(
-            f"{place(at)}: {value!r} is none of the {len(classes)} classes ({_few(classes)})",
-            hint=_way_out(value, values, classes),
-        ) from None
+        told = f"{place(at)}: {value!r} is none of the {len(classes)} classes ({_few(classes)})"
+        key = None
+        if class_map is not None:
+            key = _class_map.misspelt(_class_map.read(class_map), set(values), value)
+        if key is not None:
+            raise DataError(
+                f"{class_map}: {key!r} is no class of the data; {told}",
+                hint=f"a class map names a class of the data, then one of the models: should {key!r} be {value!r}?",
+            ) from None
+        raise DataError(told, hint=_way_out(value, values, classes)) from None
 
 
 def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str:

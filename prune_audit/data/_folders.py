@@ -64,7 +64,7 @@ def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: 
         ids=ids,
         files=[root / each for each in ids],
         classes=classes,
-        labels=_classes.positions(names, classes, lambda at: f"{root / names[at]}"),
+        labels=_classes.positions(names, classes, lambda at: f"{root / names[at]}", source.class_map),
         notes=notes,
     )
 

@@ -111,7 +111,7 @@ def rows(
         notes = (*notes, f"columns not used: {', '.join(unused)}")
     return Rows(
         classes=classes,
-        labels=_classes.positions(names, classes, found)[codes],
+        labels=_classes.positions(names, classes, found, source.class_map)[codes],
         ids=tuple(ids),
         groups=grouped,
         notes=notes,

@@ -139,7 +139,7 @@ def _labels(
             classes, notes = _classes.decided(source, expects, names)
         else:
             classes, notes = _classes.mapped(source, listed)
-        return classes, _classes.positions(names, classes, place), False, notes
+        return classes, _classes.positions(names, classes, place, source.class_map), False, notes
     if y.dtype.kind not in "iu":
         raise DataError(
             f"{source.path}: labels must be integers or text, found {y.dtype}",
@@ -163,7 +163,8 @@ def _labels(
         if known is None:
             outputs = _numbered(limit, expects, keys)
     classes, notes = _classes.mapped(source, outputs)
-    return classes, _classes.positions([names[label] for label in y.tolist()], classes, place), known is None, notes
+    called = [names[label] for label in y.tolist()]
+    return classes, _classes.positions(called, classes, place, source.class_map), known is None, notes
 
 
 def _numbered(limit: int, expects: Expects, keys: Mapping[str, str | int]) -> tuple[str, ...]:

@@ -102,6 +102,31 @@ def test_folders_and_tables(tmp_path: Path, draw: Draw) -> None:
         assert (found.classes, found.labels.tolist()) == (("dog", "cat", "n03"), [1, 0, 2])
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("eigth,n03\ncat,n01\n", "eigth"),  # the data still have n03
+        ("cta,n01\nbird,n02\n", "cta"),  # nearly cat
+        ("cat,n01\nbird,n02\n", None),  # a map may be of more classes than these data have
+    ],
+)
+def test_a_misspelt_class_of_the_data_is_named_and_the_data_are_not_blamed(
+    tmp_path: Path, draw: Draw, text: str, key: str | None
+) -> None:
+    for name in ("cat", "n03"):
+        draw(tmp_path / "val" / name / "a.png")
+    (tmp_path / "val" / "list.csv").write_text("path,label\ncat/a.png,cat\nn03/a.png,n03\n")
+    path = written(tmp_path, text)
+    for at in (tmp_path / "val", tmp_path / "val/list.csv"):
+        source = DataSource(path=at, class_map=path)
+        if key is None:
+            assert data.load(source, Expects(classes=OUTPUTS), Settings()).classes == ("cat", "bird", "n03")
+            continue
+        with pytest.raises(DataError, match=f"{path}: {key!r} is no class of the data; .* is none of the 3") as raised:
+            data.load(source, Expects(classes=OUTPUTS), Settings())
+        assert f"should {key!r} be " in raised.value.hint
+
+
 def arrays(folder: Path, text: str, y: object, expects: Expects | None = None, **more: object) -> Dataset:
     np.savez(folder / "d.npz", x=np.zeros((3, 2), np.float32), y=np.asarray(y), **more)  # type: ignore[arg-type]  # arrays
     source = DataSource(path=folder / "d.npz", class_map=written(folder, text))
