@@ -17,7 +17,9 @@ from prune_audit.charts._colors import color, literal
 from prune_audit.errors import UsageError
 
 VERSION = "5.21"  # of Vega-Lite: the pictures change when this does, not when vl-convert is updated
-FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # of the same widths everywhere, as those that it measures with
+# Of the same widths as those that it measures with, as far as there is one; the last that has a name is the narrower
+# sister of what Linux has for sans-serif without them, whose names would run over the edge.
+FONT = "Arial, Liberation Sans, Arimo, Helvetica, Nimbus Sans, DejaVu Sans Condensed, sans-serif"
 WIDTH = 420  # pixels, labels included: half a page, and still legible on a telephone
 SCALE = 2.0  # of PNG: sharp on the screens of today
 _SVG = "http://www.w3.org/2000/svg"
@@ -28,7 +30,7 @@ _CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": color("ink"), "titleColor": color("muted"), "gridColor": color("line"),
         "domainColor": color("line"), "tickColor": color("line"), "labelFontSize": 12, "titleFontSize": 12,
-        "titleFontWeight": "normal", "labelLimit": 140, "titlePadding": 8,
+        "titleFontWeight": "normal", "labelLimit": 120, "titlePadding": 8,
     },
     "legend": {
         "labelColor": color("ink"), "titleColor": color("muted"), "labelFontSize": 12, "orient": "top",

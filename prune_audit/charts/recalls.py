@@ -18,6 +18,7 @@ RANK = 10
 
 MOST = 40  # classes, so that a name stays legible
 ROW = 22  # pixels for each
+LONG = 12  # characters of a name that leave little room for the scale
 
 
 def draw(audit: Audit) -> tuple[Chart, ...]:
@@ -81,6 +82,7 @@ def _rows(view: View) -> list[dict[str, Any]]:
 
 def _spec(rows: list[dict[str, Any]], floor: float) -> dict[str, Any]:
     shown = [name for name in VERDICTS if any(row["verdict"] == name for row in rows)]
+    long = max(len(row["name"]) for row in rows) > LONG
     by_verdict = {
         "field": "verdict", "type": "nominal", "title": None,
         "scale": {"domain": shown, "range": [color(VERDICTS[name][0]) for name in shown]},
@@ -88,7 +90,9 @@ def _spec(rows: list[dict[str, Any]], floor: float) -> dict[str, Any]:
     shape = by_verdict | {"scale": {"domain": shown, "range": [VERDICTS[name][1] for name in shown]}}
     x = {
         "type": "quantitative", "scale": {"domain": [floor, 1], "nice": True, "zero": False},
-        "axis": {"format": ".0%", "title": None, "tickCount": 5},
+        # Moved inwards (flush), the label at an end would run into its neighbour.
+        "axis": {"format": ".0%", "title": None, "tickCount": 3 if long else 5, "labelFlush": False,
+                 "labelSeparation": 6},
     }  # fmt: skip
     told = {"description": {"field": "said", "type": "nominal"}}
     mark = {"aria": True, "ariaRoleDescription": "mark"}

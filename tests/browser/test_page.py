@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from prune_audit.core import Audit, Comparison
 from prune_audit.reports import html
 from tests.browser import chromium
 from tests.reports import audits
@@ -42,10 +44,24 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "everything": replace(everything, comparisons=(pictured,)),
         "bitten": bitten(),
         "thousand": of_classes(1000),
+        "long": long(audits.several()),
     }
     for name, audit in made.items():
         (folder / f"{name}.html").write_text(html.render(audit), encoding="utf-8")
     return folder
+
+
+def long(audit: Audit) -> Audit:
+    """``audit`` with names that are longer than a chart has room for, and with samples that moved."""
+    names = tuple(f"great white shark {i}, man-eater, Carcharodon" for i in range(10))
+    moves = np.array([[7, 7, 1, 30], [8, 8, 3, 22]])
+
+    def renamed(comparison: Comparison) -> Comparison:
+        (view,) = comparison.views
+        pair = replace(view.pair, classes=names, strata=names, moves=moves)
+        return replace(comparison, views=(replace(view, pair=pair),))
+
+    return replace(audit, comparisons=tuple(map(renamed, audit.comparisons)))
 
 
 def column(driver: Chrome, table: str, position: int) -> Sequence[str]:
@@ -163,6 +179,23 @@ def test_everything_is_there_without_javascript(pages: Path, driver: Chrome) -> 
 def test_no_page_is_wider_than_its_window(driver: Chrome, pages: Path, name: str, width: int) -> None:
     chromium.show(driver, pages / f"{name}.html", width=width)
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_stay_within_the_frame_of_their_chart(driver: Chrome, pages: Path, width: int) -> None:
+    """With room to spare, since another system may have wider letters."""
+    chromium.show(driver, pages / "long.html", width=width)
+    found = driver.execute_script(
+        "return [...document.querySelectorAll('figure')].map(figure => {"
+        "  const frame = figure.getBoundingClientRect(), texts = [...figure.querySelectorAll('svg text')];"
+        "  const room = texts.map(t => t.getBoundingClientRect()).filter(box => box.width)"
+        "    .map(box => Math.min(box.left - frame.left, frame.right - box.right));"
+        "  return [figure.querySelector('h3').textContent, Math.min(...room)]})"
+    )
+    assert {title for title, _ in found} == {
+        "Change of each class by variant", "Recall of each class", "Where lost samples went", "Balance of each class",
+    }  # fmt: skip
+    assert all(room >= 4 for _, room in found), found
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 
 from prune_audit.charts import recalls
+from prune_audit.charts._picture import svg
 from tests.charts.specs import data
 from tests.reports import audits
 
@@ -64,3 +68,40 @@ def test_without_a_change_there_is_nothing_to_draw() -> None:
     view = audit.comparisons[0].views[0]
     few = replace(view, measures=tuple(m for m in view.measures if m.name != "change"))
     assert recalls.draw(replace(audit, comparisons=(replace(audit.comparisons[0], views=(few,)),))) == ()
+
+
+WIDE = 9.0  # pixels of a character of a tick's label, as wide as a sans-serif has them
+LONG = ("German shepherd", "golden retriever", "airliner, wide-body", "great white shark, man-eater, Carcharodon")
+
+
+def ticks(name: str, both: int) -> list[tuple[float, float, str]]:
+    """Left, right and text of the labels below the scale, for classes called ``name`` with recalls near ``both`` %."""
+    rows: list[audits.Row] = [
+        (f"{name} {i}", (10 * both - 9 * i, 8 * i, 2, 998 - 10 * both + i), "fine", "no harm shown") for i in range(3)
+    ]
+    found = []
+    for text in ElementTree.fromstring(svg(recalls.draw(audits.audit(rows)))).iter("{http://www.w3.org/2000/svg}text"):
+        if (text.text or "").endswith("%"):
+            place = re.match(r"translate\(([\d.]+),", text.get("transform", ""))
+            assert place is not None
+            wide = WIDE * len(text.text or "")
+            shift = {"start": 0.0, "middle": wide / 2, "end": wide}[text.get("text-anchor", "start")]
+            found.append((float(place[1]) - shift, float(place[1]) - shift + wide, text.text or ""))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", ["7", *LONG])
+@pytest.mark.parametrize("both", [30, 75, 92, 96])
+def test_labels_of_ticks_stand_apart_whatever_room_the_names_leave(name: str, both: int) -> None:
+    labels = ticks(name, both)
+    assert len(labels) >= 2
+    for (_, right, one), (left, _, other) in pairwise(labels):
+        assert right < left, (one, other)
+
+
+def test_a_long_name_is_cut_on_the_axis_and_whole_where_one_points() -> None:
+    rows: list[audits.Row] = [(LONG[-1], (80, 5, 1, 4), "fine", "no harm shown")]
+    root = ElementTree.fromstring(svg(recalls.draw(audits.audit(rows))))
+    texts = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("great white") and text.endswith("…") for text in texts)
+    assert any((tip.text or "").startswith(f"{LONG[-1]}: ") for tip in root.iter("{http://www.w3.org/2000/svg}title"))
