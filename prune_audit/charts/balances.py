@@ -1,11 +1,13 @@
 """Where every class stands in its model, before against after: above the line of identity gaps shrank, below they grew.
 
 The scatter of Good et al. 2022 (arXiv 2206.02976): normalised recall balance, recall over accuracy less 1, in the dense
-model across and in the pruned one upwards. The slope of the line through the origin is alpha.
+model across and in the pruned one upwards. The slope of the line through the origin is alpha; where that means nothing
+the line is faint, and the words below say so.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from prune_audit import words as w
@@ -37,9 +39,13 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
             continue
         alpha = w.find(view, "intensification")
         slope = alpha.overall if alpha and isinstance(alpha.overall, (int, float)) else None
-        shows = "No line describes these classes."
+        fits = _fits(view)
+        shows, line = "No line describes these classes.", ""
         if slope is not None:
             shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.gaps(view, settings)}."
+            line = " The solid line has the slope alpha."
+            if not fits:
+                line = " The dotted line has the slope alpha, which means nothing here."
         made.append(
             Chart(
                 title="Balance of each class",
@@ -47,13 +53,21 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 shows=shows,
                 reading=(
                     "A class at 0 is recognised as often as samples are on average. On the dashed line nothing "
-                    "changed; a weak class below it fell further behind. The solid line has the slope alpha."
+                    f"changed; a weak class below it fell further behind.{line}"
                 ),
-                spec=_spec(points, slope),
+                spec=_spec(points, slope, fits),
                 variant=variant,
             )
         )
     return tuple(made)
+
+
+def _fits(view: View) -> bool:
+    """Whether alpha describes the classes: there is one without noise, and one line describes enough of them."""
+    fit, corrected = w.find(view, "r_squared"), w.find(view, "alpha_corrected")
+    if corrected and (corrected.overall is None or corrected.overall_low is None or corrected.overall_high is None):
+        return False
+    return not fit or not isinstance(fit.overall, (int, float)) or fit.overall >= w.ONE_LINE
 
 
 def _points(view: View) -> list[dict[str, Any]]:
@@ -99,7 +113,7 @@ def _labels(points: list[dict[str, Any]], wide: float, high: float) -> list[dict
     return chosen
 
 
-def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
+def _spec(points: list[dict[str, Any]], slope: float | None, fits: bool) -> dict[str, Any]:
     across, up = _range(points, "dense"), _range(points, "pruned")
     middle = sum(across) / 2
     named = _labels(points, across[1] - across[0], up[1] - up[0])
@@ -109,7 +123,9 @@ def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
         "scale": {"domain": shown, "range": [color(LOOKS[name][0]) for name in shown]},
     }  # fmt: skip
     shape = harm | {"scale": {"domain": shown, "range": [LOOKS[name][1] for name in shown]}}
-    ticks = {"format": ".2~f", "tickCount": 6}
+    # Where recalls lie close together, two digits would write one number at every tick.
+    digits = max(2, 1 - math.floor(math.log10(min(high - low for low, high in (across, up)))))
+    ticks = {"format": f".{digits}~f", "tickCount": 6}
     x, y = (
         {
             "field": which, "type": "quantitative", "scale": {"domain": list(domain), "nice": False},
@@ -146,7 +162,9 @@ def _spec(points: list[dict[str, Any]], slope: float | None) -> dict[str, Any]:
             "encoding": {"x": x, "y": y, "text": {"field": "name", "type": "nominal"}},
         }
 
-    alpha = [line(slope, {"color": color("ink"), "strokeWidth": 2})] if slope else []
+    solid = {"color": color("ink"), "strokeWidth": 2}
+    faint = {"color": color("muted"), "strokeWidth": 1.5, "strokeDash": [1, 4], "opacity": 0.7}
+    alpha = [line(slope, solid if fits else faint)] if slope is not None else []
     return {
         "width": WIDTH,
         "height": HEIGHT,

@@ -39,8 +39,53 @@ def test_without_alpha_there_is_no_line() -> None:
     assert [chart.by for chart in balances.draw(groups)] == ["class"]
     (chart,) = balances.draw(without(audits.ten(), "intensification"))
     assert chart.shows == "No line describes these classes."
+    assert "alpha" not in chart.reading
     assert len(chart.spec["layer"]) == len(balances.draw(audits.ten())[0].spec["layer"]) - 1
     assert balances.draw(without(audits.ten(), "dense_balance")) == ()
+
+
+def with_overall(name: str, **changed: float | None) -> Audit:
+    """Ten classes with another overall value of one statistic."""
+    audit = audits.ten()
+    comparison = audit.comparisons[0]
+    view = comparison.views[0]
+    measures = tuple(replace(m, **changed) if m.name == name else m for m in view.measures)  # type: ignore[arg-type]  # numbers
+    return replace(audit, comparisons=(replace(comparison, views=(replace(view, measures=measures),)),))
+
+
+@pytest.mark.parametrize(
+    "audit",
+    [
+        with_overall("r_squared", overall=0.49),
+        with_overall("alpha_corrected", overall=None, overall_low=None, overall_high=None),
+    ],
+)
+def test_alpha_that_means_nothing_is_no_solid_line(audit: Audit) -> None:
+    """As the table says of it."""
+    (chart,) = balances.draw(audit)
+    assert "means nothing here" in chart.shows
+    assert "The dotted line has the slope alpha, which means nothing here" in chart.reading
+    assert "solid" not in chart.reading
+    assert chart.spec["layer"][1]["mark"]["strokeDash"] != chart.spec["layer"][0]["mark"]["strokeDash"]
+
+
+def test_alpha_that_describes_the_classes_is_a_solid_line() -> None:
+    (chart,) = balances.draw(with_overall("r_squared", overall=0.5))
+    assert chart.reading.endswith("The solid line has the slope alpha.")
+    assert "strokeDash" not in chart.spec["layer"][1]["mark"]
+
+
+def test_ticks_can_be_told_apart_where_recalls_lie_close_together() -> None:
+    audit = audits.audit([(str(i), (9800 + i, 10, 10, 180 - i), "fine", "no harm shown") for i in range(10)])
+    (chart,) = balances.draw(audit)
+    for axis in "xy":
+        encoding = chart.spec["layer"][0]["encoding"][axis]
+        low, high = encoding["scale"]["domain"]
+        digits = int(encoding["axis"]["format"].strip(".~f"))
+        # An axis of six ticks has steps of a tenth of it or more.
+        assert 10**-digits <= (high - low) / 10
+    (usual,) = balances.draw(audits.ten())
+    assert usual.spec["layer"][0]["encoding"]["x"]["axis"]["format"] == ".2~f"
 
 
 def test_names_stand_apart() -> None:
