@@ -33,7 +33,9 @@ def invoke(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was written; predictions that are kept need not be made again\n")
+        sys.stderr.write(
+            "interrupted: no report was written; what is finished is kept, and the same command goes on from there\n"
+        )
         return INTERRUPTED
     except BaseException as fault:  # whatever it is, it must not leave 1
         # Typer and rich turn a closed pipe into an exit of their own, with code 1.
@@ -66,7 +68,7 @@ def _silence() -> None:
 def _run(arguments: Sequence[str]) -> int:
     import typer
 
-    from prune_audit.cli import _app, _terminal
+    from prune_audit.cli import _app, _environment, _terminal
     from prune_audit.errors import AuditError
 
     try:
@@ -77,7 +79,7 @@ def _run(arguments: Sequence[str]) -> int:
         return IMPOSSIBLE
     except typer.TyperException as error:
         # Typer printed the help where there was no argument at all, and has no message then.
-        if message := error.format_message():
+        if message := _environment.message(error):
             command = arguments[0] if arguments[0] in _app.commands() else ""
             _terminal.fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
         return IMPOSSIBLE

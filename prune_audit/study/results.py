@@ -18,6 +18,7 @@ import pandas as pd
 from prune_audit import reports, rows
 from prune_audit.errors import OutputError, StudyError
 
+TITLE = "title.txt"
 RUNS = "runs"  # the folder of the files, and the name of the table
 CLASSES = "classes"
 FACTORS = ("study", "network", "seed", "method", "density")
@@ -47,6 +48,11 @@ def place(folder: Path, network: str, seed: int, method: str, density: float) ->
     return folder / RUNS / network / str(seed) / f"{method}-{density:g}.json"
 
 
+def name(folder: Path, title: str) -> None:
+    """Make ``folder``, of the study called ``title``. Raises `OutputError` where that cannot be."""
+    _put(folder / TITLE, title)
+
+
 def is_done(path: Path, key: str) -> bool:
     """Whether ``path`` is there, and is of the run or the network ``key``.
 
@@ -65,11 +71,15 @@ def is_done(path: Path, key: str) -> bool:
 
 def put(path: Path, record: Mapping[str, Any]) -> None:
     """Write a run whole or not at all. Raises `OutputError` where it cannot be written."""
+    _put(path, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _put(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{path.parent} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
-    reports.put(path, (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    reports.put(path, text.encode())
 
 
 def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
@@ -110,7 +120,9 @@ def tables(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, bytes]:
 def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     files = sorted((folder / RUNS).rglob("*.json"))
     if files:
-        return _frames([_read(file) for file in files])
+        title = folder / TITLE
+        called = title.read_text(encoding="utf-8") if title.is_file() else folder.name
+        return _frames(called, [_read(file) for file in files])
     tables = [folder / f"{name}.csv" for name in (RUNS, CLASSES)]
     if not all(table.is_file() for table in tables):
         raise StudyError(
@@ -125,11 +137,11 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, classes
 
 
-def _frames(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     runs, classes = [], []
     # Networks and methods come in the order in which they were run, densities from dense to sparse.
     for record in sorted(records, key=lambda record: (record["at"], -record["density"])):
-        factors = {name: record[name] for name in FACTORS}
+        factors = {"study": study, **{name: record[name] for name in FACTORS[1:]}}
         whole = {k: v for k, v in record.get("run", {}).items() if k not in LEFT_OUT}
         runs.append({**factors, "failed": record["failed"], "achieved": record.get("achieved"), **whole})
         for row in record.get("classes", ()):

@@ -8,6 +8,7 @@ refused and never taken for this one. All runs of a dense network belong to one 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ def run(
     every run, ``progress`` (runs done, of all).
 
     Raises:
-        StudyError: the folder holds runs of another plan.
+        StudyError: ``folder`` holds runs of another plan.
         AuditError: the data cannot be read, a network cannot be built, or something cannot be written.
     """
     units = [(network, seed) for network in plan.networks for seed in plan.seeds][shard.number - 1 :: shard.of]
@@ -62,7 +63,8 @@ def run(
     given: _Given | None = None
     for network, seed in units:
         if given is None or given.network is not network:
-            given = _Given.load(plan, network, settings)
+            given = _Given.load(plan, network, seed, settings)
+            results.name(folder, plan.title)  # all fits, so the folder is made
         for line in _unit(plan, network, seed, folder, settings, given, keep=keep):
             done += 1
             if line:
@@ -104,10 +106,10 @@ class _Given:
     digest: str
 
     @classmethod
-    def load(cls, plan: Plan, network: Network, settings: Settings) -> _Given:
+    def load(cls, plan: Plan, network: Network, seed: int, settings: Settings) -> _Given:
         expects = Expects()
         if network.factory is None:
-            expects = models.load(network.checkpoint(plan.seeds[0]), settings).expects
+            expects = models.load(network.checkpoint(seed), settings).expects
         else:
             models.build(network.factory)  # so that what it raises ends the study before it began
         train: Dataset = data.load(plan.train, expects, settings)
@@ -140,9 +142,10 @@ def _unit(
     for record, own, n, recipe in todo:
         began = time.monotonic()
         method = plan.methods[n][0]
-        factors = {"study": plan.title, "network": network.name, "seed": seed, "method": method}
+        factors: dict[str, object] = {"network": network.name, "seed": seed, "method": method}
         factors |= {"density": recipe.density, "at": [*place, n]}
-        made = _made(folder / PRUNED / f"{record.stem}-{network.name}-{seed}{source.path.suffix}")
+        # In a folder of its own, since some formats keep a part of the weights in a file beside.
+        made = _made(folder / PRUNED / network.name / str(seed) / record.stem / f"pruned{source.path.suffix}")
         found: dict[str, object] = {"failed": why}
         if why is None:
             try:
@@ -152,7 +155,7 @@ def _unit(
             except (ModelError, AlignmentError) as fault:
                 found = {"failed": fault.message}
         if not keep:
-            made.unlink(missing_ok=True)
+            shutil.rmtree(made.parent)
         results.put(record, {"key": own, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
         yield f"{network.name}, seed {seed}, {method} at {100 * (recipe.density or 1):g} %: {_said(found)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from prune_audit.evaluate.identity import source_digest, versions
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -80,3 +82,9 @@ def test_versions_are_those_installed() -> None:
     import numpy
 
     assert versions()["numpy"] == numpy.__version__
+
+
+def test_of_the_built_in_networks_their_own_file_counts_alone() -> None:
+    own = hashlib.sha256((ROOT / "prune_audit" / "networks.py").read_bytes()).hexdigest()
+    assert source_digest("prune_audit.networks:mlp(10)") == own
+    assert source_digest("prune_audit.words:short") not in (own, None)

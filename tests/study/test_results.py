@@ -15,11 +15,12 @@ from prune_audit.study import results
 
 def written(folder: Path, seeds: Sequence[int] = (0, 1), *, study: str = "S", alpha: float = 1.25) -> Path:
     """Results of two methods; the run of the second at seed 1 failed."""
+    results.name(folder, study)
     for seed in seeds:
         for n, method in enumerate(("b", "a")):
             failed = 'the loss is nan, "really"' if (seed, method) == (1, "a") else None
             record = {
-                "key": f"{seed}{method}", "study": study, "network": "net", "seed": seed, "method": method,
+                "key": f"{seed}{method}", "network": "net", "seed": seed, "method": method,
                 "density": 0.1, "at": [0, seed, n], "failed": failed,
             }  # fmt: skip
             if failed is None:

@@ -57,7 +57,9 @@ def test_every_run_is_there_and_says_what_an_audit_of_it_says(whole: Path) -> No
     record = json.loads((whole / "runs" / "mlp" / "1" / "layer-0.1.json").read_text())
     factory = "prune_audit.networks:mlp(10, inputs=64, hidden=[16])"
     dense = ModelSource(name="mlp", path=whole / "dense" / "mlp-1.pth", factory=factory)
-    pruned = ModelSource(name="layer-0.1-mlp-1", path=whole / "pruned" / "layer-0.1-mlp-1.pth", factory=factory)
+    pruned = ModelSource(
+        name="pruned", path=whole / "pruned" / "mlp" / "1" / "layer-0.1" / "pruned.pth", factory=factory
+    )
     audit = auditing.run(dense, [pruned], DataSource(path=VAL), SETTINGS)
     (overall,) = rows.overall_of(audit)
     assert record["run"] == json.loads(json.dumps(overall))
@@ -96,18 +98,25 @@ def test_runs_of_another_plan_are_never_taken_for_these(old: str, new: str, whol
     assert before == {name: (whole / "runs" / name).read_bytes() for name in names(whole)}
 
 
+def test_a_study_may_be_called_otherwise_later(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "run", None)
+    running.run(of(tmp_path, PLAN.replace('"Digits"', '"Ziffern"')), whole, SETTINGS)
+    assert results.read([whole])[0] == "Ziffern"
+    running.run(of(tmp_path), whole, SETTINGS)
+    assert results.read([whole])[0] == "Digits"
+
+
 def test_shards_are_the_whole_study_together(whole: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         running.run(of(tmp_path), tmp_path / str(number), SETTINGS, shard=Shard(number=number, of=2))
-        assert not list((tmp_path / str(number) / "pruned").iterdir())
+        assert not [path for path in (tmp_path / str(number) / "pruned").rglob("*") if path.is_file()]
     assert [len(names(tmp_path / n)) for n in "12"] == [4, 4]
     assert sorted(names(tmp_path / "1") + names(tmp_path / "2")) == names(whole)
     _, runs, classes = results.read([whole])
     title, both, both_classes = results.read([tmp_path / "1", tmp_path / "2"])
     assert title == "Digits"
-    timed = ["size", "compressed", "ms"]  # of a file, and of the clock
     order = list(results.FACTORS)
-    one, other = (f.drop(columns=timed, errors="ignore").sort_values(order, ignore_index=True) for f in (runs, both))
+    one, other = (frame.sort_values(order, ignore_index=True) for frame in (runs, both))
     pd.testing.assert_frame_equal(one, other)
     order.append("class")
     pd.testing.assert_frame_equal(
@@ -189,7 +198,7 @@ def test_methods_of_a_study_prune_as_the_command_does(whole: Path, tmp_path: Pat
     prune.run(dense, tmp_path / "own.pth", recipe, SETTINGS, source=DataSource(path=VAL))
     own, kept = (
         torch.load(path, weights_only=True)
-        for path in (tmp_path / "own.pth", whole / "pruned" / "magnitude-0.5-mlp-1.pth")
+        for path in (tmp_path / "own.pth", whole / "pruned" / "mlp" / "1" / "magnitude-0.5" / "pruned.pth")
     )
     assert all(torch.equal(own[key], kept[key]) for key in own)
     again = replace(recipe, training=replace(recipe.training, seed=0))
