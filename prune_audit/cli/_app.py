@@ -51,8 +51,12 @@ def _version(wanted: bool) -> None:
 
 
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    _version_asked: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    pass
+    from prune_audit.cli import _environment, _terminal
+
+    for told in _environment.unread(context):
+        _terminal.stderr().print(f"note: {told}", soft_wrap=True)

@@ -138,7 +138,7 @@ def asked(context: typer.Context, choice: str | None, *, gate: bool) -> Policy |
 
     A policy, a rule and --strict ask for one as --gate does; the margin and its like concern the statistics as well.
     """
-    wanted = gate or choice is not None or any(_origin(context, name) for name in ("rule", "strict"))
+    wanted = gate or choice is not None or any(origin(context, name) for name in ("rule", "strict"))
     return policy(context, choice) if wanted else None
 
 
@@ -164,12 +164,12 @@ def given(context: typer.Context) -> list[Given]:
     values = []
     for name in ("inconclusive", *rules.SETTINGS):
         parameter = "strict" if name == "inconclusive" else name.replace("-", "_")
-        if (origin := _origin(context, parameter)) is not None and context.params[parameter] is not False:
+        if (where := origin(context, parameter)) is not None and context.params[parameter] is not False:
             value = "forbid" if name == "inconclusive" else context.params[parameter]
-            values.append(rules.Given(key=(name,), value=value, origin=origin))
-    if (origin := _origin(context, "rule")) is not None:
+            values.append(rules.Given(key=(name,), value=value, origin=where))
+    if (where := origin(context, "rule")) is not None:
         for text in context.params["rule"]:
-            values += rules.of_rule(text, origin)
+            values += rules.of_rule(text, where)
     return values
 
 
@@ -186,7 +186,7 @@ def leave(code: int, *, exit_zero: bool) -> int:
     return 0 if exit_zero and code in (1, 3) else code
 
 
-def _origin(context: typer.Context, parameter: str) -> str | None:
+def origin(context: typer.Context, parameter: str) -> str | None:
     """The flag or the variable that gave ``parameter`` its value, None where it is at its default."""
     source = context.get_parameter_source(parameter) if parameter in context.params else None
     if source is None or source.name not in ("COMMANDLINE", "ENVIRONMENT"):

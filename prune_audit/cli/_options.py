@@ -372,18 +372,18 @@ def _choice(option: str, value: str | None, known: tuple[str, ...]) -> str | Non
     return value
 
 
-def correction(value: str) -> str:
+def correction(option: str, value: str) -> str:
     """The name of a correction over classes."""
     from prune_audit.core import Correction
 
-    return _choice("--correction", value, get_args(Correction)) or value
+    return _choice(option, value, get_args(Correction)) or value
 
 
-def reference(value: str) -> str:
+def reference(option: str, value: str) -> str:
     """The name of what a class is compared with."""
     from prune_audit.core import Reference
 
-    return _choice("--reference", value, get_args(Reference)) or value
+    return _choice(option, value, get_args(Reference)) or value
 
 
 def csv_dialect(value: str | None) -> str | None:

@@ -104,16 +104,17 @@ def run(
     from prune_audit.cli import _terminal, _trial
     from prune_audit.core import DataSource, Settings
 
+    given = {name: g.origin(context, name) or f"--{name}" for name in ("margin", "assure", "correction", "reference")}
     settings = Settings(
         confidence=confidence,
-        correction=o.correction(correction),  # type: ignore[arg-type]  # checked there
-        margin=o.points("--margin", margin),
-        assure=o.points("--assure", max(5, margin) if assure is None else assure),
+        correction=o.correction(given["correction"], correction),  # type: ignore[arg-type]  # checked there
+        margin=o.points(given["margin"], margin),
+        assure=o.points(given["assure"], max(5, margin) if assure is None else assure),
         retention_margin=retention_margin,
         by=o.views(by),
         cluster=cluster,
         weights=data_room.weights(weights) if weights is not None else None,
-        reference=o.reference(reference),  # type: ignore[arg-type]  # checked there
+        reference=o.reference(given["reference"], reference),  # type: ignore[arg-type]  # checked there
         top_k=top_k,
         seed=seed,
         limit=limit,

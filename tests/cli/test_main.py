@@ -44,6 +44,44 @@ def test_wrong_usage_is_2_with_a_hint(arguments: list[str], capsys: pytest.Captu
     assert "hint: see `prune-audit" in captured.err
 
 
+def test_a_variable_that_nothing_reads_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PRUNE_AUDIT_MARGIN", "3")
+    for name in ("DEBUG", "UPDATE", "NO_SKIP"):
+        monkeypatch.setenv(f"PRUNE_AUDIT_{name}", "")
+    assert invoke(["list"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("PRUNE_AUDIT_MARGN", "40")
+    monkeypatch.setenv("PRUNE_AUDIT_WEATHER", "fine")
+    assert invoke(["list"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "note: PRUNE_AUDIT_MARGN is set, but there is no such setting; did you mean PRUNE_AUDIT_MARGIN?",
+        "note: PRUNE_AUDIT_WEATHER is set, but there is no such setting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MARGIN", "x", "Invalid value for PRUNE_AUDIT_MARGIN: "),
+        ("MARGIN", "0.01", "PRUNE_AUDIT_MARGIN 0.01 is 0.01 points"),
+        ("ASSURE", "200", "PRUNE_AUDIT_ASSURE: expected points"),
+        ("CORRECTION", "x", "PRUNE_AUDIT_CORRECTION: expected one of"),
+        ("REFERENCE", "x", "PRUNE_AUDIT_REFERENCE: expected one of"),
+    ],
+)
+def test_a_wrong_value_of_a_variable_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"PRUNE_AUDIT_{name}", value)
+    assert invoke(["compare", "a.pt", "b.pt", "--data", "."]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {told}")
+    monkeypatch.delenv(f"PRUNE_AUDIT_{name}")
+    assert invoke(["compare", "a.pt", "b.pt", "--data", ".", f"--{name.lower()}", value]) == 2
+    assert f"--{name.lower()}" in capsys.readouterr().err.splitlines()[0]
+
+
 def test_no_argument_shows_the_help() -> None:
     done = process([])
     assert done.returncode == 2

@@ -1,0 +1,40 @@
+"""Variables of the environment: those that nothing reads, and the one that a wrong value came from.
+
+A misspelt flag is an error. A misspelt variable would gate by other limits than somebody wrote down, and say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import typer
+
+from prune_audit.cli._gate import PREFIX
+
+# What is read elsewhere: where a fault of our own is shown, and in the tests, which run commands.
+OTHERS = ("DEBUG", "UPDATE", "NO_SKIP")
+NEAR = 0.7  # of `difflib`, above which a name is likely meant
+
+
+def unread(context: typer.Context) -> Iterator[str]:
+    """What to say of every variable that is called like ours and is none, given the ``context`` of all commands."""
+    commands = getattr(context.command, "commands", {}).values()
+    variables = {str(each.envvar) for command in commands for each in command.params if each.envvar}
+    known = {variable.removeprefix(PREFIX) for variable in variables} | set(OTHERS)
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name not in known:
+            near = get_close_matches(name, sorted(known), n=1, cutoff=NEAR)
+            meant = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+            yield f"{variable} is set, but there is no such setting{meant}"
+
+
+def message(error: typer.TyperException) -> str:
+    """What Typer says, with the variable that a wrong value came from in place of the flag."""
+    if isinstance(error, typer.BadParameter) and error.ctx is not None and error.param is not None:
+        source = error.ctx.get_parameter_source(error.param.name or "")
+        if source is not None and source.name == "ENVIRONMENT":
+            return f"Invalid value for {error.param.envvar}: {error.message}"
+    return error.format_message()
