@@ -145,6 +145,9 @@ def run(
     sources = models.parse(dense), [models.parse(each) for each in pruned]
     if dry_run:
         _trial.show(audit.trial(*sources, source, settings))
+        if output:
+            names = ", ".join(map(str, output))
+            _terminal.stderr().print(f"note: a dry run makes no report: {names} not written", soft_wrap=True)
         return 0
     judged = g.asked(context, policy, gate=gate or confirm is not None)
     g.told(judged, quiet=quiet)

@@ -18,7 +18,8 @@ VAL = ["--data", str(SAMPLES / "val")]
 def test_a_few_hundred_samples_and_no_report(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.pt")]
     assert invoke(["compare", *models, *VAL, "--dry-run", "-o", str(tmp_path / "a.json")]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == f"note: a dry run makes no report: {tmp_path / 'a.json'} not written\n"
     assert "tried   300 of 1,078 samples, 10 classes" in out
     assert "resize 8x8 (bilinear), gray, /255" in out
     assert "fit together" in out
