@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from prune_audit.core import Value
-from prune_audit.study.tables import Analysis, Column, Kind, Table
+from prune_audit.study.analysis import CELLS, CLASSES, DESIGNS
+from prune_audit.study.tables import Analysis, Column, Table
 
 METHODS = ("random", "magnitude", "magnitude-layer", "undecayed", "undecayed-released", "gradient-full", "surgery")
 DENSITIES = (0.5, 0.25, 0.1, 0.05, 0.02)
@@ -108,10 +109,6 @@ def frames(
     return pd.DataFrame(runs), pd.DataFrame(by_class)
 
 
-def column(name: str, title: str, kind: Kind, *, wide: bool = False) -> Column:
-    return Column(name=name, title=title, kind=kind, wide=wide)
-
-
 def table(
     name: str, title: str, columns: Sequence[Column], rows: Sequence[dict[str, Value]], nothing: str = ""
 ) -> Table:
@@ -125,30 +122,6 @@ def table(
         rows=tuple(tuple(row.get(column.name) for column in columns) for row in rows),
         telling=tuple(telling),
     )
-
-
-CELLS = (
-    column("network", "network", "label"), column("method", "method", "label"), column("density", "density", "share"),
-    column("seeds", "seeds", "count"), column("alpha", "alpha", "ratio"), column("alpha_low", "low", "ratio"),
-    column("alpha_high", "high", "ratio"), column("finding", "finding", "label"), column("r_squared", "r^2", "ratio"),
-    column("pooled_alpha", "pooled alpha", "ratio", wide=True),
-    column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
-    column("corrected", "noise-corrected alpha", "ratio"), column("corrected_low", "low", "ratio"),
-    column("corrected_high", "high", "ratio"), column("estimable", "estimable", "count"),
-    column("reliability", "reliability", "share"), column("accuracy", "accuracy", "share"),
-    column("dense_accuracy", "dense accuracy", "share"), column("worst_recall", "worst recall", "share"),
-    column("worst_change", "change of worst recall", "points"), column("harmed", "harmed per run", "number"),
-    column("regressed", "regressed per run", "number"), column("pareto", "Pareto", "label"),
-    column("absent", "why absent", "label"),
-)  # fmt: skip
-TEST = (
-    column("difference", "difference", "ratio"), column("low", "low", "ratio"), column("high", "high", "ratio"),
-    column("t", "t", "number", wide=True), column("p", "p", "p", wide=True), column("p_adjusted", "adjusted p", "p"),
-    column("finding", "finding", "label"), column("absent", "why absent", "label"),
-)  # fmt: skip
-ROW = (
-    column("network", "network", "label"), column("method", "method", "label"), column("density", "density", "share"),
-)  # fmt: skip
 
 
 def slope(dense: pd.Series[float], pruned: pd.Series[float]) -> tuple[float, float]:
@@ -268,23 +241,9 @@ def _tests(cells: list[dict[str, Value]], classes: pd.DataFrame) -> list[Table]:
                 "regressed_in": int(own["verdict"].eq("regressed").sum()),
             }
         )  # fmt: skip
-    seeds = column("seeds", "seeds", "count")
-    pair = (ROW[0], ROW[2], ROW[1], column("other", "other", "label"), seeds, *TEST)
-    size = (ROW[0], column("larger", "larger", "label"), *ROW[1:], seeds,
-            column("seeds_larger", "seeds of the larger", "count", wide=True), *TEST)  # fmt: skip
-    each = (
-        *ROW, column("class", "class", "label"), seeds, column("dense_recall", "dense recall", "share"),
-        column("pruned_recall", "pruned recall", "share"), column("change", "change", "points"),
-        column("balance_change", "change of balance", "ratio"), *TEST[3:7], column("harmed_in", "harmed in", "count"),
-        column("regressed_in", "regressed in", "count"), TEST[7],
-    )  # fmt: skip
-    step = (*ROW, column("sparser", "sparser", "share"), seeds, *TEST)
-    made = [
-        table("densities", "From density to density", step, steps, "not shown"),
-        table("methods", "Method against method", pair, pairs, "not shown"),
-        table("networks", "Smaller against larger network", size, sizes, "not shown"),
-        table("classes", "Classes", each, by_class, "not shown"),
-    ]  # fmt: skip
+    tests = {"densities": steps, "methods": pairs, "networks": sizes}
+    made = [table(name, DESIGNS[name].title, DESIGNS[name].columns, rows, "not shown") for name, rows in tests.items()]
+    made.append(table("classes", "Classes", CLASSES, by_class, "not shown"))
     classes_table = made[-1]
     findings = classes_table.column("finding")
     telling = tuple(at for at in classes_table.telling if findings[at] == "lost ground")
