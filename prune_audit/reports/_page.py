@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -28,6 +29,7 @@ LOOKS = {  # words that have a colour and a shape; everything else is plain
 }
 
 
+_SIGN, _TYPED = re.compile(r"(?<=\d) %"), re.compile(r"`([^`]+)`")
 _BY_UNIT: dict[Unit, Callable[[Value], str]] = {
     "share": w.percent,
     "points": w.points,
@@ -82,6 +84,16 @@ def text(value: str) -> str:
     return html.escape(w.printable(value))
 
 
+def prose(value: str) -> str:
+    """A sentence of ours as `text`, with the sign of a percentage on the line of its number."""
+    return _SIGN.sub("\N{NO-BREAK SPACE}%", text(value))
+
+
+def commands(value: str) -> str:
+    """A sentence of ours as `prose`, with what stands between backticks as what is typed."""
+    return _TYPED.sub(r"<code>\1</code>", prose(value))
+
+
 def word(value: Value, looks: Mapping[str, str] = LOOKS) -> str:
     """A verdict with its colour and shape, or a dash."""
     said = w.label(value)
@@ -120,7 +132,9 @@ def _head(head: Head) -> str:
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:
     """Names and what there is to say of them, as plain text."""
-    return "<dl>" + "".join(f"<div><dt>{text(name)}</dt><dd>{text(said)}</dd></div>" for name, said in rows) + "</dl>\n"
+    return (
+        "<dl>" + "".join(f"<div><dt>{prose(name)}</dt><dd>{prose(said)}</dd></div>" for name, said in rows) + "</dl>\n"
+    )
 
 
 def fold(title: str, content: str, *, paper: bool = True) -> str:
@@ -139,5 +153,5 @@ def figure(chart: Chart, name: str, *, across: bool = False) -> str:
         drawn = f'<div class="across" tabindex="0" role="region" aria-label="{text(chart.title)}">{drawn}</div>'
     return (
         f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{drawn}\n'
-        f'<p class="reading">{text(chart.reading)}</p></figure>\n'
+        f'<p class="reading">{prose(chart.reading)}</p></figure>\n'
     )

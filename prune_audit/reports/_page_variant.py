@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from prune_audit import words as w
 from prune_audit.charts import Chart
 from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View
-from prune_audit.reports._page import Head, facts, figure, fold, limits, shown, table, text, word
+from prune_audit.reports._page import Head, facts, figure, fold, limits, prose, shown, table, text, word
 from prune_audit.reports._page_flips import flips
 from prune_audit.reports._page_verdict import sentences
 
@@ -42,7 +42,7 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
         if view.by != "class":
             parts.append(f"<h3>By {text(view.by)}: {w.several(len(view.strata), *w.noun(view))}</h3>\n")
         if view.by != "class" or len(audit.comparisons) > 1:
-            parts += [f"<p>{text(said)}</p>\n" for said in sentences(view, audit)]
+            parts += [f"<p>{prose(said)}</p>\n" for said in sentences(view, audit)]
         if view.by == "class":
             parts.append(_tiles(comparison, view, audit.provenance.settings))
         drawn = [figure(chart, f"{name}-{position}-{n}") for name, chart in own if chart.by == view.by]
@@ -70,7 +70,7 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
     tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
     cells = "".join(
-        f"<div><dt>{text(name)}</dt><dd>{text(said)} <small>{text(more)}</small></dd></div>"
+        f"<div><dt>{text(name)}</dt><dd>{prose(said)} <small>{prose(more)}</small></dd></div>"
         for name, said, more in tiles
     )
     return f'<dl class="tiles">{cells}</dl>\n'
@@ -96,7 +96,7 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     return (
         f'<div class="filter" hidden data-for="{name}"></div>\n'
         + table(f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name)
-        + f'<p class="reading">{text("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
+        + f'<p class="reading">{prose("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
         + "".join(f'<p class="reading">-: {text(said)}</p>\n' for said in _dashes(view, measures))
     )
 

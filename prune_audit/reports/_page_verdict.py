@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prune_audit import words as w
 from prune_audit.core import Audit, Comparison, Outcome, Value, View
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page import Head, table, text, word
+from prune_audit.reports._page import Head, commands, prose, table, text, word
 
 CARDS = 6  # findings that are told in full before the table
 
@@ -39,12 +39,12 @@ def verdict(audit: Audit) -> str:
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
     view = w.by_class(one) if one else None
     if view is not None:
-        parts += [f"<p>{text(sentence)}</p>" for sentence in sentences(view, audit)]
+        parts += [f"<p>{prose(sentence)}</p>" for sentence in sentences(view, audit)]
     else:
         parts.append(summary(audit))
     parts.append(_cards(audit))
     last = (gate.told(audit), gate.sparsest(audit))
-    parts += [f'<p class="gate">{text(said)}</p>' for said in last if said]
+    parts += [f'<p class="gate">{commands(said)}</p>' for said in last if said]
     return (
         f'<section id="verdict" class="first" aria-labelledby="verdict-title">'
         f'<h2 id="verdict-title" class="banner {look}">{text(said)}</h2>\n' + "\n".join(parts) + "</section>\n"
@@ -113,13 +113,15 @@ def _card(finding: _Finding, audit: Audit) -> str:
     name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
     of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
     words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (w.REGRESSED, *w.HARMED))
+    sure = f"{w.limit(audit.provenance.settings.confidence)} % interval {interval}"
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
+    counts = f"Recall {before} % → {after} %: {lost:,} of {w.several(n, 'sample')} lost, {gained:,} gained"
     return (
         f'<li class="card"><p class="name">{text(name)} {of}</p>'
         f'<p class="by">{w.points(change.by_stratum[i] if change else None)} <small>points</small></p>'
-        f'<p class="sure">{w.limit(audit.provenance.settings.confidence)} % interval {interval}</p>'
+        f'<p class="sure">{prose(sure)}</p>'
         f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
-        f"<p>Recall {before} % → {after} %: {lost:,} of {w.several(n, 'sample')} lost, {gained:,} gained</p>"
+        f"<p>{prose(counts)}</p>"
         f"<p>{words}</p></li>\n"
     )
 

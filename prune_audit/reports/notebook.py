@@ -10,7 +10,7 @@ from __future__ import annotations
 from prune_audit import words as w
 from prune_audit.core import Audit, Comparison, View
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page import Head, table, text, word
+from prune_audit.reports._page import Head, commands, prose, table, text, word
 from prune_audit.reports._page_verdict import banner, sentences, summary
 
 SUFFIXES = ()
@@ -44,13 +44,13 @@ def render(audit: Audit) -> str:
             f"<details><summary>{text(comparison.pruned.name)}</summary>{_variant(audit, comparison)}</details>"
             for comparison in w.densest_first(audit)
         ]
-    parts += [f"<p>{text(line)}</p>" for line in (gate.told(audit), gate.sparsest(audit)) if line]
+    parts += [f"<p>{commands(line)}</p>" for line in (gate.told(audit), gate.sparsest(audit)) if line]
     return f'<div class="prune-audit">{"".join(parts)}</div>'
 
 
 def _variant(audit: Audit, comparison: Comparison) -> str:
     view = w.by_class(comparison) or comparison.views[0]
-    told = "".join(f"<p>{text(sentence)}</p>" for sentence in sentences(view, audit))
+    told = "".join(f"<p>{prose(sentence)}</p>" for sentence in sentences(view, audit))
     return _table(audit, view, f"{comparison.pruned.name} against {comparison.dense.name}") + told
 
 

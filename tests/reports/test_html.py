@@ -256,3 +256,22 @@ def test_one_variant_of_a_thousand_classes_is_whole() -> None:
 def test_what_was_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_page_variant, "CELLS", 10)
     assert "10 classes and 16 measures are too much for a page; the CSV file has all." in html.render(audits.ten())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_number_and_its_percent_sign_stay_on_one_line(name: str) -> None:
+    """In sentences, which a telephone breaks; what stands in a table does not break."""
+    root = parsed(page(name))
+    broken = [
+        text for kind in ("p", "dd", "dt") for element in root.iter(kind) for text in element.itertext()
+        if re.search(r"\d %", text)
+    ]  # fmt: skip
+    assert broken == []
+    assert "95\N{NO-BREAK SPACE}% interval" in page("ten")
+
+
+def test_what_is_typed_is_code_and_a_name_with_backticks_is_itself() -> None:
+    gate = next(p for p in parsed(page("ten")).iter("p") if p.get("class") == "gate")
+    assert [code.text for code in gate.iter("code")] == ["prune-audit check", "compare --gate"]
+    assert "`code` **b**" in page("biting")
+    assert not list(parsed(page("biting")).iter("code"))
