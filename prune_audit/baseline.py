@@ -122,7 +122,7 @@ def _comparable(audit: Audit, baseline: Audit) -> tuple[Samples, Samples]:
     for what, (found, expected) in differences.items():
         if found != expected:
             raise AlignmentError(
-                f"the baseline cannot be compared, because its {what} differ: expected {_short(expected)}, "
+                f"the baseline cannot be compared, because it differs in its {what}: expected {_short(expected)}, "
                 f"found {_short(found)}",
                 hint=HINT,
             )

@@ -181,11 +181,14 @@ def test_what_is_exact_may_not_be_worse_at_all() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data_digest": "other"}, r"its data \(ids, labels or contents\) differ"),
-        ({"preprocess": Preprocess(size=(8, 8))}, "its preprocessing differ: expected size 8x8, /255, found none"),
-        ({"samples": 17}, "its samples differ: expected 17, found 4000"),
-        ({"settings": Settings(cluster="film")}, "its clusters differ: expected film, found None"),
-        ({"settings": Settings(weights={"a": 1.0})}, "its weights differ"),
+        ({"data_digest": "other"}, r"it differs in its data \(ids, labels or contents\)"),
+        (
+            {"preprocess": Preprocess(size=(8, 8))},
+            "it differs in its preprocessing: expected size 8x8, /255, found none",
+        ),
+        ({"samples": 17}, "it differs in its samples: expected 17, found 4000"),
+        ({"settings": Settings(cluster="film")}, "it differs in its clusters: expected film, found None"),
+        ({"settings": Settings(weights={"a": 1.0})}, "it differs in its weights"),
         ({"limited": True}, "the baseline saw a sample of the data"),
     ],
 )
@@ -201,14 +204,14 @@ def test_other_classes_models_views_and_old_documents_are_refused() -> None:
     new = audit(pruned=LABELS)
     with pytest.raises(AlignmentError, match="does not say which samples"):
         baseline.judge(new, replace(new, samples=None), POLICY, "old.json")
-    with pytest.raises(AlignmentError, match="its dense model differ"):
+    with pytest.raises(AlignmentError, match="it differs in its dense model"):
         baseline.judge(new, audit(dense=wrong(c0=(0, 1)), pruned=LABELS), POLICY, "old.json")
-    with pytest.raises(AlignmentError, match="its views differ"):
+    with pytest.raises(AlignmentError, match="it differs in its views"):
         baseline.judge(new, audit(settings=Settings(by=("site",)), pruned=LABELS), POLICY, "old.json")
     view = new.comparisons[0].views[0]
     renamed = replace(view, pair=replace(Pair.of([(1, 0, 0, 0)], strata=["z"])))
     other = replace(new, comparisons=(replace(new.comparisons[0], views=(renamed,)),))
-    with pytest.raises(AlignmentError, match="its classes differ: expected z, found a, b, c, d"):
+    with pytest.raises(AlignmentError, match="it differs in its classes: expected z, found a, b, c, d"):
         baseline.judge(new, other, POLICY, "old.json")
 
 

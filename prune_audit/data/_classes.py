@@ -172,7 +172,7 @@ def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str
     folded = {name.casefold(): name for name in classes}
     near = [folded[name] for name in get_close_matches(value.casefold(), folded, n=3)]
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{meant}Correct the data, or give --classes a file that names every class, in the order of the outputs"
+    return f"{meant}correct the data, or give --classes a file that names every class, in the order of the outputs"
 
 
 def _few(names: Sequence[str], most: int = 4) -> str:

@@ -96,7 +96,7 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     if source.column is not None and not getattr(module, "COLUMNS", False):
         raise UsageError(
             f"{path} is one model, without a column {source.column!r}",
-            hint=f"FILE#COLUMN is for recorded predictions; give the path alone: {path}",
+            hint=f"give the path alone, {path}: FILE#COLUMN is for recorded predictions",
         )
 
     # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.

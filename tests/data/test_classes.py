@@ -100,7 +100,7 @@ def test_positions() -> None:
 def test_an_unknown_label_names_its_place_and_its_neighbours() -> None:
     with pytest.raises(DataError, match=r"row 1: 'Trck' is none of the 3 classes \(car, truck, ship\)") as raised:
         _classes.positions(["car", "Trck"], ("car", "truck", "ship"), lambda at: f"row {at}")
-    assert "did you mean 'truck'?" in raised.value.hint
+    assert "did you mean 'truck'? correct the data, or give --classes" in raised.value.hint
 
 
 def test_positions_are_not_taken_for_names() -> None:
