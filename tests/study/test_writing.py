@@ -16,7 +16,7 @@ from rich.console import Console
 from prune_audit.reports.markdown import MOST
 from prune_audit.study import _shown, writing
 from prune_audit.study.analysis import CELLS
-from prune_audit.study.tables import Analysis, Column, Table
+from prune_audit.study.tables import Analysis, Column, Kind, Table
 from tests.reports.golden import same_as_golden
 from tests.study import analyses
 from tests.study.analyses import BITES, METHODS
@@ -92,8 +92,8 @@ def test_a_reason_is_told_once_for_all_of_its_rows() -> None:
 
 def test_reasons_that_are_too_many_are_counted() -> None:
     columns = (
-        Column(name="network", title="network", kind="label"),
-        Column(name="absent", title="absent", kind="label"),
+        column("network", "network", "label"),
+        column("absent", "absent", "label"),
     )
     rows = tuple(("a", f"reason {n}") for n in range(9))
     table = Table(name="many", title="Many", about="Of them.", columns=columns, rows=rows, telling=())
@@ -105,10 +105,10 @@ def test_reasons_that_are_too_many_are_counted() -> None:
 
 def test_numbers_are_rounded_as_their_kind_asks() -> None:
     kinds = (
-        Column(name="network", title="network", kind="label"), Column(name="density", title="density", kind="share"), Column(name="n", title="n", kind="count"),
-        Column(name="recall", title="recall", kind="share"), Column(name="moved", title="moved", kind="points"), Column(name="a", title="a", kind="ratio"),
-        Column(name="a_low", title="x", kind="ratio"), Column(name="a_high", title="y", kind="ratio"), Column(name="p", title="p", kind="p"),
-        Column(name="t", title="t", kind="number"), Column(name="nothing", title="nothing", kind="ratio"),
+        column("network", "network", "label"), column("density", "density", "share"), column("n", "n", "count"),
+        column("recall", "recall", "share"), column("moved", "moved", "points"), column("a", "a", "ratio"),
+        column("a_low", "x", "ratio"), column("a_high", "y", "ratio"), column("p", "p", "p"),
+        column("t", "t", "number"), column("nothing", "nothing", "ratio"),
     )  # fmt: skip
     row = ("net", 0.005, 1234, 0.98765, -0.0123, 1.23456, 0.999, 1.501, 0.00001, 12.345, None)
     part = (None, 0.5, None, None, None, None, None, 1.0, None, None, None)
@@ -119,6 +119,10 @@ def test_numbers_are_rounded_as_their_kind_asks() -> None:
         "moved, points": ("-1.2", "-"), "a": ("1.23", "-"), "interval": ("1.00 to 1.50", "-"),
         "p": ("<0.0001", "-"), "t": ("12.3", "-"),
     }  # fmt: skip
+
+
+def column(name: str, title: str, kind: Kind) -> Column:
+    return Column(name=name, title=title, kind=kind)
 
 
 def cells(*rows: tuple[str, float, float | None, float, str | None]) -> Table:
