@@ -301,7 +301,8 @@ def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
                 merged = replace(merged, **{field: mine})
                 first[field] = name
     # Input names matter where data are arrays; the model with most inputs, of most known shapes, names them for all.
-    return replace(merged, inputs=max((expects.inputs for _, expects in declared), key=_known, default=()))
+    inputs = max((expects.inputs for _, expects in declared), key=_known, default=())
+    return replace(merged, inputs=inputs, runs=any(expects.runs for _, expects in declared))
 
 
 def _known(inputs: Sequence[Input]) -> tuple[int, int]:

@@ -256,7 +256,8 @@ class Expects:
     ``batch`` is the fixed batch size of a model that has one. ``channels`` and ``layout`` concern models of images.
     ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
     A model that comes in a folder may declare how its inputs are made: by the file of its ``preprocess``ing for
-    images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds.
+    images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds. ``runs`` is False where the
+    model ran elsewhere and takes nothing of the data but labels.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -269,6 +270,7 @@ class Expects:
     preprocess: Path | None = None
     tokenizer: Path | None = None
     sample_rate: int | None = None
+    runs: bool = field(default=True, repr=False)  # the repr is part of what predictions are kept by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,6 +231,12 @@ def test_what_one_model_leaves_open_another_declares() -> None:
     assert (merged.channels, merged.outputs, merged.inputs) == (3, 10, named)
 
 
+def test_data_feed_models_where_at_least_one_runs() -> None:
+    recorded = Expects(runs=False)
+    assert audit.merge([("a", recorded), ("b", Expects())]).runs
+    assert not audit.merge([("a", recorded), ("b", recorded)]).runs
+
+
 def test_published_predictions_agree_with_scikit_learn(shared: Path) -> None:
     folder = shared / "cifar10.1-v4-predictions"
     labels = np.load(folder / "labels.npy").astype(np.int64)

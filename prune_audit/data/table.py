@@ -45,6 +45,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         chosen, order = _by_name(source, list(known), columns), None
     else:
         chosen, order = _of_one(source, expects.inputs[0] if known else STACKED, columns)
+    if not expects.runs:
+        order = None  # nothing is fed
     used = {name for names in chosen.values() for name in names}
     few = {name for name in used if _numbers.few(columns[name])}
     rows = _rows.rows(source, expects, columns, inputs=used, groups=few)

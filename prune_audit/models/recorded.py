@@ -177,7 +177,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noq
             digest=digest.hexdigest(),
             size=source.path.stat().st_size,
         ),
-        expects=Expects(outputs=_outputs(columns, table)),
+        expects=Expects(outputs=_outputs(columns, table), runs=False),
         columns=columns,
         table=table,
     )

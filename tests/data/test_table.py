@@ -115,6 +115,11 @@ def test_columns_are_stacked_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert found.groups["kind"].tolist() == ["a", "b", "a"]
 
 
+def test_what_no_model_takes_is_not_spoken_of(tmp_path: Path) -> None:
+    source = DataSource(path=csv(tmp_path, PETALS))
+    assert data.load(source, Expects(runs=False), Settings()).notes == ()
+
+
 def test_the_order_that_was_asked_for(tmp_path: Path) -> None:
     found = load(csv(tmp_path, PETALS), one("float32", None, 2), features=("height", "width"))
     np.testing.assert_array_equal(next(iter(found.read([0]).inputs.values())), [[2, 1.5]])

@@ -121,6 +121,7 @@ def test_scores_as_lists(path: Path, form: str, given: bool) -> None:
     np.testing.assert_allclose(out.confidence, chances.max(axis=1))
     np.testing.assert_allclose(out.true_score, chances[range(4), LABELS])
     np.testing.assert_array_equal(out.rank, [0, 1, 2, 2])  # equal scores rank in class order
+    assert not model.expects.runs
     assert model.expects.outputs == (3 if form == "npz" else None)  # lists tell no width before they are read
 
 
