@@ -25,7 +25,7 @@ STYLES = {
 }
 ESSENTIAL = 4  # columns of this rank or below are worth wrapped names
 CRAMPED = 6  # ... and of this one or below, narrow gaps
-WRAPPED = 56  # the least that a column of sentences is worth showing in
+WRAPPED = 40  # the least that a column of sentences is worth showing in
 NARROW, NAME = 12, 32  # width at which names wrap where room is short, and where it is not
 
 
@@ -131,7 +131,9 @@ def fit(candidates: tuple[Column, ...], width: int) -> Fit:
         kept = [column for column in candidates if column.rank <= last]
         name = NAME if last > ESSENTIAL else NARROW
         gap = 2 if last > CRAMPED or room(kept, 2, name) <= width else 1
-        if room(kept, gap, name) <= width:
+        # Sentences would take the room that makes bars long, so they come only where there is enough for both.
+        both = any(column.wraps for column in kept) and any(column.bars for column in kept)
+        if room(kept, gap, name) + (MOST - LEAST if both else 0) <= width:
             break
     spare = width - room(kept, gap, 0)
     drawn = min(MOST, LEAST + max(0, spare - natural)) if any(column.bars for column in kept) else LEAST

@@ -13,8 +13,10 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from prune_audit.core import Audit, Check, Level, Outcome
+from prune_audit.core import Audit, Check, Level, Outcome, Settings
+from prune_audit.reports import _classes as classes
 from prune_audit.reports import table
+from prune_audit.reports._bars import LINES, MOST
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
@@ -396,3 +398,17 @@ def test_both_recalls_are_seen_at_once_without_colour() -> None:
     assert "━╍" in b.replace("╸", "━")
     assert not {"┄", "╍"} & set(c)
     assert "recall: ━ kept, ┄ lost, ╍ gained" in said(audits.ten())
+
+
+def test_sentences_take_no_room_from_bars() -> None:
+    """A wider terminal must not have shorter bars."""
+    view = audits.ten().comparisons[0].views[0]
+    why = "95 % interval of the drop 21.9 to 39.2 points, beyond the margin of 2"
+    measures = tuple(
+        replace(m, by_stratum=(why,) * len(view.strata)) if m.name == "reason" else m for m in view.measures
+    )
+    candidates = classes.columns(replace(view, measures=measures), Settings(), list(range(10)), LINES)
+    fits = [classes.fit(candidates, width) for width in range(120, 241)]
+    told = [fitted.bar for fitted in fits if any(column.title == "why" for column in fitted.columns)]
+    assert 40 <= len(told) < len(fits)  # from 200 on, and not always
+    assert set(told) == {MOST}
