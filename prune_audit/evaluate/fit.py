@@ -44,8 +44,11 @@ class BatchSize:
             self._next()
 
     def seconds_per_sample(self) -> float | None:
-        """The median over the calls of the present size, without the first ones where there are others."""
-        times = self._times.get(self.size, [])
+        """The median over the calls of the present size, without the first ones where there are others.
+
+        Where data ended before a call of a size that was about to be tried, that of the size before.
+        """
+        times = self._times.get(self.size) or next(reversed(self._times.values()), [])
         return median(times[WARM:] or times) if times else None
 
     def _next(self) -> None:

@@ -123,7 +123,7 @@ def test_a_baseline_of_other_data_is_2(saved: Path, tmp_path: Path, capsys: pyte
     other.write_text(saved.read_text().replace('"data_digest": "', '"data_digest": "f'))
     assert other.read_text() != saved.read_text()
     assert invoke(["check", str(saved), "--baseline", str(other), "-q"]) == 2
-    assert "its data (ids, labels or contents) differ" in capsys.readouterr().err
+    assert "differs in its data (ids, labels or contents)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"schema": 999}', "not json"])

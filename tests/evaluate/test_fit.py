@@ -66,3 +66,12 @@ def test_batches_of_one_sample_can_only_be_of_one() -> None:
     size, tried = fit(lambda n: 1.0, 1)
     assert tried == [1]
     assert size.size == 1
+
+
+def test_data_that_end_before_a_larger_size_was_tried_have_a_time_all_the_same() -> None:
+    size = BatchSize()
+    size.offer(64)
+    for _ in range(CALLS):
+        size.took(64 // SIZES, 2.0)
+    assert size.size == 2 * 64 // SIZES
+    assert size.seconds_per_sample() == 0.5
