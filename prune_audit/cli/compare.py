@@ -164,7 +164,7 @@ def run(
         choice = done.sparsest
         if confirm is not None and (done.exit_code == 0 if choice is None else choice.name is not None):
             fresh = replace(source, path=confirm)
-            beside = [path.with_name(f"{path.stem}.confirm{path.suffix}") for path in output or ()]
+            beside = [reports.beside(path, "confirm") for path in output or ()]
             audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))
     if confirm is not None and len(audits) == 1:
         _terminal.stderr().print("note: nothing was confirmed, because no variant passes the gate", soft_wrap=True)

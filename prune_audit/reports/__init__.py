@@ -10,7 +10,7 @@ nothing: it sorts, counts verdicts and formats. One that can write in more than 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,6 +74,13 @@ def content(audit: Audit, name: str) -> bytes:
     return _encoded(_chosen(Path(name))[1](audit))
 
 
+def beside(path: Path, word: str) -> Path:
+    """``path`` with ``word`` put into its name, so that it chooses the same report: ``a.json`` -> ``a.WORD.json``."""
+    chosen = next((name for _, name, _ in _whole_names() if _ends(path, name)), path.suffix.removeprefix("."))
+    at = len(path.name) - len(chosen)
+    return path.with_name(f"{path.name[:at]}{word}.{path.name[at:]}")
+
+
 def put(path: Path, content: bytes) -> None:
     """Write a file whole or not at all.
 
@@ -102,12 +109,10 @@ def _encoded(rendered: str | bytes) -> bytes:
 
 def _chosen(path: Path) -> tuple[str, Render]:
     """The report that the name of ``path`` chooses, and how it writes a file of that name."""
-    modules = plugins.loaded("reports")
-    for report, module in modules:
-        for name, render in getattr(module, "NAMES", {}).items():
-            if f".{path.name.lower()}".endswith(f".{name}"):
-                return report, render
-    for report, module in modules:
+    for report, name, render in _whole_names():
+        if _ends(path, name):
+            return report, render
+    for report, module in plugins.loaded("reports"):
         if path.suffix.lower() in module.SUFFIXES:
             return report, module.render
     known = ", ".join(f"{suffix} ({report})" for suffix, report in sorted(suffixes().items()))
@@ -115,6 +120,17 @@ def _chosen(path: Path) -> tuple[str, Render]:
         f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
         hint=f"the suffix chooses the report: {known}",
     )
+
+
+def _whole_names() -> Iterator[tuple[str, str, Render]]:
+    """Report, name of a file that chooses it, and how that is written."""
+    for report, module in plugins.loaded("reports"):
+        for name, render in getattr(module, "NAMES", {}).items():
+            yield report, name, render
+
+
+def _ends(path: Path, name: str) -> bool:
+    return f".{path.name.lower()}".endswith(f".{name}")
 
 
 def _dialects(report: str) -> dict[str, Render]:

@@ -131,3 +131,22 @@ def test_a_name_that_is_no_unicode_does_not_stop_a_report(tmp_path: Path) -> Non
     assert (
         json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["provenance"]["skipped"][0][0] == "7/b\udcff.png"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.json", "a.confirm.json"),
+        ("a.b.html", "a.b.confirm.html"),
+        ("flips.csv", "confirm.flips.csv"),
+        ("night.flips.csv", "night.confirm.flips.csv"),
+        ("Recalls.SVG", "confirm.Recalls.SVG"),
+    ],
+)
+def test_a_name_beside_chooses_the_same_report(name: str, expected: str, tmp_path: Path) -> None:
+    beside = reports.beside(tmp_path / name, "confirm")
+    assert beside == tmp_path / expected
+    audit = audits.ten()
+    for path in (tmp_path / name, beside):
+        reports.write(audit, path)
+    assert beside.read_bytes() == (tmp_path / name).read_bytes()
