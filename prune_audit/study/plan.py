@@ -30,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _KEYS = ("title", "seeds", "densities", "methods", "networks", "data", "training", "tuning", "pruning")
 # What people type, as on the command line -> the field that it is.
 _TYPED = {"hold-out": "held_out", "steps": "rounds", "score-samples": "samples"}
+_OF_METHOD = ("name", "densities")
 _DATA = ("train", "audit", "long-tail")
 
 
@@ -49,24 +50,32 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One level of the factor method: a ``recipe``, whose density and seed each run sets, at ``densities``, the
+    densest first."""
+
+    name: str
+    recipe: Recipe
+    densities: tuple[float, ...]
+
+    def at(self, density: float, seed: int) -> Recipe:
+        """How the run at ``density`` and ``seed`` prunes."""
+        return replace(self.recipe, density=density, training=replace(self.recipe.training, seed=seed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All runs of a study. ``methods`` pairs names with recipes, whose density, and seed of the training, each run
-    sets. ``long_tail`` is how many times as many training samples the first class keeps as the last one."""
+    """All runs of a study. ``long_tail`` is how many times as many training samples the first class keeps as the last
+    one."""
 
     title: str
     seeds: tuple[int, ...]
-    densities: tuple[float, ...]
-    methods: tuple[tuple[str, Recipe], ...]
+    methods: tuple[Method, ...]
     networks: tuple[Network, ...]
     train: DataSource
     audit: DataSource
     long_tail: float | None = None
     training: Training = field(default_factory=Training)
-
-    def recipe(self, method: str, density: float, seed: int) -> Recipe:
-        """How the run of ``method`` at ``density`` and ``seed`` prunes."""
-        recipe = dict(self.methods)[method]
-        return replace(recipe, density=density, training=replace(recipe.training, seed=seed))
 
 
 def read(path: Path, *, train: Path | None = None, audit: Path | None = None) -> Plan:
@@ -83,7 +92,6 @@ def read(path: Path, *, train: Path | None = None, audit: Path | None = None) ->
     title = file.table.get("title", path.stem)
     if not isinstance(title, str):
         file.refuse(f"expected text, found {title!r}", "title")
-    densities = _densities(file)
     networks = tuple(_network(file, name) for name in file.under("networks"))
     training = file.filled(Training, ("training",), leaves=("seed",))
     if not training.epochs and any(network.factory for network in networks):
@@ -96,8 +104,7 @@ def read(path: Path, *, train: Path | None = None, audit: Path | None = None) ->
     return Plan(
         title=title,
         seeds=_seeds(file),
-        densities=densities,
-        methods=_methods(file, densities[0]),
+        methods=_methods(file),
         networks=networks,
         train=_source(file, "train", train),
         audit=_source(file, "audit", audit),
@@ -189,11 +196,10 @@ def _seeds(file: _File) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _densities(file: _File) -> tuple[float, ...]:
-    found = file.table.get("densities")
+def _densities(file: _File, found: object, *key: str | int) -> tuple[float, ...]:
     fine = isinstance(found, list) and all(_is(float, each) and 0 < each <= 1 for each in found)
-    if not found or not fine or len({*found}) < len(found):
-        file.refuse(f"expected a list of different shares of weights to keep, in (0, 1], found {found!r}", "densities")
+    if not isinstance(found, list) or not found or not fine or len({*found}) < len(found):
+        file.refuse(f"expected a list of different shares of weights to keep, in (0, 1], found {found!r}", *key)
     return tuple(sorted(map(float, found), reverse=True))
 
 
@@ -213,28 +219,32 @@ def _network(file: _File, name: str) -> Network:
     return Network(name=name, model=f"{file.path.parent / place}{at}{factory}")
 
 
-def _methods(file: _File, density: float) -> tuple[tuple[str, Recipe], ...]:
+def _methods(file: _File) -> tuple[Method, ...]:
+    of_all = _densities(file, file.table.get("densities"), "densities")
     found = file.table.get("methods")
     if not isinstance(found, list) or not found:
         file.refuse(f"expected a list of names or tables, found {found!r}", "methods")
     tuning = file.filled(Training, ("tuning",), leaves=("seed",))
     cuts = file.under("pruning")
     file.filled(_Cuts, ("pruning",))  # so that what is wrong there is said to be there
-    methods: list[tuple[str, Recipe]] = []
+    methods: list[Method] = []
     for n, each in enumerate(found):
         table = {"name": each} if isinstance(each, str) else each
         if not isinstance(table, dict) or not isinstance(table.get("name"), str):
             file.refuse(f"expected a name, or a table with a name, found {each!r}", "methods", n)
         name = table["name"]
-        own = {"method": name} | dict(cuts) | {key: value for key, value in table.items() if key != "name"}
-        if not _NAME.fullmatch(name) or name in dict(methods):
+        if not _NAME.fullmatch(name) or name in [method.name for method in methods]:
             file.refuse(f"expected another name of letters, digits, '.', '_' and '-', found {name!r}", "methods", n)
-        leaves, start = ("density", "training", "c_rates"), {"density": density, "training": tuning}
+        densities = of_all
+        if "densities" in table:
+            densities = _densities(file, table["densities"], "methods", n, "densities")
+        own = {"method": name} | dict(cuts) | {key: value for key, value in table.items() if key not in _OF_METHOD}
+        leaves, start = ("density", "training", "c_rates"), {"density": densities[0], "training": tuning}
         recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:
             file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")
-        methods.append((name, recipe))
+        methods.append(Method(name=name, recipe=recipe, densities=densities))
     return tuple(methods)
 
 

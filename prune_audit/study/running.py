@@ -58,7 +58,7 @@ def run(
         AuditError: the data cannot be read, a network cannot be built, or something cannot be written.
     """
     units = [(network, seed) for network in plan.networks for seed in plan.seeds][shard.number - 1 :: shard.of]
-    total, done = len(units) * len(plan.methods) * len(plan.densities), 0
+    total, done = len(units) * sum(len(method.densities) for method in plan.methods), 0
     _check_there(units)
     given: _Given | None = None
     for network, seed in units:
@@ -126,24 +126,23 @@ def _unit(
     source, key = _dense(plan, network, seed, folder, given)
     store = Store(folder / PREDICTIONS)
     todo = []
-    for n, (method, _) in enumerate(plan.methods):
-        for density in plan.densities:
-            recipe = plan.recipe(method, density, seed)
-            record = results.place(folder, network.name, seed, method, density)
+    for method in plan.methods:
+        for density in method.densities:
+            recipe = method.at(density, seed)
+            record = results.place(folder, network.name, seed, method.name, density)
             own = _digest(repr((key, recipe)).encode())
             if results.is_done(record, own):
                 yield ""
             else:
-                todo.append((record, own, n, recipe))
+                todo.append((record, own, method, recipe))
     if not todo:
         return
     why = _train(plan, network, seed, source, key, settings, given)
     place = plan.networks.index(network), plan.seeds.index(seed)
-    for record, own, n, recipe in todo:
+    for record, own, method, recipe in todo:
         began = time.monotonic()
-        method = plan.methods[n][0]
-        factors: dict[str, object] = {"network": network.name, "seed": seed, "method": method}
-        factors |= {"density": recipe.density, "at": [*place, n]}
+        factors: dict[str, object] = {"network": network.name, "seed": seed, "method": method.name}
+        factors |= {"density": recipe.density, "at": [*place, plan.methods.index(method)]}
         # In a folder of its own, since some formats keep a part of the weights in a file beside.
         made = _made(folder / PRUNED / network.name / str(seed) / record.stem / f"pruned{source.path.suffix}")
         found: dict[str, object] = {"failed": why}
@@ -157,7 +156,7 @@ def _unit(
         if not keep:
             shutil.rmtree(made.parent)
         results.put(record, {"key": own, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
-        yield f"{network.name}, seed {seed}, {method} at {100 * (recipe.density or 1):g} %: {_said(found)}"
+        yield f"{network.name}, seed {seed}, {method.name} at {100 * (recipe.density or 1):g} %: {_said(found)}"
 
 
 def _said(found: dict[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ seeds = [3, 1]
 densities = [0.1, 1, 0.25]
 methods = [
   "surgery",
+  { name = "control", method = "magnitude", densities = [1] },
   { name = "slow", method = "undecayed", schedule = "gradual", steps = 4, scope = "layer", exempt = ["last"] },
 ]
 
@@ -60,13 +62,16 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     found = plan.read(planned(tmp_path, WHOLE))
     assert found.title == "All of it"
     assert found.seeds == (3, 1)
-    assert found.densities == (1.0, 0.25, 0.1)
+    surgery, control, slow = found.methods
+    assert [method.name for method in found.methods] == ["surgery", "control", "slow"]
+    assert [method.densities for method in found.methods] == [(1.0, 0.25, 0.1), (1.0,), (1.0, 0.25, 0.1)]
     tuning = Training(epochs=2, seed=3)
-    surgery = Recipe(method="surgery", density=0.1, exempt=("first",), samples=100, training=tuning)
-    assert found.recipe("surgery", 0.1, 3) == surgery
-    slow = found.recipe("slow", 0.25, 1)
-    assert (slow.method, slow.schedule, slow.rounds, slow.scope) == ("undecayed", "gradual", 4, "layer")
-    assert (slow.exempt, slow.samples, slow.training.seed, slow.density) == (("last",), 100, 1, 0.25)
+    expected = Recipe(method="surgery", density=0.1, exempt=("first",), samples=100, training=tuning)
+    assert surgery.at(0.1, 3) == expected
+    assert control.at(1.0, 3) == replace(expected, method="magnitude", density=1.0)
+    of = slow.at(0.25, 1)
+    assert (of.method, of.schedule, of.rounds, of.scope) == ("undecayed", "gradual", 4, "layer")
+    assert (of.exempt, of.samples, of.training.seed, of.density) == (("last",), 100, 1, 0.25)
     small, given = found.networks
     assert small.factory == "nets:small(10, width=0.5)"
     checkpoint = given.checkpoint(5)
@@ -88,7 +93,8 @@ def test_what_is_left_out_is_as_on_the_command_line(tmp_path: Path) -> None:
     text = 'densities = [0.5]\nmethods = ["random"]\n[networks]\na = "{seed}.pth@n:a"\n'
     found = plan.read(planned(tmp_path, text), train=Path("t"), audit=Path("v"))
     assert (found.title, found.seeds) == ("digits", (0, 1, 2, 3, 4))
-    assert found.recipe("random", 0.5, 0) == Recipe(method="random", density=0.5)
+    (method,) = found.methods
+    assert method.at(0.5, 0) == Recipe(method="random", density=0.5)
     assert (found.train.path, found.audit.path) == (Path("t"), Path("v"))
     assert found.long_tail is None
 
@@ -111,6 +117,7 @@ def test_what_is_left_out_is_as_on_the_command_line(tmp_path: Path) -> None:
         ('scope = "layer"', 'scope = "both"', ":4: methods.1.scope: expected one of global, layer, found 'both'"),
         ('scope = "layer"', "steps = 0", ":4: methods.1: the number of rounds must be positive"),
         ('scope = "layer"', "epochs = 3", ":4: methods.1.epochs: unknown"),
+        ('scope = "layer"', "densities = []", ":4: methods.1.densities: expected a list of different shares"),
         ("mlp =", '"m p" =', ":7: networks.m p: expected a name of letters"),
         ('"prune_audit.networks:mlp', '"prune_audit/mlp', ":7: networks.mlp: expected package.module:factory"),
         ("[networks]", "[network]", ":6: network: unknown"),

@@ -192,7 +192,8 @@ def test_a_study_trains_on_the_long_tail_and_audits_all(tmp_path: Path) -> None:
 
 def test_methods_of_a_study_prune_as_the_command_does(whole: Path, tmp_path: Path) -> None:
     found = of(tmp_path)
-    recipe = found.recipe("magnitude", 0.5, 1)
+    method = found.methods[0]
+    recipe = method.at(0.5, 1)
     factory = "prune_audit.networks:mlp(10, inputs=64, hidden=[16])"
     dense = ModelSource(name="mlp", path=whole / "dense" / "mlp-1.pth", factory=factory)
     prune.run(dense, tmp_path / "own.pth", recipe, SETTINGS, source=DataSource(path=VAL))
@@ -202,4 +203,4 @@ def test_methods_of_a_study_prune_as_the_command_does(whole: Path, tmp_path: Pat
     )
     assert all(torch.equal(own[key], kept[key]) for key in own)
     again = replace(recipe, training=replace(recipe.training, seed=0))
-    assert again == found.recipe("magnitude", 0.5, 0)
+    assert again == method.at(0.5, 0)

@@ -54,11 +54,11 @@ def test_the_runs_are_those_of_the_file(path: Path) -> None:
     title, runs, classes = results.read([path.with_suffix("")])
     assert title == planned.title
     wanted = {
-        (network.name, seed, method, density)
+        (network.name, seed, method.name, density)
         for network in planned.networks
         for seed in planned.seeds
-        for method, _ in planned.methods
-        for density in planned.densities
+        for method in planned.methods
+        for density in method.densities
     }
     found = list(zip(*(runs[name] for name in results.FACTORS[1:]), strict=True))
     assert len(found) == len(wanted)
@@ -74,12 +74,12 @@ def test_the_runs_are_those_of_the_file(path: Path) -> None:
 def test_the_files_plan_what_runs_on_the_real_data(path: Path, shared: Path, tmp_path: Path) -> None:
     data = shared / "cifar10-train-jpeg" / "val"
     planned = plan.read(path, train=data, audit=data)
-    name, recipe = planned.methods[1]
+    method = planned.methods[1]
+    tuning = replace(method.recipe.training, epochs=1)
     short = replace(
         planned,
         seeds=(0,),
-        densities=(0.5,),
-        methods=((name, replace(recipe, training=replace(recipe.training, epochs=1))),),
+        methods=(replace(method, densities=(0.5,), recipe=replace(method.recipe, training=tuning)),),
         # A tail of these few images is too little to learn from.
         long_tail=None,
         training=replace(planned.training, epochs=3, batch_size=32),
