@@ -62,7 +62,7 @@ class Recipe:
             check_density(self.density)
         elif not self.c_rates:
             raise UsageError("no density was given", hint="--density 0.1 keeps a tenth of the weights")
-        for what, value in (("rounds", self.rounds), ("samples", self.samples)):
+        for what, value in (("steps", self.rounds), ("samples to score", self.samples)):
             if value is not None and value < 1:
                 raise UsageError(f"the number of {what} must be positive, found {value}", hint="see --help")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prune_audit.cli import _options as o
-from prune_audit.errors import UsageError
+from prune_audit.errors import StudyError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +103,8 @@ def run(
             )
         study = [folder]
     title, runs, classes = results.read(study)
+    if planned:
+        runs, classes = (results.within(frame, wanted.cells()) for frame in (runs, classes))
     found = analysis.analyse(title, runs, classes)
     if folder is not None:
         _write(found, runs, classes, folder)
@@ -112,6 +114,11 @@ def run(
             if folder is not None:
                 out.print(f"written to {folder}: runs.csv, classes.csv, a table for each part, study.md and study.html",
                           soft_wrap=True)  # fmt: skip
+    if runs["failed"].notna().all():
+        raise StudyError(
+            f"none of {len(runs)} runs finished; the first failed because {runs['failed'].iloc[0]}",
+            hint="runs.csv has the reason of each; mend the file, and write to another folder with -o",
+        )
     return 0
 
 
@@ -131,6 +138,8 @@ def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, folder: P
     files["study.html"] = page.render(found, runs, classes).encode("utf-8", "backslashreplace")
     if (drawing := figures.drawing(found)) is not None:
         files["alpha.svg"] = drawing.encode()
+    for stale in {*folder.glob("table-*.csv"), folder / "alpha.svg"} - {folder / name for name in files}:
+        stale.unlink(missing_ok=True)  # of an earlier, larger plan
     for name, content in files.items():
         reports.put(folder / name, content)
 

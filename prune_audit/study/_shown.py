@@ -113,14 +113,21 @@ def density(share: Value) -> str:
 
 
 def reasons(table: Table) -> list[tuple[str, str]]:
-    """Why values are absent, and in which rows; what stands behind the colon of a reason belongs to one row alone."""
+    """Why values are absent, and in which rows; what stands behind the colon of a reason is left out where rows
+    differ in it."""
     if ABSENT not in (column.name for column in table.columns):
         return []
     found: dict[str, list[str]] = {}
+    told: dict[str, set[str]] = {}
     for at, reason in enumerate(table.column(ABSENT)):
         if reason is not None:
-            found.setdefault(str(reason).partition(":")[0], []).append(name(table, at))
-    return [(w.printable(reason), _listed(names)) for reason, names in found.items()]
+            short = str(reason).partition(":")[0]
+            found.setdefault(short, []).append(name(table, at))
+            told.setdefault(short, set()).add(str(reason))
+    return [
+        (w.printable(told[short].pop() if len(told[short]) == 1 else short), _listed(names))
+        for short, names in found.items()
+    ]
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
@@ -167,7 +174,9 @@ def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iter
         yield f"They shrank in {len(shrank):,}: {_where(shrank)}."
     if lowest := _lowest(analysis, fitted):
         yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
-    if unfitted := [cell for cell in cells if not fits(cell)]:
+    if failed := [cell for cell in cells if cell["accuracy"] is None]:
+        yield f"Every run failed of {_where(failed)}."
+    if unfitted := [cell for cell in cells if not fits(cell) and cell not in failed]:
         yield f"Nothing is said here of {_where(unfitted)}: {UNFIT}."
 
 

@@ -157,7 +157,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
         row = _keys(key)
         row |= {name: _number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
         row |= {"seeds": len(values), "alpha": _mean(values), "alpha_low": low, "alpha_high": high}
-        row |= {"finding": None if low is None or high is None else _side(low, high)}
+        row |= {"finding": _side(low, high) if low is not None and high is not None and shown.fits(row) else None}
         row |= dict(zip(("pooled_alpha", "pooled_r_squared"), pooled.get(key, (None, None)), strict=True))
         row |= {"corrected": _mean(estimated), "estimable": len(estimated)}
         row |= dict(zip(("corrected_low", "corrected_high"), _interval(estimated, confidence), strict=True))
@@ -562,8 +562,8 @@ def _about_cells(confidence: float) -> str:
     return (
         f"Alpha is the mean over seeds, with its two-sided t interval at {w.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
-        f"Where r^2 is below {w.ONE_LINE:g}, no line describes the classes, and alpha and its finding mean nothing. "
-        "Pareto compares accuracy, the density that was asked for and harmed classes within a network."
+        f"Where r^2 is below {w.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
+        "finding. Pareto compares accuracy, the density that was asked for and harmed classes within a network."
     )
 
 

@@ -258,7 +258,8 @@ def costs(analysis: Analysis) -> tuple[Chart, ...]:
                 of=w.printable(network),
                 shows=f"No other cell is better at once in accuracy, density and harm than {names or 'any'}.",
                 reading=(
-                    "Above: accuracy, mean over seeds; dashed: of the dense models. Below: classes harmed, mean per "
+                    "Above: accuracy, mean over seeds; the level dashed line is that of the dense "
+                    "models. Below: classes harmed, mean per "
                     "run. Filled: no other cell is as good in accuracy, density and harmed classes, and better in one."
                 ),
                 spec=_cost_spec(cells, _methods(analysis)),

@@ -6,7 +6,7 @@ reader must know of the runs. The page itself is that of an audit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit import words as w
@@ -97,6 +97,8 @@ def _findings(analysis: Analysis) -> str:
     said = f"Gaps between classes grew in {grew:,} of {w.several(len(fitted), 'cell')}"
     if not grew:
         said = f"No cell is shown to have intensified, of {w.several(len(fitted), 'cell')}, which is no clearance"
+    if all(cell["accuracy"] is None for cell in cells):
+        said = "No run finished"
     parts = []
     for network, sentences in shown.sentences(analysis):
         parts.append(f"<h3>{text(network)}</h3>\n" + "".join(f"<p>{text(sentence)}</p>\n" for sentence in sentences))
@@ -157,11 +159,10 @@ def _rows(made: Table, here: Sequence[int], caption: str, skip: str = "") -> str
     heads += [Head(title="why", number=False)] if any(why) else []
     rows = []
     for at, reason in enumerate(why):
-        looks = _looks(made, here[at])
         cells = [f'<th scope="row">{text(columns[0].cells[at])}</th>']
         for column in columns[1:]:
             cell = column.cells[at]
-            cells.append(f"<td>{text(cell)}</td>" if column.number else f'<td class="l">{word(cell, looks)}</td>')
+            cells.append(f"<td>{text(cell)}</td>" if column.number else f'<td class="l">{word(cell, WORDS)}</td>')
         if any(why):
             cells.append(f'<td class="l">{text(w.label(reason))}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
@@ -171,11 +172,6 @@ def _rows(made: Table, here: Sequence[int], caption: str, skip: str = "") -> str
 def _place(column: shown.Shown) -> int:
     """A telephone cuts what is on the right, so a finding stands beside the name of its row."""
     return 0 if column.name in shown.KEYS else 1 if column.name == "finding" else 2
-
-
-def _looks(made: Table, at: int) -> Mapping[str, str]:
-    """The looks of words in the row at ``at``: none where alpha says nothing, since its finding is then none."""
-    return {} if made.name == "cells" and not shown.fits(shown.row(made, at)) else WORDS
 
 
 def _names(made: Table) -> list[str]:

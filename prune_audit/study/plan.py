@@ -46,7 +46,8 @@ class Network:
     def checkpoint(self, seed: int) -> ModelSource:
         """Where the dense network of ``seed`` is, if it is given."""
         assert self.model is not None  # asked only of such
-        return models.parse(self.model.replace(SEED, str(seed)))
+        place, at, factory = self.model.partition("@")
+        return models.parse(f"{place.replace(SEED, str(seed))}{at}{factory}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,16 @@ class Plan:
     audit: DataSource
     long_tail: float | None = None
     training: Training = field(default_factory=Training)
+
+    def cells(self) -> set[tuple[str, int, str, float]]:
+        """Network, seed, method and density of every run."""
+        return {
+            (network.name, seed, method.name, density)
+            for network in self.networks
+            for seed in self.seeds
+            for method in self.methods
+            for density in method.densities
+        }
 
 
 def read(path: Path, *, train: Path | None = None, audit: Path | None = None) -> Plan:
@@ -207,15 +218,15 @@ def _network(file: _File, name: str) -> Network:
     what = file.under("networks")[name]
     if not _NAME.fullmatch(name):
         file.refuse("expected a name of letters, digits, '.', '_' and '-'", "networks", name)
-    if not isinstance(what, str) or not (SEED in what or models.is_factory(what)):
+    place, at, factory = what.partition("@") if isinstance(what, str) else ("", "", "")
+    if not isinstance(what, str) or not (SEED in place or models.is_factory(what)):
         file.refuse(
             f"expected package.module:factory(arguments), or a model with {SEED} in its path, found {what!r}",
             *("networks", name),
             hint='lenet5 = "prune_audit.networks:lenet5(10)", or mine = "dense/{seed}.pth@nets:mine"',
         )
-    if SEED not in what:
+    if SEED not in place:
         return Network(name=name, factory=what)
-    place, at, factory = what.partition("@")
     return Network(name=name, model=f"{file.path.parent / place}{at}{factory}")
 
 
@@ -238,9 +249,9 @@ def _methods(file: _File) -> tuple[Method, ...]:
         densities = of_all
         if "densities" in table:
             densities = _densities(file, table["densities"], "methods", n, "densities")
-        own = {"method": name} | dict(cuts) | {key: value for key, value in table.items() if key not in _OF_METHOD}
+        own = {"method": name} | dict(cuts) | table
         leaves, start = ("density", "training", "c_rates"), {"density": densities[0], "training": tuning}
-        recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, given=start)
+        recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, others=_OF_METHOD, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:
             file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")

@@ -6,10 +6,11 @@ shards by concatenation, headers and all.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ TITLE = "title.txt"
 RUNS = "runs"  # the folder of the files, and the name of the table
 CLASSES = "classes"
 FACTORS = ("study", "network", "seed", "method", "density")
-LEADING = (*FACTORS, "failed", "achieved")
+LEADING = (*FACTORS, "plan", "data", "failed", "achieved")
 # Of a run, what an audit measured of the whole model; of a class, what an analysis and a reader need.
 LEFT_OUT = ("variant", "by", "outcome", "density")
 BY_CLASS = (
@@ -40,12 +41,14 @@ LABELS = (
     "worst_class",
     "alpha_state",
 )  # all else are numbers
+DIGITS = 12  # of a digest, which tell two plans of one study from each other
+_FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
 COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
 
 
 def place(folder: Path, network: str, seed: int, method: str, density: float) -> Path:
     """The file of a run."""
-    return folder / RUNS / network / str(seed) / f"{method}-{density:g}.json"
+    return folder / RUNS / network / str(seed) / f"{method}-{density:.12g}.json"
 
 
 def name(folder: Path, title: str) -> None:
@@ -62,11 +65,34 @@ def is_done(path: Path, key: str) -> bool:
     if not path.exists():
         return False
     if _read(path).get("key") != key:
-        raise StudyError(
-            f"{path} was made by another plan: with other data, networks, training or pruning",
-            hint=f"write to another folder with -o, or start anew: rm -r {path.parent.parent}",
-        )
+        raise _of_another(path)
     return True
+
+
+def check(folder: Path, data: Mapping[str, str], plans: Mapping[tuple[str, str], str]) -> None:
+    """See that all runs in ``folder`` may stand in one table with those that are to come.
+
+    ``data`` has the digest of the data by network, ``plans`` that of what the runs of a network and method have in
+    common.
+
+    Raises:
+        StudyError: a run is of other data, or of a network and method that were trained or pruned otherwise.
+    """
+    for path in sorted((folder / RUNS).rglob("*.json")):
+        record = _run(path)
+        known = set(data.values())
+        if (
+            record["data"] not in known
+            or plans.get((record["network"], record["method"]), record["plan"]) != record["plan"]
+        ):
+            raise _of_another(path)
+
+
+def _of_another(path: Path) -> StudyError:
+    return StudyError(
+        f"{path} was made by another plan: with other data, networks or their code, training or pruning",
+        hint="write to another folder with -o",
+    )
 
 
 def put(path: Path, record: Mapping[str, Any]) -> None:
@@ -93,6 +119,8 @@ def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     parts = [_folder(folder) for folder in folders]
     runs, classes = (_joined([part[n] for part in parts]) for n in (0, 1))
     titles = list(dict.fromkeys(runs["study"]))
+    if not titles:
+        raise StudyError(f"{folders[0]} holds no runs", hint="run a study first: prune-audit study study.toml")
     if len(titles) > 1:
         raise StudyError(
             f"expected results of one study, found {', '.join(map(repr, titles))}", hint="analyse each by itself"
@@ -104,7 +132,39 @@ def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
             f"there are two different results of one run: {first}",
             hint="leave out the folder that is not meant, or analyse each by itself",
         )
+    _check_one(runs, "data", [])
+    _check_one(runs, "plan", ["network", "method"])
+    finished, told = (
+        set(zip(*(frame[name] for name in FACTORS[1:]), strict=True))
+        for frame in (runs[runs["failed"].isna()], classes)
+    )
+    if finished != told:
+        lacking = ", ".join(f"{name} {value}" for name, value in zip(FACTORS[1:], min(finished ^ told), strict=True))
+        raise StudyError(
+            f"runs and classes are not of the same runs: one lacks {lacking}",
+            hint="runs.csv and classes.csv must both be whole",
+        )
     return str(titles[0]), runs, classes
+
+
+def _check_one(runs: pd.DataFrame, name: str, of: list[str]) -> None:
+    """Raise `StudyError` where the column ``name`` has two values among runs that share the factors ``of``."""
+    kinds = runs.drop_duplicates([name, *of])
+    two = kinds[kinds.duplicated(of, keep=False)] if of else kinds
+    if len(two) > 1:
+        one = two.iloc[0]
+        other = next(row for _, row in two.iloc[1:].iterrows() if all(row[factor] == one[factor] for factor in of))
+        told = [", ".join(f"{factor} {row[factor]}" for factor in FACTORS[1:]) for row in (one, other)]
+        raise StudyError(
+            f"expected runs of one study, found a different {name}: {told[0]}; and {told[1]}",
+            hint="networks, training, pruning and data must be the same in all folders; analyse each by itself",
+        )
+
+
+def within(frame: pd.DataFrame, cells: Collection[tuple[str, int, str, float]]) -> pd.DataFrame:
+    """The rows of ``frame`` whose network, seed, method and density are among ``cells``."""
+    keys = zip(*(frame[name] for name in FACTORS[1:]), strict=True)
+    return frame[[key in cells for key in keys]].reset_index(drop=True)
 
 
 def tables(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, bytes]:
@@ -122,7 +182,7 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     if files:
         title = folder / TITLE
         called = title.read_text(encoding="utf-8") if title.is_file() else folder.name
-        return _frames(called, [_read(file) for file in files])
+        return _frames(called, [_run(file) for file in files])
     tables = [folder / f"{name}.csv" for name in (RUNS, CLASSES)]
     if not all(table.is_file() for table in tables):
         raise StudyError(
@@ -143,7 +203,8 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
     for record in sorted(records, key=lambda record: (record["at"], -record["density"])):
         factors = {"study": study, **{name: record[name] for name in FACTORS[1:]}}
         whole = {k: v for k, v in record.get("run", {}).items() if k not in LEFT_OUT}
-        runs.append({**factors, "failed": record["failed"], "achieved": record.get("achieved"), **whole})
+        own = {"plan": record["plan"][:DIGITS], "data": record["data"][:DIGITS], "failed": record["failed"]}
+        runs.append({**factors, **own, "achieved": record.get("achieved"), **whole})
         for row in record.get("classes", ()):
             classes.append({**factors, "class": row["stratum"], **{name: row.get(name) for name in BY_CLASS}})
     measured = dict.fromkeys(name for row in runs for name in row if name not in LEADING)
@@ -156,24 +217,48 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
 def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict):
+        if isinstance(record, dict) and "key" in record:
             return record
     except (OSError, ValueError):
         pass
-    raise StudyError(f"{path} is no run of a study", hint="remove it, and it is run again")
+    raise _no_run(path)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    record = _read(path)
+    if record.keys() >= _FIELDS:
+        return record
+    raise _no_run(path)
+
+
+def _no_run(path: Path) -> StudyError:
+    return StudyError(f"{path} is no run of a study", hint="remove it, and it is run again")
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """A table of one shard, or of several, one behind the other, headers and all."""
+    """A table of one shard, or of several, one behind the other, headers and all; a shard may lack columns."""
+    rows: list[dict[str, str]] = []
+    header: list[str] = []
     try:
-        header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        text = header + "".join(line for line in lines if line.strip() != header.strip())
+        text = path.read_text(encoding="utf-8")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        for row in reader:
+            if tuple(row[: len(FACTORS)]) == FACTORS:
+                header = row
+            elif len(row) != len(header):
+                raise ValueError(f"line {reader.line_num} has {len(row)} fields, expected {len(header)}")
+            else:
+                rows.append(dict(zip(header, row, strict=True)))
+        if not header or not text.endswith("\n"):
+            raise ValueError(
+                "it ends in the middle of a line" if header else f"expected a header, {', '.join(FACTORS)}"
+            )
+        names = dict.fromkeys([*header, *(name for row in rows for name in row)])
         # A class may be called NA, and is a name even where it is a number.
-        texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-        return _typed({str(name): [each or None for each in column] for name, column in texts.items()})
-    except (OSError, ValueError) as fault:
+        return _typed({name: [row.get(name) or None for row in rows] for name in names})
+    except (OSError, ValueError, csv.Error) as fault:
         raise StudyError(
-            f"{path} is no table of a study: {fault}", hint="expected what prune-audit study writes"
+            f"{path} is no whole table of a study: {fault}", hint="take the file as it was written"
         ) from fault
 
 

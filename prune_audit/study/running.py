@@ -10,21 +10,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from prune_audit import audit as auditing
-from prune_audit import data, models, prune, rows
+from prune_audit import data, models, plugins, prune, rows
 from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings
-from prune_audit.errors import AlignmentError, ModelError, OutputError
+from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, StudyError, UsageError
 from prune_audit.evaluate.identity import source_digest
 from prune_audit.evaluate.remembered import Remembered
 from prune_audit.evaluate.store import Store
+from prune_audit.pruning import _masks
 from prune_audit.study import results
-from prune_audit.study.plan import Network, Plan
+from prune_audit.study.plan import Method, Network, Plan
 
 DENSE, PRUNED, PREDICTIONS = "dense", "pruned", "predictions"  # folders beside `results.RUNS`
 
@@ -54,30 +55,57 @@ def run(
     every run, ``progress`` (runs done, of all).
 
     Raises:
-        StudyError: ``folder`` holds runs of another plan.
+        UsageError: the shard is empty.
+        StudyError: ``folder`` holds runs of another plan, or a method does not fit a network; nothing is written then.
         AuditError: the data cannot be read, a network cannot be built, or something cannot be written.
     """
-    units = [(network, seed) for network in plan.networks for seed in plan.seeds][shard.number - 1 :: shard.of]
-    total, done = len(units) * sum(len(method.densities) for method in plan.methods), 0
-    _check_there(units)
-    given: _Given | None = None
-    for network, seed in units:
-        if given is None or given.network is not network:
-            given = _Given.load(plan, network, seed, settings)
-            results.name(folder, plan.title)  # all fits, so the folder is made
-        for line in _unit(plan, network, seed, folder, settings, given, keep=keep):
+    pairs = [(network, seed) for network in plan.networks for seed in plan.seeds]
+    mine = pairs[shard.number - 1 :: shard.of]
+    if not mine:
+        raise UsageError(
+            f"part {shard.number} of {shard.of} has nothing to do: networks and seeds make {len(pairs)}",
+            hint=f"--shard I/{len(pairs)} is the finest",
+        )
+    for network, seed in mine:
+        if network.factory is None and not (path := network.checkpoint(seed).path).exists():
+            raise ModelError(f"there is no checkpoint {path} of seed {seed}", hint="list the seeds that there are")
+    givens: dict[str, _Given] = {}
+    for network, seed in mine:
+        if network.name not in givens:
+            givens[network.name] = _Given.load(plan, network, seed, settings, [*givens.values()])
+            _check_methods(plan, network, seed, settings)
+    results.check(
+        folder,
+        {name: given.digest for name, given in givens.items()},
+        {(name, method.name): given.plan(method) for name, given in givens.items() for method in plan.methods},
+    )
+    units = [_Unit.of(plan, network, seed, folder, givens[network.name], settings) for network, seed in mine]
+    total, done = sum(unit.of_all for unit in units), 0
+    for unit in units:
+        done += unit.of_all - len(unit.runs)
+        if progress is not None:
+            progress(done, total)
+        why = unit.train(plan, settings) if unit.runs else None
+        results.name(folder, plan.title)
+        for each in unit.runs:
+            told(unit.do(each, why, plan, folder, settings, keep=keep))
             done += 1
-            if line:
-                told(line)
             if progress is not None:
                 progress(done, total)
 
 
-def _check_there(units: Sequence[tuple[Network, int]]) -> None:
-    """Raise `ModelError` where a checkpoint that is given is missing."""
-    for network, seed in units:
-        if network.factory is None and not (path := network.checkpoint(seed).path).exists():
-            raise ModelError(f"there is no checkpoint {path} of seed {seed}", hint="list the seeds that there are")
+def _check_methods(plan: Plan, network: Network, seed: int, settings: Settings) -> None:
+    """Find out before hours of training that a method cannot prune ``network``."""
+    opened = None if network.factory is not None else models.editable(network.checkpoint(seed), settings)
+    module = models.build(network.factory) if network.factory is not None else None
+    for method in plan.methods:
+        recipe = method.recipe
+        try:
+            _masks.prunable(opened.module if opened is not None else module, recipe.exempt)  # type: ignore[arg-type]
+            if opened is not None and (recipe.training.epochs or plugins.load("pruning", recipe.method).NEEDS_DATA):
+                opened.require("trained")
+        except AuditError as fault:
+            raise StudyError(f"{network.name} by {method.name}: {fault.message}", hint=fault.hint) from fault
 
 
 def long_tailed(labels: Counts, ratio: float) -> Counts:
@@ -98,65 +126,123 @@ def long_tailed(labels: Counts, ratio: float) -> Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
-    """The data as the networks of one factory take them, and what tells them from others."""
+    """The data as the networks of one factory take them. ``digest`` tells their samples and labels from others."""
 
     network: Network
     train: Dataset
     audit: Dataset
     digest: str
+    start: str  # digest of what the dense networks are made by, and of how the data are fed
 
     @classmethod
-    def load(cls, plan: Plan, network: Network, seed: int, settings: Settings) -> _Given:
+    def load(cls, plan: Plan, network: Network, seed: int, settings: Settings, others: Sequence[_Given]) -> _Given:
+        """What ``others`` have in memory already is not read again."""
         expects = Expects()
         if network.factory is None:
             expects = models.load(network.checkpoint(seed), settings).expects
-        else:
-            models.build(network.factory)  # so that what it raises ends the study before it began
         train: Dataset = data.load(plan.train, expects, settings)
         rows = long_tailed(train.labels, plan.long_tail) if plan.long_tail is not None else None
-        train, audit = Remembered(train, rows), Remembered(data.load(plan.audit, expects, settings))
-        parts = [(each.fingerprint(False), each.preprocess, _digest(each.labels.tobytes())) for each in (train, audit)]
-        return cls(network=network, train=train, audit=audit, digest=_digest(repr(parts).encode()))
+        sets: list[Dataset] = [Remembered(train, rows), Remembered(data.load(plan.audit, expects, settings))]
+        fed: list[object] = [each.preprocess for each in sets]
+        for other in others:
+            if [other.train.preprocess, other.audit.preprocess] == fed and network.factory and other.network.factory:
+                sets = [other.train, other.audit]
+        factory = network.factory or network.checkpoint(seed).factory
+        fed += [each.fingerprint(False) for each in sets]
+        made = [factory, source_digest(factory), plan.training if network.factory else None, fed]
+        parts = [(each.classes, each.ids, each.labels.tolist()) for each in sets]
+        return cls(network=network, train=sets[0], audit=sets[1], digest=_of(parts), start=_of(made))
+
+    def plan(self, method: Method) -> str:
+        """What all runs of ``method`` have in common, whatever their density and seed."""
+        return _of([self.start, method.at(1.0, 0)])
 
 
-def _unit(
-    plan: Plan, network: Network, seed: int, folder: Path, settings: Settings, given: _Given, *, keep: bool
-) -> Iterator[str]:
-    """Do the runs of one dense network; a line for each that was done, an empty one for each that was there."""
-    source, key = _dense(plan, network, seed, folder, given)
-    store = Store(folder / PREDICTIONS)
-    todo = []
-    for method in plan.methods:
-        for density in method.densities:
-            recipe = method.at(density, seed)
-            record = results.place(folder, network.name, seed, method.name, density)
-            own = _digest(repr((key, recipe)).encode())
-            if results.is_done(record, own):
-                yield ""
-            else:
-                todo.append((record, own, method, recipe))
-    if not todo:
-        return
-    why = _train(plan, network, seed, source, key, settings, given)
-    place = plan.networks.index(network), plan.seeds.index(seed)
-    for record, own, method, recipe in todo:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """A run that is to be done, and the file that it will be."""
+
+    method: Method
+    density: float
+    record: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unit:
+    """One dense network, which lies at ``source`` or will, and the ``runs`` from it that are to be done ``of_all``."""
+
+    given: _Given
+    seed: int
+    source: ModelSource
+    key: str
+    runs: tuple[_Run, ...]
+    of_all: int
+
+    @classmethod
+    def of(cls, plan: Plan, network: Network, seed: int, folder: Path, given: _Given, settings: Settings) -> _Unit:
+        """Raises `StudyError` where ``folder`` holds one of these runs, or the network, made in another way."""
+        if network.factory is None:
+            source = network.checkpoint(seed)
+            key = _of([models.load(source, settings).card.digest, given.start, given.digest])
+        else:
+            path = folder / DENSE / f"{network.name}-{seed}.pth"
+            source = ModelSource(name=network.name, path=path, factory=network.factory)
+            key = _of([given.start, given.digest, seed])
+            results.is_done(path.with_suffix(".json"), key)
+        every = [
+            _Run(
+                method=method,
+                density=density,
+                record=results.place(folder, network.name, seed, method.name, density),
+                key=_of([key, method.at(density, seed)]),
+            )
+            for method in plan.methods
+            for density in method.densities
+        ]
+        todo = tuple(each for each in every if not results.is_done(each.record, each.key))
+        return cls(given=given, seed=seed, source=source, key=key, runs=todo, of_all=len(every))
+
+    def train(self, plan: Plan, settings: Settings) -> str | None:
+        """Train the dense network unless it is there; why that cannot be done, None where it was."""
+        network = self.given.network
+        note = self.source.path.with_suffix(".json")
+        if network.factory is None or (self.source.path.exists() and results.is_done(note, self.key)):
+            return None
+        training = replace(plan.training, seed=self.seed)
+        path = _made(self.source.path)
+        try:
+            history = prune.train(network.factory, path, training, settings, source=self.given.train)
+        except ModelError as fault:
+            return f"its dense network was not trained: {fault.message}"
+        losses = [{"loss": epoch.loss, "held_out": epoch.held_out} for epoch in history]
+        results.put(note, {"key": self.key, "network": network.name, "seed": self.seed, "epochs": losses})
+        return None
+
+    def do(self, each: _Run, why: str | None, plan: Plan, folder: Path, settings: Settings, *, keep: bool) -> str:
+        """Do one run, unless ``why`` says that it cannot be; a line that says what came of it."""
+        network, seed, method, source = self.given.network.name, self.seed, each.method, self.source
         began = time.monotonic()
-        factors: dict[str, object] = {"network": network.name, "seed": seed, "method": method.name}
-        factors |= {"density": recipe.density, "at": [*place, plan.methods.index(method)]}
         # In a folder of its own, since some formats keep a part of the weights in a file beside.
-        made = _made(folder / PRUNED / network.name / str(seed) / record.stem / f"pruned{source.path.suffix}")
+        name = f"pruned{source.path.suffix}"
+        made = _made(folder / PRUNED / network / str(seed) / each.record.stem / name)
         found: dict[str, object] = {"failed": why}
         if why is None:
             try:
-                pruned = prune.run(source, made, recipe, settings, source=given.train)
-                audit = auditing.run(source, [pruned.source], given.audit, settings, store=store)
+                recipe = method.at(each.density, seed)
+                pruned = prune.run(source, made, recipe, settings, source=self.given.train)
+                store = Store(folder / PREDICTIONS)
+                audit = auditing.run(source, [pruned.source], self.given.audit, settings, store=store)
                 found = {"failed": None, "achieved": pruned.density, **_measured(audit)}
             except (ModelError, AlignmentError) as fault:
                 found = {"failed": fault.message}
         if not keep:
             shutil.rmtree(made.parent)
-        results.put(record, {"key": own, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
-        yield f"{network.name}, seed {seed}, {method.name} at {100 * (recipe.density or 1):g} %: {_said(found)}"
+        factors = {"network": network, "seed": seed, "method": method.name, "density": each.density}
+        place = [[n.name for n in plan.networks].index(network), plan.seeds.index(seed), plan.methods.index(method)]
+        of = {"key": each.key, "plan": self.given.plan(method), "data": self.given.digest, "at": place}
+        results.put(each.record, {**of, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
+        return f"{network}, seed {seed}, {method.name} at {100 * each.density:g} %: {_said(found)}"
 
 
 def _said(found: dict[str, object]) -> str:
@@ -175,41 +261,9 @@ def _measured(audit: Audit) -> dict[str, object]:
     return {"run": whole, "classes": classes, "versions": dict(audit.provenance.versions)}
 
 
-def _dense(plan: Plan, network: Network, seed: int, folder: Path, given: _Given) -> tuple[ModelSource, str]:
-    """Where the dense network is, or will be, and what it is made of."""
-    if network.factory is None:
-        source = network.checkpoint(seed)
-        parts: list[object] = [_content(source.path), source.factory, source_digest(source.factory), given.digest]
-    else:
-        source = ModelSource(
-            name=network.name, path=folder / DENSE / f"{network.name}-{seed}.pth", factory=network.factory
-        )
-        parts = [network.factory, source_digest(network.factory), plan.training, seed, given.digest]
-    return source, _digest(repr(parts).encode())
-
-
-def _train(
-    plan: Plan, network: Network, seed: int, source: ModelSource, key: str, settings: Settings, given: _Given
-) -> str | None:
-    """Train the dense network unless it is there; why that cannot be done, None where it was."""
-    if network.factory is None:
-        return None
-    note = _made(source.path).with_suffix(".json")
-    if source.path.exists() and results.is_done(note, key):
-        return None
-    training = replace(plan.training, seed=seed)
-    try:
-        history = prune.train(network.factory, source.path, training, settings, source=given.train)
-    except ModelError as fault:
-        return f"its dense network was not trained: {fault.message}"
-    losses = [{"loss": epoch.loss, "held_out": epoch.held_out} for epoch in history]
-    results.put(note, {"key": key, "network": network.name, "seed": seed, "epochs": losses})
-    return None
-
-
-def _content(path: Path) -> str:
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    return _digest(b"".join(hashlib.sha256(each.read_bytes()).digest() for each in files))
+def _of(parts: object) -> str:
+    """A digest of what is written out in full by `repr`."""
+    return _digest(repr(parts).encode())
 
 
 def _digest(content: bytes) -> str:

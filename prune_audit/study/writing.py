@@ -109,7 +109,8 @@ def _more(table: Table) -> str:
         return ""
     if not table.telling:
         return f"Nothing is shown in any of {w.several(more, 'row')}; the CSV file has all."
-    return f"{w.several(more, 'more row', 'more rows')} that show no such thing; the CSV file has all."
+    shows = "that shows" if more == 1 else "that show"
+    return f"{w.several(more, 'more row', 'more rows')} {shows} no such thing; the CSV file has all."
 
 
 def _fitted(table: Table, here: Sequence[int], width: int) -> tuple[classes.Fit, list[int]]:

@@ -137,3 +137,28 @@ def test_what_makes_no_sense_ends_with_a_hint(arguments: list[str], said: str, t
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_smaller_plan_reports_its_own_runs_alone(
+    done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = done
+    shutil.copytree(folder / "digits", tmp_path / "digits")
+    text = PLAN.replace("[0.1, 0.5]", "[0.5]")
+    planned(tmp_path, text[: text.index(", { name")] + text[text.index("]\n\n[networks]") :])
+    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    runs = pd.read_csv(tmp_path / "digits" / "runs.csv")
+    assert runs[["method", "density"]].drop_duplicates().to_numpy().tolist() == [["magnitude", 0.5]]
+    assert not (tmp_path / "digits" / "table-methods.csv").exists()
+    assert (tmp_path / "digits" / "runs" / "mlp" / "0" / "layer-0.1.json").exists()
+
+
+def test_a_study_of_which_no_run_finished_is_no_success(tmp_path: Path) -> None:
+    planned(tmp_path, PLAN.replace("seeds = 2", "seeds = 1").replace("lr = 0.05", "lr = 1e9"))
+    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "error: none of 4 runs finished; the first failed because the loss is" in ended.stderr
+    assert "Every run failed of magnitude at 50 and 10 %; layer at 50 and 10 %." in " ".join(ended.stdout.split())
+    assert "No run finished" in (tmp_path / "digits" / "study.html").read_text()
+    assert (tmp_path / "digits" / "runs.csv").exists()

@@ -147,7 +147,7 @@ def analysis(runs: pd.DataFrame, classes: pd.DataFrame) -> Analysis:
                 "network": network, "method": method, "density": density, "seeds": len(fits), "alpha": mean,
                 "alpha_low": mean - spread if len(fits) > 1 else None,
                 "alpha_high": mean + spread if len(fits) > 1 else None,
-                "finding": None if len(fits) < 2 else "intensified" if mean - spread > 1
+                "finding": None if len(fits) < 2 or no_line else "intensified" if mean - spread > 1
                 else "de-intensified" if mean + spread < 1 else "undetermined",
                 "r_squared": fit, "pooled_alpha": pooled, "pooled_r_squared": pooled_fit,
                 "corrected": None if no_line else 1.04 * mean,

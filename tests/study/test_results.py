@@ -13,14 +13,23 @@ from prune_audit.errors import OutputError, StudyError
 from prune_audit.study import results
 
 
-def written(folder: Path, seeds: Sequence[int] = (0, 1), *, study: str = "S", alpha: float = 1.25) -> Path:
+def written(
+    folder: Path,
+    seeds: Sequence[int] = (0, 1),
+    *,
+    study: str = "S",
+    alpha: float = 1.25,
+    plan: str = "",
+    data: str = "d",
+) -> Path:
     """Results of two methods; the run of the second at seed 1 failed."""
     results.name(folder, study)
     for seed in seeds:
         for n, method in enumerate(("b", "a")):
             failed = 'the loss is nan, "really"' if (seed, method) == (1, "a") else None
             record = {
-                "key": f"{seed}{method}", "network": "net", "seed": seed, "method": method,
+                "key": f"{seed}{method}", "plan": f"p{method}{plan}" + 20 * "0", "data": data * 20,
+                "network": "net", "seed": seed, "method": method,
                 "density": 0.1, "at": [0, seed, n], "failed": failed,
             }  # fmt: skip
             if failed is None:
@@ -56,8 +65,11 @@ def test_tables_say_what_the_files_say(tmp_path: Path) -> None:
         assert [*parquet.columns] == [*frame.columns]
         assert parquet["seed"].tolist() == frame["seed"].tolist()
     header, first, *_ = (folder / "runs.csv").read_text().splitlines()
-    assert header == "study,network,seed,method,density,failed,achieved,accuracy,intensification,nonzero,worst_class"
-    assert first == f"S,net,0,b,0.1,,0.1,{1 / 3!r},1.25,7,NA"
+    assert header.split(",") == [
+        *("study", "network", "seed", "method", "density", "plan", "data", "failed", "achieved"),
+        *("accuracy", "intensification", "nonzero", "worst_class"),
+    ]
+    assert first == f"S,net,0,b,0.1,pb0000000000,dddddddddddd,,0.1,{1 / 3!r},1.25,7,NA"
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -87,24 +99,97 @@ def test_two_results_of_one_run_or_two_studies_are_refused(tmp_path: Path) -> No
         results.read([first, written(tmp_path / "3", study="T")])
 
 
+def test_runs_of_two_plans_or_of_other_data_are_refused(tmp_path: Path) -> None:
+    first = written(tmp_path / "1", [0])
+    with pytest.raises(
+        StudyError,
+        match=r"found a different plan: network net, seed 0, method b, .*; and network net, seed 2, method b",
+    ):
+        results.read([first, written(tmp_path / "2", [2], plan="x")])
+    with pytest.raises(StudyError, match="found a different data: network net, seed 0"):
+        results.read([first, written(tmp_path / "3", [2], data="e")])
+    of = {("net", method): f"p{method}" + 20 * "0" for method in "ab"}
+    results.check(first, {"net": 20 * "d", "other": 20 * "d"}, of)
+    results.check(first, {"other": 20 * "d"}, {("net", "c"): "x"})
+    for data, plans in (
+        ({"net": 20 * "e"}, of),
+        ({"other": 20 * "e"}, {}),
+        ({"net": 20 * "d"}, of | {("net", "a"): "x"}),
+    ):
+        with pytest.raises(StudyError, match="made by another plan") as caught:
+            results.check(first, data, plans)
+        assert "-o" in caught.value.hint
+
+
+def test_a_table_that_was_torn_is_not_read_as_whole(tmp_path: Path) -> None:
+    folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
+    for name in ("runs.csv", "classes.csv"):
+        whole = (folder / name).read_bytes()
+        for cut, said in (
+            (-1, "ends in the middle of a line"),
+            (-20, r"line \d+ has \d+ fields|in the middle|unexpected end"),
+        ):
+            (folder / name).write_bytes(whole[:cut])
+            with pytest.raises(StudyError, match=said) as caught:
+                results.read([folder])
+            assert name in caught.value.message
+        (folder / name).write_bytes(whole)
+    lines = (folder / "runs.csv").read_text().splitlines(keepends=True)
+    (folder / "runs.csv").write_text("".join(lines[:-2]))
+    with pytest.raises(
+        StudyError, match=r"not of the same runs: one lacks network net, seed 1, method b, density 0\.1"
+    ):
+        results.read([folder])
+    (folder / "runs.csv").write_text(lines[0])
+    with pytest.raises(StudyError, match="holds no runs"):
+        results.read([folder])
+
+
+def test_a_shard_whose_runs_all_failed_lacks_columns_and_joins_all_the_same(tmp_path: Path) -> None:
+    whole, failed = tabled(written(tmp_path / "1", [0]), tmp_path / "a"), tmp_path / "b"
+    failed.mkdir()
+    (failed / "runs.csv").write_text(
+        "study,network,seed,method,density,plan,data,failed,achieved\nS,net,1,a,0.1,pa0000000000,dddddddddddd,no,\n"
+    )
+    for order in ((whole, failed), (failed, whole)):
+        joined = tmp_path / order[0].name / "joined"
+        joined.mkdir()
+        (joined / "runs.csv").write_text("".join((folder / "runs.csv").read_text() for folder in order))
+        (joined / "classes.csv").write_bytes((whole / "classes.csv").read_bytes())
+        _, runs, _ = results.read([joined])
+        assert len(runs) == 3
+        assert runs["accuracy"].isna().sum() == 1
+        assert runs["failed"].notna().sum() == 1
+
+
+def test_what_lies_outside_a_plan_is_left_out(tmp_path: Path) -> None:
+    _, runs, classes = results.read([written(tmp_path / "1")])
+    cells = {("net", 0, "a", 0.1), ("net", 7, "a", 0.1)}
+    assert results.within(runs, cells)["method"].tolist() == ["a"]
+    assert len(results.within(classes, cells)) == 3
+
+
 def test_what_is_no_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="holds no results of a study"):
         results.read([tmp_path])
     with pytest.raises(StudyError, match="holds no results of a study"):
         results.read([tmp_path / "gone"])
     folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
-    (folder / "classes.csv").write_text("study,network\nS,net\n")
-    with pytest.raises(StudyError, match=r"classes\.csv has no column 'seed'"):
+    columns = [*results.FACTORS, "class", *results.BY_CLASS[1:]]
+    (folder / "classes.csv").write_text(",".join(columns) + "\n")
+    with pytest.raises(StudyError, match=r"classes\.csv has no column 'support'"):
         results.read([folder])
     for content in (b"", b"\xff\xfe\x00", b'a,b\n"torn'):
         (folder / "classes.csv").write_bytes(content)
         with pytest.raises(StudyError, match=r"classes\.csv"):
             results.read([folder])
     torn = results.place(tmp_path / "files", "net", 0, "b", 0.1)
-    for text in ("{", "[]"):
+    for text in ("{", "[]", '{"key": "k", "plan": "p"}'):
         torn.write_text(text)
         with pytest.raises(StudyError, match=r"b-0\.1\.json is no run of a study"):
             results.read([tmp_path / "files"])
+    for text in ("{", "[]"):
+        torn.write_text(text)
         with pytest.raises(StudyError, match=r"b-0\.1\.json is no run of a study"):
             results.is_done(torn, "0b")
 

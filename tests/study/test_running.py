@@ -15,10 +15,11 @@ import torch
 from prune_audit import audit as auditing
 from prune_audit import prune, rows
 from prune_audit.core import DataSource, ModelSource, Settings
-from prune_audit.errors import AlignmentError, ModelError, StudyError
+from prune_audit.errors import AlignmentError, ModelError, StudyError, UsageError
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
 from prune_audit.study.running import Shard
+from tests.conftest import ROOT
 from tests.study.studies import PLAN, VAL, planned
 
 SETTINGS = Settings(threads=1)
@@ -78,24 +79,54 @@ def test_a_finished_study_is_not_run_again(whole: Path, tmp_path: Path, monkeypa
     seen: list[tuple[int, int]] = []
     said: list[str] = []
     running.run(of(tmp_path), whole, SETTINGS, told=said.append, progress=lambda *at: seen.append(at))
-    assert seen == [(n, 8) for n in range(1, 9)]
+    assert seen == [(4, 8), (8, 8)]
     assert said == []
     # A narrower study finds its runs there as well.
     running.run(of(tmp_path, PLAN.replace("[0.1, 0.5]", "[0.5]").replace("seeds = 2", "seeds = [1]")), whole, SETTINGS)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "changes",
     [("epochs = 1", "epochs = 2"), ("epochs = 3", "epochs = 4"), ('scope = "layer"', 'scope = "global"'),
      ("hidden=[16]", "hidden=[17]"), ("[data]", "[data]\nlong-tail = 2"),
+     ("seeds = 2", "seeds = [7]\n#", "epochs = 3", "epochs = 4"),
+     ("mlp =", "mlpB =", "[data]", "[data]\nlong-tail = 2"),
      ("[data]", "[data.preprocess]\nmean = [0.1]\n[data]")],
 )  # fmt: skip
-def test_runs_of_another_plan_are_never_taken_for_these(old: str, new: str, whole: Path, tmp_path: Path) -> None:
-    before = {name: (whole / "runs" / name).read_bytes() for name in names(whole)}
+def test_runs_of_another_plan_are_never_taken_for_these(changes: tuple[str, ...], whole: Path, tmp_path: Path) -> None:
+    text = PLAN.replace('"Digits"', '"Other"')
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        assert old in text
+        text = text.replace(old, new, 1)
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     with pytest.raises(StudyError, match="made by another plan") as caught:
-        running.run(of(tmp_path, PLAN.replace(old, new, 1)), whole, SETTINGS)
+        running.run(of(tmp_path, text), whole, SETTINGS)
     assert "-o" in caught.value.hint
-    assert before == {name: (whole / "runs" / name).read_bytes() for name in names(whole)}
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+
+
+def test_what_a_method_cannot_do_is_said_before_anything_is_trained(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "train", None)
+    text = PLAN.replace('scope = "layer"', 'exempt = ["nosuch"]')
+    with pytest.raises(StudyError, match=r"mlp by layer: .*nosuch"):
+        running.run(of(tmp_path, text), tmp_path / "out", SETTINGS)
+    with pytest.raises(UsageError, match="part 3 of 3 has nothing to do: networks and seeds make 2"):
+        running.run(of(tmp_path), tmp_path / "out", SETTINGS, shard=Shard(number=3, of=3))
+    onnx = ROOT / "sample_models" / "dense.onnx"
+    (tmp_path / "0.onnx").write_bytes(onnx.read_bytes())
+    text = PLAN.replace("seeds = 2", "seeds = 1")
+    given = text.replace('"prune_audit.networks:mlp(10, inputs=64, hidden=[16])"', '"{seed}.onnx"')
+    with pytest.raises(StudyError, match=r"mlp by magnitude: .* ONNX, whose network cannot be trained"):
+        running.run(of(tmp_path, given), tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out").exists()
+    untuned = given.replace("epochs = 1", "epochs = 0")
+    running.run(of(tmp_path, untuned), tmp_path / "out", SETTINGS)
+    assert results.read([tmp_path / "out"])[1]["failed"].tolist() == [None] * 4
+    (tmp_path / "0.onnx").write_bytes((ROOT / "sample_models" / "pruned-50.onnx").read_bytes())
+    with pytest.raises(StudyError, match="made by another plan"):
+        running.run(of(tmp_path, untuned), tmp_path / "out", SETTINGS)
 
 
 def test_a_study_may_be_called_otherwise_later(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +193,7 @@ def test_what_fits_no_run_ends_the_study_before_it_began(tmp_path: Path) -> None
         running.run(of(tmp_path, PLAN.replace("mlp(10", "mlp(9")), tmp_path / "out", SETTINGS)
     with pytest.raises(ModelError, match=r"the factory .* raised"):
         running.run(of(tmp_path, PLAN.replace("mlp(10", "mlp(-1")), tmp_path / "out", SETTINGS)
-    assert not (tmp_path / "out" / "runs").exists()
+    assert not list((tmp_path / "out").rglob("*.*"))
 
 
 def test_a_long_tail_has_the_shares_of_the_formula() -> None:
