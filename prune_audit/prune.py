@@ -254,10 +254,8 @@ def _needed(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool
     if source is not None:
         return source
     what = "a training" if recipe.training.epochs else f"the method {recipe.method}" if trains else "an export"
-    raise UsageError(
-        f"{what} needs labelled training data, found none",
-        hint="give them with --data; magnitude, random and surgery need none where there are no --epochs",
-    )
+    none = "magnitude, random and surgery need none without --epochs" if trains else "it is made by their shape"
+    raise UsageError(f"{what} needs labelled training data, found none", hint=f"give them with --data; {none}")
 
 
 def _given(

@@ -85,6 +85,7 @@ def run(
     exit_zero: g.ExitZero = False,
     report: Reports = None,
     export: Export = None,
+    show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
     allow_pickle: o.AllowPickle = False,
     threads: o.Threads = None,
@@ -108,6 +109,8 @@ def run(
 
     if until_harm and audit is None:
         raise UsageError("--until-harm needs labelled data that tell what is harm", hint="give them with --audit")
+    if density is not None and c_rate:
+        raise UsageError("a density and c_rates were given, of which one decides", hint="leave out one of the two")
     if report and audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
     settings = Settings(seed=seed, threads=threads, device=device, allow_pickle=allow_pickle)
@@ -181,7 +184,7 @@ def run(
             _tell(pruned, method, [output, *([beside] if beside is not None else [])])
     if done is None:
         return 0
-    code = _terminal.deliver(done, report or (), show_all=False, quiet=quiet, verbose=False)
+    code = _terminal.deliver(done, report or (), show_all=show_all, quiet=quiet, verbose=False)
     return g.leave(code, exit_zero=exit_zero)
 
 

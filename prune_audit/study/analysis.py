@@ -612,14 +612,11 @@ def _notes(
 
 
 def _missing(alphas: Alphas, seeds: Mapping[str, int]) -> Iterator[str]:
-    """``magnitude at 5 % of lenet5 has 3 of 5 seeds``, for each cell of the whole grid that lacks some."""
-    for network, densities in _densities(alphas).items():
-        for method in dict.fromkeys(key[1] for key in alphas if key[0] == network):
-            for density in densities:
-                found = len(alphas.get((network, method, density), ()))
-                if found < seeds[network]:
-                    at = f"{method} at {shown.density(density)} of {network}"
-                    yield f"{at} has {found} of {w.several(seeds[network], 'seed')}"
+    """``magnitude at 5 % of lenet5 has 3 of 5 seeds``, for each cell that lacks some."""
+    for (network, method, density), by_seed in alphas.items():
+        if len(by_seed) < seeds[network]:
+            at = f"{method} at {shown.density(density)} of {network}"
+            yield f"{at} has {len(by_seed)} of {w.several(seeds[network], 'seed')}"
 
 
 def _one_test_set(classes: DataFrame) -> bool:

@@ -134,6 +134,8 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ([DENSE, "--density", ".1", "--steps", "0"], "number of steps must be positive", "--help"),
         ([DENSE, "--density", ".1", "--hold-out", "1"], "share to hold out", ".1"),
         ([DENSE, "--c-rate", "much", "--method", "surgery"], "--c-rate: expected a number, found 'much'", "--c-rate 1"),
+        ([DENSE, "--density", ".1", "--c-rate", "1", "--method", "surgery"], "of which one decides", "leave out"),
+        ([DENSE, "--density", ".1", "--method", "magnitude", "--export", "onnx"], "an export needs", "by their shape"),
         ([DENSE, "--until-harm", "--method", "magnitude"], "--until-harm needs labelled data", "--audit"),
         ([DENSE, "--density", ".1", "-r", "x.html"], "no audit to report", "--audit"),
         (["gone.pth", "--density", ".1", "--method", "magnitude"], "there is no file gone.pth", ""),

@@ -125,11 +125,12 @@ def column(name: str, title: str, kind: Kind) -> Column:
     return Column(name=name, title=title, kind=kind)
 
 
-def cells(*rows: tuple[str, float, float | None, float, str | None]) -> Table:
-    """Cells by method, density, alpha, r^2 and finding."""
+def cells(*rows: tuple[str, float, float | None, float | None, str | None]) -> Table:
+    """Cells by method, density, alpha, r^2 and finding; without r^2 every run failed."""
+    names = ("method", "density", "alpha", "r_squared", "finding")
     made = [
-        {"network": "net", "method": method, "density": density, "alpha": alpha, "r_squared": fit, "finding": found}
-        for method, density, alpha, fit, found in rows
+        {"network": "net", "accuracy": None if row[3] is None else 0.9, **dict(zip(names, row, strict=True))}
+        for row in rows
     ]
     return analyses.table("cells", "Cells", CELLS, made)
 
@@ -153,12 +154,13 @@ def test_what_intensified_and_what_did_not() -> None:
             ("a", 0.5, 0.9, 0.9, "de-intensified"), ("a", 0.1, 1.4, 0.9, "intensified"),
             ("a", 0.02, 1.9, 0.9, "intensified"), ("b", 0.5, 1.0, 0.9, "undetermined"),
             ("b", 0.1, -3.0, 0.9, "de-intensified"), ("b", 0.02, 1.9, 0.4, "intensified"),
-            ("c", 0.02, None, 0.0, None),
+            ("c", 0.02, None, 0.0, None), ("d", 0.02, None, None, None), ("d", 0.1, None, None, None),
         )
     )  # fmt: skip
     assert found == (
         "Gaps between classes grew in 2 of 4 cells: a at 10 and 2 %.",
         "They shrank in 1: a at 50 %.",
+        "Every run failed of d at 2 and 10 %.",
         "Nothing is said here of b at 10 and 2 %; c at 2 %: no rising line describes the classes (r^2 below 0.5, or "
         "alpha below 0).",
     )
