@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -93,3 +94,97 @@ def same(one: str, other: str) -> bool:
     """Whether two texts say the same, but for what processors round differently."""
     texts, numbers = zip(*((NUMBER.sub("#", each), NUMBER.findall(each)) for each in (one, other)), strict=True)
     return texts[0] == texts[1] and [*map(float, numbers[0])] == pytest.approx([*map(float, numbers[1])], rel=1e-6)
+
+
+def rows(study: str, name: str) -> list[dict[str, str]]:
+    with (ROOT / "docs" / "studies" / study / f"table-{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+BALANCED, TAIL = "cifar10-lenet5", "cifar10-lenet5-long-tail"
+
+
+@pytest.mark.parametrize(("study", "called"), [(BALANCED, "LeNet-5"), (TAIL, "LeNet-5, long tail")])
+@pytest.mark.parametrize("method", ["magnitude", "gradient-full", "undecayed", "undecayed-released"])
+def test_the_readme_has_the_slopes_of_the_tables(study: str, called: str, method: str) -> None:
+    told = [
+        f"{float(row['pooled_alpha']):.3f}" if float(row["pooled_r_squared"]) >= 0.5 else "-"
+        for row in rows(study, "cells")
+        if row["method"] == method
+    ]
+    assert f"| {called}, `{method}` | {' | '.join(told)} |" in README
+
+
+def test_the_readme_says_what_the_tests_found() -> None:
+    tail, balanced = rows(TAIL, "densities"), rows(BALANCED, "densities")
+    steps = [between(row) for row in tail if row["method"] == "magnitude"]
+    assert f"by {', '.join(steps[:3])} and {steps[3]}." in README
+    lacking = {(row["method"], row["density"]) for row in tail if row["finding"] == "not shown"}
+    assert lacking == {("surgery", "0.05")}
+    (last,) = (row for row in balanced if row["method"] == "magnitude" and row["finding"] != "not shown")
+    assert (last["density"], last["sparser"]) == ("0.05", "0.02")
+    assert f"from 5 to 2 %, by {between(last)}" in README
+    for method in ("undecayed", "undecayed-released", "gradient-full"):
+        first = next(row for row in balanced if row["method"] == method and row["finding"] == "more intensification")
+        assert (first["density"], f"{float(first['difference']):.2f}") == ("0.25", "0.15")
+
+
+def test_the_readme_says_how_methods_compare() -> None:
+    scores = ("magnitude", "undecayed", "undecayed-released", "gradient-full")
+    pairs = {
+        (study, row["method"], row["other"], row["density"]): row
+        for study in (BALANCED, TAIL)
+        for row in rows(study, "methods")
+        if {row["method"], row["other"]} <= {*scores}
+    }
+    at_ten = pairs[TAIL, "magnitude", "undecayed", "0.1"]
+    assert at_ten["finding"] == "higher"
+    assert f"*above* that of `magnitude`, by {between(at_ten)}" in README
+    assert not any(row["finding"] == "lower" for row in pairs.values())
+    full = pairs[TAIL, "undecayed", "gradient-full", "0.1"]
+    low, high = sorted(-float(full[name]) for name in ("low", "high"))
+    assert f"(at 10 %: {-float(full['difference']):.2f}, {low:.2f} to {high:.2f}, in favour of" in README
+    assert all(
+        row["finding"] in ("not shown", "")
+        for (_, one, other, _), row in pairs.items()
+        if "gradient-full" in (one, other) and "undecayed" in (one, other)
+    )
+    forms = [
+        row for (study, *two, _), row in pairs.items() if two == ["undecayed", "undecayed-released"] and study == TAIL
+    ]
+    assert len(forms) == 5
+    assert max(abs(float(row[end])) for row in forms for end in ("low", "high")) < 0.07
+
+
+def test_the_readme_says_what_the_cells_hold() -> None:
+    cells = {(s, row["method"], row["density"]): row for s in (BALANCED, TAIL) for row in rows(s, "cells")}
+    moderate = [
+        float(row["alpha"])
+        for (study, method, density), row in cells.items()
+        if study == BALANCED and density in ("0.5", "0.25") and method not in ("random", "tuned-alone")
+    ]
+    assert f"alpha is {min(moderate):.2f} to {max(moderate):.2f} for every method" in README
+    for study in (BALANCED, TAIL):
+        control = cells[study, "tuned-alone", "1.0"]
+        assert between(control, "alpha", "alpha_") in README
+    alone = float(cells[BALANCED, "tuned-alone", "1.0"]["alpha"])
+    assert alone == min(float(row["alpha"]) for key, row in cells.items() if key[0] == BALANCED and row["alpha"])
+    assert [key[1:] for key, row in cells.items() if key[0] == TAIL and row["finding"] == "de-intensified"] == [
+        ("tuned-alone", "1.0")
+    ]
+    cut = cells[TAIL, "magnitude", "0.1"]
+    accuracies = [100 * float(cut[name]) for name in ("dense_accuracy", "accuracy")]
+    assert f"({accuracies[0]:.1f} to {accuracies[1]:.1f} %)" in README
+    (horse,) = (
+        row
+        for row in rows(TAIL, "classes")
+        if (row["method"], row["density"], row["class"]) == ("magnitude", "0.1", "horse")
+    )
+    assert f"({100 * float(horse['dense_recall']):.1f} to {100 * float(horse['pruned_recall']):.1f} %)" in README
+
+
+def between(row: dict[str, str], name: str = "difference", ends: str = "") -> str:
+    """A number with its interval, as the README has it."""
+    low, high = (float(row[f"{ends}{end}"]) for end in ("low", "high"))
+    return f"{float(row[name]):.2f} ({low:.2f} to {high:.2f})"
