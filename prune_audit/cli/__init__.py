@@ -48,6 +48,8 @@ def invoke(arguments: Sequence[str]) -> int:
             sys.stderr.write("hint: make room where it goes, or send it elsewhere\n")
             return IMPOSSIBLE
         return _fault(fault)
+    if code == INTERRUPTED:  # which Typer returns, too, where it was a command that was interrupted
+        sys.stderr.write("interrupted: no report was written; what is finished is kept, and the same command goes on\n")
     return code
 
 
