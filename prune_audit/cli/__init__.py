@@ -33,10 +33,7 @@ def invoke(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "interrupted: no report was written; what is finished is kept, and the same command goes on from there\n"
-        )
-        return INTERRUPTED
+        code = INTERRUPTED
     except BaseException as fault:  # whatever it is, it must not leave 1
         # Typer and rich turn a closed pipe into an exit of their own, with code 1.
         if isinstance(fault, BrokenPipeError) or isinstance(fault.__context__, BrokenPipeError):
