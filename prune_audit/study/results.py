@@ -30,17 +30,10 @@ BY_CLASS = (
     *("support", "lost", "gained", "dense_recall", "pruned_recall"),
     *("dense_balance", "pruned_balance", "balance_change", "verdict", "distortion"),
 )
-LABELS = (
-    "study",
-    "network",
-    "method",
-    "failed",
-    "class",
-    "verdict",
-    "distortion",
-    "worst_class",
-    "alpha_state",
-)  # all else are numbers
+LABELS = (  # all else are numbers
+    *("study", "network", "method", "plan", "data", "failed", "class"),
+    *("verdict", "distortion", "worst_class", "alpha_state"),
+)
 DIGITS = 12  # of a digest, which tell two plans of one study from each other
 _FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
 COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
@@ -51,7 +44,7 @@ def place(folder: Path, network: str, seed: int, method: str, density: float) ->
     return folder / RUNS / network / str(seed) / f"{method}-{density:.12g}.json"
 
 
-def name(folder: Path, title: str) -> None:
+def begin(folder: Path, title: str) -> None:
     """Make ``folder``, of the study called ``title``. Raises `OutputError` where that cannot be."""
     _put(folder / TITLE, title)
 
@@ -69,22 +62,18 @@ def is_done(path: Path, key: str) -> bool:
     return True
 
 
-def check(folder: Path, data: Mapping[str, str], plans: Mapping[tuple[str, str], str]) -> None:
+def check(folder: Path, data: Collection[str], plans: Mapping[tuple[str, str], str]) -> None:
     """See that all runs in ``folder`` may stand in one table with those that are to come.
 
-    ``data`` has the digest of the data by network, ``plans`` that of what the runs of a network and method have in
-    common.
+    ``data`` are the digests of their data, ``plans`` those of what the runs of a network and method have in common.
 
     Raises:
         StudyError: a run is of other data, or of a network and method that were trained or pruned otherwise.
     """
     for path in sorted((folder / RUNS).rglob("*.json")):
         record = _run(path)
-        known = set(data.values())
-        if (
-            record["data"] not in known
-            or plans.get((record["network"], record["method"]), record["plan"]) != record["plan"]
-        ):
+        planned = plans.get((record["network"], record["method"]), record["plan"])
+        if record["data"] not in data or record["plan"] != planned:
             raise _of_another(path)
 
 

@@ -76,7 +76,7 @@ def run(
             _check_methods(plan, network, seed, settings)
     results.check(
         folder,
-        {name: given.digest for name, given in givens.items()},
+        {given.digest for given in givens.values()},
         {(name, method.name): given.plan(method) for name, given in givens.items() for method in plan.methods},
     )
     units = [_Unit.of(plan, network, seed, folder, givens[network.name], settings) for network, seed in mine]
@@ -86,7 +86,7 @@ def run(
         if progress is not None:
             progress(done, total)
         why = unit.train(plan, settings) if unit.runs else None
-        results.name(folder, plan.title)
+        results.begin(folder, plan.title)
         for each in unit.runs:
             told(unit.do(each, why, plan, folder, settings, keep=keep))
             done += 1
@@ -126,13 +126,18 @@ def long_tailed(labels: Counts, ratio: float) -> Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
-    """The data as the networks of one factory take them. ``digest`` tells their samples and labels from others."""
+    """The data as the networks of one factory take them.
+
+    ``digest`` tells their samples and labels from others, ``start`` what the dense networks are made by. ``content`` is
+    that of the samples, and on another machine may be another one: of large sets it goes by the times of files.
+    """
 
     network: Network
     train: Dataset
     audit: Dataset
     digest: str
-    start: str  # digest of what the dense networks are made by, and of how the data are fed
+    start: str
+    content: str
 
     @classmethod
     def load(cls, plan: Plan, network: Network, seed: int, settings: Settings, others: Sequence[_Given]) -> _Given:
@@ -141,17 +146,23 @@ class _Given:
         if network.factory is None:
             expects = models.load(network.checkpoint(seed), settings).expects
         train: Dataset = data.load(plan.train, expects, settings)
-        rows = long_tailed(train.labels, plan.long_tail) if plan.long_tail is not None else None
-        sets: list[Dataset] = [Remembered(train, rows), Remembered(data.load(plan.audit, expects, settings))]
-        fed: list[object] = [each.preprocess for each in sets]
+        tail = long_tailed(train.labels, plan.long_tail) if plan.long_tail is not None else None
+        sets: list[Dataset] = [Remembered(train, tail), Remembered(data.load(plan.audit, expects, settings))]
+        fed = [each.preprocess for each in sets]
         for other in others:
             if [other.train.preprocess, other.audit.preprocess] == fed and network.factory and other.network.factory:
                 sets = [other.train, other.audit]
         factory = network.factory or network.checkpoint(seed).factory
-        fed += [each.fingerprint(False) for each in sets]
         made = [factory, source_digest(factory), plan.training if network.factory else None, fed]
         parts = [(each.classes, each.ids, each.labels.tolist()) for each in sets]
-        return cls(network=network, train=sets[0], audit=sets[1], digest=_of(parts), start=_of(made))
+        return cls(
+            network=network,
+            train=sets[0],
+            audit=sets[1],
+            digest=_of(parts),
+            start=_of(made),
+            content=_of([each.fingerprint(False) for each in sets]),
+        )
 
     def plan(self, method: Method) -> str:
         """What all runs of ``method`` have in common, whatever their density and seed."""
@@ -184,11 +195,11 @@ class _Unit:
         """Raises `StudyError` where ``folder`` holds one of these runs, or the network, made in another way."""
         if network.factory is None:
             source = network.checkpoint(seed)
-            key = _of([models.load(source, settings).card.digest, given.start, given.digest])
+            key = _of([models.load(source, settings).card.digest, given.start, given.digest, given.content])
         else:
             path = folder / DENSE / f"{network.name}-{seed}.pth"
             source = ModelSource(name=network.name, path=path, factory=network.factory)
-            key = _of([given.start, given.digest, seed])
+            key = _of([given.start, given.digest, given.content, seed])
             results.is_done(path.with_suffix(".json"), key)
         every = [
             _Run(
