@@ -153,7 +153,8 @@ def _check_one(runs: pd.DataFrame, name: str, of: list[str]) -> None:
 def within(frame: pd.DataFrame, cells: Collection[tuple[str, int, str, float]]) -> pd.DataFrame:
     """The rows of ``frame`` whose network, seed, method and density are among ``cells``."""
     keys = zip(*(frame[name] for name in FACTORS[1:]), strict=True)
-    return frame[[key in cells for key in keys]].reset_index(drop=True)
+    among = pd.Series([key in cells for key in keys], index=frame.index, dtype=bool)  # also where there is no row
+    return frame[among].reset_index(drop=True)
 
 
 def tables(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, bytes]:
