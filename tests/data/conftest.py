@@ -33,5 +33,5 @@ def draw() -> Draw:
 def shared() -> Path:
     """The folder of shared data; what is not there skips visibly."""
     if not SHARED.is_dir():
-        pytest.skip("../shared/data is not there")
+        pytest.skip("shared data are absent")
     return SHARED

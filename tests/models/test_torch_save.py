@@ -222,7 +222,7 @@ def test_card_and_expectations(tmp_path: Path, network: nn.Module) -> None:
     assert loaded.expects.channels == 1
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the CIFAR-10 weights in ../shared/data/cifar10-weights")
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="shared data are absent: weights of CIFAR-10")
 def test_reads_weights_that_were_saved_from_a_gpu_before_torch_1_6() -> None:
     assert torch_save.recognises(WEIGHTS)
     with pytest.raises(ModelError, match=r"157 extra: conv1\.weight, bn1\.weight, bn1\.bias and 154 more"):

@@ -96,7 +96,7 @@ def test_two_runs_are_equal_to_the_last_bit() -> None:
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/cifar10.1-v4-predictions"
 
 
-@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs the published predictions, cifar10.1-v4-predictions")
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="shared data are absent: published predictions")
 def test_a_published_pair_agrees_with_scipy_statsmodels_and_scikit_learn() -> None:
     labels = np.load(PUBLISHED / "labels.npy").astype(np.int64)
     a, b = (
