@@ -96,12 +96,12 @@ def run(
 
 def _check_methods(plan: Plan, network: Network, seed: int, settings: Settings) -> None:
     """Find out before hours of training that a method cannot prune ``network``."""
-    opened = None if network.factory is not None else models.editable(network.checkpoint(seed), settings)
-    module = models.build(network.factory) if network.factory is not None else None
+    opened = models.editable(network.checkpoint(seed), settings) if network.factory is None else None
+    module = opened.module if opened is not None else models.build(str(network.factory))
     for method in plan.methods:
         recipe = method.recipe
         try:
-            _masks.prunable(opened.module if opened is not None else module, recipe.exempt)  # type: ignore[arg-type]
+            _masks.prunable(module, recipe.exempt)
             if opened is not None and (recipe.training.epochs or plugins.load("pruning", recipe.method).NEEDS_DATA):
                 opened.require("trained")
         except AuditError as fault:
