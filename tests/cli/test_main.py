@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -125,18 +128,44 @@ def test_an_import_that_fails_is_2(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupt_is_130(sample_models: Path) -> None:
-    code = (
-        "import os, signal\n"
-        "from prune_audit import plugins\n"
-        "plugins.names = lambda room: os.kill(os.getpid(), signal.SIGINT)\n"
-        "from prune_audit.cli import main\n"
-        "import sys; sys.argv = ['prune-audit', 'list']\n"
-        "main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+@contextmanager
+def interrupts(disposition: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """Whether processes started meanwhile can be interrupted, however these tests themselves were started.
+
+    A shell ignores interrupts for what it starts in the background, and all that this starts in turn does, too.
+    """
+    before = signal.signal(signal.SIGINT, disposition)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+INTERRUPTS_ITSELF = """
+import os, signal, sys
+from prune_audit import plugins
+from prune_audit.cli import main
+
+names = plugins.names
+plugins.names = lambda room: (os.kill(os.getpid(), signal.SIGINT), names(room))[1]
+sys.argv = ["prune-audit", "list"]
+main()
+"""
+
+
+def test_an_interrupt_is_130() -> None:
+    with interrupts(signal.default_int_handler):
+        command = [sys.executable, "-c", INTERRUPTS_ITSELF]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("interrupted: ")
+
+
+def test_an_interrupt_that_is_ignored_stays_so() -> None:
+    with interrupts(signal.SIG_IGN):
+        command = [sys.executable, "-c", INTERRUPTS_ITSELF]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_signal_from_outside_is_130(sample_models: Path) -> None:
@@ -150,7 +179,8 @@ def test_a_signal_from_outside_is_130(sample_models: Path) -> None:
     )
     arguments = [sample_models / "dense.pt", sample_models / "pruned-90.pt", "--data", sample_models / "val"]
     command = [sys.executable, "-c", code, "compare", *map(str, arguments)]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    with interrupts(signal.default_int_handler):
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert running.stdout is not None
     assert running.stdout.readline() == b"ready\n"
     time.sleep(0.5)

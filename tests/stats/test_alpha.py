@@ -142,7 +142,8 @@ def test_single_samples_are_left_out() -> None:
     cells = draw(6, 6, 300)
     with_one: Floats = np.vstack([cells, [1, 0, 0, 0]])
     found, expected = (measured(Pair.of(c))["alpha_corrected"].overall for c in (with_one, cells))
-    assert found == expected
+    # Once a row was taken out the others may be added up in another order, on some processors, and last bits differ.
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
