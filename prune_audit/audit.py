@@ -19,6 +19,7 @@ import numpy as np
 
 from prune_audit import data, gate, models, stats
 from prune_audit.core import (
+    Assumption,
     Audit,
     Classifier,
     Comparison,
@@ -67,6 +68,7 @@ class Trial:
     preprocess: Preprocess | None
     facts: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
 
 
 def run(
@@ -138,13 +140,15 @@ def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource,
     """
     opened = _open((dense, *_distinct(dense, pruned)), source, settings, None)
     evaluation = opened.evaluate(None, first_only=True)
+    provenance = opened.provenance(evaluation)
     return Trial(
         cards=opened.cards(evaluation),
         predictions=evaluation.predictions,
         available=len(opened.rows),
         preprocess=opened.dataset.preprocess,
         facts=evaluation.facts,
-        notes=opened.provenance(evaluation).notes,
+        notes=provenance.notes,
+        assumptions=provenance.assumptions,
     )
 
 
@@ -211,6 +215,7 @@ class _Opened:
             settings=self.settings,
             versions=_versions(cards, self.settings, images=dataset.preprocess is not None),
             notes=said,
+            assumptions=(*dataset.assumptions, *evaluation.assumptions),
             run=evaluation.run,
         )
 
@@ -218,6 +223,7 @@ class _Opened:
 def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Settings, store: Store | None) -> _Opened:
     """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
+    _check_names(settings, [_name(each) for each in sources])
     share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
     loaded = [models.load(each, share, store) if isinstance(each, ModelSource) else each for each in sources]
     opened = tuple(dropped(loaded, settings.drop_class))
@@ -227,6 +233,19 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
     return _Opened(models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
+
+
+def _check_names(settings: Settings, names: Sequence[str]) -> None:
+    """Check that options of one model are of models that there are."""
+    options = {"--scores": settings.scores, "--model-output": settings.model_output, "--state-key": settings.state_key}
+    for option, values in options.items():
+        for value in values:
+            name, equals, rest = value.partition("=")
+            if equals and not any(value.startswith(f"{each}=") for each in names):
+                raise UsageError(
+                    f"{option} {value}: there is no model {name!r}",
+                    hint=f"the models are called {', '.join(names)}: {option} {names[0]}={rest}",
+                )
 
 
 def from_predictions(

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
+Scores = Literal["logits", "probabilities", "log-probabilities", "classes"]
+Exif = Literal["apply", "ignore"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
@@ -105,7 +107,8 @@ class DataSource:
     the models a class of the data is, where they are called differently. The columns are those of a table: of paths,
     labels, ids and texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and
     ``max_length`` (in tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer
-    ones being cut) sounds.
+    ones being cut) sounds. ``exif`` says whether the orientation that an image carries is applied, None
+    for what the ecosystem of the format does.
     """
 
     path: Path
@@ -120,6 +123,7 @@ class DataSource:
     max_length: int | None = None
     sample_rate: int | None = None
     seconds: float | None = None
+    exif: Exif | None = None
     preprocess: Preprocess = field(default_factory=Preprocess)
 
 
@@ -140,6 +144,9 @@ class Settings:
     ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code. ``drop_class`` are
     outputs to leave out, by name or by position (from the end where negative), such as a background class.
     ``runtime`` is what runs torch models: torch, or onnxruntime after an export that is shown to agree.
+    What a run takes for granted of its models, each as ``VALUE`` or ``NAME=VALUE`` of one model (`chosen`): ``scores``
+    one of `Scores`, ``model_output`` the output to read, by name or position, and ``state_key`` the entry of a
+    checkpoint whose weights are used.
     """
 
     confidence: float = 0.95
@@ -162,6 +169,9 @@ class Settings:
     allow_pickle: bool = False
     drop_class: tuple[str, ...] = ()
     runtime: Runtime = "own"
+    scores: tuple[str, ...] = ()
+    model_output: tuple[str, ...] = ()
+    state_key: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:
@@ -188,6 +198,11 @@ class Settings:
         need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
         need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
         need(self.threads is None or self.threads > 0, "the number of threads must be positive", self.threads)
+        for each in self.scores:
+            kind = each.rpartition("=")[2]
+            if kind not in get_args(Scores):
+                known = ", ".join(get_args(Scores))
+                raise UsageError(f"--scores: expected one of {known}, found {kind!r}", hint="write KIND or NAME=KIND")
         need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)
 
 
@@ -237,6 +252,36 @@ class Policy:
 
 # --------------------------------------------------------------------------------------------- what a model and a
 # data set must supply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """One thing that a run takes for granted of a model or of the data, and does not know.
+
+    It is decided once per run, printed in the header of every report and kept in the document. ``subject`` is the name
+    of the model, or `DATA`; ``what`` is what was decided (``scores``, ``class order``), ``value`` how, ``why`` the
+    ground for it, and ``option`` what sets it otherwise, as it is typed.
+    """
+
+    subject: str
+    what: str
+    value: str
+    why: str
+    option: str
+
+
+DATA = ""
+"""The subject of an `Assumption` about the data."""
+
+
+def chosen(values: Sequence[str], model: str) -> str | None:
+    """Of an option that takes ``[NAME=]VALUE`` and repeats, what ``values`` say of the ``model``; None where nothing.
+
+    What is said of one model goes before what is said of all, and what is said later before what is said earlier.
+    """
+    own = [value.removeprefix(f"{model}=") for value in values if value.startswith(f"{model}=")]
+    every = [value for value in values if "=" not in value]
+    return next(reversed(own or every), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,7 +386,11 @@ class Batch:
 
 
 class Classifier(Protocol):
-    """All that a model format must supply. ``notes`` say what a reader must know of how it ran, after the run."""
+    """All that a model format must supply.
+
+    ``notes`` say what a reader must know of how it ran, and ``assumptions`` what was taken for granted of it, after
+    the run.
+    """
 
     @property
     def card(self) -> ModelCard: ...
@@ -351,6 +400,9 @@ class Classifier(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]: ...
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]: ...
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C), or (B, 1) of a binary classifier; (B,) integer classes of a model that gives nothing else.
@@ -375,6 +427,9 @@ class Recorded(Protocol):
     @property
     def expects(self) -> Expects: ...
 
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]: ...
+
     def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
         """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
 
@@ -389,7 +444,7 @@ class Dataset(Protocol):
 
     ``indexed`` says that labels are output columns themselves (an NPZ file's ``y``), so that ``classes`` may be
     extended to the model's outputs. ``preprocess`` is None where inputs are fed as they are. ``notes`` are what the
-    report should say about how the data were understood.
+    report should say about how the data were understood, ``assumptions`` what was taken for granted of them.
     """
 
     @property
@@ -410,6 +465,8 @@ class Dataset(Protocol):
     def preprocess(self) -> Preprocess | None: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]: ...
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The samples at ``rows``, in that order; unreadable ones are named in ``Batch.bad``.
@@ -811,7 +868,8 @@ class Provenance:
 
     ``samples`` were audited of ``available``; ``limited`` says that a sample was drawn, which never gates.
     ``skipped`` are (id, reason) of unreadable samples. ``data_digest`` covers every sample's id, label and content.
-    ``preprocess`` is None where inputs were fed as they are. ``run`` holds what may differ between two equal runs:
+    ``preprocess`` is None where inputs were fed as they are. ``assumptions`` are what the run took for granted of the
+    data and of each model. ``run`` holds what may differ between two equal runs:
     timings, threads, batch size.
     """
 
@@ -825,6 +883,7 @@ class Provenance:
     settings: Settings = field(default_factory=Settings)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     run: Mapping[str, Value] = field(default_factory=dict)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from prune_audit import packed
 from prune_audit.core import (
+    Assumption,
     Audit,
     Check,
     Clusters,
@@ -532,6 +533,9 @@ _SETTINGS = _record(
         "allow_pickle": _FLAG,
         "drop_class": _many(_TEXT),
         "runtime": _one_of(Runtime),
+        "scores": _many(_TEXT),
+        "model_output": _many(_TEXT),
+        "state_key": _many(_TEXT),
     },
     grows=True,
 )
@@ -548,8 +552,10 @@ _PROVENANCE = _record(
         "settings": _SETTINGS,
         "versions": _mapping(_TEXT),
         "notes": _many(_TEXT),
+        "assumptions": _many(_record(Assumption, dict.fromkeys(("subject", "what", "value", "why", "option"), _TEXT))),
         "run": _mapping(_VALUE),
     },
+    later=("assumptions",),
 )
 _DATE = _Codec(write=lambda day: day.isoformat(), read=_read_date)
 _POLICY = _record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from prune_audit.core import Audit, Comparison, Measure, ModelCard, Settings, Value, View
+from prune_audit.core import DATA, Assumption, Audit, Comparison, Measure, ModelCard, Settings, Value, View
 
 DASH = "-"
 HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
@@ -31,6 +31,11 @@ def inputs(audit: Audit) -> str:
         return preprocess.describe()
     cards = [card for comparison in audit.comparisons for card in (comparison.dense, comparison.pruned)]
     return "none: predictions made elsewhere" if _recorded(cards) else "fed as they are"
+
+
+def models(audit: Audit) -> list[str]:
+    """The names of all models of ``audit``, the dense one first."""
+    return [audit.comparisons[0].dense.name, *(comparison.pruned.name for comparison in audit.comparisons)]
 
 
 def _recorded(cards: Collection[ModelCard]) -> bool:
@@ -103,13 +108,6 @@ def short(count: Value, unit: str = "") -> str:
         size /= 1000
     digits = f"{size:.0f}" if size >= 99.95 or not prefix else f"{size:.1f}" if size >= 9.995 else f"{size:.2f}"
     return f"{digits} {prefix}{unit}".rstrip()
-
-
-def milliseconds(value: Value) -> str:
-    """A duration in two digits."""
-    if not isinstance(value, (int, float)):
-        return DASH
-    return f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
 
 
 def limit(share: float) -> str:
@@ -241,6 +239,19 @@ def question(audit: Audit) -> str:
         f"what these checkpoints would do on other samples like these, not what training anew would give; {tried} "
         f"tried in this run{best}"
     )
+
+
+def assumed(assumptions: Sequence[Assumption], models: Collection[str]) -> list[str]:
+    """What a run took for granted, in lines: of the data, then of its ``models``, those alike together."""
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    for each in assumptions:
+        alike.setdefault((each.what, each.value, each.why, each.option), []).append(each.subject)
+    said = []
+    for (what, value, why, option), subjects in alike.items():
+        every = len(models) > 1 and set(subjects) == set(models)
+        of = "" if subjects == [DATA] else f" of {'all models' if every else ', '.join(subjects)}"
+        said.append(f"{what}{of}: {value} ({why}; {option})")
+    return said
 
 
 def counted(settings: Settings) -> list[str]:

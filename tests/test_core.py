@@ -23,6 +23,7 @@ from prune_audit.core import (
     Predictions,
     Provenance,
     Settings,
+    chosen,
 )
 from prune_audit.errors import UsageError
 
@@ -232,3 +233,17 @@ def test_sums_over_clusters_are_the_brute_force_ones(rows: list[tuple[int, int, 
 def test_settings_of_the_sample_that_make_no_sense(asked: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Settings(**asked)
+
+
+def test_what_is_said_of_one_model_goes_before_what_is_said_of_all() -> None:
+    values = ("logits", "a=probabilities", "classes")
+    assert chosen(values, "a") == "probabilities"
+    assert chosen(values, "b") == "classes"  # what is said later
+    assert chosen((), "a") is None
+    assert chosen(("aa=logits",), "a") is None
+
+
+def test_scores_are_of_a_known_kind() -> None:
+    assert Settings(scores=("dense=log-probabilities",)).scores
+    with pytest.raises(UsageError, match=r"--scores: expected one of logits, .* found 'logit'"):
+        Settings(scores=("dense=logit",))

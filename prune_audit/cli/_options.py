@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prune_audit.core import Preprocess
     from prune_audit.evaluate.store import Store
 
+MODELS = "Models"
 DATA, IMAGES, OTHER, STATISTICS = "Data", "Images", "Text, sound and tables", "Statistics"
 GATE, OUTPUT, RUN = "Gate", "Output", "Run"
 
@@ -106,6 +107,16 @@ Channels = Annotated[str | None, typer.Option(metavar="rgb|gray", rich_help_pane
 Resample = Annotated[
     str | None,
     typer.Option("--interpolation", metavar="NAME", help="bilinear (default), bicubic ...", rich_help_panel=IMAGES),
+]
+
+Exif = Annotated[
+    str | None,
+    typer.Option(
+        "--exif",
+        metavar="apply|ignore",
+        help="Turn images as their EXIF orientation says, or not; by default as the format's own library does.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 
 Margin = Annotated[
@@ -254,6 +265,34 @@ Reproducible = Annotated[
     ),
 ]
 
+Scores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scores",
+        metavar="[NAME=]KIND",
+        help="What a model's output holds: logits, probabilities, log-probabilities or classes; repeats.",
+        rich_help_panel=MODELS,
+    ),
+]
+ModelOutput = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-output",
+        metavar="[NAME=]OUTPUT",
+        help="Which output of a model holds the scores, by name or position; repeats.",
+        rich_help_panel=MODELS,
+    ),
+]
+StateKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state-key",
+        metavar="[NAME=]KEY",
+        help="Which entry of a checkpoint holds the weights to use, such as state_dict_ema; repeats.",
+        rich_help_panel=MODELS,
+    ),
+]
+
 AllowPickle = Annotated[
     bool,
     typer.Option("--allow-pickle", help="Let model files run code: only for files you trust.", rich_help_panel=RUN),
@@ -345,6 +384,13 @@ def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
         _terminal.stderr().print(f"note: no predictions are kept, for {folder()} takes none: {reason}", soft_wrap=True)
         return None
     return Store(cache if cache is not None else folder(), verify=verify)
+
+
+def exif(value: str | None) -> str | None:
+    """Whether the orientation that images carry is applied."""
+    from prune_audit.core import Exif
+
+    return _choice("--exif", value, get_args(Exif))
 
 
 def runtime(value: str) -> str:

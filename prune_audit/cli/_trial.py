@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prune_audit import words as w
 from prune_audit.cli import _terminal
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def show(trial: Trial) -> None:
             out.print(Text(f"inputs  {trial.preprocess.describe()}"))
         out.print(grid)
         out.print()
+        for said in w.assumed(trial.assumptions, [card.name for card in trial.cards]):
+            out.print(Text(f"assumes {said}"))
         for note in trial.notes:
             out.print(Text(f"note: {note}"))
         out.print(Text("Models and data fit together as far as these samples show."))

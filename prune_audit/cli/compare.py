@@ -33,6 +33,9 @@ def run(
     classes: o.Classes = None,
     class_map: o.ClassMap = None,
     drop_class: o.DropClass = None,
+    scores: o.Scores = None,
+    model_output: o.ModelOutput = None,
+    state_key: o.StateKey = None,
     path_column: o.PathColumn = None,
     label_column: o.LabelColumn = None,
     id_column: o.IdColumn = None,
@@ -46,6 +49,7 @@ def run(
     std: o.Std = None,
     channels: o.Channels = None,
     interpolation: o.Resample = None,
+    exif: o.Exif = None,
     text_column: o.TextColumn = None,
     tokenizer: o.Tokenizer = None,
     max_length: o.MaxLength = None,
@@ -125,6 +129,9 @@ def run(
         skip_bad=skip_bad,
         allow_pickle=allow_pickle,
         drop_class=tuple(drop_class or ()),
+        scores=tuple(scores or ()),
+        model_output=tuple(model_output or ()),
+        state_key=tuple(state_key or ()),
         runtime=o.runtime(runtime),  # type: ignore[arg-type]  # checked there
     )
     source = DataSource(
@@ -140,6 +147,7 @@ def run(
         max_length=max_length,
         sample_rate=sample_rate,
         seconds=seconds,
+        exif=o.exif(exif),  # type: ignore[arg-type]  # checked there
         preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
     )
     sources = models.parse(dense), [models.parse(each) for each in pruned]

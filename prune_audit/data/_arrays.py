@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Counts, Preprocess
 from prune_audit.data import _content
 from prune_audit.errors import AlignmentError
 
@@ -32,6 +32,7 @@ class ArrayDataset:
     bad: Mapping[int, str] = field(default_factory=dict)
     lacks: tuple[str, str] | None = None
     preprocess: Preprocess | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The rows of every input array, whose digests are over the inputs' bytes in the order of the names."""

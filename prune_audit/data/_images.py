@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Preprocess, Settings
+from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Preprocess, Settings
 from prune_audit.data import _content
 from prune_audit.data._pixels import decode, quiet_pillow
 from prune_audit.data._preprocess import resolve
@@ -40,6 +40,7 @@ class ImageDataset:
     notes: tuple[str, ...]
     indexed: bool = False
     column: str = ""
+    assumptions: tuple[Assumption, ...] = ()
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The images at ``rows``, decoded, resized and cropped: ``{"image": uint8 (B, C, H, W)}``."""

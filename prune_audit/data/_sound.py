@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Input, Preprocess, Settings
+from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Input, Preprocess, Settings
 from prune_audit.data import _content, _folders
 from prune_audit.data._pixels import SUFFIXES as IMAGES
 from prune_audit.data._stored import Stored
@@ -59,6 +59,7 @@ class SoundDataset:
     indexed: bool = False
     column: str = ""
     preprocess: Preprocess | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The sounds at ``rows``: ``{"sound": float32 (B, T) or (B, 1, T)}``, full scale being [-1, 1]."""

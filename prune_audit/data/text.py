@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, Dataset, DataSource, Expects, Input, Preprocess, Settings
+from prune_audit.core import Array, Assumption, Batch, Counts, Dataset, DataSource, Expects, Input, Preprocess, Settings
 from prune_audit.data import _arrays, _asked, _content, _rows, _table, _tokens
 from prune_audit.errors import AlignmentError, DataError
 
@@ -46,6 +46,7 @@ class TextDataset:
     empty: str  # why a text without tokens cannot be read
     indexed: bool = False
     preprocess: Preprocess | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
         """The texts at ``rows``, padded: each input (B, L)."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prune_audit.core import Array, Classifier, Counts, Expects, ModelCard, Recorded
+from prune_audit.core import Array, Assumption, Classifier, Counts, Expects, ModelCard, Recorded
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.outcome import given
 
@@ -48,6 +48,11 @@ class Dropped:
     def notes(self) -> tuple[str, ...]:
         """What the model itself says."""
         return self._model.notes
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was taken for granted of the model itself."""
+        return self._model.assumptions
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) of the outputs that stay; probabilities sum to 1 over these."""

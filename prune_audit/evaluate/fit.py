@@ -7,7 +7,7 @@ is run for the measurement alone; every call's predictions are kept.
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import median, quantiles
 
 # Calls of each size: the first one or two pay for what a runtime sets up for a new shape.
 CALLS = 4
@@ -50,6 +50,14 @@ class BatchSize:
         """
         times = self._times.get(self.size) or next(reversed(self._times.values()), [])
         return median(times[WARM:] or times) if times else None
+
+    def spread(self) -> tuple[float, float] | None:
+        """Between which two times a sample the middle half of the calls of the present size lie."""
+        times = self._times.get(self.size, [])[WARM:]
+        if len(times) < 2:
+            return None
+        low, _, high = quantiles(times, n=4, method="inclusive")
+        return low, high
 
     def _next(self) -> None:
         best = {size: min(times[WARM:]) for size, times in self._times.items()}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Classifier, Counts, Dataset, Predictions, Recorded, Settings, Value
+from prune_audit.core import Assumption, Classifier, Counts, Dataset, Predictions, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, DataError
 from prune_audit.evaluate import alignment, culprits
 from prune_audit.evaluate.draw import stratified
@@ -38,13 +38,15 @@ BATCH_MOST = 256
 class Evaluation:
     """What a pass leaves: predictions, the samples that could not be read, and how the pass went.
 
-    ``facts`` are what the pass learnt of each model that ran, by name: ``macs`` a sample, what the ``scores`` are,
-    milliseconds (``ms``) a sample, ``batch_size``, and ``found``, the samples whose predictions were known before.
+    ``assumptions`` are what was taken for granted of the models. ``facts`` are what the pass learnt of each model that
+    ran, by name: ``macs`` a sample, what the ``scores`` are, milliseconds (``ms``) a sample, ``batch_size``, and
+    ``found``, the samples whose predictions were known before.
     """
 
     predictions: Predictions
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
     run: Mapping[str, Value]
     facts: Mapping[str, Mapping[str, Any]]
 
@@ -116,6 +118,7 @@ def evaluate(
         predictions=predictions,
         skipped=tuple(sorted(skipped)),
         notes=(*notes, *alignment.notes(predictions)),
+        assumptions=tuple(each for tally in tallies for each in tally.assumptions),
         run={
             "seconds": round(seconds, 3),
             "samples_per_second": round(len(predictions.labels) / seconds, 1),

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Array, Batch, Counts, Dataset, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Counts, Dataset, Preprocess
 
 KEPT = 10**9  # bytes of decoded samples that are kept
 
@@ -29,6 +29,7 @@ class Remembered:
         self.indexed: bool = dataset.indexed
         self.preprocess: Preprocess | None = dataset.preprocess
         self.notes: tuple[str, ...] = dataset.notes
+        self.assumptions: tuple[Assumption, ...] = dataset.assumptions
         at = np.arange(len(dataset.labels)) if rows is None else rows
         self.labels: Counts = dataset.labels[at]
         self.ids: tuple[str, ...] = tuple(dataset.ids[row] for row in at)

@@ -15,7 +15,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Dataset, Expects, Input, Layer, ModelCard, Settings
+from prune_audit.core import Dataset, Expects, Input, Layer, ModelCard, Settings, chosen
 from prune_audit.errors import OutputError
 from prune_audit.evaluate.identity import source_digest, versions
 from prune_audit.evaluate.outcome import Kept
@@ -78,6 +78,7 @@ class Store:
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),
             "settings": [settings.device, settings.runtime, list(settings.drop_class)],
+            "asked": asked(settings, card.name),
             "versions": versions(),
         }
         return Entry(
@@ -85,17 +86,22 @@ class Store:
             {"model": card.name, "path": card.path, "data": dataset.path, "samples": len(dataset.labels)},
         )
 
-    def facts(self, digest: str, factory: str | None) -> tuple[ModelCard, Expects] | None:
-        """What was learnt of the model file of ``digest`` when it was last loaded, None where it was not."""
+    def facts(
+        self, digest: str, factory: str | None, asked: Sequence[str | None] = ()
+    ) -> tuple[ModelCard, Expects] | None:
+        """What was learnt of the model file of ``digest`` when it was last loaded, None where it was not.
+
+        ``asked`` is what was said of the model by options, since it may be read in several ways.
+        """
         try:
-            known = json.loads(self._facts_path(digest, factory).read_text(encoding="utf-8"))
+            known = json.loads(self._facts_path(digest, factory, asked).read_text(encoding="utf-8"))
             return _card(known["card"]), _expects(known["expects"])
         except (OSError, ValueError, KeyError, TypeError):  # absent, or cut short by a full disk of long ago
             return None
 
-    def learn(self, card: ModelCard, expects: Expects) -> None:
+    def learn(self, card: ModelCard, expects: Expects, asked: Sequence[str | None] = ()) -> None:
         """Keep what was learnt of a model file, so that it need not be loaded where its predictions are known."""
-        path = self._facts_path(card.digest, card.factory)
+        path = self._facts_path(card.digest, card.factory, asked)
         _replace(path, json.dumps({"card": asdict(card), "expects": asdict(expects)}).encode())
 
     def entries(self) -> list[Listed]:
@@ -126,8 +132,9 @@ class Store:
         found = (self.root / "predictions").glob("*")
         return [folder for folder in found if _KEY.fullmatch(folder.name) and folder.is_dir()]
 
-    def _facts_path(self, digest: str, factory: str | None) -> Path:
-        key = _key({"form": FORM, "model": digest, "factory": [factory, source_digest(factory)], "v": versions()})
+    def _facts_path(self, digest: str, factory: str | None, asked: Sequence[str | None]) -> Path:
+        made = [factory, source_digest(factory), *asked]
+        key = _key({"form": FORM, "model": digest, "factory": made, "v": versions()})
         return self.root / "models" / f"{key}.json"
 
 
@@ -211,6 +218,11 @@ class Entry:
         path = self._folder / f"part-{uuid.uuid4().hex}.parquet"
         _replace(path, buffer.getvalue().to_pybytes())
         return path
+
+
+def asked(settings: Settings, model: str) -> list[str | None]:
+    """What ``settings`` say of the ``model`` by name that decides its predictions."""
+    return [chosen(values, model) for values in (settings.scores, settings.model_output, settings.state_key)]
 
 
 def folder() -> Path:

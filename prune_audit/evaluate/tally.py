@@ -12,14 +12,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Array, Batch, Classifier, Counts, Dataset, Expects, Outputs, Recorded, Settings, Value
+from prune_audit.core import (
+    Array,
+    Assumption,
+    Batch,
+    Classifier,
+    Counts,
+    Dataset,
+    Expects,
+    Outputs,
+    Recorded,
+    Settings,
+    Value,
+)
 from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.evaluate import culprits
 from prune_audit.evaluate.fit import BatchSize
 from prune_audit.evaluate.outcome import Kept, given
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "odd")
+FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "assumptions", "odd")
+
+# Of an assumption, all but the name of the model, which may be another in the next run.
+ASSUMED = ("what", "value", "why", "option")
 
 
 class Tally:
@@ -124,6 +139,11 @@ class Tally:
             )
         return tuple(said)
 
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was taken for granted of the model, in this run or in the one that predicted."""
+        return tuple(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", []))
+
     def odd(self, rows: Counts) -> Counts:
         """Those of ``rows`` that hold NaN or infinity though this model's scores are finite, as far as it saw them."""
         found: Counts = np.intersect1d(rows, np.array(self.facts.get("odd", []), np.int64))
@@ -147,6 +167,8 @@ class Tally:
         """
         when = "" if self._batch.seconds_per_sample() is not None else " earlier"
         told = {f"ms per sample{when}": self.facts.get("ms"), "batch size": self.facts.get("batch_size")}
+        if (spread := self._batch.spread()) is not None:
+            told |= {"ms per sample, quartiles": " to ".join(f"{1000 * each:.4g}" for each in spread)}
         return told | ({"known before": self._found} if self._found else {})
 
     def _note_run(self) -> None:
@@ -157,6 +179,8 @@ class Tally:
         if self._batch.fitted:
             self.facts["fitted"] = self._batch.size
         self.facts["notes"] = list(self._model.notes) or self.facts.get("notes", [])
+        told = [{name: getattr(each, name) for name in ASSUMED} for each in self._model.assumptions]
+        self.facts["assumptions"] = told or self.facts.get("assumptions", [])
         if self._entry is not None:
             self._entry.note(**self.facts)
 
@@ -249,6 +273,11 @@ class Given:
     def name(self) -> str:
         """The model's name in this run."""
         return self._model.card.name
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was taken for granted of the model."""
+        return self._model.assumptions
 
     @property
     def columns(self) -> int:

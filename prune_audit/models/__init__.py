@@ -105,11 +105,11 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
 
     if store is None:
         return cast("Classifier | Recorded", load_it())
-    if (before := _known.find(source, store, load_it)) is not None:
+    if (before := _known.find(source, settings, store, load_it)) is not None:
         return before
     model = cast("Classifier | Recorded", load_it())
     if not isinstance(model, Recorded):
-        _known.learn(model, source, store)
+        _known.learn(model, source, settings, store)
     return model
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from prune_audit.core import Array, Classifier, Expects, ModelCard
+from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models._torch import TorchClassifier, expects_of, first_tensor, layers, parameters
 
@@ -78,6 +78,7 @@ class FunctionClassifier:
         self.card = ModelCard(name=name, path="", format="function", digest=digest, size=0)
         self.expects = Expects()
         self.notes: tuple[str, ...] = ()
+        self.assumptions: tuple[Assumption, ...] = ()
         self._function = function
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:

@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from prune_audit.core import Array, Classifier, Expects, ModelCard, ModelSource
+from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError
-from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.store import Store, asked
 
 
 class Known:
@@ -29,6 +29,11 @@ class Known:
     def notes(self) -> tuple[str, ...]:
         """Those of the model where it ran."""
         return self._loaded.notes if self._loaded is not None else ()
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Those of the model where it ran."""
+        return self._loaded.assumptions if self._loaded is not None else ()
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own."""
@@ -50,21 +55,23 @@ class Known:
         return self._loaded
 
 
-def find(source: ModelSource, store: Store, load: Callable[[], Classifier]) -> Known | None:
+def find(source: ModelSource, settings: Settings, store: Store, load: Callable[[], Classifier]) -> Known | None:
     """The model at ``source``, where ``store`` knows its file; ``load`` loads it where it has to run after all."""
-    found = store.facts(_digest(source), source.factory) if source.path.is_file() else None
+    found = (
+        store.facts(_digest(source), source.factory, asked(settings, source.name)) if source.path.is_file() else None
+    )
     if found is None:
         return None
     card, expects = found
     return Known(replace(card, name=source.name, path=str(source.path)), expects, load)
 
 
-def learn(model: Classifier, source: ModelSource, store: Store) -> None:
+def learn(model: Classifier, source: ModelSource, settings: Settings, store: Store) -> None:
     """Have ``store`` know the model, where its file is all that it is made of."""
     card = model.card
     whole = source.path.is_file() and card.digest == _digest(source)
     if whole and not store.runs_code(card):
-        store.learn(card, model.expects)
+        store.learn(card, model.expects, asked(settings, source.name))
 
 
 def _digest(source: ModelSource) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Classifier, Expects, ModelCard, Recorded, Settings
+from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of
@@ -104,6 +104,11 @@ class ThroughOnnx:
             f"{name} runs in onnxruntime: on the first {self._samples} samples its classes are torch's{but}, "
             f"its scores differ by at most {self._apart:.1g}",
         )
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Those of the torch model."""
+        return self._own.assumptions
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As `TorchClassifier.macs`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Expects, Input, Layer, ModelCard
+from prune_audit.core import Array, Assumption, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import _macs
 
@@ -53,6 +53,7 @@ class TorchClassifier:
         self.card = card
         self.expects = expects
         self.notes: tuple[str, ...] = ()
+        self.assumptions: tuple[Assumption, ...] = ()
         self._device = device_of(device)
         self._threads = threads
         self._most: int | None = None  # samples that memory is known to suffice for, where it once did not

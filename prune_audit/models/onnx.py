@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
+from prune_audit.core import Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import _files, _macs_onnx, _onnx_weights
 from prune_audit.models._editable import Editable
@@ -44,6 +44,7 @@ class OnnxClassifier:
         self.card = card
         self.expects = expects
         self.notes: tuple[str, ...] = ()
+        self.assumptions: tuple[Assumption, ...] = ()
         self._session = session
         self._output = output
         self._labels = labels

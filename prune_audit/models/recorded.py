@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Counts, Expects, ModelCard, ModelSource, Outputs, Settings
+from prune_audit.core import Array, Assumption, Counts, Expects, ModelCard, ModelSource, Outputs, Settings
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.evaluate.outcome import SUM_TOLERANCE, Kept
 from prune_audit.models import _record_file, _record_join
@@ -40,6 +40,7 @@ class RecordedPredictions:
     expects: Expects
     columns: Columns
     table: Table
+    assumptions: tuple[Assumption, ...] = ()
 
     def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
         """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.

@@ -90,6 +90,7 @@ def measured(audit: Audit) -> str:
         ("samples", f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
         ("digest", p.data_digest),
         ("inputs", w.inputs(audit)),
+        *(("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))),
         ("asked", w.question(audit)),
         *(("counted", said) for said in w.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),

@@ -20,7 +20,6 @@ LEGEND = "change in points; ! regressed or harmed, ? cannot tell"
 def models(audit: Audit) -> tuple[Column, ...]:
     """What pruning bought: one row for the dense model and for each variant."""
     cards = [audit.comparisons[0].dense, *(c.pruned for c in w.densest_first(audit))]
-    times: list[Value] = [audit.provenance.run.get(f"ms per sample, {card.name}") for card in cards]
     nonzero = [card.nonzero if card.layers else None for card in cards]
 
     def column(title: str, cells: Sequence[str], rank: int, *, number: bool = True) -> list[Column]:
@@ -35,7 +34,6 @@ def models(audit: Audit) -> tuple[Column, ...]:
         *column("MACs", [w.short(card.macs) for card in cards], 4),
         *column("size", [w.short(card.size or None, "B") for card in cards], 5),
         *column("zstd", [w.short(card.compressed, "B") for card in cards], 6),
-        *column("ms/sample", [w.milliseconds(time) for time in times], 7),
     )
 
 

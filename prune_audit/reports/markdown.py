@@ -43,6 +43,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     p = audit.provenance
     data = f"{w.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
     yield f"<sub>{data}; asked: {prose(w.question(audit))}</sub>"
+    for said in w.assumed(p.assumptions, w.models(audit)):
+        yield f"<br><sub>assumes {prose(said)}</sub>"
     for note in p.notes:
         yield f"<br><sub>note: {prose(note)}</sub>"
 

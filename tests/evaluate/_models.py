@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Counts, Expects, Input, ModelCard, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Counts, Expects, Input, ModelCard, Preprocess
 
 
 class FunctionModel:
@@ -16,6 +16,7 @@ class FunctionModel:
         self.card = ModelCard(name=name, path=name, format="test", digest=name, size=0)
         self.expects = expects or Expects(inputs=(Input(name="x"),))
         self.notes: tuple[str, ...] = ()
+        self.assumptions: tuple[Assumption, ...] = ()
         self._function = function
         self.shapes: list[tuple[int, ...]] = []
 
@@ -49,6 +50,7 @@ class ArrayData:
         self.groups: Mapping[str, Array] = {"parity": np.arange(len(self.labels)) % 2}
         self.preprocess = preprocess
         self.notes: tuple[str, ...] = ()
+        self.assumptions: tuple[Assumption, ...] = ()
         self.reads = np.zeros(len(self.labels), int)
         self._inputs = inputs
         self._bad = set(bad)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Counts, Expects, Input, ModelCard, Outputs, Settings
+from prune_audit.core import Array, Assumption, Counts, Expects, Input, ModelCard, Outputs, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.drop import Dropped, dropped
 from prune_audit.evaluate.loop import evaluate
@@ -126,6 +126,7 @@ def test_an_audit_of_what_is_left_is_that_of_a_model_without_it() -> None:
 class _Recorded:
     card = ModelCard(name="r", path="r", format="predictions", digest="r", size=0)
     expects = Expects()
+    assumptions: tuple[Assumption, ...] = ()
 
     def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
         raise NotImplementedError

@@ -75,3 +75,11 @@ def test_data_that_end_before_a_larger_size_was_tried_have_a_time_all_the_same()
         size.took(64 // SIZES, 2.0)
     assert size.size == 2 * 64 // SIZES
     assert size.seconds_per_sample() == 0.5
+
+
+def test_the_spread_is_between_the_quartiles_of_the_calls() -> None:
+    size = BatchSize(2)
+    for seconds in (50.0, 20.0, 2.0, 4.0, 6.0, 8.0, 10.0):
+        size.took(2, seconds)
+    assert size.spread() == (2.0, 4.0)
+    assert BatchSize(2).spread() is None

@@ -11,6 +11,7 @@ import pytest
 
 from prune_audit.core import (
     Array,
+    Assumption,
     Batch,
     Classifier,
     Counts,
@@ -234,6 +235,7 @@ def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() 
     class Elsewhere:
         card: ModelCard
         expects: Expects
+        assumptions: tuple[Assumption, ...] = ()
 
         def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
             return Outputs(name="b", predicted=np.array([classes.index("2")] * len(ids)))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prune_audit.core import Array, Batch, Comparison, Counts, Flip, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Comparison, Counts, Flip, Preprocess
 from prune_audit.errors import UsageError
 from prune_audit.evaluate import thumbnail
 from prune_audit.evaluate.thumbnail import with_thumbnails
@@ -33,6 +33,7 @@ class Images:
     groups: Mapping[str, Array] = field(default_factory=dict)
     preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
     @property
     def labels(self) -> Counts:

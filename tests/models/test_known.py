@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prune_audit.core import Classifier, ModelSource
+from prune_audit.core import Classifier, ModelSource, Settings
 from prune_audit.errors import ModelError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known
@@ -32,9 +32,9 @@ def loading(source: ModelSource, calls: list[ModelSource]) -> Classifier:
 
 def test_a_known_model_is_loaded_where_it_runs_and_bears_its_present_name(source: ModelSource, tmp_path: Path) -> None:
     store, calls = Store(tmp_path / "kept"), list[ModelSource]()
-    assert _known.find(source, store, lambda: loading(source, calls)) is None
-    _known.learn(loading(source, []), source, store)
-    found = _known.find(source, store, lambda: loading(source, calls))
+    assert _known.find(source, Settings(), store, lambda: loading(source, calls)) is None
+    _known.learn(loading(source, []), source, Settings(), store)
+    found = _known.find(source, Settings(), store, lambda: loading(source, calls))
     assert found is not None
     assert (found.card.name, found.card.path, found.notes, calls) == ("called", str(source.path), (), [])
     np.testing.assert_array_equal(found.predict(X), X["x"])
@@ -44,8 +44,8 @@ def test_a_known_model_is_loaded_where_it_runs_and_bears_its_present_name(source
 
 def test_a_file_that_is_rewritten_before_it_is_loaded_is_not_the_known_one(source: ModelSource, tmp_path: Path) -> None:
     store = Store(tmp_path / "kept")
-    _known.learn(loading(source, []), source, store)
-    found = _known.find(source, store, lambda: loading(source, []))
+    _known.learn(loading(source, []), source, Settings(), store)
+    found = _known.find(source, Settings(), store, lambda: loading(source, []))
     assert found is not None
     source.path.write_bytes(b"other weights")
     with pytest.raises(ModelError, match=r"m\.bin was changed while the audit was under way"):
@@ -55,5 +55,5 @@ def test_a_file_that_is_rewritten_before_it_is_loaded_is_not_the_known_one(sourc
 def test_what_is_more_than_its_file_is_not_learnt(source: ModelSource, tmp_path: Path) -> None:
     store = Store(tmp_path / "kept")
     model = FunctionModel("m", lambda x: x)  # whose digest covers other files too
-    _known.learn(model, source, store)
+    _known.learn(model, source, Settings(), store)
     assert not list((tmp_path / "kept").rglob("*.json"))

@@ -9,7 +9,9 @@ from datetime import date
 import numpy as np
 
 from prune_audit.core import (
+    DATA,
     Array,
+    Assumption,
     Audit,
     Check,
     Clusters,
@@ -378,9 +380,21 @@ def everything() -> Audit:
                 confidence=0.9, correction="holm", margin=0.01, assure=0.1, retention_margin=0.9, top_k=3,
                 by=("place",), cluster="film", weights={str(i): i / 45 for i in range(10)}, reference="balanced",
                 seed=3, limit=900, batch_size=8, workers=2, threads=3, device="cuda", skip_bad=4, allow_pickle=True,
-                drop_class=("background",), runtime="onnxruntime",
+                drop_class=("background",), runtime="onnxruntime", scores=("dense=logits",), model_output=("1",),
+                state_key=("pruned-90=state_dict_ema",),
             ),
             notes=("note",),
+            assumptions=(
+                Assumption(
+                    subject=DATA, what="class order", value="sorted", why="folder names", option="--classes FILE"
+                ),
+                *(
+                    Assumption(subject=name, what="scores", value=value, why=why, option="--scores [NAME=]KIND")
+                    for name, value, why in (
+                        ("dense", "logits", "asked for"), (comparison.pruned.name, "|", "\x1b[31mred"),
+                    )
+                ),
+            ),
             run={"seconds": 0.1, "threads": 2, "provider": "CPU", "nothing": None},
         ),
         policy=replace(
