@@ -259,7 +259,7 @@ def from_predictions(
     check_sample(settings, predictions.classes, predictions.labels, predictions.groups)
 
     def card(name: str) -> ModelCard:
-        # With the name, because two models that predicted alike on these samples are not one model.
+        # With the name: a baseline goes by the digest, and two models may well predict alike.
         digest = hashlib.sha256(name.encode() + predictions.model(name).predicted.tobytes()).hexdigest()
         return ModelCard(name=name, path="", format="predictions", digest=digest, size=0)
 
@@ -419,8 +419,16 @@ def _data_digest(predictions: Predictions) -> str:
 
 def _model_notes(cards: Sequence[ModelCard]) -> tuple[str, ...]:
     dense, *others = cards
-    same = [card for card in others if card.path and card.same_as(dense)]
-    return tuple(f"{card.name} is the same file as {dense.name}" for card in same)
+    told = []
+    for card in others:
+        if card.path and card.same_as(dense):
+            told.append(f"{card.name} is the same file as {dense.name}")
+        elif card.path and card.recorded and card.digest == dense.digest:
+            told.append(
+                f"the predictions of {card.name} are those of {dense.name}, byte for byte: as nothing shows that one "
+                "model made both, they are judged as two models that answer alike on these samples"
+            )
+    return tuple(told)
 
 
 def _versions(
@@ -431,7 +439,7 @@ def _versions(
     for card in cards:
         if card.format == "ONNX":
             used += ["onnx", "onnxruntime"]
-        elif card.format not in ("predictions", "function"):
+        elif not card.recorded and card.format != "function":
             used += ["torch", *(["transformers"] if card.format == "transformers" else [])]
             used += ["onnxruntime"] if settings is not None and settings.runtime == "onnxruntime" else []
     used += ["pillow"] if images else []

@@ -352,9 +352,17 @@ class ModelCard:
     compressed: int | None = None
     macs: int | None = None
 
+    @property
+    def recorded(self) -> bool:
+        """Whether these are predictions that were made elsewhere, and no network is known."""
+        return self.format == "predictions"
+
     def same_as(self, other: ModelCard) -> bool:
-        """Whether both are one network: the same file and, where it needs one, the same architecture."""
-        return (self.digest, self.factory) == (other.digest, other.factory)
+        """Whether both are one network: the same file and, where it needs one, the same architecture.
+
+        Equal predictions show no such thing: two networks may well answer alike on these samples, and not on others.
+        """
+        return not self.recorded and (self.digest, self.factory) == (other.digest, other.factory)
 
     @property
     def nonzero(self) -> int:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from prune_audit import plugins, rules, stats
-from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, Waiver
+from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, View, Waiver
 from prune_audit.errors import AlignmentError, UsageError
 
 
@@ -28,6 +28,7 @@ def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
 
 def checked(audit: Audit, policy: Policy) -> Audit:
     """``audit`` with what the rules of ``policy`` found; no waiver is applied."""
+    audit = mended(audit)
     settings = settings_of(policy, _own(audit))
     comparisons = []
     for comparison in audit.comparisons:
@@ -37,6 +38,21 @@ def checked(audit: Audit, policy: Policy) -> Audit:
         comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
+
+
+def mended(audit: Audit) -> Audit:
+    """``audit``, measured again where it took two equal files of predictions for one model.
+
+    Audits that were written before did so, and their intervals are 0 to 0, which nothing but one network proves.
+    """
+    settings, comparisons = audit.provenance.settings, []
+    for comparison in audit.comparisons:
+        if comparison.pruned.recorded and any(view.pair.same_model for view in comparison.views):
+            pairs = [replace(view.pair, same_model=False) for view in comparison.views]
+            again = tuple(View(pair=pair, measures=stats.measures(pair, settings)) for pair in pairs)
+            comparison = replace(comparison, views=again)
+        comparisons.append(comparison)
+    return replace(audit, comparisons=tuple(comparisons))
 
 
 def settings_of(policy: Policy, settings: Settings) -> Settings:

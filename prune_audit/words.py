@@ -39,7 +39,7 @@ def models(audit: Audit) -> list[str]:
 
 
 def _recorded(cards: Collection[ModelCard]) -> bool:
-    return bool(cards) and all(card.format == "predictions" for card in cards)
+    return bool(cards) and all(card.recorded for card in cards)
 
 
 # -------------------------------------------------------------------------------------------------------- numbers

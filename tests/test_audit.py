@@ -167,6 +167,28 @@ def test_equal_predictions_are_not_one_model() -> None:
     assert set(view.measure("verdict").by_stratum) == {"cannot tell"}
 
 
+def recorded_twice(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Two files of the same 9 right predictions, and their labels."""
+    rows = [f"s{i},{'abc'[i % 3]}" for i in range(9)]
+    for name, head in (("labels", "id,label"), ("dense", "id,predicted"), ("phone", "id,predicted")):
+        (tmp_path / f"{name}.csv").write_text("\n".join([head, *rows, ""]))
+    return tmp_path / "dense.csv", tmp_path / "phone.csv", tmp_path / "labels.csv"
+
+
+def test_equal_files_of_predictions_are_not_one_model(tmp_path: Path) -> None:
+    dense, phone, labels = recorded_twice(tmp_path)
+    sources = [ModelSource(name=path.stem, path=path) for path in (dense, phone)]
+    done = audit.run(sources[0], sources[1:], DataSource(path=labels), Settings())
+    change = done.comparisons[0].view().measure("change")
+    assert not done.comparisons[0].view().pair.same_model
+    assert all(low is not None and low < -0.2 for low in change.low)
+    assert any("byte for byte" in note for note in done.provenance.notes)
+    phone.write_text("\n".join(["id,predicted", *reversed(phone.read_text().split()[1:]), ""]))
+    other = audit.run(sources[0], sources[1:], DataSource(path=labels), Settings())
+    assert other.comparisons[0].view() == done.comparisons[0].view()
+    assert not any("byte for byte" in note for note in other.provenance.notes)
+
+
 def test_one_file_under_two_factories_is_two_models() -> None:
     card = ModelCard(name="m", path="m", format="f", digest="d", size=0, factory="nets:full")
     assert card.same_as(replace(card, name="n"))

@@ -9,8 +9,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from prune_audit import from_predictions, gate, rules
-from prune_audit.core import Audit, Check, Layer, Outputs, Policy, Predictions, RuleSetting, Settings, Waiver
+from prune_audit import from_predictions, gate, rules, stats
+from prune_audit.core import Audit, Check, Layer, Outputs, Policy, Predictions, RuleSetting, Settings, View, Waiver
 from prune_audit.errors import AlignmentError, UsageError
 
 TODAY = date(2027, 1, 15)
@@ -39,6 +39,19 @@ def policy(*waivers: Waiver, **levels: str) -> Policy:
 
 def found(judged: Audit, outcome: str) -> list[Check]:
     return [check for comparison in judged.comparisons for check in comparison.checks if check.outcome == outcome]
+
+
+def test_an_audit_that_took_equal_predictions_for_one_model_is_measured_again() -> None:
+    fresh = audit(lost={"pruned": 0}, n=20)
+    (comparison,) = fresh.comparisons
+    views = []
+    for view in comparison.views:
+        pair = replace(view.pair, same_model=True)
+        views.append(View(pair=pair, measures=stats.measures(pair, Settings())))
+    old = replace(fresh, comparisons=(replace(comparison, views=tuple(views)),))
+    assert set(old.comparisons[0].view().measure("change").low) == {0.0}
+    assert gate.mended(old) == fresh
+    assert gate.judge(old, policy(), TODAY) == gate.judge(fresh, policy(), TODAY)
 
 
 def test_a_waiver_lets_a_failure_pass_and_shows_its_reason() -> None:

@@ -17,13 +17,13 @@ def run(
 
     Example: prune-audit report audit.json -o audit.md -o audit.xml -o audit.sarif
     """
-    from prune_audit import document, reports
+    from prune_audit import document, gate, reports
     from prune_audit.cli import _terminal
 
     dialect = o.csv_dialect(csv_dialect)
     for path in output or ():
         reports.check_writable(path)
-    audit = document.read_audit(saved)
+    audit = gate.mended(document.read_audit(saved))
     _terminal.deliver(
         audit,
         output or (),

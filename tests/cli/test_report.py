@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from prune_audit import reports
+import prune_audit
+from prune_audit import reports, stats
 from prune_audit.cli import invoke
+from prune_audit.core import Settings
 from prune_audit.document import read_audit
 from tests.reports import audits
 
@@ -38,6 +42,29 @@ def test_files_are_the_same_as_from_the_audit_itself(saved: Path, tmp_path: Path
         reports.write(audits.thousand(), direct)
         assert path.read_bytes() == direct.read_bytes()
     assert read_audit(tmp_path / "b.json") == audits.thousand()
+
+
+def test_equal_predictions_of_an_old_document_are_not_shown_as_one_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh = prune_audit.from_predictions(
+        prune_audit.Predictions(
+            classes=("a", "b"),
+            ids=tuple("0123"),
+            labels=np.array([0, 0, 1, 1]),
+            models=tuple(prune_audit.Outputs(name=name, predicted=np.array([0, 0, 1, 1])) for name in ("d", "p")),
+        ),
+        "d",
+        ["p"],
+        Settings(),
+    )
+    view = fresh.comparisons[0].view()
+    pair = replace(view.pair, same_model=True)
+    still = replace(view, pair=pair, measures=stats.measures(pair, Settings()))
+    reports.write(replace(fresh, comparisons=(replace(fresh.comparisons[0], views=(still,)),)), tmp_path / "old.json")
+    assert invoke(["report", str(tmp_path / "old.json")]) == 0
+    assert "same file" not in (told := capsys.readouterr().out)
+    assert "2 of 2 classes are too small" in told
 
 
 def test_a_spreadsheet_s_csv(tmp_path: Path) -> None:
