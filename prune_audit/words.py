@@ -277,11 +277,13 @@ def change_of_accuracy(view: View | None, settings: Settings) -> str:
 
 
 def model(view: View, settings: Settings) -> list[tuple[str, str]]:
-    """What pruning did to the model as a whole: the slope of recall balances, the bound on every class."""
+    """What pruning did to the model as a whole: slope and spread of recall balances, the bound on every class."""
     said = []
     alpha, worst = find(view, "intensification"), find(view, "worst_plausible_drop")
     if alpha and (alpha.overall is not None or alpha.overall_absent):
-        said.append(("alpha", alpha.overall_absent or f"{ratio(alpha.overall)} {gaps(view, settings)}"))
+        said.append(("alpha", alpha.overall_absent or f"{ratio(alpha.overall)} {slope(view, settings)}"))
+        if alpha.overall is not None and (grown := gaps(view, settings)):
+            said.append(("gaps", grown))
     if differing := spread(view, settings):
         said.append(("spread", differing))
     if worst and worst.overall is not None and not view.pair.same_model:
@@ -291,8 +293,11 @@ def model(view: View, settings: Settings) -> list[tuple[str, str]]:
     return said
 
 
-def gaps(view: View, settings: Settings) -> str:
-    """How well alpha describes the classes, and what it shows once noise is taken out: growth, shrinking or nothing."""
+def slope(view: View, settings: Settings) -> str:
+    """How well alpha describes the classes, and what the slope says of one of them once noise is taken out.
+
+    A slope knows nothing of gaps: it is below 1 also where classes lie farther apart than before, but in another order.
+    """
     fit, corrected, state = (find(view, name) for name in ("r_squared", "alpha_corrected", "alpha_state"))
     some = sum(n > 0 for n in view.pair.support.tolist())
     one_line = fit.overall if fit else None
@@ -300,15 +305,32 @@ def gaps(view: View, settings: Settings) -> str:
     said = f"(r^2 {ratio(one_line)} over {several(some, *noun(view))}{by_construction})"
     if corrected is None:
         return said
-    if corrected.overall is None or corrected.overall_low is None or corrected.overall_high is None:
+    value, low, high = corrected.overall, corrected.overall_low, corrected.overall_high
+    if not isinstance(value, (int, float)) or low is None or high is None:
         return f"{said}: means nothing here ({corrected.overall_absent or 'not estimable'})"
-    low, high = corrected.overall_low, corrected.overall_high
     interval = f"{limit(settings.confidence)} % interval {ratio(low)} to {ratio(high)}"
     steadiness = f"{state.overall}, " if state and state.overall else ""
-    said += f"; noise-corrected {ratio(corrected.overall)} ({steadiness}{interval})"
+    said += f"; noise-corrected {ratio(value)} ({steadiness}{interval})"
     if isinstance(one_line, (int, float)) and one_line < ONE_LINE:
         return f"{said}: means nothing here (r^2 below {ONE_LINE:g})"
     if low <= 1 <= high:
+        return f"{said}: no change shown"
+    side = "below" if value >= 0 else "above"
+    return f"{said}: a {noun(view)[0]} 10 % below accuracy is now {abs(10 * value):.0f} % {side} it, on average"
+
+
+def gaps(view: View, settings: Settings) -> str | None:
+    """How many times as far apart the classes lie, and what that shows: growth, shrinking or nothing."""
+    spread = find(view, "spread_ratio")
+    if spread is None:
+        return None
+    low, high = spread.overall_low, spread.overall_high
+    if spread.overall is None or low is None:
+        return f"whether they grew or shrank cannot be told ({spread.overall_absent or 'not estimable'})"
+    level = f"{limit(settings.confidence)} % interval"
+    interval = f"{level} {ratio(low)} to {ratio(high)}" if high is not None else f"{level} at least {ratio(low)}"
+    said = f"the noise-corrected spread of balances is {ratio(spread.overall)} times the dense model's ({interval})"
+    if low <= 1 and (high is None or high >= 1):
         return f"{said}: no change shown"
     return f"{said}: gaps between {noun(view)[1]} {'grew' if low > 1 else 'shrank'}"
 

@@ -1,4 +1,4 @@
-"""Where every class stands in its model, before against after: above the line of identity gaps shrank, below they grew.
+"""Where every class stands in its model, before against after: a weak class below the dashed line fell further behind.
 
 The scatter of Good et al. 2022 (arXiv 2206.02976): normalised recall balance, recall over accuracy less 1, in the dense
 model across and in the pruned one upwards. The slope of the line through the origin is alpha; where that means nothing
@@ -42,7 +42,9 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         fits = _fits(view)
         shows, line = "No line describes these classes.", ""
         if slope is not None:
-            shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.gaps(view, settings)}."
+            shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.slope(view, settings)}."
+            if grown := w.gaps(view, settings):
+                shows += f" Gaps: {grown}."
             line = " The solid line has the slope alpha."
             if not fits:
                 line = " The dotted line has the slope alpha, which means nothing here."

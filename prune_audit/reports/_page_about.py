@@ -67,7 +67,16 @@ def words(settings: Settings) -> str:
             f"{sure} % interval",
             "The values that the samples do not rule out. Read its ends, not the number in the middle.",
         ),
-        ("alpha", "Above 1 the gaps between classes grew. Quote it only with its interval, and where r^2 is near 1."),
+        (
+            "alpha",
+            "A slope: how far off accuracy a class stands now, for each step that it stood off before, on average. It "
+            "does not say whether gaps grew. Quote it only with its interval, and where r^2 is near 1.",
+        ),
+        (
+            "gaps",
+            "How far the classes lie apart, relative to accuracy: above 1 the spread of their balances grew, below 1 "
+            "it shrank. It is said only where the whole interval lies on one side of 1.",
+        ),
         (
             "a pass",
             "Says that no failure was shown with these data. It is no clearance: see what no class lost more than.",

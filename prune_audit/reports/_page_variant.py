@@ -147,7 +147,10 @@ def _with_unit(measure: Measure, value: Value) -> str:
 
 
 def _interval(measure: Measure) -> str:
-    found = limits(measure, measure.overall_low, measure.overall_high)
+    low, high = measure.overall_low, measure.overall_high
+    if low is not None and high is None:
+        return f" (interval at least {shown(measure, low)})"
+    found = limits(measure, low, high)
     return "" if found == w.DASH else f" (interval {found})"
 
 

@@ -1,16 +1,17 @@
-"""Do gaps between classes grow over the whole model, once sampling noise is taken out of alpha?
+"""Alpha, the slope of pruned on dense balances, with sampling noise taken out: did those who stood low fall further?
 
-Small classes are noisy, and noise alone pulls the paper's alpha away from the truth; the corrected value takes that
-out, and above 1 the gaps between classes grew. Where too little is left to say anything, it says so.
+At 1 a class that stood 10 % below its model's accuracy still does, on average; at 2 it stands 20 % below, at .5 only
+5 %. It is a slope, and does not say whether gaps between classes grew: spread_ratio does.
 
     alpha = (sum x y - noise of x y) / (sum x^2 - noise of x^2)
     lambda = (sum x^2 - noise of x^2) / sum x^2
     x, y: the dense and the pruned balance of each class
 
-Two models with identical true recalls can show an alpha of .87 by noise alone. Lambda is the share of the spread
-between classes that is real: below .5 alpha is `not estimable`, below .7 `unsteady`, and its interval is then what to
-read. Kappa is where noise alone would put the slope. The interval is an exact delete-one jackknife; the test of
-alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha is not estimable.
+Small classes are noisy, and noise alone pulls the paper's alpha away from the truth: two models with identical true
+recalls can show one of .87. Lambda is the share of the spread between classes that is real: below .5 alpha is `not
+estimable`, below .7 `unsteady`, and its interval is then what to read. Kappa is where noise alone would put the slope.
+The interval is an exact delete-one jackknife; the test of alpha = 1 is of the difference sum x (y - x) - noise, which
+needs no ratio and holds where alpha is not estimable.
 Classes with fewer than two samples are left out, because their noise cannot be seen. `prune_audit/stats/_alpha.py`
 has the derivation.
 """
@@ -22,15 +23,9 @@ from scipy.special import ndtr
 
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
-from prune_audit.stats._alpha import fit
-from prune_audit.stats._collapse import collapsed
-from prune_audit.stats._column import NO_FLIPS
-from prune_audit.stats._sides import share_of, sides
+from prune_audit.stats._alpha import ESTIMABLE, counts, fit, too_noisy
 
 RANK = 120
-
-ESTIMABLE = 0.5
-"""Below this share the corrected slope is a ratio of noise: for a truth of 1.3, medians of 1.20 and 1.22 at .4."""
 
 STEADY = 0.7
 """Between the two a value is printed because noise helped it past the first, which biases it by up to 12 %: read its
@@ -39,22 +34,7 @@ interval."""
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Corrected alpha with its interval, its state, lambda and kappa, p-value of alpha = 1; all of the model."""
-    own, _ = sides(pair, settings)
-    usable = own.n >= 2  # (S,)
-    neither = own.n - own.both - own.lost - own.gained
-    cells = np.stack([own.both, own.lost, own.gained, neither], axis=1)[usable]  # (C, 4)
-    mass = share_of(pair, settings)[usable] / own.n[usable]
-    right, n = (pair.both + pair.lost)[usable], pair.support[usable]
-    why_not = collapsed(pair, settings)
-    if why_not is None and len(cells) < 2:
-        why_not = "fewer than two strata have two samples or more"
-    # One right sample would leave none when the jackknife drops it.
-    if why_not is None and min(own.dense[usable].sum(), own.pruned[usable].sum()) < 2:
-        why_not = "a model is hardly ever right"
-    if why_not is None and (right * n[0] == n * right[0]).all():
-        why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
-    if why_not is None and pair.identical and not pair.same_model:
-        why_not = NO_FLIPS
+    cells, mass, why_not = counts(pair, settings)
     if why_not:
         return _measures(why_not)
 
@@ -66,16 +46,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     p = 2 * float(ndtr(-abs(excess) / excess_error)) if excess and excess_error else 1.0
     pull = float(found.pull) if np.isfinite(found.pull) else None
     if reliability < ESTIMABLE or not np.isfinite(alpha_error):
-        return _measures(
-            None, "not estimable", f"not estimable: {_share(reliability)} of the spread is real", reliability, pull, p
-        )
+        return _measures(None, "not estimable", too_noisy(reliability), reliability, pull, p)
     alpha, half = float(found.alpha), _tango.two_sided(settings.confidence) * alpha_error
     state = "steady" if reliability >= STEADY else "unsteady"
     return _measures(None, state, (alpha, alpha - half, alpha + half), reliability, pull, p)
-
-
-def _share(reliability: float) -> str:
-    return f"{100 * max(reliability, 0.0):.0f} %"
 
 
 def _measures(

@@ -1,7 +1,7 @@
 """How many times farther from its model's accuracy a class stands after pruning; the paper's numbers.
 
 Above 1 the class's lead or lag grew, between 0 and 1 it shrank, and a negative ratio says that it crossed to the other
-side. Alpha says the same of all classes together.
+side. Alpha is the slope of all classes together, and whether gaps grew is for spread_ratio to say.
 
     ratio = pruned balance / dense balance
     alpha = sum(dense x pruned) / sum(dense^2), the slope through the origin

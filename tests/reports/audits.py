@@ -132,6 +132,14 @@ def view(rows: Sequence[Row], *, by: str = "class", same: bool = False) -> View:
                 overall_high=1.0 if same else 1.875,
             ),
             Measure(name="alpha_state", title="corrected alpha is", unit="label", overall="steady"),
+            Measure(
+                name="spread_ratio",
+                title="spread of balances, pruned over dense",
+                unit="ratio",
+                overall=1.0 if same else 1.75,
+                overall_low=1.0 if same else 1.25,
+                overall_high=1.0 if same else 2.25,
+            ),
             measure("excess_drop", "points", column(before - after - 0.01), absent),
             replace(
                 measure("detectable_drop", "points", [None if i in small else 0.1 for i in range(len(rows))], small)

@@ -118,36 +118,67 @@ def with_model(**changes: Mapping[str, object]) -> Audit:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "shown_by_it"),
+    ("low", "value", "high", "shown_by_it"),
     [
-        (1.01, 1.9, "gaps between classes grew"),
-        (0.5, 0.99, "gaps between classes shrank"),
-        (0.9, 1.1, "no change shown"),
-        (1.0, 1.5, "no change shown"),
-        (0.5, 1.0, "no change shown"),
+        (1.01, 1.25, 1.9, "a class 10 % below accuracy is now 12 % below it, on average"),
+        (0.5, 0.75, 0.99, "a class 10 % below accuracy is now 8 % below it, on average"),
+        (-0.9, -0.5, 0.1, "a class 10 % below accuracy is now 5 % above it, on average"),
+        (0.9, 1.25, 1.1, "no change shown"),
+        (1.0, 1.25, 1.5, "no change shown"),
+        (0.5, 1.25, 1.0, "no change shown"),
     ],
 )
-def test_alpha_claims_no_more_than_its_interval_shows(low: float, high: float, shown_by_it: str) -> None:
+def test_alpha_says_what_a_slope_says(low: float, value: float, high: float, shown_by_it: str) -> None:
+    """Of a class and its place, and never of gaps."""
     audit = with_model(
-        alpha_corrected={"overall": 1.25, "overall_low": low, "overall_high": high},
+        alpha_corrected={"overall": value, "overall_low": low, "overall_high": high},
         alpha_state={"overall": "unsteady"},
     )
     interval = f"95 % interval {low:.2f} to {high:.2f}"
-    whole = f"alpha 1.38 (r^2 0.88 over 9 classes); noise-corrected 1.25 (unsteady, {interval}): {shown_by_it}"
-    assert f"{whole} at worst" in said(audit, 80)
-    lines = shown(audit, 80).splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("alpha"))
-    assert lines[first + 2].startswith("at worst")
+    whole = f"alpha 1.38 (r^2 0.88 over 9 classes); noise-corrected {value:.2f} (unsteady, {interval}): {shown_by_it}"
+    assert f"{whole} gaps the noise-corrected spread" in said(audit, 80)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown_by_it"),
+    [
+        (1.01, 1.9, "1.01 to 1.90): gaps between classes grew"),
+        (0.5, 0.99, "0.50 to 0.99): gaps between classes shrank"),
+        (0.9, 1.1, "0.90 to 1.10): no change shown"),
+        (1.0, 1.5, "1.00 to 1.50): no change shown"),
+        (0.5, 1.0, "0.50 to 1.00): no change shown"),
+        (1.01, None, "at least 1.01): gaps between classes grew"),
+        (0.5, None, "at least 0.50): no change shown"),
+    ],
+)
+@pytest.mark.parametrize("alpha", [(0.5, 0.9), (1.1, 1.5), (None, None)])
+def test_gaps_grew_or_shrank_where_the_ratio_of_spreads_shows_it_alone(
+    low: float, high: float | None, shown_by_it: str, alpha: tuple[float | None, float | None]
+) -> None:
+    """Whatever alpha is, even where it means nothing."""
+    audit = with_model(
+        alpha_corrected={"overall": alpha[0], "overall_low": alpha[0], "overall_high": alpha[1]},
+        spread_ratio={"overall": 1.2, "overall_low": low, "overall_high": high},
+    )
+    whole = "gaps the noise-corrected spread of balances is 1.20 times the dense model's (95 % interval"
+    assert f"{whole} {shown_by_it} at worst" in said(audit, 80)
+
+
+def test_gaps_that_cannot_be_told_say_why() -> None:
+    no = {"overall": None, "overall_low": None, "overall_high": None, "overall_absent": "not estimable: 12 % is real"}
+    text = said(with_model(spread_ratio=no))
+    assert "gaps whether they grew or shrank cannot be told (not estimable: 12 % is real) at worst" in text
+    assert "gaps" not in said(with_model(intensification={"overall": None, "overall_absent": "collapsed"}))
 
 
 def test_alpha_that_means_nothing_is_said_to() -> None:
     no = {"overall": None, "overall_low": None, "overall_high": None, "overall_absent": "not estimable: 12 % is real"}
-    assert "over 9 classes): means nothing here (not estimable: 12 % is real) at worst" in said(
+    assert "over 9 classes): means nothing here (not estimable: 12 % is real) gaps" in said(
         with_model(alpha_corrected=no, alpha_state={"overall": "not estimable"})
     )
     text = said(with_model(r_squared={"overall": 0.31}))
-    assert "1.12 to 1.88): means nothing here (r^2 below 0.5) at worst" in text
-    assert "grew" not in text
+    assert "1.12 to 1.88): means nothing here (r^2 below 0.5) gaps" in text
+    assert "on average" not in text
 
 
 def test_a_fall_of_accuracy_comes_before_what_is_said_of_classes() -> None:
