@@ -320,13 +320,23 @@ class Expects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One weight of a convolution, linear or embedding layer: the unit of the density count."""
+    """One weight of a convolution, linear, attention, recurrent or embedding layer: the unit of the density count.
+
+    ``nonzero`` of its ``total`` numbers are stored as something else than zero. ``rounded`` are the zeros of a
+    quantised weight that rounding explains: nobody cut them, so no density leaves them out.
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     nonzero: int
     total: int
+    rounded: int = 0
+
+    @property
+    def kept(self) -> int:
+        """The numbers that were not cut: those that are not zero, and the zeros that rounding explains."""
+        return self.nonzero + self.rounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,11 +344,12 @@ class ModelCard:
     """What a report says of a model: measured, not believed.
 
     ``digest`` is the SHA-256 of the file and its external data; ``size`` is in bytes on disk, external data
-    included, ``compressed`` the same bytes compressed by zstd; ``layers`` are the weights of convolution, linear and
-    embedding layers; ``parameters`` counts all parameters, biases and normalisation too, None where they cannot be
-    seen. ``factory`` is the text that named the architecture, None for a file that carries its own. ``macs`` are the
-    multiply-accumulates of one sample's forward pass as the network is shaped, zeros counted, None where they cannot
-    be told.
+    included, ``compressed`` the same bytes compressed by zstd; ``layers`` are the weights of convolution, linear,
+    attention, recurrent and embedding layers, and ``uncounted`` names what may be weights, too, but could not be
+    counted; ``parameters`` counts all parameters, biases and normalisation too, and not the scales and zero points of
+    quantised ones, None where they cannot be seen. ``factory`` is the text that named the architecture, None for a
+    file that carries its own. ``macs`` are the multiply-accumulates of one sample's forward pass as the network is
+    shaped, zeros counted, None where they cannot be told.
     """
 
     name: str
@@ -351,6 +362,7 @@ class ModelCard:
     parameters: int | None = None
     compressed: int | None = None
     macs: int | None = None
+    uncounted: tuple[str, ...] = ()
 
     @property
     def recorded(self) -> bool:
@@ -366,12 +378,12 @@ class ModelCard:
 
     @property
     def nonzero(self) -> int:
-        """Nonzero weights in the counted layers."""
-        return sum(layer.nonzero for layer in self.layers)
+        """Nonzero weights in the counted layers; zeros that rounding explains are such that were not cut."""
+        return sum(layer.kept for layer in self.layers)
 
     @property
     def density(self) -> float | None:
-        """Nonzero share of the weights of convolution, linear and embedding layers; None where none can be seen."""
+        """Nonzero share of the weights of the counted layers; None where there are none."""
         total = sum(layer.total for layer in self.layers)
         return self.nonzero / total if total else None
 
@@ -857,9 +869,14 @@ class Comparison:
     def kept(self) -> float | None:
         """Nonzero weights of the pruned model as a share of the dense model's weights, None where none can be seen.
 
-        Weights that were cut out with their channels count as zeros; a model's own density leaves them out.
+        Weights that were cut out with their channels count as zeros; a model's own density leaves them out. None, too,
+        where the dense model has more counted weights and the pruned one something that could not be counted: the
+        weights that are missing may be there.
         """
         total = sum(layer.total for layer in self.dense.layers or self.pruned.layers)
+        hidden = set(self.pruned.uncounted) - set(self.dense.uncounted)
+        if hidden and sum(layer.total for layer in self.pruned.layers) < total:
+            return None
         return self.pruned.nonzero / total if total and self.pruned.layers else None
 
     def view(self, by: str = "class") -> View:

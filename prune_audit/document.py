@@ -450,7 +450,18 @@ _MEASURES = _many(
         },
     )
 )
-_LAYER = _record(Layer, {"name": _TEXT, "kind": _TEXT, "shape": _many(_COUNT), "nonzero": _COUNT, "total": _COUNT})
+_LAYER = _record(
+    Layer,
+    {
+        "name": _TEXT,
+        "kind": _TEXT,
+        "shape": _many(_COUNT),
+        "nonzero": _COUNT,
+        "total": _COUNT,
+        "rounded": _COUNT,
+    },
+    later=("rounded",),
+)
 _CARD = _with(
     _record(
         ModelCard,
@@ -465,7 +476,9 @@ _CARD = _with(
             "compressed": _maybe(_COUNT),
             "macs": _maybe(_COUNT),
             "layers": _many(_LAYER),
+            "uncounted": _many(_TEXT),
         },
+        later=("uncounted",),
     ),
     {"density": lambda card: card.density},
 )

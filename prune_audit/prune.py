@@ -70,12 +70,14 @@ class Recipe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
-    weights that might be cut; ``history`` says how the epochs went."""
+    weights that might be cut; ``history`` says how the epochs went; ``left`` names what may be weights, too, and could
+    not be cut."""
 
     source: ModelSource
     card: ModelCard
     density: float
     history: tuple[Epoch, ...]
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ def run(
     opened = models.editable(dense, settings)
     _use(settings.threads)
     masks = _masks.whole(opened.module, _masks.prunable(opened.module, recipe.exempt))
+    left = (*_masks.left_whole(opened.module), *opened.card.uncounted)
     cut = Cut(scope=recipe.scope, seed=recipe.training.seed, weight_decay=recipe.training.weight_decay)
     if recipe.c_rates:
         cut = _fixed(method, opened, masks, cut, recipe)
@@ -125,7 +128,7 @@ def run(
     made = replace(dense, name=output.stem if output.suffix else output.name, path=output, column=None)
     card = models.load(made, settings).card
     _state(output).unlink(missing_ok=True)
-    return Pruned(source=made, card=card, density=_masks.kept(masks), history=history)
+    return Pruned(source=made, card=card, density=_masks.kept(masks), history=history, left=left)
 
 
 def train(

@@ -220,6 +220,19 @@ def test_counts_that_an_older_version_did_not_keep_are_absent(key: str) -> None:
     assert not getattr(older.comparisons[0].views[1].pair, key)
 
 
+def test_an_audit_from_before_rounding_and_what_is_not_counted_reads() -> None:
+    audit = audits.everything()
+    card = audit.comparisons[0].pruned
+    layers = (replace(card.layers[0], rounded=7), *card.layers[1:])
+    told = replace(audit.comparisons[0], pruned=replace(card, layers=layers, uncounted=("table (3 x 4)",)))
+    document = to_document(replace(audit, comparisons=(told,)))
+    assert from_document(document).comparisons[0].pruned == told.pruned
+    pruned = document["comparisons"][0]["pruned"]
+    assert pruned["density"] == (sum(layer.nonzero for layer in layers) + 7) / 1000
+    del pruned["uncounted"], pruned["layers"][0]["rounded"]
+    assert from_document(document).comparisons[0].pruned == card
+
+
 @pytest.mark.parametrize("path", [("provenance", "limited"), ("comparisons", 0, "checks"), (*KEPT, "lost")])
 def test_what_a_verdict_rests_on_is_never_filled_in(path: tuple[str | int, ...]) -> None:
     with pytest.raises(InputError, match="is missing") as caught:

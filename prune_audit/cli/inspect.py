@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file, as `compare` takes it: NAME=PATH@module:factory(...).")
 ]
+
+
+SHOWN = 10  # of what is not counted
 
 
 def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
@@ -36,7 +40,9 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
         if classifier.card.layers:
             out.print(layers(classifier.card))
         else:
-            out.print(Text("No weights of convolution, linear or embedding layers can be seen: density unknown."))
+            out.print(Text("No weights of layers can be seen: density unknown."))
+            if classifier.card.uncounted:
+                out.print(Text(f"not counted: {some(classifier.card.uncounted)}"))
 
 
 def _macs(classifier: Classifier | Recorded) -> int | None:
@@ -86,29 +92,40 @@ def _facts(card: ModelCard, expects: Expects, macs: int | None) -> RenderableTyp
 
 
 def layers(card: ModelCard) -> RenderableType:
-    """The density of every layer, and of all, as a table."""
+    """The density of every layer, and of all, as a table; below it what is not counted, and what rounding explains."""
     from rich.box import SIMPLE_HEAD
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
+    rounds = any(layer.rounded for layer in card.layers)
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("layer", "kind", "shape"):
         grid.add_column(Text(title, style="bold"), no_wrap=title != "layer", overflow="fold")
-    for title in ("nonzero", "of", "density"):
+    for title in ("nonzero", *(["rounded"] if rounds else []), "of", "density"):
         grid.add_column(Text(title, style="bold"), justify="right", no_wrap=True)
     for layer in card.layers:
-        grid.add_row(*map(Text, _row(layer)))
+        shape = " x ".join(map(str, layer.shape))
+        grid.add_row(*map(Text, (layer.name, layer.kind, shape, *_numbers([layer], rounds=rounds))))
     grid.add_section()
-    total = sum(layer.total for layer in card.layers)
-    counted = ("all of these", "", "", f"{card.nonzero:,}", f"{total:,}", _percent(card.density))
-    grid.add_row(*(Text(cell, style="bold") for cell in counted))
-    return grid
+    grid.add_row(*(Text(c, style="bold") for c in ("all of these", "", "", *_numbers(card.layers, rounds=rounds))))
+    below = [Text(f"not counted: {some(card.uncounted)}")] if card.uncounted else []
+    if rounds:
+        below.append(Text("rounded: zeros of quantised weights that rounding explains; nobody cut them"))
+    return Group(grid, *below)
 
 
-def _row(layer: Layer) -> tuple[str, ...]:
-    density = layer.nonzero / layer.total if layer.total else None
-    shape = " x ".join(map(str, layer.shape))
-    return layer.name, layer.kind, shape, f"{layer.nonzero:,}", f"{layer.total:,}", _percent(density)
+def some(names: Sequence[str]) -> str:
+    """The first of ``names``, and how many there are more."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _numbers(layers: Sequence[Layer], *, rounds: bool) -> tuple[str, ...]:
+    """What ``layers`` hold together: nonzero and rounded numbers, all of them, and the share that was not cut."""
+    nonzero, rounded, total = (sum(getattr(layer, key) for layer in layers) for key in ("nonzero", "rounded", "total"))
+    density = (nonzero + rounded) / total if total else None
+    return (f"{nonzero:,}", *([f"{rounded:,}"] if rounds else []), f"{total:,}", _percent(density))
 
 
 def _percent(share: float | None) -> str:

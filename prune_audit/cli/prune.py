@@ -207,6 +207,8 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
         if card.compressed is not None:
             size = f"{_terminal.in_bytes(card.size)} on disk, {_terminal.in_bytes(card.compressed)} compressed by zstd"
             out.print(Text(size))
+        if pruned.left:
+            out.print(Text(f"left whole, as they cannot be cut: {inspect.some(pruned.left)}"))
         out.print()
         out.print(inspect.layers(card))
         out.print()

@@ -345,7 +345,8 @@ def _digest(content: bytes) -> str:
 
 def _card(value: dict[str, Any]) -> ModelCard:
     layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in value.pop("layers"))
-    return ModelCard(**value, layers=layers)
+    uncounted = tuple(value.pop("uncounted"))
+    return ModelCard(**value, layers=layers, uncounted=uncounted)
 
 
 def _expects(value: dict[str, Any]) -> Expects:

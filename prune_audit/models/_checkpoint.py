@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prune_audit.core import ModelSource, Settings
 from prune_audit.models import _classes, _files
-from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters
+from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters, uncounted
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,13 @@ def classifier(
     module: torch.nn.Module, source: ModelSource, settings: Settings, *, form: str, metadata: Mapping[str, object]
 ) -> TorchClassifier:
     """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes."""
-    card = _files.card(source, source.path, form=form, layers=layers(module), parameters=parameters(module))
+    card = _files.card(
+        source,
+        source.path,
+        form=form,
+        layers=layers(module),
+        parameters=parameters(module),
+        uncounted=uncounted(module),
+    )
     expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
     return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 
 
-def card(source: ModelSource, *files: Path, form: str, layers: tuple[Layer, ...], parameters: int | None) -> ModelCard:
+def card(
+    source: ModelSource,
+    *files: Path,
+    form: str,
+    layers: tuple[Layer, ...],
+    parameters: int | None,
+    uncounted: tuple[str, ...] = (),
+) -> ModelCard:
     """The card of the model at ``source``, of a ``form``, which is made of ``files``."""
     digest, size, compressed = measured(*files)
     return ModelCard(
@@ -34,6 +41,7 @@ def card(source: ModelSource, *files: Path, form: str, layers: tuple[Layer, ...]
         factory=source.factory,
         layers=layers,
         parameters=parameters,
+        uncounted=uncounted,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._torch import TorchClassifier, expects_of, first_tensor, layers, parameters
+from prune_audit.models._torch import TorchClassifier, expects_of, first_tensor, layers, parameters, uncounted
 
 if TYPE_CHECKING:
     import torch
@@ -138,6 +138,7 @@ def _of_module(module: torch.nn.Module, name: str, threads: int | None) -> Class
         size=0,
         layers=layers(module),
         parameters=parameters(module),
+        uncounted=uncounted(module),
     )
     expects = expects_of(module)
 

@@ -18,7 +18,7 @@ from prune_audit.errors import ModelError
 # aten::save and aten::from_file are all the operators of torch that take a file's name; tests/models look for others.
 _WORDS = re.compile(r"\b(save|from_file|rpc_async|rpc_sync|rpc_remote|\w*PythonOp)\b", re.ASCII)
 _NAMESPACES = "aten|prim|prims|quantized|_quantized|quantized_decomposed|sparse|prepacked|mkldnn_prepacked"
-_CLASSES = "quantized|sparse|xnnpack|mkldnn"
+_CLASSES = "quantized|sparse|xnnpack|mkldnn|rnn"
 _OPS = re.compile(rf"(?<![\w.])ops\b(?!\.(?:{_NAMESPACES})\.\w| : )(.{{0,40}})", re.ASCII)
 _CLASS = re.compile(rf"\btorch\s*\.\s*classes\b(?!\.(?:{_CLASSES})\.\w)(.{{0,40}})", re.ASCII)
 _ROOT = re.compile(r"__torch__\b(?!\.\w)|__torch__\.torch\b(?!\.)", re.ASCII)

@@ -11,14 +11,15 @@ import contextlib
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from prune_audit import weights
 from prune_audit.core import Array, Assumption, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _macs
+from prune_audit.models import _macs, _packed, _rounding
 
 if TYPE_CHECKING:
     import torch
@@ -226,28 +227,48 @@ def _halves(inputs: Mapping[str, Array], rows: int) -> tuple[Mapping[str, Array]
 
 
 def layers(module: torch.nn.Module) -> tuple[Layer, ...]:
-    """The weights of the convolution, linear, attention and embedding layers of an eager ``module``, each once."""
-    found: list[Layer] = []
-    seen: set[torch.nn.Parameter | None] = set()
-    for prefix, child in module.named_modules():
-        kind = _kind(child)
-        for name, parameter, weight in _weights(child) if kind else ():
-            if parameter is None or parameter not in seen:
-                seen.add(parameter)
-                found.append(layer(f"{prefix}.{name}".removeprefix("."), kind, weight))
+    """The weights of an eager ``module``, each once, those that quantised layers keep packed among them."""
+    found = [layer(weight.name, weight.kind, weight.values) for weight in weights.weights(module)]
+    found += [layer(name, part.kind, part.tensor) for name, part in _packed.of_module(module) if part.weighs]
     return tuple(found)
 
 
-def layer(name: str, kind: str, weight: torch.Tensor) -> Layer:
-    """The density count of one ``weight``."""
+def uncounted(module: torch.nn.Module) -> tuple[str, ...]:
+    """What of an eager ``module`` may be weights, too, and cannot be counted."""
+    return (*weights.uncounted(module), *_packed.sealed(module))
+
+
+def layer(name: str, kind: str, weight: torch.Tensor, levels: torch.Tensor | None = None) -> Layer:
+    """The density count of one ``weight``; a quantised one counts from its zero points, ``levels`` steps away."""
+    if weight.is_quantized:
+        levels = _levels(weight)
     return Layer(
-        name=name, kind=kind, shape=tuple(weight.shape), nonzero=int(weight.count_nonzero()), total=weight.numel()
+        name=name,
+        kind=kind,
+        shape=tuple(weight.shape),
+        nonzero=int((weight if levels is None else levels).count_nonzero()),
+        total=weight.numel(),
+        rounded=0 if levels is None else _rounding.rounded(levels.numpy()),
     )
 
 
+def _levels(weight: torch.Tensor) -> torch.Tensor:
+    """The steps of a quantised ``weight`` from zero."""
+    import torch
+
+    stored = weight.int_repr().to(torch.int32)
+    if weight.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return stored - weight.q_zero_point()
+    axis = weight.q_per_channel_axis()
+    # A zero point that is no integer, as those of embeddings are, is the step nearest to it.
+    zeros = weight.q_per_channel_zero_points().round().to(torch.int32)
+    return stored - zeros.reshape([-1 if d == axis else 1 for d in range(weight.ndim)])
+
+
 def parameters(module: torch.nn.Module) -> int:
-    """The number of all parameters of ``module``, shared ones once."""
-    return sum(p.numel() for p in module.parameters())
+    """The number of all parameters of ``module``, shared and packed ones once, without scales and zero points."""
+    packed = sum(part.tensor.numel() for _, part in _packed.of_module(module))
+    return sum(p.numel() for p in module.parameters()) + packed
 
 
 def expects_of(module: torch.nn.Module) -> Expects:
@@ -285,31 +306,6 @@ def numpy_name(dtype: torch.dtype) -> str:
     """The numpy name of a torch type; float32 for narrow floating types, which numpy lacks."""
     name = str(dtype).removeprefix("torch.")
     return "float32" if name == "bfloat16" or name.startswith("float8") else name
-
-
-def _kind(module: torch.nn.Module) -> str:
-    import torch
-    from torch.nn.modules.conv import _ConvNd
-
-    if isinstance(module, _ConvNd):
-        return "convolution"
-    if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag):
-        return "embedding"
-    linear = torch.nn.Linear | torch.nn.Bilinear | torch.nn.MultiheadAttention
-    return "linear" if isinstance(module, linear) else ""
-
-
-def _weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter | None, torch.Tensor]]:
-    """Each weight as (name, the parameter that tells whether it is shared, the values in use)."""
-    import torch
-
-    for name in ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
-        # The pruned attribute is rewritten only by the next forward pass, so the mask is applied here.
-        mask = getattr(module, f"{name}_mask", None)
-        stored = getattr(module, name if mask is None else f"{name}_orig", None)
-        if stored is not None:
-            values = stored.detach() if mask is None else stored.detach() * mask
-            yield name, stored if isinstance(stored, torch.nn.Parameter) else None, values
 
 
 def first_tensor(result: Any) -> torch.Tensor | None:

@@ -64,7 +64,8 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         path,
         form="torch.export",
         layers=_graph.layers(calls),
-        parameters=sum(parameter.numel() for parameter in program.parameters()),
+        parameters=sum(parameter.numel() for parameter in program.parameters()) + _graph.integers(calls),
+        uncounted=_graph.uncounted(calls),
     )
     module = program.module()
     return TorchClassifier(
@@ -122,7 +123,6 @@ def _calls(graph: torch.fx.Graph, stored: Mapping[str, _graph.Stored]) -> Iterat
 
     ``stored`` are the tensors that placeholders stand for, by their names.
     """
-    import torch
 
     known: dict[object, _graph.Stored] = {}
     for node in graph.nodes:
@@ -133,16 +133,25 @@ def _calls(graph: torch.fx.Graph, stored: Mapping[str, _graph.Stored]) -> Iterat
         schema = getattr(node.target, "_schema", None)
         if schema is not None:
             given = dict(zip((a.name for a in schema.arguments), node.args, strict=False)) | dict(node.kwargs)
-            taken = {key: known.get(value) for key, value in given.items() if isinstance(value, torch.fx.Node)}
+            taken = {key: _known_of(value, known) for key, value in given.items()}
             yield _graph.Call(
                 operator=schema.name.partition("::")[2],
-                stored={key: value for key, value in taken.items() if value is not None},
+                stored={key: value for key, value in taken.items() if value},
                 constants={key: value for key, value in given.items() if isinstance(value, bool | int | float)},
             )
         elif node.target is not operator.getitem:
             yield from _inner_calls(node, known)
         if found := _derived(node, known):
             known[node] = found
+
+
+def _known_of(value: object, known: Mapping[object, _graph.Stored]) -> _graph.Stored | tuple[_graph.Stored, ...] | None:
+    """What is ``known`` of the argument ``value``: a node, or a list of such."""
+    import torch
+
+    if isinstance(value, list | tuple):
+        return tuple(known[item] for item in value if isinstance(item, torch.fx.Node) and item in known)
+    return known.get(value) if isinstance(value, torch.fx.Node) else None
 
 
 def _derived(node: torch.fx.Node, known: Mapping[object, _graph.Stored]) -> _graph.Stored | None:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
-from prune_audit.models import _classes, _container, _files, _graph, _script_check
+from prune_audit.models import _classes, _container, _files, _graph, _packed, _script_check
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._torch import TorchClassifier, device_of, gist, parameters
 
@@ -66,8 +66,8 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         path,
         form="TorchScript",
         layers=_graph.layers(calls),
-        # A frozen module has no parameters any more, only constants.
-        parameters=parameters(module) or _graph.parameters(calls) or None,
+        parameters=_parameters(module, calls) or None,
+        uncounted=_graph.uncounted(calls),
     )
     return TorchClassifier(
         module,
@@ -77,6 +77,12 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         threads=settings.threads,
         faster=(lambda: _optimised(module)) if device.type == "cpu" else None,
     )
+
+
+def _parameters(module: Any, calls: Sequence[_graph.Call]) -> int:
+    """The number of parameters: a frozen module has none any more, only constants, and a quantised one packs them."""
+    own = parameters(module)
+    return own + _graph.integers(calls) if own else _graph.parameters(calls)
 
 
 def _optimised(module: Any) -> torch.nn.Module:
@@ -146,11 +152,31 @@ def _calls(module: Any) -> Iterator[_graph.Call]:
         if node.kind().startswith("aten::") and node.schema() != "(no schema)":
             names = [argument.name for argument in torch._C.parse_schema(node.schema()).arguments]
             given = dict(zip(names, values, strict=False))
+            taken = {name: _tensors(value) for name, value in given.items()}
             yield _graph.Call(
                 operator=node.kind().removeprefix("aten::"),
-                stored={name: value for name, value in given.items() if isinstance(value, _graph.Stored)},
+                stored={name: value for name, value in taken.items() if value},
                 constants={name: value for name, value in given.items() if isinstance(value, bool | int | float)},
             )
+        for output in node.outputs():
+            found = known.get(output.debugName())
+            if isinstance(found, tuple) and _packed.is_packed(found[1]):
+                yield _unpacked(*found)
+
+
+def _unpacked(name: str, packed: Any) -> _graph.Call:
+    """The packed object called ``name`` where it is first reached; how it gets to its operator does not matter."""
+    parts = _packed.parts(packed)
+    if parts is None:
+        return _graph.Call(operator="packed", sealed=(name,))
+    return _graph.Call(operator="packed", packed={_packed.called(name, part): part for part in parts})
+
+
+def _tensors(value: Any) -> Any:
+    """``value`` where it is a tensor of the file, those in it where it is a list, else None."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, _graph.Stored)]
+    return value if isinstance(value, _graph.Stored) else None
 
 
 def _nodes(block: Any) -> Iterator[Any]:
@@ -172,9 +198,9 @@ def _results(node: Any, values: list[Any]) -> Sequence[Any]:
     if kind == "prim::GetAttr" and isinstance(values[0], tuple):
         path, owner = values[0]
         path = f"{path}.{node.s('name')}".removeprefix(".")
-        return [_held(path, getattr(owner, node.s("name"), _UNKNOWN))]
-    if kind == "prim::ListConstruct" and _UNKNOWN not in values:
-        return [values]
+        return [_held(path, getattr(owner, node.s("name"), _UNKNOWN), owner)]
+    if kind == "prim::ListConstruct":
+        return [values if _all_known(values) else _Partly(values)]
     if kind in ("prim::unchecked_cast", "aten::_unwrap_optional"):
         return values[:1]
     sources = [value for item in values for value in _items(item) if isinstance(value, _graph.Stored)]
@@ -185,7 +211,7 @@ def _results(node: Any, values: list[Any]) -> Sequence[Any]:
     if not kind.startswith("aten::"):
         return []
     operator = kind.removeprefix("aten::")
-    if _UNKNOWN not in values and not operator.endswith("_"):
+    if _all_known(values) and not operator.endswith("_"):
         plain = [[_plain(v) for v in item] if isinstance(item, list) else _plain(item) for item in values]
         try:
             result = getattr(torch.ops.aten, operator)(*plain)
@@ -197,16 +223,34 @@ def _results(node: Any, values: list[Any]) -> Sequence[Any]:
     return values[:1] if _graph.is_view(operator) else []
 
 
-def _held(name: str, found: Any) -> Any:
-    """A tensor or a submodule together with its name; other constants as they are."""
+class _Partly(list[Any]):
+    """A list of which some depend on the input, so that nothing can be computed from it."""
+
+
+def _all_known(values: list[Any]) -> bool:
+    return not any(value is _UNKNOWN or isinstance(value, _Partly) for value in values)
+
+
+def _held(name: str, found: Any, owner: Any = None) -> Any:
+    """A tensor, a submodule or a packed object together with its name; other constants as they are.
+
+    Tensors in a list are called as the parameters of ``owner`` that they are.
+    """
     import torch
 
     if isinstance(found, torch.Tensor):
         return _graph.Stored(name=name, tensor=found, values=found.detach())
-    return (name, found) if isinstance(found, torch.nn.Module) else found
+    if isinstance(found, list) and found and all(isinstance(item, torch.Tensor) for item in found):
+        own = {} if owner is None else {p.data_ptr(): key for key, p in owner.named_parameters(recurse=False)}
+        front = name.rpartition(".")[0]
+        names = [f"{front}.{own[t.data_ptr()]}" if t.data_ptr() in own else f"{name}.{i}" for i, t in enumerate(found)]
+        return [_held(each.removeprefix("."), tensor) for each, tensor in zip(names, found, strict=True)]
+    return (name, found) if isinstance(found, torch.nn.Module) or _packed.is_packed(found) else found
 
 
 def _items(value: Any) -> list[Any]:
+    if isinstance(value, _Partly):
+        return []
     return value if isinstance(value, list) else [value]
 
 

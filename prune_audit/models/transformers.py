@@ -19,7 +19,7 @@ from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _files, _pretrained
 from prune_audit.models._editable import Editable, of_torch
 from prune_audit.models._factory import refuse_factory
-from prune_audit.models._torch import TorchClassifier, dtype_of, layers, parameters
+from prune_audit.models._torch import TorchClassifier, dtype_of, layers, parameters, uncounted
 
 _CONFIG = "config.json"
 _IMAGES, _TEXTS = "ForImageClassification", "ForSequenceClassification"
@@ -58,7 +58,13 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     weights = _pretrained.read(files, source, settings)
     network, unused = _pretrained.built(name, config, weights, path)
     card = _files.card(
-        source, path / _CONFIG, *files, form="transformers", layers=layers(network), parameters=parameters(network)
+        source,
+        path / _CONFIG,
+        *files,
+        form="transformers",
+        layers=layers(network),
+        parameters=parameters(network),
+        uncounted=uncounted(network),
     )
     expects = _expects(path, network, images=_IMAGES in name)
     classifier = TorchClassifier(network, card, expects, settings.device, threads=settings.threads)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from prune_audit import weights
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.pruning import Scope, check_density
 
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20  # weights at a time
 _DIGIT = 16  # bits that are counted at once
-_WEIGHTS = ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
 def prunable(model: torch.nn.Module, exempt: Sequence[str] = ()) -> tuple[str, ...]:
-    """The parameters that may be cut: weights of convolution, linear, attention and embedding layers, in their order.
+    """The parameters that may be cut: what `prune_audit.weights` counts, in its order.
 
     Biases and normalisation are never cut; a weight that two layers share comes once. ``exempt`` are ``first``,
     ``last`` (in the order in which the model defines its layers), or patterns as in a shell for names of layers or
@@ -37,11 +37,12 @@ def prunable(model: torch.nn.Module, exempt: Sequence[str] = ()) -> tuple[str, .
         ModelError: the model has no such weight.
         UsageError: an entry of ``exempt`` names no layer, or together they leave none.
     """
-    names = _weights(model)
+    names = [weight.name for weight in weights.weights(model) if weight.cuttable]
     if not names:
         raise ModelError(
             "the model has no weights that could be cut",
-            hint="cut are weights of convolution, linear and embedding layers that are parameters of their own",
+            hint="cut are weights of convolution, linear, attention, recurrent and embedding layers that are "
+            "parameters of their own",
         )
     spared: set[str] = set()
     for entry in exempt:
@@ -53,6 +54,11 @@ def prunable(model: torch.nn.Module, exempt: Sequence[str] = ()) -> tuple[str, .
     if not left:
         raise UsageError("every layer is exempt, so nothing is left to cut", hint="exempt fewer layers")
     return left
+
+
+def left_whole(model: torch.nn.Module) -> tuple[str, ...]:
+    """The weights that cannot be cut, because they are computed from several parameters, with their shapes."""
+    return tuple(weights.label(w.name, w.values.shape) for w in weights.weights(model) if not w.cuttable)
 
 
 def whole(model: torch.nn.Module, names: Sequence[str]) -> Masks:
@@ -93,21 +99,6 @@ def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope =
     for group, count in zip(groups, counts, strict=True):
         found |= _largest({n: scores[n] for n in group}, {n: masks[n] for n in group}, count)
     return found
-
-
-def _weights(model: torch.nn.Module) -> list[str]:
-    import torch
-    from torch.nn.modules.conv import _ConvNd
-
-    kinds = (_ConvNd, torch.nn.Linear, torch.nn.Bilinear, torch.nn.MultiheadAttention)
-    found: dict[torch.nn.Parameter, str] = {}
-    for prefix, module in model.named_modules():
-        if isinstance(module, (*kinds, torch.nn.Embedding, torch.nn.EmbeddingBag)):
-            own = dict(module.named_parameters(recurse=False))
-            for name in (name for name in _WEIGHTS if name in own):
-                if own[name].is_floating_point():
-                    found.setdefault(own[name], f"{prefix}.{name}".removeprefix("."))
-    return list(found.values())
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -428,3 +428,70 @@ def test_only_what_computes_is_kept() -> None:
     clean = _export_check.checked(records, "cuda:3")
     assert json.loads(clean["models/model.json"]) == {"a": {"metadata": {}, "device": {"type": "cuda", "index": 3}}}
     assert clean["data/sample_inputs/model.pt"] == b""
+
+
+class Recurrent(nn.Module):
+    """A classifier of sequences; eight tenths of all weights are zero, and a table may be a weight, too."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.rnn = getattr(nn, kind)(4, 6, num_layers=2, batch_first=True)
+        self.places = nn.Parameter(torch.randn(1, 8, 4))
+        self.head = nn.Linear(6, 3)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if "weight" in name:
+                    parameter[torch.rand_like(parameter) > 0.2] = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.rnn(x + self.places)[0][:, -1])
+        return scores
+
+
+@pytest.mark.filterwarnings(
+    "ignore:The tensor attributes self.rnn._flat_weights:UserWarning", "ignore:`isinstance:FutureWarning"
+)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("lowered", [False, True])
+def test_recurrent_weights_count_and_what_is_added_is_named(kind: str, lowered: bool, tmp_path: Path) -> None:
+    network = Recurrent(kind).eval()
+    program = export(network, (torch.randn(2, 8, 4),))
+    path = tmp_path / "m.pt2"
+    torch.export.save(program.run_decompositions() if lowered else program, path)
+    card = loaded(path).card
+    own = {name: p.detach().numpy() for name, p in network.named_parameters() if "weight" in name}
+    assert {layer.name: (layer.nonzero, layer.total) for layer in card.layers} == {
+        name: (int(np.count_nonzero(array)), array.size) for name, array in own.items()
+    }
+    assert card.uncounted == ("places (1 x 8 x 4)",)
+    assert card.parameters == sum(p.numel() for p in network.parameters())
+
+
+def test_dequantised_weights_count_from_their_zero_points(tmp_path: Path) -> None:
+    from torch.ao.quantization.fx import _decomposed  # noqa: F401 - defines the operators
+
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            levels = np.random.default_rng(2).normal(0, 20, (30, 40)).round().clip(-127, 127)
+            levels[:, ::2] = 0
+            self.register_buffer("stored", torch.from_numpy(levels.astype(np.int8)) + 5)
+            self.register_buffer("scales", torch.rand(30) + 0.1)
+            self.register_buffer("zeros", torch.full((30,), 5))
+            self.bias = nn.Parameter(torch.randn(30))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weight = torch.ops.quantized_decomposed.dequantize_per_channel(
+                self.stored, self.scales, self.zeros, 0, -128, 127, torch.int8
+            )
+            return nn.functional.linear(x, weight, self.bias)
+
+    path = tmp_path / "m.pt2"
+    torch.export.save(export(Small(), (torch.randn(2, 40),)), path)
+    card = loaded(path).card
+    [found] = card.layers
+    assert (found.kind, found.total) == ("linear", 1200)
+    assert found.kept == pytest.approx(600, abs=12)
+    assert card.parameters == 1200 + 30
+    assert card.uncounted == ()

@@ -1,4 +1,5 @@
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,73 @@ def test_every_operator_that_takes_the_name_of_a_file_is_known() -> None:
         ):
             named.add(name)
     assert named == {"save", "from_file"}
+
+
+class Recurrent(nn.Module):
+    """A classifier of sequences, and a table that may be a weight; seven tenths of the recurrent weights are zero."""
+
+    def __init__(self, kind: str = "LSTM") -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.rnn = getattr(nn, kind)(5, 7, num_layers=2, batch_first=True, bidirectional=True)
+        self.places = nn.Parameter(torch.randn(1, 9, 5))
+        self.head = nn.Linear(14, 3)
+        with torch.no_grad():
+            for name, parameter in self.rnn.named_parameters():
+                if "weight" in name:
+                    parameter *= torch.rand_like(parameter) < 0.3
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.rnn(x + self.places)[0][:, -1])
+        return scores
+
+
+def counts_of(network: nn.Module) -> tuple[int, int]:
+    own = [p.detach().numpy() for name, p in network.named_parameters() if "weight" in name]
+    return sum(int(np.count_nonzero(array)) for array in own), sum(array.size for array in own)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent_weights_count_and_what_is_added_is_named(how: str, kind: str, script: Script) -> None:
+    network = Recurrent(kind).eval()
+    card = loaded(script(network, how, torch.randn(2, 9, 5))).card
+    assert (card.nonzero, sum(layer.total for layer in card.layers)) == counts_of(network)
+    assert {layer.kind for layer in card.layers} == {"recurrent", "linear"}
+    assert card.parameters == sum(p.numel() for p in network.parameters())
+    [name] = card.uncounted
+    assert name.endswith("(1 x 9 x 5)")
+    if how != "frozen":
+        assert [layer.name for layer in card.layers][:2] == ["rnn.weight_ih_l0", "rnn.weight_hh_l0"]
+        assert name.startswith("places ")
+
+
+@pytest.mark.parametrize("how", ["scripted", "frozen"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_quantised_recurrent_network_loads_and_counts(how: str, kind: str, script: Script) -> None:
+    network = Recurrent(kind).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(network, {nn.GRU, nn.LSTM, nn.Linear})
+    samples = np.random.default_rng(1).normal(size=(4, 9, 5)).astype(np.float32)
+    model = loaded(script(small, how, torch.from_numpy(samples)))
+    np.testing.assert_allclose(model.predict({"x": samples}), eager(small, samples), atol=1e-6)
+    nonzero, total = counts_of(network)
+    assert sum(layer.total for layer in model.card.layers) == total
+    stored = sum(layer.nonzero for layer in model.card.layers)
+    assert stored <= nonzero
+    # What rounding took is given back, but for chance: of 2,000 numbers a few.
+    assert model.card.nonzero == pytest.approx(nonzero, abs=0.005 * total)
+    assert model.card.parameters == sum(p.numel() for p in network.parameters())
+
+
+def test_a_quantised_network_without_pruning_is_not_called_sparse(script: Script) -> None:
+    torch.manual_seed(8)
+    network = nn.Sequential(nn.Linear(200, 100), nn.ReLU(), nn.Linear(100, 3)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(network, {nn.Linear})
+    card = loaded(script(small, "traced", torch.randn(2, 200))).card
+    assert sum(layer.nonzero for layer in card.layers) < 20_300
+    assert card.density == 1
+    assert card.parameters == 20_300 + 103

@@ -143,6 +143,25 @@ def test_what_is_exempt_must_be_there_and_must_not_be_all() -> None:
         _masks.prunable(nn.BatchNorm2d(3))
 
 
+def test_recurrent_weights_may_be_cut_and_what_is_computed_is_left() -> None:
+    model = nn.ModuleDict(
+        {
+            "rnn": nn.LSTM(3, 4, bidirectional=True, proj_size=2),
+            "cell": nn.GRUCell(3, 2),
+            "head": nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)),
+        }
+    )
+    names = [f"rnn.weight_{part}_l0{end}" for end in ("", "_reverse") for part in ("ih", "hh", "hr")]
+    assert _masks.prunable(model) == (*names, "cell.weight_ih", "cell.weight_hh")
+    assert _masks.prunable(model, ["rnn"]) == ("cell.weight_ih", "cell.weight_hh")
+    assert _masks.left_whole(model) == ("head.weight (5 x 4)",)
+    scores = {name: model.get_parameter(name).detach().abs() for name in names}
+    masks = _masks.keep_largest(scores, _masks.whole(model, names), 0.25)
+    _masks.apply(model, masks)
+    own = [model.get_parameter(name).detach().numpy() for name in names]
+    assert sum(np.count_nonzero(array) for array in own) == round(0.25 * sum(array.size for array in own))
+
+
 def test_whole_masks_keep_all_and_applied_ones_set_zeros() -> None:
     model = network()
     masks = _masks.whole(model, NAMES)
