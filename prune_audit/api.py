@@ -7,6 +7,7 @@ The other entrance beside ``cli/``: it takes what a notebook has at hand, says w
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,4 +202,5 @@ def _data(
 def _store(cache: bool | str | Path) -> Store | None:
     if cache is False:
         return None
-    return Store(Path(os.environ.get("PRUNE_AUDIT_CACHE") or folder()) if cache is True else Path(cache))
+    root = Path(os.environ.get("PRUNE_AUDIT_CACHE") or folder()) if cache is True else Path(cache)
+    return Store(root, told=lambda line: warnings.warn(line, stacklevel=2))

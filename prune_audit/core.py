@@ -459,6 +459,10 @@ class Recorded(Protocol):
         ...
 
 
+BY_TIMES = "sizes and times "
+"""What the fingerprint of data begins with whose files were not read for it."""
+
+
 class Dataset(Protocol):
     """All that a data format must supply. The order is fixed; ``read`` is safe from several threads.
 
@@ -498,8 +502,9 @@ class Dataset(Protocol):
     def fingerprint(self, verify: bool) -> str:
         """A digest that changes where any sample's inputs do, so that predictions of equal ones need not be made again.
 
-        Of large sets of files, their paths, sizes and times stand for what they hold, unless ``verify`` is set. Labels
-        and preprocessing are not part of it; whatever else makes inputs of the samples (a tokenizer, its limit) is.
+        Of large sets of files, their paths, sizes and times stand for what they hold, unless ``verify`` is set; such a
+        digest begins with `BY_TIMES`. Labels and preprocessing are not part of it; whatever else makes inputs of the
+        samples (a tokenizer, its limit) is.
         """
         ...
 

@@ -136,6 +136,16 @@ def test_the_same_module_twice_and_one_with_a_hook(fitted: LogisticRegression, t
     assert view.measure("verdict").by_stratum == ("regressed",) * CLASSES
 
 
+def test_damage_among_what_is_kept_is_a_warning(cache: Path, sample_models: Path) -> None:
+    files = (sample_models / "dense.onnx", sample_models / "pruned-90.onnx")
+    before = prune_audit.compare(*files, data=sample_models / "val")
+    part = next(cache.rglob("part-*"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=r"part-.* is damaged and is not used"):
+        after = prune_audit.compare(*files, data=sample_models / "val")
+    assert after.comparisons == before.comparisons
+
+
 def test_nothing_live_is_kept(
     fitted: LogisticRegression, table: tuple[Array, Array], cache: Path, sample_models: Path, tmp_path: Path
 ) -> None:

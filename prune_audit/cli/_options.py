@@ -376,14 +376,16 @@ def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
     """
     if off:
         return None
+    from prune_audit.cli import _terminal
     from prune_audit.evaluate.store import Store, folder, refuses
 
-    if cache is None and (reason := refuses(folder())):
-        from prune_audit.cli import _terminal
+    def tell(line: str) -> None:
+        _terminal.stderr().print(f"note: {line}", soft_wrap=True)
 
-        _terminal.stderr().print(f"note: no predictions are kept, for {folder()} takes none: {reason}", soft_wrap=True)
+    if cache is None and (reason := refuses(folder())):
+        tell(f"no predictions are kept, for {folder()} takes none: {reason}")
         return None
-    return Store(cache if cache is not None else folder(), verify=verify)
+    return Store(cache if cache is not None else folder(), verify=verify, told=tell)
 
 
 def exif(value: str | None) -> str | None:

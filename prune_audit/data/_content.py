@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array
+from prune_audit.core import BY_TIMES, Array
 
 SMALL = 256 * 2**20
 """Bytes that are read within the time that it takes to import torch."""
 
 
 def of_files(files: Sequence[Path], verify: bool) -> str:
-    """A digest over ``files``, in order: of their bytes where these are few or ``verify`` is set.
+    """A digest over ``files``, in order: of their bytes where these are few or ``verify`` is set, else of their times.
 
     A file that cannot be read counts as absent, which the run then reports.
     """
@@ -34,7 +34,7 @@ def of_files(files: Sequence[Path], verify: bool) -> str:
     whole = verify or sum(size for size, _ in found) <= SMALL
     for file, (size, time) in zip(files, found, strict=True):
         digest.update(_content(file) if whole else f"{file.absolute()}\0{size}\0{time}\n".encode())
-    return digest.hexdigest()
+    return ("" if whole else BY_TIMES) + digest.hexdigest()
 
 
 def of_arrays(arrays: Mapping[str, Array]) -> str:

@@ -9,8 +9,9 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def _working_directory() -> Iterator[None]:
         sys.path[:] = before
 
 
-def versions() -> dict[str, str]:
+@cache  # libraries that were loaded stay what they are, whatever is installed meanwhile
+def versions() -> Mapping[str, str]:
     """The installed versions of the libraries that decide predictions."""
     found = {}
     for name in DECIDING:

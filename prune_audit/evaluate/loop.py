@@ -90,9 +90,7 @@ def evaluate(
         if progress is not None and samples:
             progress(done, sum(map(len, stages)))
 
-    with ExitStack() as ending:
-        for tally in running:  # whatever stops the run, what it has done is kept
-            ending.callback(tally.flush)
+    try:
         for stage in stages:
             chunks = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Within the same pieces as in a run from the start, so that one that was interrupted says the same.
@@ -111,14 +109,25 @@ def evaluate(
             predictions, notes = _predictions(tallies, dataset, asked)
             if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
                 alignment.check(predictions)
+        if not _keep(running, dataset, store):
+            raise DataError(
+                f"{dataset.path} was changed while the audit was under way",
+                hint="audit a copy of data that are still being written",
+            )
         for tally in running:
             tally.finish()
+    except BaseException:  # whatever stops the run, what it has done is kept
+        _keep(running, dataset, store)
+        raise
     seconds = time.perf_counter() - started
     return Evaluation(
         predictions=predictions,
         skipped=tuple(sorted(skipped)),
         notes=(*notes, *alignment.notes(predictions)),
-        assumptions=tuple(each for tally in tallies for each in tally.assumptions),
+        assumptions=(
+            *(store.assumptions(dataset) if store is not None and running else ()),
+            *(each for tally in tallies for each in tally.assumptions),
+        ),
         run={
             "seconds": round(seconds, 3),
             "samples_per_second": round(len(predictions.labels) / seconds, 1),
@@ -134,6 +143,18 @@ def _tally(model: Classifier | Recorded, dataset: Dataset, settings: Settings, s
         return Given(model, dataset)
     entry = None if store is None else store.entry(model.card, model.expects, dataset, settings)
     return Tally(model, dataset, settings, entry)
+
+
+def _keep(running: Sequence[Tally], dataset: Dataset, store: Store | None) -> bool:
+    """Have on disk what was predicted, unless ``dataset`` is no longer what it is kept by; whether it still is."""
+    if store is None or not any(tally.ran for tally in running) or store.unchanged(dataset):
+        with ExitStack() as each:  # all of them, though one cannot be written
+            for tally in running:
+                each.callback(tally.flush)
+        return True
+    for tally in running:
+        tally.forget()
+    return False
 
 
 def _predictions(

@@ -4,7 +4,8 @@ An entry belongs to one model on one set of data, and its name is a digest of ev
 that nothing has to be invalidated: whoever touches a model, the data or the preprocessing asks for another entry.
 Rows are added in parts, each written to a temporary file and then renamed, so a part is whole or absent whenever a
 run is killed. A part is removed only after a file that holds all its rows is in place, so two runs at once lose
-nothing: at worst both evaluate the same rows, and a row that is there twice says the same twice.
+nothing: at worst both evaluate the same rows, and a row that is there twice says the same twice. Every file proves what
+it holds (`prune_audit.evaluate.sealed`); one that does not is removed, which is said, and its rows are evaluated again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,15 +24,29 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Dataset, Expects, Input, Layer, ModelCard, Settings, chosen
+from prune_audit.core import (
+    BY_TIMES,
+    DATA,
+    Assumption,
+    Dataset,
+    Expects,
+    Input,
+    Layer,
+    ModelCard,
+    Settings,
+    chosen,
+)
 from prune_audit.errors import OutputError
+from prune_audit.evaluate import sealed
 from prune_audit.evaluate.identity import source_digest, versions
 from prune_audit.evaluate.outcome import Kept
 
-FORM = 1  # of what is kept; another one makes other entries
+FORM = 2  # of what is kept; another one makes other entries, and so do other fields
+_FIELDS = [each.name for kind in (Kept, ModelCard, Layer, Expects, Input) for each in fields(kind)]
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
 ABOUT = "about.json"
+AGAIN = "what it held is predicted"  # where a file of an entry is no good
 # What everything that is kept is called, so that a folder which holds other things too is listed and cleared safely.
 _KEY = re.compile(r"[0-9a-f]{64}")
 _OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|about\.json|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
@@ -51,11 +66,12 @@ class Listed:
 
 
 class Store:
-    """A folder of entries."""
+    """A folder of entries. ``told`` is given a line for each file of it that turns out to be damaged."""
 
-    def __init__(self, root: Path, *, verify: bool = False) -> None:
+    def __init__(self, root: Path, *, verify: bool = False, told: Callable[[str], None] | None = None) -> None:
         self.root = root
         self._verify = verify
+        self._told = told or _silent
         self._content: tuple[Dataset, str] | None = None  # of the data set asked for last
 
     @staticmethod
@@ -69,12 +85,10 @@ class Store:
         source = source_digest(card.factory)
         if self.runs_code(card) or (card.factory is not None and source is None):
             return None
-        if self._content is None or self._content[0] is not dataset:
-            self._content = dataset, dataset.fingerprint(self._verify)
         identity = {
-            "form": FORM,
+            "form": [FORM, *_FIELDS],
             "model": [card.digest, card.format, card.factory, source, repr(expects)],
-            "data": [self._content[1], dataset.indexed, _digest(dataset.labels.tobytes())],
+            "data": [self._fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),
             "settings": [settings.device, settings.runtime, list(settings.drop_class)],
@@ -84,7 +98,20 @@ class Store:
         return Entry(
             self.root / "predictions" / _key(identity),
             {"model": card.name, "path": card.path, "data": dataset.path, "samples": len(dataset.labels)},
+            self._told,
         )
+
+    def unchanged(self, dataset: Dataset) -> bool:
+        """Whether ``dataset`` is still what it was when its entries were asked for."""
+        return dataset.fingerprint(self._verify) == self._fingerprint(dataset)
+
+    def assumptions(self, dataset: Dataset) -> tuple[Assumption, ...]:
+        """What is taken for granted where predictions that are kept of ``dataset`` are used."""
+        if not self._fingerprint(dataset).startswith(BY_TIMES):
+            return ()
+        what, value = "data unchanged since predictions were kept", "by paths, sizes and times of files"
+        why = "they are not read to tell where they are large"
+        return (Assumption(subject=DATA, what=what, value=value, why=why, option="--verify-data"),)
 
     def facts(
         self, digest: str, factory: str | None, asked: Sequence[str | None] = ()
@@ -93,16 +120,20 @@ class Store:
 
         ``asked`` is what was said of the model by options, since it may be read in several ways.
         """
+        path = self._facts_path(digest, factory, asked)
         try:
-            known = json.loads(self._facts_path(digest, factory, asked).read_text(encoding="utf-8"))
-            return _card(known["card"]), _expects(known["expects"])
-        except (OSError, ValueError, KeyError, TypeError):  # absent, or cut short by a full disk of long ago
+            known = json.loads(sealed.read(path, path.stem))
+        except OSError:
             return None
+        except sealed.DamagedFile:
+            _drop(path, "the model is loaded", self._told)
+            return None
+        return _card(known["card"]), _expects(known["expects"])
 
     def learn(self, card: ModelCard, expects: Expects, asked: Sequence[str | None] = ()) -> None:
         """Keep what was learnt of a model file, so that it need not be loaded where its predictions are known."""
         path = self._facts_path(card.digest, card.factory, asked)
-        _replace(path, json.dumps({"card": asdict(card), "expects": asdict(expects)}).encode())
+        sealed.write(path, json.dumps({"card": asdict(card), "expects": asdict(expects)}).encode(), path.stem)
 
     def entries(self) -> list[Listed]:
         """All entries, those used last first."""
@@ -118,7 +149,7 @@ class Store:
         folders = [*self._folders(), self.root / "predictions", self.root / "models"]
         try:
             for folder in folders:
-                for path in folder.glob("*"):
+                for path in _inside(folder):
                     if _OWN.fullmatch(path.name):
                         path.unlink(missing_ok=True)
                 with suppress(OSError):  # not there, or not ours alone
@@ -128,22 +159,28 @@ class Store:
                 f"{fault.filename} cannot be removed: {fault.strerror or fault}", hint="check whose folder it is"
             ) from fault
 
+    def _fingerprint(self, dataset: Dataset) -> str:
+        if self._content is None or self._content[0] is not dataset:
+            self._content = dataset, dataset.fingerprint(self._verify)
+        return self._content[1]
+
     def _folders(self) -> list[Path]:
-        found = (self.root / "predictions").glob("*")
+        found = _inside(self.root / "predictions")
         return [folder for folder in found if _KEY.fullmatch(folder.name) and folder.is_dir()]
 
     def _facts_path(self, digest: str, factory: str | None, asked: Sequence[str | None]) -> Path:
         made = [factory, source_digest(factory), *asked]
-        key = _key({"form": FORM, "model": digest, "factory": made, "v": versions()})
+        key = _key({"form": [FORM, *_FIELDS], "model": digest, "factory": made, "versions": versions()})
         return self.root / "models" / f"{key}.json"
 
 
 class Entry:
     """The rows of one model on one set of data that have been evaluated so far."""
 
-    def __init__(self, folder: Path, about: Mapping[str, object]) -> None:
+    def __init__(self, folder: Path, about: Mapping[str, object], told: Callable[[str], None] | None = None) -> None:
         self._folder = folder
         self._about = dict(about)
+        self._told = told or _silent
         self._found: list[Path] = []  # parts of earlier runs
         self._mine: list[Path] = []
         self._waiting: list[Kept] = []
@@ -153,8 +190,8 @@ class Entry:
         """All rows that are there, each once and in the order of the data; None where there are none."""
         missing: set[Path] = set()
         while True:
-            self._found = sorted(self._folder.glob("part-*.parquet"))
-            kept, gone = _together(self._found)
+            self._found = _parts(self._folder)
+            kept, gone = _together(self._found, self._told)
             if gone <= missing:
                 break
             missing |= gone  # another run has just put its parts together
@@ -166,7 +203,11 @@ class Entry:
     @property
     def facts(self) -> Mapping[str, Any]:
         """What runs noted beside the rows; empty where there is nothing."""
-        return _about(self._folder)
+        try:
+            return _about(self._folder)
+        except sealed.DamagedFile:
+            _drop(self._folder / ABOUT, AGAIN, self._told)
+            return {}
 
     def note(self, **facts: object) -> None:
         """Facts to write beside the rows, before the next of them."""
@@ -186,7 +227,7 @@ class Entry:
         """Write what waits. Raises `OutputError` as `add` does."""
         if self._waiting:
             new, self._waiting = Kept.concat(self._waiting), []
-            _replace(self._folder / ABOUT, json.dumps(self._about).encode())
+            sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), self._folder.name)
             self._mine.append(self._write(new))
             if len(self._mine) > PARTS_MOST:
                 self._mine = self._joined(self._mine)
@@ -198,9 +239,15 @@ class Entry:
         if self._mine and len(self._mine) + len(self._found) > 1:
             self._found, self._mine = [], self._joined([*self._found, *self._mine])
 
+    def forget(self) -> None:
+        """Remove what this run has kept: it is not known what the rows were predicted from."""
+        self._waiting, mine, self._mine = [], self._mine, []
+        for path in mine:
+            path.unlink(missing_ok=True)
+
     def _joined(self, paths: list[Path]) -> list[Path]:
         """Put the parts at ``paths`` into one; what another run has put together meanwhile is in a part of its own."""
-        kept, _ = _together(paths)
+        kept, _ = _together(paths, self._told)
         written = [] if kept is None else [self._write(kept)]
         for path in paths:
             with suppress(OSError):  # elsewhere a file that is being read cannot be removed
@@ -216,7 +263,7 @@ class Entry:
         buffer = pyarrow.BufferOutputStream()
         parquet.write_table(table, buffer, compression="zstd")
         path = self._folder / f"part-{uuid.uuid4().hex}.parquet"
-        _replace(path, buffer.getvalue().to_pybytes())
+        sealed.write(path, buffer.getvalue().to_pybytes(), self._folder.name)
         return path
 
 
@@ -244,7 +291,19 @@ def refuses(root: Path) -> str | None:
         return fault.strerror or str(fault)
 
 
-def _together(paths: list[Path]) -> tuple[Kept | None, set[Path]]:
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder, in order; nothing where it is being removed, which `Path.glob` does not bear."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.match("part-*.parquet")]
+
+
+def _together(paths: list[Path], told: Callable[[str], None]) -> tuple[Kept | None, set[Path]]:
     """The rows of the parts at ``paths``, each once and in the order of the data, and those of the paths that are gone.
 
     Of a row that is in several parts, the first counts.
@@ -256,8 +315,13 @@ def _together(paths: list[Path]) -> tuple[Kept | None, set[Path]]:
             part = _read(path)
         except FileNotFoundError:
             gone.add(path)
+        except OSError as fault:
+            told(f"{path} cannot be read: {fault.strerror or fault}; {AGAIN} again")
         else:
-            parts += [] if part is None else [part]
+            if part is None:
+                _drop(path, AGAIN, told)
+            else:
+                parts.append(part)
     if not parts:
         return None, gone
     kept = Kept.concat(parts)
@@ -265,51 +329,40 @@ def _together(paths: list[Path]) -> tuple[Kept | None, set[Path]]:
 
 
 def _read(path: Path) -> Kept | None:
-    """The rows of a part; None where it is damaged, so that its rows are evaluated again.
+    """The rows of a part; None where it is damaged.
 
     Raises:
         FileNotFoundError: it is gone.
+        OSError: it cannot be read.
     """
     import pyarrow
     from pyarrow import parquet
 
     try:
-        content = path.read_bytes()
-        table = parquet.read_table(pyarrow.py_buffer(content))
-        columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        return Kept(**columns)
-    except FileNotFoundError:
-        raise
-    except (pyarrow.ArrowException, OSError, TypeError):  # some damage is an OSError to Arrow
+        table = parquet.read_table(pyarrow.py_buffer(sealed.read(path, path.parent.name)))
+    except sealed.DamagedFile:
         return None
+    return Kept(**{name: table.column(name).to_numpy() for name in table.column_names})
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as fault:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"predictions cannot be kept in {path.parent}: {fault.strerror or fault}",
-            hint="make room, name another folder with --cache DIR, or keep none with --no-cache",
-        ) from fault
+def _drop(path: Path, then: str, told: Callable[[str], None]) -> None:
+    """Remove a damaged file, and say what is done ``then``."""
+    with suppress(OSError):  # a folder that takes no files does not give them up either
+        path.unlink(missing_ok=True)
+    told(f"{path} is damaged and is not used: {then} again")
 
 
 def _listed(entry: Path) -> Listed | None:
     """The entry in the folder ``entry``, None where it has just been removed."""
-    from pyarrow import ArrowException, parquet
-
-    about, size, parts = _about(entry), 0, [np.empty(0, np.int64)]
-    for path in entry.glob("part-*.parquet"):
-        with suppress(OSError, ArrowException, KeyError):
+    about: Mapping[str, Any] = {}
+    with suppress(sealed.DamagedFile):
+        about = _about(entry)
+    size, parts = 0, [np.empty(0, np.int64)]
+    for path in _parts(entry):
+        with suppress(OSError):
             size += path.stat().st_size
-            with parquet.ParquetFile(path) as part:
-                parts.append(part.read(columns=["rows"]).column("rows").to_numpy())
+            part = _read(path)
+            parts += [] if part is None else [part.rows]
     rows = len(np.unique(np.concatenate(parts)))  # runs at once may each have written the same
     samples = about.get("samples")
     try:
@@ -328,11 +381,16 @@ def _listed(entry: Path) -> Listed | None:
 
 
 def _about(entry: Path) -> Mapping[str, Any]:
+    """What runs noted of the entry in the folder ``entry``; empty where there is nothing. Raises `DamagedFile`."""
     try:
-        found = json.loads((entry / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.loads(sealed.read(entry / ABOUT, entry.name))
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return found
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
 def _key(identity: Mapping[str, object]) -> str:

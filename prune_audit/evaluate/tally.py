@@ -160,6 +160,16 @@ class Tally:
         if self._entry is not None:
             self._entry.flush()
 
+    @property
+    def ran(self) -> bool:
+        """Whether the model predicted anything in this run."""
+        return bool(self.known.sum() > self._found)
+
+    def forget(self) -> None:
+        """Have nothing on disk of what has been predicted."""
+        if self._entry is not None:
+            self._entry.forget()
+
     def run(self) -> Mapping[str, Value]:
         """How the model ran: milliseconds a sample, the batch size, and how much was known before.
 

@@ -101,7 +101,13 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
 
     # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.
     def load_it() -> Any:
-        return _through_onnx.wrap(module.load(source, settings), settings)
+        before = _state(path)
+        model = module.load(source, settings)
+        if _state(path) != before:  # so that what was loaded and what it is told by may not be of one file
+            raise ModelError(
+                f"{path} was changed while it was read", hint="audit a copy of a file that is still being written"
+            )
+        return _through_onnx.wrap(model, settings)
 
     if store is None:
         return cast("Classifier | Recorded", load_it())
@@ -131,6 +137,15 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
         )
     made: Editable = module.editable(source, settings)
     return made
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes where a file is written to or replaced; None where it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _split_factory(argument: str) -> tuple[str, str | None]:

@@ -88,7 +88,7 @@ def run(
         why = unit.train(plan, settings) if unit.runs else None
         results.begin(folder, plan.title)
         for each in unit.runs:
-            told(unit.do(each, why, plan, folder, settings, keep=keep))
+            told(unit.do(each, why, plan, folder, settings, told, keep=keep))
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -230,7 +230,17 @@ class _Unit:
         results.put(note, {"key": self.key, "network": network.name, "seed": self.seed, "epochs": losses})
         return None
 
-    def do(self, each: _Run, why: str | None, plan: Plan, folder: Path, settings: Settings, *, keep: bool) -> str:
+    def do(
+        self,
+        each: _Run,
+        why: str | None,
+        plan: Plan,
+        folder: Path,
+        settings: Settings,
+        told: Callable[[str], None],
+        *,
+        keep: bool,
+    ) -> str:
         """Do one run, unless ``why`` says that it cannot be; a line that says what came of it."""
         network, seed, method, source = self.given.network.name, self.seed, each.method, self.source
         began = time.monotonic()
@@ -242,7 +252,7 @@ class _Unit:
             try:
                 recipe = method.at(each.density, seed)
                 pruned = prune.run(source, made, recipe, settings, source=self.given.train)
-                store = Store(folder / PREDICTIONS)
+                store = Store(folder / PREDICTIONS, told=told)
                 audit = auditing.run(source, [pruned.source], self.given.audit, settings, store=store)
                 found = {"failed": None, "achieved": pruned.density, **_measured(audit)}
             except (ModelError, AlignmentError) as fault:

@@ -58,6 +58,30 @@ def test_lists_and_clears(cache: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.startswith("0 sets of predictions kept, 0 bytes")
 
 
+def test_whatever_is_damaged_is_said_and_the_report_stays_the_same(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "audit.json"
+    command = [*COMPARE[:-1], "--reproducible", "-o", str(report)]
+    assert invoke(command) == 0
+    whole = report.read_bytes()
+    # Rows, what was learnt with them, and what was learnt of the models' files.
+    for pattern in ("predictions/*/part-*", "predictions/*/about.json", "models/*.json"):
+        path, _ = sorted(cache.glob(pattern))
+        content = bytearray(path.read_bytes())
+        content[-7] ^= 4
+        path.write_bytes(content)
+        capsys.readouterr()
+        assert invoke(command) == 0
+        err = capsys.readouterr().err
+        assert err.count("note: ") == 1
+        assert f"note: {path} is damaged and is not used: " in err
+        assert report.read_bytes() == whole
+    capsys.readouterr()
+    assert invoke(command) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_where_nobody_asked_for_a_folder_the_audit_does_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prune_audit.core import Expects, Input, Layer, ModelCard, Preprocess, Settings
-from prune_audit.errors import OutputError
+from prune_audit.core import BY_TIMES, DATA, Expects, Input, Layer, ModelCard, Preprocess, Settings
+from prune_audit.errors import DataError, ModelError, OutputError
+from prune_audit.evaluate import sealed
 from prune_audit.evaluate import store as module
 from prune_audit.evaluate.loop import Evaluation, evaluate
 from prune_audit.evaluate.outcome import Kept
 from prune_audit.evaluate.store import Entry, Store
+from tests.benchmarks import flips
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(8)
@@ -154,38 +157,48 @@ def test_a_part_that_goes_while_it_is_read_is_looked_for_again(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", b"x" * 100])
-def test_a_damaged_part_is_as_good_as_none(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_part_is_dropped_and_said_so_once(tmp_path: Path, damage: bytes) -> None:
     run = entry(tmp_path)
     run.add(kept([0, 1]))
     run.close()
-    (tmp_path / "part-damaged.parquet").write_bytes(damage)
-    found = entry(tmp_path).read()
+    damaged = tmp_path / "part-damaged.parquet"
+    damaged.write_bytes(damage)
+    told: list[str] = []
+    for _ in range(2):
+        found = Entry(tmp_path, {}, told.append).read()
+        assert found is not None
+        assert same(found, kept([0, 1]))
+    assert told == [f"{damaged} is damaged and is not used: what it held is predicted again"]
+    assert not damaged.exists()
+
+
+def test_a_part_that_cannot_be_read_is_left_where_it_is(tmp_path: Path) -> None:
+    run = entry(tmp_path)
+    run.add(kept([0, 1]))
+    run.close()
+    (tmp_path / "part-0.parquet").mkdir()  # reading a folder fails whoever one is; root reads everything else
+    told: list[str] = []
+    found = Entry(tmp_path, {}, told.append).read()
     assert found is not None
     assert same(found, kept([0, 1]))
+    assert told == [
+        f"{tmp_path / 'part-0.parquet'} cannot be read: Is a directory; what it held is predicted again",
+    ]
+    assert (tmp_path / "part-0.parquet").exists()
 
 
-def thrift(content: bytes) -> bytes:
-    """A Parquet file whose footer is noise, which Arrow calls an OSError."""
-    return content[:-40] + b"\xff" * 32 + content[-8:]
-
-
-def test_a_damaged_footer_is_damage_too_for_reading_and_for_listing(tmp_path: Path) -> None:
+def test_damage_is_seen_where_parts_are_listed(tmp_path: Path) -> None:
     run(Store(tmp_path), model())
-    [part] = tmp_path.rglob("part-*.parquet")
-    part.write_bytes(thrift(part.read_bytes()))
-    assert [(e.rows, e.samples) for e in Store(tmp_path).entries()] == [(0, 50)]
-    again = model()
-    assert len(run(Store(tmp_path), again).predictions.labels) == 50
-    assert sum(shape[0] for shape in again.shapes) == 50
-    part.write_bytes(b"no parquet")
-    assert [e.rows for e in Store(tmp_path).entries()] == [50]
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:-1])
+    assert [(e.rows, e.samples, e.model) for e in Store(tmp_path).entries()] == [(0, 0, "unknown")]
 
 
-@pytest.mark.parametrize("about", ["", "{}", "[]", '{"model": "m", "samples": null}'])
-def test_rows_without_what_is_known_of_them_are_evaluated_again(tmp_path: Path, about: str) -> None:
+def test_rows_without_what_is_known_of_them_are_evaluated_again(tmp_path: Path) -> None:
     run(Store(tmp_path), model())
     [path] = tmp_path.rglob("about.json")
-    path.write_text(about)
+    path.unlink()
     assert [e.rows for e in Store(tmp_path).entries()] == [50]
     again = model()
     assert run(Store(tmp_path), again).facts["m"]["macs"] == 3
@@ -251,6 +264,123 @@ def test_what_cannot_be_cleared_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         Store(tmp_path).clear()
 
 
+KINDS = {  # of scores: several columns, one, and classes alone
+    "scores": lambda x: x,
+    "column": lambda x: x[:, :1],
+    "classes": lambda x: x.argmax(axis=1),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flipped_bits_are_never_believed(tmp_path: Path, kind: str) -> None:
+    """A sample of what ``python -m tests.benchmarks.flips`` tries at length."""
+    rng = np.random.default_rng(41)
+    found = flips.Kept.of(tmp_path, KINDS[kind])
+    for path in found.files():
+        for _ in range(25):
+            assert found.after_a_flip(path, rng) == "dropped"
+
+
+def test_files_that_changed_places_are_never_believed(tmp_path: Path) -> None:
+    first = run(Store(tmp_path), model("a"))
+    run(Store(tmp_path), reversing("b"))
+    [one], [two] = (sorted(e.folder.glob("part-*")) for e in sorted(Store(tmp_path).entries(), key=lambda e: e.model))
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+    told: list[str] = []
+    again = run(Store(tmp_path, told=told.append), model("a"))
+    np.testing.assert_array_equal(again.predictions.model("a").predicted, first.predictions.model("a").predicted)
+    assert len(told) == 1
+
+
+def test_five_runs_at_once_and_whoever_clears_meanwhile_disturb_nobody(tmp_path: Path) -> None:
+    whole = run(Store(tmp_path / "other"), model(), reversing("n"))
+    done, failed = list[Evaluation](), list[BaseException]()
+
+    def go() -> None:
+        try:
+            for _ in range(8):
+                done.append(run(Store(tmp_path / "kept"), model(), reversing("n"), settings=Settings(batch_size=5)))
+        except BaseException as fault:  # which would end its thread alone
+            failed.append(fault)
+
+    threads = [threading.Thread(target=go) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        Store(tmp_path / "kept").clear()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(done) == 40
+    for each in done:
+        for name in ("m", "n"):
+            one, two = each.predictions.model(name), whole.predictions.model(name)
+            np.testing.assert_array_equal(one.predicted, two.predicted)
+    assert not list(tmp_path.rglob(".*"))  # nothing is left half-written
+
+
+def test_a_folder_that_takes_no_files_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(Store(tmp_path), model())
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("write_bytes", "mkdir", "unlink", "replace"):
+        monkeypatch.setattr(Path, name, refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    again = model()
+    run(Store(tmp_path), again)
+    assert again.shapes == []
+    with pytest.raises(OutputError, match="Read-only file system"):
+        run(Store(tmp_path), model("other"))
+
+
+@pytest.mark.parametrize("seconds", [-(10**9), 10**9])
+def test_clocks_that_disagree_change_nothing_but_the_order_of_the_list(tmp_path: Path, seconds: int) -> None:
+    first = run(Store(tmp_path), model("a"), model("b"))
+    for path in tmp_path.rglob("*"):
+        then = path.stat().st_mtime + seconds
+        os.utime(path, (then, then))
+    again = model("a")
+    second = run(Store(tmp_path), again)
+    assert again.shapes == []
+    np.testing.assert_array_equal(first.predictions.model("a").predicted, second.predictions.model("a").predicted)
+    assert [e.model for e in Store(tmp_path).entries()] == (["a", "b"] if seconds < 0 else ["b", "a"])
+
+
+class Changing(ArrayData):
+    """Data that are others from some row on."""
+
+    def fingerprint(self, verify: bool) -> str:
+        return f"{super().fingerprint(verify)} {self.reads[20:].any()}"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_nothing_is_kept_of_data_that_change_while_they_are_read(
+    tmp_path: Path, interrupted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FLUSH_SECONDS", 0)
+    changing, failing = Changing({"x": X}, Y, classes=CLASSES), model()
+    if interrupted:
+        failing = FunctionModel("m", lambda x: x if not changing.reads[40:].any() else x[:1])
+    settings = Settings(workers=1, batch_size=5)
+    with pytest.raises(ModelError if interrupted else DataError, match="rows for" if interrupted else "was changed"):
+        run(Store(tmp_path), failing, samples=changing, settings=settings)
+    assert not list(tmp_path.rglob("part-*"))
+
+
+def test_data_that_are_not_read_to_be_told_apart_are_said(tmp_path: Path) -> None:
+    large = data(fingerprint=lambda verify: "whole" if verify else f"{BY_TIMES}some")
+    for _ in range(2):
+        (told,) = run(Store(tmp_path), model(), samples=large).assumptions
+        assert (told.subject, told.what) == (DATA, "data unchanged since predictions were kept")
+        assert (told.value, told.option) == ("by paths, sizes and times of files", "--verify-data")
+    assert run(Store(tmp_path, verify=True), model(), samples=large).assumptions == ()
+    assert evaluate([model()], large, np.arange(50), Settings(workers=1)).assumptions == ()
+
+
 def full(path: Path, content: bytes) -> int:
     with path.open("wb") as file:
         file.write(content[:10])
@@ -290,6 +420,12 @@ def run(
 def model(name: str = "m", digest: str | None = None) -> FunctionModel:
     made = FunctionModel(name, lambda x: x)
     made.card = replace(made.card, digest=digest or name)
+    return made
+
+
+def reversing(name: str) -> FunctionModel:
+    made = FunctionModel(name, lambda x: -x)
+    made.card = replace(made.card, digest=name)
     return made
 
 
@@ -404,8 +540,9 @@ def test_unreadable_samples_are_tried_again(tmp_path: Path) -> None:
 def test_a_size_that_was_asked_for_or_being_tried_binds_no_later_run(tmp_path: Path) -> None:
     evaluate([model()], data(), np.arange(10), Settings(workers=1, batch_size=1), store=Store(tmp_path))
     [about] = tmp_path.rglob("about.json")
-    assert "fitted" not in json.loads(about.read_text())
-    about.write_text(json.dumps({**json.loads(about.read_text()), "fitted": 7}))
+    noted = json.loads(sealed.read(about, about.parent.name))
+    assert "fitted" not in noted
+    sealed.write(about, json.dumps({**noted, "fitted": 7}).encode(), about.parent.name)
     again = model()
     run(Store(tmp_path), again)
     assert max(shape[0] for shape in again.shapes) == 7  # as the run began that it goes on with

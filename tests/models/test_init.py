@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from prune_audit import models
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _container
+from prune_audit.models import _container, onnx
 
 EXPECTED = [
     ("new.pt", "new", "new.pt", None),
@@ -122,3 +124,21 @@ def test_an_archive_is_rebuilt_from_its_records() -> None:
     assert _container.names(Path("a")) == set(records)
     assert _container.read(Path("a"), lambda name: True) == records
     assert _container.read(Path("a"), lambda name: name == "version") == {"version": b"3\n"}
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"other"), lambda path: path.unlink()])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    change: Callable[[Path], object], sample_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("m.onnx")
+    shutil.copy(sample_models / "dense.onnx", path)
+    original = onnx.load
+
+    def slow(source: ModelSource, settings: Settings) -> object:
+        model = original(source, settings)
+        change(path)
+        return model
+
+    monkeypatch.setattr(onnx, "load", slow)
+    with pytest.raises(ModelError, match=r"m\.onnx was changed while it was read"):
+        models.load(ModelSource(name="m", path=path), Settings())

@@ -1,0 +1,67 @@
+"""Files that prove what they hold: each begins with a digest of the rest, and nothing of it is believed before that.
+
+Disks, copies and caches of CI lose bits, and a Parquet file or a JSON document in which one bit is another is often a
+valid one with other numbers in it. The digest is over what the file belongs to as well, so that a file which got into
+the place of another one is no proof of anything there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from prune_audit.errors import OutputError
+
+_HEAD = 65  # bytes of the first line: a SHA-256 in hexadecimal digits, and its end
+_TRIES = 20  # to write a file whose folder another run keeps removing
+
+
+class DamagedFile(Exception):
+    """A file does not hold what was written into it, or was written for another place."""
+
+
+def write(path: Path, content: bytes, of: str) -> None:
+    """Write ``content``, which belongs to ``of``, whole or not at all, and its digest before it.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written; what was there stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    for left in reversed(range(_TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(_digest(content, of) + b"\n" + content)
+            temporary.replace(path)
+            return
+        except OSError as fault:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            # All that is kept has just been cleared: the file, its folder, or the folder while it was being made.
+            if isinstance(fault, FileNotFoundError | FileExistsError) and left:
+                continue
+            raise OutputError(
+                f"predictions cannot be kept in {path.parent}: {fault.strerror or fault}",
+                hint="make room, name another folder with --cache DIR, or keep none with --no-cache",
+            ) from fault
+
+
+def read(path: Path, of: str) -> bytes:
+    """What was written into ``path`` for ``of``.
+
+    Raises:
+        DamagedFile: it is not what was written there.
+        OSError: there is no such file, or it cannot be read.
+    """
+    whole = path.read_bytes()
+    content = whole[_HEAD:]
+    if whole[:_HEAD] != _digest(content, of) + b"\n":
+        raise DamagedFile
+    return content
+
+
+def _digest(content: bytes, of: str) -> bytes:
+    digest = hashlib.sha256(f"{of}\0".encode())
+    digest.update(content)
+    return digest.hexdigest().encode()
