@@ -225,7 +225,11 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     # The models run side by side, each in a thread of its own, and share the cores.
     _check_names(settings, [_name(each) for each in sources])
     share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
-    loaded = [models.load(each, share, store) if isinstance(each, ModelSource) else each for each in sources]
+    ids = source.id_column if isinstance(source, DataSource) else None
+    loaded = [
+        models.load(replace(each, id_column=ids), share, store) if isinstance(each, ModelSource) else each
+        for each in sources
+    ]
     opened = tuple(dropped(loaded, settings.drop_class))
     _seed(settings.seed)
     declared = merge([(m.card.name, m.expects) for m in opened])
@@ -321,7 +325,8 @@ def merge(declared: Sequence[tuple[str, Expects]]) -> Expects:
                 first[field] = name
     # Input names matter where data are arrays; the model with most inputs, of most known shapes, names them for all.
     inputs = max((expects.inputs for _, expects in declared), key=_known, default=())
-    return replace(merged, inputs=inputs, runs=any(expects.runs for _, expects in declared))
+    id_column = next((expects.id_column for _, expects in declared if expects.id_column is not None), None)
+    return replace(merged, inputs=inputs, runs=any(expects.runs for _, expects in declared), id_column=id_column)
 
 
 def _known(inputs: Sequence[Input]) -> tuple[int, int]:

@@ -54,13 +54,15 @@ class ModelSource:
     """Where a model comes from: ``NAME=PATH@package.module:factory(arguments)`` or ``NAME=PATH#column``, taken apart.
 
     ``factory`` is the text behind the last ``@``, None where the file needs no architecture. ``column`` is the one of
-    several models in a file of recorded predictions, None where there is but one.
+    several models in a file of recorded predictions, None where there is but one; ``id_column`` is that of the ids of
+    the samples there, None where it is called as usual.
     """
 
     name: str
     path: Path
     factory: str | None = None
     column: str | None = None
+    id_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,7 +304,7 @@ class Expects:
     ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
     A model that comes in a folder may declare how its inputs are made: by the file of its ``preprocess``ing for
     images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds. ``runs`` is False where the
-    model ran elsewhere and takes nothing of the data but labels.
+    model ran elsewhere and takes nothing of the data but labels, with ``id_column`` the column of its samples' ids.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -315,7 +317,9 @@ class Expects:
     preprocess: Path | None = None
     tokenizer: Path | None = None
     sample_rate: int | None = None
-    runs: bool = field(default=True, repr=False)  # the repr is part of what predictions are kept by
+    # The repr is part of what predictions are kept by.
+    runs: bool = field(default=True, repr=False)
+    id_column: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,9 @@ DropClass = Annotated[
 ]
 PathColumn = Annotated[str | None, typer.Option(help="Column of a table with the paths.", rich_help_panel=DATA)]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of a table with the labels.", rich_help_panel=DATA)]
-IdColumn = Annotated[str | None, typer.Option(help="Column of a table with the ids.", rich_help_panel=DATA)]
+IdColumn = Annotated[
+    str | None, typer.Option(help="Column of ids, in a table of data and in predictions.", rich_help_panel=DATA)
+]
 TextColumn = Annotated[str | None, typer.Option(help="Column of a table with the texts.", rich_help_panel=OTHER)]
 Tokenizer = Annotated[
     Path | None,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Batch, Counts, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Preprocess
 from prune_audit.data import _content
+from prune_audit.data._rows import Rows
 from prune_audit.errors import AlignmentError
 
 
@@ -52,6 +53,25 @@ class ArrayDataset:
     def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
         """Of the arrays, and of which rows cannot be fed; see `prune_audit.data._content`."""
         return f"{_content.of_arrays(self.inputs)}-{sorted(self.bad)}"
+
+
+def unfed(source: DataSource, rows: Rows) -> ArrayDataset:
+    """The ``rows`` of the table at ``source``, of which nothing is fed to a model."""
+    return ArrayDataset(
+        name=source.path.resolve().name,
+        path=str(source.path),
+        classes=rows.classes,
+        labels=rows.labels,
+        ids=rows.ids,
+        groups=rows.groups,
+        inputs={},
+        notes=rows.notes,
+        lacks=(
+            f"{source.path} holds labels alone, nothing to feed a model with",
+            "a table needs a column of paths, of texts or of numbers (--path-column, --text-column, --features); "
+            "labels alone fit predictions that were recorded elsewhere",
+        ),
+    )
 
 
 def digests(inputs: Mapping[str, Array], count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import fields
 
-from prune_audit.core import DataSource, Preprocess
+from prune_audit.core import DataSource, Expects, Preprocess
 from prune_audit.errors import UsageError
 
 # Every format has its path and its classes.
 ALWAYS = {"path", "classes", "class_map", "label_column"}
+
+
+def joined(source: DataSource, expects: Expects) -> tuple[str, ...]:
+    """The option of a column of ids, where recorded predictions have that column: the data themselves need none."""
+    return ("id_column",) if expects.id_column is not None and expects.id_column == source.id_column else ()
 
 
 def refuse(source: DataSource, what: str, has: Collection[str], but: Collection[str] = ()) -> None:

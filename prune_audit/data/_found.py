@@ -39,6 +39,8 @@ def describe(path: Path) -> str:
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
         line = next((line.strip() for line in text.splitlines() if line.strip()), "")
         return f"text beginning {line[:40]!r}" if line else "blank text"
+    if len(head) > 3 and not (any(head[1:64:2]) and any(head[:64:2])):
+        return "text in UTF-16 that does not begin by saying so; save it as UTF-8"
     western = head.decode("cp1252", "replace")
     if not text and all(letter.isprintable() or letter.isspace() for letter in western):
         return "text in another encoding than UTF-8; a spreadsheet saves UTF-8 as 'CSV UTF-8'"

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Array, Counts, DataSource, Expects
+from prune_audit.columns import IDS, LABELS, usual
+from prune_audit.core import Array, Counts, DataSource, Expects, Settings
 from prune_audit.data import _classes, _table
 from prune_audit.errors import DataError
 
@@ -39,14 +40,28 @@ def place(source: DataSource, row: int) -> str:
 
 def label_column(source: DataSource, columns: Mapping[str, Any]) -> str:
     """The name of the column of labels. Raises `DataError` where there is none."""
-    return _table.column(source.path, columns, "label", source.label_column, _table.LABELS)
+    return _table.column(source.path, columns, "label", source.label_column, LABELS)
 
 
-def id_column(source: DataSource, columns: Mapping[str, Any]) -> str | None:
-    """The name of the column of ids, None where there is none. Raises `DataError` where one was asked for in vain."""
-    if source.id_column is None:
-        return next((name for name in _table.IDS if name in columns), None)
+def id_column(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> str | None:
+    """The name of the column of ids, None where there is none.
+
+    Raises:
+        DataError: one was asked for that neither the data nor recorded predictions have.
+    """
+    if source.id_column is None or _is_elsewhere(source, expects, columns):
+        return usual(columns, IDS)
     return _table.column(source.path, columns, "id", source.id_column, ())
+
+
+def _is_elsewhere(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> bool:
+    """Whether the column of ids that was asked for is one of recorded predictions alone."""
+    return expects.id_column == source.id_column and source.id_column not in columns
+
+
+def asked(settings: Settings) -> frozenset[str]:
+    """The columns by which samples are grouped or belong together: never a feature by itself, and always a group."""
+    return frozenset(name for by in (*settings.by, settings.cluster or "") for name in by.split(","))
 
 
 def rows(
@@ -72,11 +87,12 @@ def rows(
         raise DataError(f"{source.path}: the column {label!r} is both input and label", hint="name two columns")
     if not len(columns[label]):
         raise DataError(f"{source.path}: the table has no rows", hint="expected is one row for each sample")
-    named = id_column(source, columns) if ids is None or source.id_column else None
+    asked_for = source.id_column is not None and not _is_elsewhere(source, expects, columns)
+    named = id_column(source, expects, columns) if ids is None or asked_for else None
     if named is not None:
         ids = _table.texts(columns[named])
         if len(set(ids)) < len(ids):
-            if must_differ or source.id_column:
+            if must_differ or asked_for:
                 [(twice, times)] = Counter(ids).most_common(1)
                 raise DataError(
                     f"{source.path}: the id {twice!r} in column {named!r} is there {times} times",

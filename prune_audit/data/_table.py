@@ -8,7 +8,6 @@ memory that Python's strings do.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,21 +18,18 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from prune_audit.columns import IDS, LABELS, PATHS, blank_first, decoded, delimiter, encoding, nameless, shown, usual
 from prune_audit.core import Counts, DataSource
 from prune_audit.errors import DataError
 
 Kind = Literal["text", "number", "list", "media", "other"]
 Form = Literal["paths", "texts", "numbers", "labels"]
 
-PATHS = ("path", "file", "filename", "image", "file_name")
 TEXTS = ("text", "sentence", "review", "content")
-LABELS = ("label", "class", "target", "y")
-IDS = ("id", "ids", "sample_id")
 SOUNDS = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".aifc")
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
-_DELIMITERS = ",;\t|"
 _HEAD = 1 << 16
 _BLOCK = 1 << 16
 
@@ -44,11 +40,15 @@ class Head:
 
     ``kinds`` are those of the columns; ``media`` is a Parquet column of {bytes, path}, as Hugging Face stores images
     and sounds. ``delimiter`` is None where the file is Parquet. A Parquet file that is broken has no columns.
+    ``blank_first`` says that a blank follows each delimiter, ``nameless`` that the first line seems to hold no names.
     """
 
     delimiter: str | None
     kinds: Mapping[str, Kind]
     first: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    encoding: str = "utf-8-sig"
+    blank_first: bool = False
+    nameless: bool = False
 
 
 def form(source: DataSource) -> Form | None:
@@ -66,13 +66,29 @@ def form(source: DataSource) -> Form | None:
         return "texts"
     if source.features:
         return "numbers"
-    if _usual(head, PATHS, ("text", "number")):
+    if _paths_in(source, head):
         return "paths"
     if _usual(head, TEXTS, ("text",)):
         return "texts"
-    label = source.label_column or next((name for name in LABELS if name in head.kinds), None)
-    own = {label, source.id_column, *IDS}
+    own = {source.label_column or usual(head.kinds, LABELS), source.id_column or usual(head.kinds, IDS)}
     return "numbers" if any(k in ("number", "list") for n, k in head.kinds.items() if n not in own) else "labels"
+
+
+def _paths_in(source: DataSource, head: Head) -> str | None:
+    """The column of paths of the table that begins with ``head``: the one asked for, or the first usual one of texts.
+
+    An ``image`` that is a number may be the number of one, and is a path only where a file is called so.
+    """
+    if source.path_column is not None:
+        return source.path_column
+
+    def holds(name: str) -> bool:
+        if head.kinds[name] != "number" or name.strip().lower() != "image":
+            return head.kinds[name] in ("text", "number")
+        first = next((cell for cell in head.first.get(name, ()) if cell), "")
+        return first != "" and (source.path.parent / first).is_file()
+
+    return usual([name for name in head.kinds if holds(name)], PATHS)
 
 
 def first_path(source: DataSource) -> str | None:
@@ -80,9 +96,15 @@ def first_path(source: DataSource) -> str | None:
     if form(source) != "paths":
         return None
     head = _head(source)
-    name = source.path_column or (head and _usual(head, PATHS, ("text", "number")))
+    name = head and _paths_in(source, head)
     cells = head.first.get(name, ()) if head and name else ()
     return next((cell for cell in cells if cell), "")
+
+
+def path_column(source: DataSource, columns: Mapping[str, Any]) -> str:
+    """The name of the column of paths. Raises `DataError` where there is none."""
+    head = _head(source)
+    return column(source.path, columns, "path", head and _paths_in(source, head), PATHS)
 
 
 def is_parquet(path: Path) -> bool:
@@ -98,26 +120,35 @@ def read(source: DataSource) -> Mapping[str, Any]:
         DataError: the file is broken, a row has another number of cells than the header, or two columns have one name.
     """
     path, head = source.path, _head(source)
-    columns = _parquet(path) if head is None or head.delimiter is None else _csv(path, head.delimiter)
+    columns = _parquet(path) if head is None or head.delimiter is None else _csv(path, head)
     names = [name for name, _ in columns]
     twice = [name for at, name in enumerate(names) if name in names[:at]]
     if twice:
-        raise DataError(f"{path}: the column {twice[0]!r} is there more than once", hint="rename one of them")
+        raise DataError(
+            f"{path}: the column {twice[0]!r} is there more than once",
+            hint=_UNNAMED if head is not None and head.nameless else "rename one of them",
+        )
+    if head is not None and head.nameless and not usual(names, (*LABELS, source.label_column or "")):
+        raise DataError(
+            f"{path}: the first line seems to be a sample, not the names of the columns: {shown(names)}", hint=_UNNAMED
+        )
     return dict(columns)
 
 
-def column(path: Path, columns: Mapping[str, Any], what: str, asked: str | None, usual: Sequence[str]) -> str:
+_UNNAMED = "write the names of the columns above, such as path,label or id,label"
+
+
+def column(path: Path, columns: Mapping[str, Any], what: str, asked: str | None, likely: Sequence[str]) -> str:
     """The name of the column that was asked for, or else of the first usual one; ``what`` it is names its option.
 
     Raises:
         DataError: there is no such column.
     """
-    wanted = usual if asked is None else (asked,)
-    for name in wanted:
-        if name in columns:
-            return name
+    wanted = likely if asked is None else (asked,)
+    if (name := usual(columns, wanted)) is not None:
+        return name
     raise DataError(
-        f"{path}: no {what} column: expected {' or '.join(wanted)}, found {', '.join(columns)}",
+        f"{path}: no {what} column: expected {' or '.join(wanted)}, found {shown(columns)}",
         hint=f"name it with --{what}-column" if asked is None else f"--{what}-column takes one of these",
     )
 
@@ -177,7 +208,7 @@ def kind(arrow: Any) -> Kind:
 
 def _usual(head: Head, names: Sequence[str], kinds: Sequence[Kind]) -> str | None:
     """The first of ``names`` that is a column of one of ``kinds``: a ``review`` may be a number of stars."""
-    return next((name for name in names if head.kinds.get(name) in kinds), None)
+    return usual([name for name, kind in head.kinds.items() if kind in kinds], names)
 
 
 def _head(source: DataSource) -> Head | None:
@@ -188,25 +219,25 @@ def _head(source: DataSource) -> Head | None:
         start = file.read(_HEAD)
     if start.startswith(b"PAR1"):
         return _parquet_head(source.path)
-    try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
-    except UnicodeDecodeError:
+    text = decoded(start)
+    if text is None:
         return None
     # What is cut off by the end of the head is no row.
-    return _csv_head(text if len(start) < _HEAD else text.rpartition("\n")[0], (*LABELS, source.label_column))
+    text = text if len(start) < _HEAD else text.rpartition("\n")[0]
+    return _csv_head(text, (*LABELS, source.label_column), encoding(start))
 
 
-def _csv_head(text: str, alone: Sequence[str | None]) -> Head | None:
+def _csv_head(text: str, alone: Sequence[str | None], encoding: str) -> Head | None:
     line = text.lstrip().partition("\n")[0].strip()
-    if "\0" in text or line.startswith(("{", "[")):
+    if line.startswith(("{", "[")):
         return None
-    delimiter = max(_DELIMITERS, key=line.count)
-    if delimiter not in line and line.strip('"') not in alone:  # a column of labels may stand alone
+    between, blank = delimiter(line), blank_first(line)
+    if between not in line and line.strip('"') not in alone:  # a column of labels may stand alone
         return None
     names: list[str] = []
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter):
+        for row in csv.reader(text.splitlines(keepends=True), delimiter=between, skipinitialspace=blank):
             if not names:
                 names = [name.strip() for name in row] if any(map(str.strip, row)) else []
             elif len(row) == len(names):
@@ -214,7 +245,14 @@ def _csv_head(text: str, alone: Sequence[str | None]) -> Head | None:
     except csv.Error:
         pass  # which reading the file will say
     first = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    return Head(delimiter=delimiter, kinds={name: _kind_of(cells) for name, cells in first.items()}, first=first)
+    return Head(
+        delimiter=between,
+        kinds={name: _kind_of(cells) for name, cells in first.items()},
+        first=first,
+        encoding=encoding,
+        blank_first=blank,
+        nameless=nameless(names, rows),
+    )
 
 
 def _kind_of(cells: Sequence[str]) -> Kind:
@@ -228,7 +266,7 @@ def _parquet_head(path: Path) -> Head:
     try:
         with parquet.ParquetFile(path) as file:
             kinds = {each.name: kind(each.type) for each in file.schema_arrow}
-            wanted = [name for name in kinds if kinds[name] == "text"]
+            wanted = [name for name in kinds if kinds[name] in ("text", "number")]
             batch = next(file.iter_batches(batch_size=64, columns=wanted), None) if wanted else None
     except (ArrowException, OSError):
         return Head(delimiter=None, kinds={})
@@ -236,28 +274,28 @@ def _parquet_head(path: Path) -> Head:
     return Head(delimiter=None, kinds=kinds, first=first)
 
 
-def _csv(path: Path, delimiter: str) -> list[tuple[str, Any]]:
+def _csv(path: Path, head: Head) -> list[tuple[str, Any]]:
     import pyarrow as pa
 
     blocks: list[list[Any]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _rows(path, file, delimiter)
+        with path.open(encoding=head.encoding, newline="") as file:
+            rows = _rows(path, file, head)
             names = [name.strip() for name in next(rows)]
             while block := list(islice(rows, _BLOCK)):
                 blocks.append([pa.array(cells, pa.large_string()) for cells in zip(*block, strict=True)])
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: no readable CSV: {error}", hint="expected is UTF-8 text with a header line"
+            f"{path}: no readable CSV: {error}", hint="expected is UTF-8 or UTF-16 text with a header line"
         ) from error
     return [
         (name, pa.chunked_array([block[at] for block in blocks], pa.large_string())) for at, name in enumerate(names)
     ]
 
 
-def _rows(path: Path, file: IO[str], delimiter: str) -> Iterator[list[str]]:
+def _rows(path: Path, file: IO[str], head: Head) -> Iterator[list[str]]:
     """The header and then every row that is not blank, all of the same number of cells."""
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader(file, delimiter=head.delimiter or ",", strict=True, skipinitialspace=head.blank_first)
     width = 0
     for row in reader:
         if not width:

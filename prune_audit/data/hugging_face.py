@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from prune_audit.columns import LABELS, usual
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table, text
 from prune_audit.errors import DataError
@@ -40,7 +41,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     column = texts or _column(source, table)
     what = table.media.get(column, "text")
     _asked.refuse(source, f"a dataset of {what}s", has=HAS[what])
-    if source.label_column is None and not any(name in table.columns for name in _table.LABELS):
+    if source.label_column is None and usual(table.columns, LABELS) is None:
         source = replace(source, label_column=_only(table))
     label = _rows.label_column(source, table.columns)
     if source.classes is None and expects.classes is None:

@@ -21,7 +21,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         AlignmentError: the images do not fit what was asked for or what the models expect.
         UsageError: something was asked for that a folder of images does not have, such as columns.
     """
-    _asked.refuse(source, "a folder of images", has=("preprocess",), but=("label_column",))
+    _asked.refuse(
+        source, "a folder of images", has=("preprocess", *_asked.joined(source, expects)), but=("label_column",)
+    )
     found = _folders.listed(source, expects, SUFFIXES, "image", "a CSV with path and label")
     return _images.dataset(
         source,

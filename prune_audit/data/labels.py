@@ -23,19 +23,4 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: something was asked for that labels do not have.
     """
     _asked.refuse(source, "labels alone", has=("id_column",))
-    rows = _rows.rows(source, expects, _table.read(source), must_differ=True)
-    return _arrays.ArrayDataset(
-        name=source.path.resolve().name,
-        path=str(source.path),
-        classes=rows.classes,
-        labels=rows.labels,
-        ids=rows.ids,
-        groups=rows.groups,
-        inputs={},
-        notes=rows.notes,
-        lacks=(
-            f"{source.path} holds labels alone, nothing to feed a model with",
-            "a table needs a column of paths, of texts or of numbers (--path-column, --text-column, --features); "
-            "labels alone fit predictions that were recorded elsewhere",
-        ),
-    )
+    return _arrays.unfed(source, _rows.rows(source, expects, _table.read(source), must_differ=True))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _asked, _images, _rows, _table
+from prune_audit.data import _arrays, _asked, _images, _rows, _table
 from prune_audit.data._pixels import FORMATS, SUFFIXES, header, quiet_pillow
 from prune_audit.errors import DataError
 
@@ -23,7 +23,7 @@ def recognises(source: DataSource) -> bool:
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
-    """The images that the manifest lists, in its order.
+    """The images that the manifest lists, in its order. Where no model runs, they need not be there.
 
     Raises:
         DataError: the manifest cannot be read, lacks a column, or has a row without a label; or more rows than
@@ -33,14 +33,16 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     """
     _asked.refuse(source, "images", has=("path_column", "id_column", "preprocess"))
     columns = _table.read(source)
-    paths_in = _table.column(source.path, columns, "path", source.path_column, _table.PATHS)
+    paths_in = _table.path_column(source, columns)
     paths = _table.texts(columns[paths_in])
-    rows = _rows.rows(source, expects, columns, inputs=(paths_in,), ids=paths)
+    rows = _rows.rows(source, expects, columns, inputs=(paths_in,), groups=_rows.asked(settings), ids=paths)
     if "" in paths:
         raise DataError(
             f"{_rows.place(source, paths.index(''))}: {paths_in} is empty", hint="fill it in, or remove the row"
         )
     files = [source.path.parent / each for each in paths]
+    if not expects.runs and not all(file.is_file() for file in files):
+        return _arrays.unfed(source, rows)
     _check(files, partial(_rows.place, source), settings.skip_bad)
     return _images.dataset(
         source,

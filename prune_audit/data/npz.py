@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from prune_audit.columns import IDS, usual
 from prune_audit.core import Array, Counts, Dataset, DataSource, Expects, Settings
 from prune_audit.data import _arrays, _asked, _class_map, _classes
 from prune_audit.errors import AlignmentError, DataError
 
 NAMES = ("classes", "class_names")
-IDS = ("id", "ids")
 
 
 def recognises(source: DataSource) -> bool:
@@ -38,8 +38,9 @@ def recognises(source: DataSource) -> bool:
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
     """The arrays of the file, all of the same length N.
 
-    Integer ``y`` are output columns; text ``y`` are class names. Further arrays (N,) are groups, except ``id`` or
-    ``ids``, which name the samples, and ``classes`` or ``class_names``, which name the classes that ``y`` counts.
+    Integer ``y`` are output columns; text ``y`` are class names. Further arrays (N,) are groups, except
+    ``id``, or what ``--id-column`` names, which names the samples, and ``classes`` or ``class_names``, which name the
+    classes that ``y`` counts.
     Labels without inputs are data for predictions that were recorded elsewhere.
 
     Raises:
@@ -48,7 +49,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: preprocessing or columns were asked for.
     """
     path = source.path
-    _asked.refuse(source, "arrays, fed as they are", has=(), but=("label_column",))
+    _asked.refuse(source, "arrays, fed as they are", has=("id_column",), but=("label_column",))
     arrays = _read(path)
     fed = any(values.ndim > 1 for values in arrays.values()) or "x" in arrays
     inputs = _inputs(path, arrays, expects) if fed or expects.inputs else {}
@@ -65,7 +66,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
             )
     own = _first(arrays, NAMES)
     classes, labels, indexed, notes = _labels(source, expects, y, None if own is None else _names(path, arrays[own]))
-    ids = _first(arrays, IDS)
+    ids = _ids(source, expects, {name: values for name, values in arrays.items() if name not in inputs})
     if ids is not None and arrays[ids].shape != (n,):
         raise DataError(f"{path}: {ids} has shape {arrays[ids].shape}, y {n} labels", hint="save one id per sample")
     further = {name: values for name, values in arrays.items() if name not in (*inputs, "y", own, ids)}
@@ -181,6 +182,19 @@ def _names(path: Path, values: Array) -> tuple[str, ...]:
             hint="save classes as a numpy array of text",
         )
     return tuple(values.tolist())
+
+
+def _ids(source: DataSource, expects: Expects, arrays: Mapping[str, Array]) -> str | None:
+    """The array of ids: the one asked for, or the first that is called as usual; None where there is none."""
+    asked = source.id_column
+    if asked is None or (asked not in arrays and asked == expects.id_column):
+        return usual(arrays, IDS)
+    if asked not in arrays:
+        raise DataError(
+            f"{source.path}: no array {asked!r} of ids; found {', '.join(arrays)}",
+            hint="--id-column takes the name of an array",
+        )
+    return asked
 
 
 def _first(arrays: Mapping[str, Array], names: Sequence[str]) -> str | None:

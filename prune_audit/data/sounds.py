@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _asked, _folders, _rows, _sound, _table
+from prune_audit.data import _arrays, _asked, _folders, _rows, _sound, _table
 from prune_audit.errors import DataError
 
 HAS = ("sample_rate", "seconds")
@@ -32,7 +32,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
 
 
 def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
-    _asked.refuse(source, "a folder of sounds", has=HAS, but=("label_column",))
+    _asked.refuse(source, "a folder of sounds", has=(*HAS, *_asked.joined(source, expects)), but=("label_column",))
     found = _folders.listed(source, expects, _table.SOUNDS, "sound", "a CSV with path and label")
     return _sound.dataset(
         source,
@@ -50,11 +50,13 @@ def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset
 def _listed(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     _asked.refuse(source, "sounds", has=("path_column", "id_column", *HAS))
     columns = _table.read(source)
-    name = _table.column(source.path, columns, "path", source.path_column, _table.PATHS)
+    name = _table.path_column(source, columns)
     paths = _table.texts(columns[name])
-    rows = _rows.rows(source, expects, columns, inputs=(name,), ids=paths)
+    rows = _rows.rows(source, expects, columns, inputs=(name,), groups=_rows.asked(settings), ids=paths)
     files = [source.path.parent / each for each in paths]
     gone = [at for at, file in enumerate(files) if not file.is_file()]
+    if gone and not expects.runs:
+        return _arrays.unfed(source, rows)
     if len(gone) > settings.skip_bad:
         others = f" ({len(gone):,} of {len(files):,} files are missing)" if len(gone) > 1 else ""
         raise DataError(

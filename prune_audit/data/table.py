@@ -8,12 +8,13 @@ it in is part of the model, and must be done to the table as it was done for tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Array, Dataset, DataSource, Expects, Input, Settings
+from prune_audit.columns import shown
+from prune_audit.core import DATA, Array, Assumption, Dataset, DataSource, Expects, Input, Settings
 from prune_audit.data import _arrays, _asked, _numbers, _rows, _table
 from prune_audit.errors import AlignmentError, DataError, UsageError
 
@@ -25,13 +26,14 @@ def recognises(source: DataSource) -> bool:
     return _table.form(source) == "numbers"
 
 
-def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
+def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     """The rows of the table, with what feeds the models that ``expects`` speaks of.
 
     A model of several inputs takes the columns that are called so: numbers as (N,) or (N, 1), by the input's
     dimensions, lists as (N, L). A model of one input takes a column of lists, or the columns of numbers stacked (N, F)
-    in the order of ``source.features``, else of the file. Whatever else there is are groups, and so is a feature of
-    few different values.
+    in the order of ``source.features``, else of the file. A column that the samples are grouped by (``settings.by``,
+    ``settings.cluster``) or called by is none of them unless ``source.features`` names it. Whatever else there is are
+    groups, and so is a feature of few different values.
 
     Raises:
         DataError: the table cannot be read, a label is missing or no class, or lists differ in length.
@@ -41,14 +43,18 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
     _asked.refuse(source, "a table of numbers", has=("id_column", "features"))
     columns = _table.read(source)
     known = {each.name: each for each in expects.inputs}
+    asked = _rows.asked(settings)
+    if not expects.runs:  # nothing is fed
+        many = {name for name, values in columns.items() if name not in asked and not _numbers.few(values)}
+        own = {_rows.label_column(source, columns), _rows.id_column(source, expects, columns)}
+        return _arrays.unfed(source, _rows.rows(source, expects, columns, inputs=many - own, must_differ=True))
+    assumptions: tuple[Assumption, ...] = ()
     if len(known) > 1:
-        chosen, order = _by_name(source, list(known), columns), None
+        chosen = _by_name(source, list(known), columns)
     else:
-        chosen, order = _of_one(source, expects.inputs[0] if known else STACKED, columns)
-    if not expects.runs:
-        order = None  # nothing is fed
+        chosen, assumptions = _of_one(source, expects, columns, asked)
     used = {name for names in chosen.values() for name in names}
-    few = {name for name in used if _numbers.few(columns[name])}
+    few = {name for name in used if name in asked or _numbers.few(columns[name])}
     rows = _rows.rows(source, expects, columns, inputs=used, groups=few)
     inputs: dict[str, Array] = {}
     bad: dict[int, str] = {}
@@ -63,8 +69,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         ids=rows.ids,
         groups=rows.groups,
         inputs=inputs,
-        notes=(*([order] if order else []), *rows.notes),
+        notes=rows.notes,
         bad=bad,
+        assumptions=assumptions,
     )
 
 
@@ -86,10 +93,14 @@ def _by_name(source: DataSource, inputs: Sequence[str], columns: Mapping[str, An
 
 
 def _of_one(
-    source: DataSource, wanted: Input, columns: Mapping[str, Any]
-) -> tuple[dict[str, tuple[str, ...]], str | None]:
-    """The columns that feed models of one input, or of unknown ones, and a note on which are stacked."""
-    own = {_rows.label_column(source, columns), _rows.id_column(source, columns)}
+    source: DataSource, expects: Expects, columns: Mapping[str, Any], asked: Collection[str]
+) -> tuple[dict[str, tuple[str, ...]], tuple[Assumption, ...]]:
+    """The columns that feed models of one input, or of unknown ones, and what is taken for granted of their order.
+
+    Those ``asked`` for as groups are none of them by themselves.
+    """
+    wanted = expects.inputs[0] if expects.inputs else STACKED
+    own = {_rows.label_column(source, columns), _rows.id_column(source, expects, columns), *asked}
     text = not _table.is_parquet(source.path)
     numbers = [name for name, values in columns.items() if name not in own and _numbers.numeric(values, text)]
     lists = [name for name, values in columns.items() if name not in own and _table.kind(values.type) == "list"]
@@ -102,17 +113,23 @@ def _of_one(
     elif len(lists) == 1:
         chosen = tuple(lists)
     elif lists and wanted is STACKED:
-        return {name: (name,) for name in lists}, None
+        return {name: (name,) for name in lists}, ()
     else:
         raise AlignmentError(
             f"{source.path}: no column of numbers to feed the model; found {', '.join(columns)}{_nearly(columns)}",
             hint="--features names the columns, in the order in which the model takes them",
         )
-    if not set(chosen) & set(lists):
-        _check_width(source, wanted, chosen, columns)
-        order = "in the order of --features" if source.features else "in the order of the file"
-        return {wanted.name: chosen}, f"features, {order}: {', '.join(chosen)}"
-    return {wanted.name: chosen}, None
+    if set(chosen) & set(lists):
+        return {wanted.name: chosen}, ()
+    left = [name for name in columns if name in asked and _numbers.numeric(columns[name], text)]
+    _check_width(source, wanted, chosen, columns, left)
+    if source.features or wanted.name in chosen:
+        why = "as --features names them" if source.features else "called like the model's input"
+    else:
+        without = f" but those grouped by ({shown(left)})" if left else ""
+        why = f"all columns of numbers{without}, in the order of the file"
+    told = Assumption(subject=DATA, what="features", value=shown(chosen), why=why, option="--features A,B,...")
+    return {wanted.name: chosen}, (told,)
 
 
 def _asked_for(source: DataSource, columns: Mapping[str, Any]) -> tuple[str, ...]:
@@ -143,7 +160,9 @@ def _width(wanted: Input) -> int | None:
     return wanted.shape[1] if len(wanted.shape) == 2 else 1
 
 
-def _check_width(source: DataSource, wanted: Input, chosen: Sequence[str], columns: Mapping[str, Any]) -> None:
+def _check_width(
+    source: DataSource, wanted: Input, chosen: Sequence[str], columns: Mapping[str, Any], left: Sequence[str]
+) -> None:
     width = _width(wanted)
     if width in (None, len(chosen)):
         return
@@ -151,9 +170,10 @@ def _check_width(source: DataSource, wanted: Input, chosen: Sequence[str], colum
     like_ids = f"; {rows[0]!r} is different in every row, as an id is" if rows else ""
     raise AlignmentError(
         f"{source.path}: the models take {width} features, and there are {len(chosen)} columns of numbers "
-        f"({', '.join(chosen)}){like_ids}{_nearly(columns)}",
-        hint="--features names those that the models were trained on, in that order; what is text must be made "
-        "numbers as it was for training",
+        f"({shown(chosen)}){like_ids}{_nearly(columns)}",
+        hint="--features names those that the models were trained on, in that order"
+        + (f" ({shown(left)} too, where it is one: what samples are grouped by is left out)" if left else "")
+        + "; what is text must be made numbers as it was for training",
     )
 
 

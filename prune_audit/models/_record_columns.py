@@ -6,11 +6,12 @@ A wrong column would be audited as if it were a model, so nothing is guessed: wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from prune_audit.columns import IDS, PATHS, shown, usual
 from prune_audit.core import ModelSource
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._record_file import EACH, IDS, PREDICTED, SCORES, Kind
+from prune_audit.models._record_file import EACH, NAMED, PREDICTED, SCORES, Table
 
 TRUTH = ("class", "label", "labels", "target", "y")
 """What mostly is the true class, and is the predicted one where there is nothing else."""
@@ -20,7 +21,8 @@ BESIDE = ("confidence", "true_score", "rank")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Which columns of a table make one model: the predicted ``classes`` and what stands ``beside`` them, or its
-    ``scores`` as lists or, in ``each``, class by class. ``name`` is what to choose it by."""
+    ``scores`` as lists or, in ``each``, class by class. ``name`` is what to choose it by; ``unused`` are the others of
+    text or whole numbers, in which ids may stand."""
 
     name: str
     ids: str | None = None
@@ -29,44 +31,60 @@ class Columns:
     each: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
     truth: str | None = None
+    unused: tuple[str, ...] = ()
 
 
-def choose(source: ModelSource, kinds: Mapping[str, Kind]) -> Columns:
-    """The columns that make the model which ``source`` names, of those whose ``kinds`` are given.
+def choose(source: ModelSource, table: Table) -> Columns:
+    """The columns of ``table`` that make the model which ``source`` names.
 
     Raises:
         ModelError: no column holds predictions.
         UsageError: the column is not there, or none is named where several may be meant.
     """
-    usual = {name.strip().lower(): name for name in reversed(list(kinds))}
-    ids = next((usual[name] for name in IDS if name in usual), None)
-    truth = next((usual[name] for name in TRUTH if name in usual), None)
-    beside = {name: usual[name] for name in BESIDE if name in usual}
+    found = _chosen(source, table)
+    used = {found.ids, found.classes, found.scores, *found.each.values(), *found.beside.values()}
+    unused = tuple(name for name in table.kinds if name not in used and table.kinds[name] in ("text", "integer"))
+    return replace(found, unused=unused)
+
+
+def _chosen(source: ModelSource, table: Table) -> Columns:
+    kinds = table.kinds
+    known = {name.strip().lower(): name for name in reversed(list(kinds))}
+    asked = source.id_column
+    ids = (usual(kinds, (asked,)) if asked is not None else None) or usual(kinds, (*IDS, *PATHS))
+    truth = usual(kinds, TRUTH)
+    beside = {name: known[name] for name in BESIDE if name in known}
     each = {name[len(EACH) :]: name for name in kinds if name.startswith(EACH) and kinds[name] in ("integer", "real")}
-    own = {ids, *(usual.get(name) for name in TRUTH), *beside.values()}
+    own = {ids, *(known.get(name) for name in TRUTH), *beside.values()}
     rest = [name for name in kinds if name not in own]
     chosen = source.column
     if chosen is None:
-        found = [usual[name] for name in (*PREDICTED, *SCORES) if name in usual]
+        found = [known[name] for name in (*PREDICTED, *SCORES) if name in known]
         found += [f"{EACH}*"] if each else []
-        found = found or rest or [usual[name] for name in TRUTH if name in usual][:1]
+        found = found or rest or [known[name] for name in TRUTH if name in known][:1]
         if len(found) > 1 and found == rest and all(kinds[name] == "real" for name in rest):
             return Columns(name="*", ids=ids, each={name: name for name in rest})
+        if (not found or found == rest) and table.nameless:
+            raise ModelError(
+                f"{source.path}: the first line seems to be a sample, not the names of the columns: {shown(kinds)}",
+                hint=NAMED,
+            )
         if not found:
             raise ModelError(
-                f"{source.path}: no predictions among the columns {', '.join(kinds)}",
+                f"{source.path}: no predictions among the columns {shown(kinds)}",
                 hint="call the column of predicted classes 'predicted', or that of lists of scores 'scores'",
             )
         if len(found) > 1:
             raise UsageError(
-                f"{source.path} may hold several models: {', '.join(found)}",
-                hint=f"choose one: '{source.path}#{found[0]}'",
+                f"{source.path} may hold several models: {shown(found)}",
+                hint="where one of them holds ids, name it with --id-column; else choose one: "
+                f"'{source.path}#{found[0]}'",
             )
         chosen = found[0]
     if chosen == f"{EACH}*" and each:
         return Columns(name=chosen, ids=ids, each=each)
     if chosen not in kinds:
-        raise UsageError(f"{source.path} has no column {chosen!r}", hint=f"known: {', '.join(kinds)}")
+        raise UsageError(f"{source.path} has no column {chosen!r}", hint=f"known: {shown(kinds)}")
     if kinds[chosen] == "scores":
         return Columns(name=chosen, ids=ids, scores=chosen)
     if kinds[chosen] == "other":

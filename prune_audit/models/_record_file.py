@@ -6,8 +6,8 @@ a class "007" stay what they are. No pickle is ever read.
 
 from __future__ import annotations
 
-import codecs
 import csv
+import io
 import json
 import re
 import zipfile
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from prune_audit.columns import IDS, PATHS, blank_first, decoded, delimiter, encoding, nameless
 from prune_audit.core import Array
 from prune_audit.errors import ModelError
 
@@ -30,15 +31,14 @@ if TYPE_CHECKING:
 Form = Literal["parquet", "csv", "json", "npz"]
 Kind = Literal["text", "integer", "real", "scores", "other"]
 
-IDS = ("id", "ids", "sample_id", "path", "file", "filename", "file_name")
 PREDICTED = ("predicted", "prediction", "predictions", "pred")
 SCORES = ("scores", "logits", "probabilities")
 EACH = "score_"
 """Columns of scores are called like their class, or like it behind this."""
 
-_DELIMITERS = ",;\t|"
 _HEAD = 1 << 16
 _JSON = re.compile(r'\s*(\[\s*[-\d"\[{]|\{\s*"(?:[^"\\]|\\.)*"\s*:\s*[-\d"\[])')
+NAMED = "write the names of the columns above, such as id,predicted"
 _FORMS = "a Parquet, CSV, JSON or NPZ file with one prediction a sample"
 
 
@@ -47,12 +47,14 @@ class Table:
     """A table that has been looked at and not been read: what its columns hold, and how to read some of them.
 
     ``widths`` are the numbers of scores in columns of scores, where the file tells. ``read(texts, numbers)`` gives
-    the columns named, those first as text wherever the file does not know better.
+    the columns named, those first as text wherever the file does not know better. ``nameless`` says that the first
+    line, which should hold the names of the columns, seems to be a sample.
     """
 
     kinds: Mapping[str, Kind]
     widths: Mapping[str, int]
     read: Callable[[Sequence[str], Sequence[str]], pa.Table]
+    nameless: bool = False
 
 
 def form(path: Path) -> Form | None:
@@ -65,12 +67,8 @@ def form(path: Path) -> Form | None:
         return "parquet"
     if head.startswith(b"PK"):
         return "npz" if _is_npz(path) else None
-    try:
-        # A character may be cut in two by the end of the head.
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
-    except UnicodeDecodeError:
-        return None
-    if "\0" in text:
+    text = decoded(head)
+    if text is None:
         return None
     if _JSON.match(text):
         return "json"
@@ -79,11 +77,8 @@ def form(path: Path) -> Form | None:
 
 def uneven(path: Path) -> str:
     """What is wrong with a table of predictions that is not told as one because its rows differ in length, else ''."""
-    with path.open("rb") as file:
-        lines = file.read(_HEAD).decode("utf-8-sig", "replace").splitlines()
-    delimiter = max(_DELIMITERS, key=lines[0].count) if lines else ","
-    names, *rows = csv.reader(lines, delimiter=delimiter) if lines else [[]]
-    if len(names) > 1 and {name.strip().lower() for name in names} & {*IDS, *PREDICTED}:
+    names, *rows = _first(path) or [[]]
+    if len(names) > 1 and {name.strip().lower() for name in names} & {*IDS, *PATHS, *PREDICTED}:
         for at, row in enumerate(rows, 2):
             if row and len(row) != len(names):
                 return f", whose row {at} has {len(row)} cells, and its line of names {len(names)}"
@@ -105,14 +100,27 @@ def opened(path: Path) -> Table:
         schema, read = {"parquet": _parquet, "csv": _csv, "json": _json, "npz": _npz}[how](path)
     except (pa.ArrowException, *_DAMAGED) as fault:
         raise _damaged(path, fault) from fault
+    first = _first(path) if how == "csv" else []
+    without = len(first) > 1 and nameless(first[0], first[1:])
     twice = [name for name, times in Counter(schema.names).items() if times > 1]
     if twice:
-        raise ModelError(f"{path}: the column {twice[0]!r} is there more than once", hint="rename one of them")
+        raise ModelError(
+            f"{path}: the column {twice[0]!r} is there more than once", hint=NAMED if without else "rename one of them"
+        )
     return Table(
+        nameless=without,
         kinds={field.name: kind(field.type) for field in schema},
         widths={f.name: f.type.list_size for f in schema if pa.types.is_fixed_size_list(f.type)},
         read=partial(_read, path, read),
     )
+
+
+def _first(path: Path) -> list[list[str]]:
+    """The first rows of the CSV at ``path``, its line of names being the first."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    lines = head.decode(encoding(head), "replace").splitlines()
+    return list(csv.reader(lines, delimiter=delimiter(lines[0]))) if lines else []
 
 
 def kind(arrow: pa.DataType) -> Kind:
@@ -165,25 +173,44 @@ def _csv(path: Path) -> tuple[pa.Schema, _Read]:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as opened:
+        how = encoding(opened.read(2))
+    with path.open(encoding=how, newline="") as file:
         line = file.readline()
-    parsing = arrow.ParseOptions(delimiter=max(_DELIMITERS, key=line.count), newlines_in_values=True)
+    between = delimiter(line)
+    parsing = arrow.ParseOptions(delimiter=between, newlines_in_values=True)
+    plain = how != "utf-16" and not blank_first(line)
+    # Arrow reads plain UTF-8 alone: what is written otherwise is written again for it.
+    content = None if plain else _plain(path, how, between, blank=blank_first(line))
 
     def read(texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
         types = {name: pa.string() for name in texts} | {name: pa.float64() for name in numbers}
         wanted = arrow.ConvertOptions(include_columns=[*texts, *numbers], column_types=types)
-        return arrow.read_csv(path, parse_options=parsing, convert_options=wanted)
+        return arrow.read_csv(source(), parse_options=parsing, convert_options=wanted)
 
-    with arrow.open_csv(path, parse_options=parsing) as reader:
+    def source() -> Any:
+        return path if content is None else pa.BufferReader(content)
+
+    with arrow.open_csv(source(), parse_options=parsing) as reader:
         # What looks like a date or a time is a name here.
         found = [each if kind(each.type) != "other" else each.with_type(pa.string()) for each in reader.schema]
         return pa.schema(found), read
 
 
+def _plain(path: Path, how: str, between: str, *, blank: bool) -> bytes:
+    """The CSV at ``path`` in UTF-8, without the ``blank`` behind each delimiter where there is one."""
+    written = io.StringIO(newline="")
+    with path.open(encoding=how, newline="") as file:
+        rows = csv.reader(file, delimiter=between, skipinitialspace=blank)
+        csv.writer(written, delimiter=between).writerows(row for row in rows if row)
+    return written.getvalue().encode()
+
+
 def _json(path: Path) -> tuple[pa.Schema, _Read]:
     import pyarrow as pa
 
-    content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+    held = path.read_bytes()
+    content = json.loads(held.decode(encoding(held)), object_pairs_hook=_object)
     columns: Mapping[str, Any]
     if isinstance(content, list) and all(isinstance(each, dict) for each in content):
         table = pa.Table.from_pylist(content)
@@ -243,16 +270,15 @@ def _is_npz(path: Path) -> bool:
     names = {member.removesuffix(".npy").lower() for member in members}
     # With labels beside its arrays it is data, unless it says that it holds predictions.
     return all(member.endswith(".npy") for member in members) and bool(
-        names & {*PREDICTED, *SCORES} or (names & set(IDS) and "y" not in names)
+        names & {*PREDICTED, *SCORES} or (names & {*IDS, *PATHS} and "y" not in names)
     )
 
 
 def _is_csv(text: str, *, whole: bool) -> bool:
     """Whether ``text`` begins with a line of names and goes on with as many cells; prose does neither."""
     line = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=line.count)
     try:
-        rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter) if row]
+        rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter(line)) if row]
     except csv.Error:
         return False
     if len(rows) < 2 or any(len(row) != len(rows[0]) for row in (rows if whole else rows[:-1])):

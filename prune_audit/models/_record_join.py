@@ -24,10 +24,11 @@ _NAMED = 3  # of ids or classes in a message
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 
 
-def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> Counts:
+def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> tuple[Counts, bool]:
     """Where the predictions of samples ``ids`` (N,) are among ``given``, the ids in ``column`` of the file (N,).
 
-    Ids that the data do not have are passed over: predictions were made for more than is audited.
+    Ids that the data do not have are passed over: predictions were made for more than is audited. Also whether they
+    only fit as numbers, 17 being 17.0 and 017, or without blanks around them.
 
     Raises:
         AlignmentError: an id has no prediction or several.
@@ -41,7 +42,7 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
         raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")
     wanted = pa.array(ids, pa.string())
     if wanted.equals(known):  # as is usual, and a table of a million ids need not be made
-        return np.arange(len(known))
+        return np.arange(len(known)), False
     if compute.count_distinct(known).as_py() < len(known):
         counted = compute.value_counts(known)
         twice = counted.field("values").filter(compute.greater(counted.field("counts"), 1))
@@ -50,11 +51,13 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
             hint="a sample has one prediction of a model; remove the others",
         )
     at = compute.index_in(wanted, value_set=known)
+    if at.null_count and (spelt := _spelt_alike(wanted.to_pylist(), known.to_pylist())) is not None:
+        return spelt, True
     if at.null_count == len(wanted):
         raise AlignmentError(
             f"{path} and the data have no id in common: predictions for {_some(known)}; samples {_some(wanted)}",
-            hint=f"the ids in {column} must be written as the data have them; "
-            "without a column of ids, predictions are taken in the order of the data",
+            hint=f"the ids in {column} must be written as the data have them; --id-column names another column, of the "
+            "predictions and of the data",
         )
     if at.null_count:
         missing = wanted.filter(at.is_null())
@@ -64,7 +67,24 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
             "predict` wrote holds ids and labels, so that --data may name that file",
         )
     found: Counts = at.to_numpy(zero_copy_only=False).astype(np.int64)
-    return found
+    return found, False
+
+
+def _spelt_alike(wanted: Sequence[str], known: Sequence[str]) -> Counts | None:
+    """Where each of ``wanted`` (N,) is among ``known``, as numbers where they are such; None where it is unclear.
+
+    pandas makes 17.0 of 17 where another row has no id, and spreadsheets make 17 of 017.
+    """
+
+    def plain(text: str) -> str:
+        number = _integer(text.strip())
+        return text.strip() if number is None else str(number)
+
+    position = {plain(text): at for at, text in enumerate(known)}
+    asked = [plain(text) for text in wanted]
+    if len(position) < len(known) or len(set(asked)) < len(set(wanted)) or not all(each in position for each in asked):
+        return None
+    return np.array([position[each] for each in asked], np.int64)
 
 
 def in_order(path: str, length: int, samples: int) -> Counts:
@@ -76,6 +96,44 @@ def in_order(path: str, length: int, samples: int) -> Counts:
             "or add a column of ids",
         )
     return np.arange(samples)
+
+
+def check_order(path: str, others: pa.Table, truth: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> None:
+    """Check that nothing in the columns ``others``, which were not used, speaks against the order of the data.
+
+    Raises:
+        AlignmentError: a column may hold ids, or one of those called ``truth`` holds other labels than the data.
+    """
+    from pyarrow import compute
+
+    may_be: list[str] = []
+    for name, column in zip(others.column_names, others.columns, strict=True):
+        coded = compute.cast(column, "string").fill_null("").dictionary_encode().combine_chunks()
+        names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False)
+        found = matched(names, classes)[codes] if names else codes  # (N,)
+        if (found >= 0).all():  # classes: the labels, or another model's
+            if name.strip().lower() in truth and (wrong := int((found != labels).sum())):
+                raise AlignmentError(
+                    f"{path}: the column {name!r} holds other labels than the data for {wrong:,} of {len(labels):,} "
+                    "samples, so that the predictions are in another order",
+                    hint="give predictions and data a column of ids, and name it with --id-column",
+                )
+        elif 2 * len(names) > len(codes) and not _counts_up(names):
+            may_be.append(name)
+    if may_be:
+        one = len(may_be) == 1
+        raise AlignmentError(
+            f"{path}: without a known column of ids the predictions would be taken in the order of the data, and "
+            f"{'the column' if one else 'the columns'} {', '.join(map(repr, may_be))} may say whose they are",
+            hint=f"--id-column {may_be[0] or 'NAME'} joins predictions and data by it; where "
+            f"{'it holds' if one else 'they hold'} no ids, leave {'it' if one else 'them'} out of the file",
+        )
+
+
+def _counts_up(names: Sequence[str]) -> bool:
+    """Whether ``names`` are whole numbers, each one more than that before, as those of rows."""
+    first = _integer(names[0])
+    return first is not None and all(_integer(name) == first + at for at, name in enumerate(names))
 
 
 def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...]) -> Counts:

@@ -1,27 +1,29 @@
 """Predictions that were recorded elsewhere: a Parquet, CSV, JSON or NPZ table, one model a file or a column.
 
 A phone, TFLite, TensorRT, JAX or a cluster so feeds an audit, and so does `prune-audit predict`. Columns are known by
-their usual names: ``id`` (or ``sample_id``, ``path``, ``file``, ``filename``), ``predicted`` (or ``prediction``,
-``pred``), and beside it ``confidence``, ``true_score`` and ``rank``; or the scores themselves, as lists in the order
-of the classes (``scores``, ``logits``, ``probabilities``), or a column for every class, called like it or like it
-behind ``score_``. Of several models in one file, ``FILE#COLUMN`` names one. Nothing is ever chosen by a guess.
+their usual names: ``id`` (or another that `prune_audit.columns` lists, or that ``--id-column`` names), ``predicted``
+(or ``prediction``, ``pred``), and beside it ``confidence``, ``true_score`` and ``rank``; or the scores themselves, as
+lists in the order of the classes (``scores``, ``logits``, ``probabilities``), or a column for every class, called like
+it or like it behind ``score_``. Of several models in one file, ``FILE#COLUMN`` names one. Nothing is ever chosen by a
+guess: where there are no ids the order must be that of the data, and a column that may hold ids stops the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from prune_audit.columns import shown
 from prune_audit.core import Array, Assumption, Counts, Expects, ModelCard, ModelSource, Outputs, Settings
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.evaluate.outcome import SUM_TOLERANCE, Kept
 from prune_audit.models import _record_file, _record_join
-from prune_audit.models._record_columns import Columns, choose
+from prune_audit.models._record_columns import TRUTH, Columns, choose
 from prune_audit.models._record_file import Table
 
 if TYPE_CHECKING:
@@ -40,7 +42,12 @@ class RecordedPredictions:
     expects: Expects
     columns: Columns
     table: Table
-    assumptions: tuple[Assumption, ...] = ()
+    said: list[Assumption] = field(default_factory=list)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """How the predictions were tied to samples, once they were."""
+        return tuple(self.said)
 
     def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
         """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
@@ -64,10 +71,7 @@ class RecordedPredictions:
         texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
         numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]
         table = self.table.read(texts, numbers)
-        if c.ids is None:
-            at = _record_join.in_order(path, table.num_rows, len(ids))
-        else:
-            at = _record_join.rows(path, c.ids, table.column(c.ids), ids)
+        at = self._rows(table, ids, labels, classes)
         if c.classes is None:
             return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes)
         predicted = _record_join.positions(path, table.column(c.classes).take(at), ids, classes)
@@ -85,6 +89,23 @@ class RecordedPredictions:
             true_score=beside.get("true_score"),
             rank=None if rank is None else rank.astype(np.int32),
         )
+
+    def _rows(self, table: pa.Table, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Counts:
+        """The rows of ``table`` with the predictions for the samples ``ids`` (N,), in that order."""
+        c, path = self.columns, self.card.path
+        if c.ids is None:
+            at = _record_join.in_order(path, table.num_rows, len(ids))
+            _record_join.check_order(path, self.table.read(c.unused, []), TRUTH, labels, classes)
+            value, why = "taken in the order of the data", "the predictions have no column of ids"
+        else:
+            at, spelt = _record_join.rows(path, c.ids, table.column(c.ids), ids)
+            value = f"joined by id, column {shown([c.ids])}"
+            why = "ids compared as numbers, without blanks" if spelt else "ids as they are written"
+            if tuple(ids) == tuple(map(str, range(len(ids)))):
+                why += "; those of the data are 0, 1, 2 ..."
+        told = Assumption(subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME")
+        self.said[:] = [*(each for each in self.said if each.what != told.what), told]
+        return at
 
     def _of_scores(
         self, scores: Array, at: Counts, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]
@@ -166,7 +187,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noq
             hint=f"give the path alone: {source.path}",
         )
     table = _record_file.opened(source.path)
-    columns = choose(source, table.kinds)
+    columns = choose(source, table)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(columns.name.encode())
@@ -178,7 +199,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noq
             digest=digest.hexdigest(),
             size=source.path.stat().st_size,
         ),
-        expects=Expects(outputs=_outputs(columns, table), runs=False),
+        expects=Expects(outputs=_outputs(columns, table), runs=False, id_column=columns.ids),
         columns=columns,
         table=table,
     )

@@ -24,6 +24,7 @@ from tests.data.conftest import Draw
         (b"\x80\x04\x95", "a pickle"),
         (b"PK\x03\x04", "a zip archive (as .npz files are) that is cut short"),
         ("id;label\na;Möwe\n".encode("cp1252"), "text in another encoding than UTF-8"),
+        ("id,label\n".encode("utf-16-le"), "text in UTF-16 that does not begin by saying so"),
         (b"\xff\xfe\x00\x01", "binary data beginning ff fe 00 01"),
     ],
 )

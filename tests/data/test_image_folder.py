@@ -47,6 +47,13 @@ def test_what_is_found(val: Path) -> None:
     assert found.preprocess == Preprocess(size=(8, 8), channels="rgb", interpolation="bilinear")
 
 
+def test_a_column_of_ids_is_one_of_recorded_predictions(val: Path) -> None:
+    source = DataSource(path=val, id_column="photo")
+    assert data.load(source, Expects(runs=False, id_column="photo"), Settings()).ids == load(val).ids
+    with pytest.raises(UsageError, match="--id-column does not apply"):
+        data.load(source, Expects(id_column="id"), Settings())
+
+
 def test_pixels_rows_labels_and_digests(val: Path) -> None:
     found = load(val)
     batch = found.read([4, 0, 3])

@@ -69,6 +69,21 @@ def test_what_is_read(images: Path, write: Write) -> None:
     assert batch.digests[1] == batch.digests[2] != batch.digests[0]
 
 
+@pytest.mark.parametrize("suffix", ["png", "wav"])
+def test_where_no_model_runs_no_file_need_be_there(tmp_path: Path, suffix: str) -> None:
+    path = as_csv(tmp_path, {"image": [f"b.{suffix}", f"a.{suffix}"], "label": ["x", "y"], "site": ["n", "s"]})
+    found = load(path, Expects(runs=False))
+    assert (found.ids, found.labels.tolist()) == ((f"b.{suffix}", f"a.{suffix}"), [0, 1])
+    assert found.groups["site"].tolist() == ["n", "s"]
+    with pytest.raises(DataError, match=r"there is no file .*2 of 2"):
+        load(path)
+
+
+def test_paths_may_be_what_samples_belong_to(images: Path) -> None:
+    source = DataSource(path=as_csv(images, TABLE))
+    assert data.load(source, Expects(), Settings(cluster="path")).groups["path"].tolist() == TABLE["path"]
+
+
 def test_typed_columns_of_parquet(images: Path) -> None:
     path = images / "typed.parquet"
     table = {"file": ["a.png", "b.png"], "target": [10, 9], "year": [2007, None], "good": [True, False]}

@@ -48,6 +48,16 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert batch.digests[0] == expected
 
 
+def test_ids_that_are_called_otherwise(tmp_path: Path) -> None:
+    path = saved(tmp_path, x=X, y=Y, clip=["p", "q", "r", "s"])
+    assert load(path, id_column="clip").ids == ("p", "q", "r", "s")
+    assert list(load(path).groups) == ["clip"]
+    with pytest.raises(DataError, match="no array 'take' of ids; found"):
+        load(path, id_column="take")
+    assert load(path, Expects(id_column="take"), id_column="take").ids == ("0", "1", "2", "3")
+    assert load(saved(tmp_path, ids=X, y=Y), Expects(inputs=(Input(name="ids"),))).ids == ("0", "1", "2", "3")
+
+
 def test_compressed_and_in_any_order_of_axes(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "c.npz", x=np.asfortranarray(X), y=Y.astype(np.uint8))
     batch = load(tmp_path / "c.npz").read(range(4))

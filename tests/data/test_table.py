@@ -105,7 +105,9 @@ def one(dtype: str | None, *shape: int | None) -> Input:
 def test_columns_are_stacked_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = load(csv(tmp_path, PETALS), one("float32", None, 3))
     assert (found.ids, found.classes, found.labels.tolist()) == (("07", "08", "09"), ("x", "y"), [0, 1, 0])
-    assert found.notes == ("features, in the order of the file: width, height, year",)
+    [told] = found.assumptions
+    assert (told.what, told.value) == ("features", "width, height, year")
+    assert told.why == "all columns of numbers, in the order of the file"
     batch = found.read([2, 1, 0])
     [values] = batch.inputs.values()
     np.testing.assert_array_equal(values, np.array([[0.5, 7, 2009], [1.5, 2, 2007]], np.float32))
@@ -117,14 +119,77 @@ def test_columns_are_stacked_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_what_no_model_takes_is_not_spoken_of(tmp_path: Path) -> None:
     source = DataSource(path=csv(tmp_path, PETALS))
-    assert data.load(source, Expects(runs=False), Settings()).notes == ()
+    found = data.load(source, Expects(runs=False), Settings())
+    assert (found.notes, found.assumptions) == ((), ())
+    with pytest.raises(AlignmentError, match="labels alone"):
+        found.read([0])
 
 
 def test_the_order_that_was_asked_for(tmp_path: Path) -> None:
     found = load(csv(tmp_path, PETALS), one("float32", None, 2), features=("height", "width"))
     np.testing.assert_array_equal(next(iter(found.read([0]).inputs.values())), [[2, 1.5]])
-    assert found.notes == ("features, in the order of --features: height, width",)
+    [told] = found.assumptions
+    assert (told.value, told.why) == ("height, width", "as --features names them")
     assert found.groups["year"].tolist() == ["2007", "2008", "2009"]
+
+
+@pytest.mark.parametrize("asked", [Settings(cluster="year"), Settings(by=("kind", "kind,year"))])
+def test_what_samples_are_grouped_by_is_no_feature(tmp_path: Path, asked: Settings) -> None:
+    source = DataSource(path=csv(tmp_path, PETALS))
+    found = data.load(source, Expects(inputs=(one("float32", None, 2),)), asked)
+    [told] = found.assumptions
+    assert told.value == "width, height"
+    assert "all columns of numbers but those grouped by (year)" in told.why
+    assert found.groups["year"].tolist() == ["2007", "2008", "2009"]
+    with pytest.raises(AlignmentError, match="take 3 features, and there are 2") as raised:
+        data.load(source, Expects(inputs=(one("float32", None, 3),)), asked)
+    assert "year too, where it is one" in raised.value.hint
+    named = DataSource(path=source.path, features=("width", "year"))
+    assert list(data.load(named, Expects(inputs=(one("float32", None, 2),)), asked).groups)[-1] == "year"
+
+
+def test_a_number_of_a_group_is_a_group_where_no_model_runs(tmp_path: Path) -> None:
+    rows = "".join(f"s{i},{i % 101},{i},{'xy'[i % 2]}\n" for i in range(202))
+    path = csv(tmp_path, "id,patient,visit,label\n" + rows)
+    found = data.load(DataSource(path=path), Expects(runs=False), Settings(cluster="patient"))
+    assert len(set(found.groups["patient"].tolist())) == 101
+    assert "visit" not in found.groups
+    image = csv(tmp_path, "id,image,label\ns0,0,x\ns1,1,y\ns2,1,y\n")
+    assert plugin(image) == "table"
+    found = data.load(DataSource(path=image), Expects(runs=False), Settings(cluster="image"))
+    assert found.ids == ("s0", "s1", "s2")
+    assert found.groups["image"].tolist() == ["0", "1", "1"]
+    (tmp_path / "0").touch()
+    assert plugin(image) == "manifest"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf_16(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        ("\ufeff" * (encoding == "utf-16-le") + "id\twidth\tlabel\r\né\t2.5\tx\r\nü\t1\ty\r\n").encode(encoding)
+    )
+    found = load(path)
+    assert (found.ids, found.classes) == (("é", "ü"), ("x", "y"))
+
+
+def test_blanks_behind_commas(tmp_path: Path) -> None:
+    found = load(csv(tmp_path, 'ID, width, Label\n1, 2.5, "x, y"\n2, 3, z\n'))
+    assert (found.ids, found.classes) == (("1", "2"), ("x, y", "z"))
+    assert [told.value for told in found.assumptions] == ["width"]
+
+
+@pytest.mark.parametrize("text", ["a/0.png,cat\na/1.png,dog\n", "1.5,2,x\n2.5,2,y\n", "s,cat\ns,cat\n"])
+def test_a_table_without_names_of_columns(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"the first line seems to be a sample|is there more than once") as raised:
+        data.load(DataSource(path=csv(tmp_path, text)), Expects(), Settings())
+    assert "path,label" in raised.value.hint
+
+
+def test_blanks_in_names_are_seen(tmp_path: Path) -> None:
+    path = table(tmp_path, {"id": ["1"], "lab el ": ["x"], "": ["u"]})
+    with pytest.raises(DataError, match="found id, 'lab el ', ''"):
+        data.load(DataSource(path=path), Expects(), Settings())
 
 
 def test_features_of_few_values_are_groups_too(tmp_path: Path) -> None:
@@ -223,7 +288,7 @@ def test_columns_of_lists(tmp_path: Path) -> None:
     assert next(iter(embedding.read([2]).inputs.values())).dtype == np.float32
     assert embedding.notes == ("columns not used: attention_mask",)
     words = load(table(tmp_path, {"a": [1.0, 2.0], "words": [["x"], ["y", "z"]], "label": ["x", "y"]}))
-    assert words.notes[1] == "columns not used: words"
+    assert words.notes == ("columns not used: words",)
 
 
 def test_ragged_lists(tmp_path: Path) -> None:
@@ -236,7 +301,7 @@ def test_ragged_lists(tmp_path: Path) -> None:
 def test_types_of_parquet(tmp_path: Path) -> None:
     columns = {"a": [1, None, 3], "b": [0.5, 1.5, float("nan")], "zip": ["01", "02", "03"], "label": ["x", "y", "x"]}
     found = load(table(tmp_path, columns))
-    assert found.notes == ("features, in the order of the file: a, b",)
+    assert [told.value for told in found.assumptions] == ["a, b"]
     assert found.read([0, 1, 2]).bad == (
         ("1", "column 'a' is empty"),
         ("2", "column 'b' holds 'nan', which is no number"),

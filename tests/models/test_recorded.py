@@ -86,6 +86,96 @@ def test_without_ids_the_order_is_that_of_the_data(path: Path, form: str) -> Non
         load(path).outputs(IDS[:3], LABELS[:3], CLASSES)
 
 
+def joined(path: Path, id_column: str | None = None) -> Recorded:
+    model = models.load(ModelSource(name="phone", path=path, id_column=id_column), Settings())
+    assert isinstance(model, Recorded)
+    np.testing.assert_array_equal(model.outputs(IDS, LABELS, CLASSES).predicted, PREDICTED)
+    return model
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_column_of_ids_is_called_as_it_may(path: Path, form: str) -> None:
+    save(path, form, {"photo": np.array([IDS[i] for i in ORDER]), "predicted": PREDICTED[ORDER]})
+    with pytest.raises(AlignmentError, match="the column 'photo' may say whose they are") as caught:
+        outputs(path)
+    assert "--id-column photo" in caught.value.hint
+    [told] = joined(path, "photo").assumptions
+    assert (told.subject, told.value) == ("phone", "joined by id, column photo")
+    # What the data have under that name, and these predictions do not, changes nothing.
+    save(path, form, {"uid": np.array([IDS[i] for i in ORDER]), "predicted": PREDICTED[ORDER]})
+    assert joined(path, "photo").expects.id_column == "uid"
+
+
+def test_how_predictions_without_ids_were_joined_is_said(path: Path) -> None:
+    save(path, "csv", {"predicted": PREDICTED, "label": LABELS, "row": [7, 8, 9, 10], "site": [*"aabb"]})
+    [told] = joined(path).assumptions
+    assert (told.what, told.value) == ("samples", "taken in the order of the data")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"row": [3, 1, 2, 0]}, "the column 'row' may say whose they are"),
+        ({"a": ["p", "q", "r", "s"], "b": [9, 1, 4, 7]}, "the columns 'a', 'b' may say"),
+        ({"label": [0, 2, 1, 0]}, "'label' holds other labels than the data for 2 of 4 samples"),
+        ({"class": ["dog", "dog", "ship", "cat"]}, "'class' holds other labels than the data for 1 of 4 samples"),
+    ],
+)
+def test_what_speaks_against_the_order_stops_the_run(path: Path, column: dict[str, Any], message: str) -> None:
+    save(path, "csv", {**column, "predicted": PREDICTED})
+    with pytest.raises(AlignmentError, match=message):
+        outputs(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        (["17.0", "2.0", "30.0"], ("2", "17", "30")),
+        ([7, 2, 30], ("2.0", "7.0", "30.0")),
+        ([17.0, 2.0, 30.0], ("2", "17", "30")),
+        ([" a ", "b", "c"], ("b", "a", " c")),
+        (["7", "8", "10"], ("008", "007", "010")),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_ids_that_are_written_otherwise(path: Path, form: str, given: list[Any], ids: tuple[str, ...]) -> None:
+    model = load(save(path, form, {"id": given, "predicted": [0, 1, 2]}))
+    found = model.outputs(ids, np.array([0, 1, 2]), CLASSES).predicted
+    wanted = {str(each).strip().removesuffix(".0").lstrip("0"): at for at, each in enumerate(given)}
+    assert found.tolist() == [wanted[each.strip().removesuffix(".0").lstrip("0")] for each in ids]
+    # Arrow writes 17.0 as 17 by itself.
+    assert (model.assumptions[0].why == "ids compared as numbers, without blanks") is (
+        form == "csv" or given[0] != 17.0
+    )
+
+
+def test_ids_that_would_be_one_number_are_not_taken_for_it(path: Path) -> None:
+    save(path, "csv", {"id": ["7", "007", "x"], "predicted": [0, 1, 2]})
+    with pytest.raises(AlignmentError, match=r"no prediction for '7\.0'"):
+        load(path).outputs(("7.0", "x"), np.array([0, 2]), CLASSES)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("between", [", ", "\t", ","])
+def test_ways_to_write_a_csv(path: Path, encoding: str, between: str) -> None:
+    rows = [["id", "predicted"], *([f'"{IDS[i]}"', CLASSES[PREDICTED[i]]] for i in ORDER)]
+    path.write_text("".join(between.join(row) + "\r\n" for row in rows), encoding=encoding, newline="")
+    np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
+
+
+def test_json_in_utf_16(path: Path) -> None:
+    path.write_text(json.dumps({IDS[i]: CLASSES[PREDICTED[i]] for i in ORDER}, ensure_ascii=False), encoding="utf-16")
+    np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
+
+
+@pytest.mark.parametrize("text", ["s0,cat\ns1,dog\ns2,cat\n", "a/0.png,0\na/1.png,1\n", "0,2\n1,0\n"])
+def test_a_file_without_a_line_of_names_is_told(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(ModelError, match="the first line seems to be a sample") as caught:
+        load(path)
+    assert "id,predicted" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "content",
     [
