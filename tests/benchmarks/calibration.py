@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import _classes, _flags, _models, _samples
+from tests.benchmarks import _checks, _classes, _flags, _models, _samples
 from tests.benchmarks import _draws as draws
 from tests.benchmarks._bars import Row
 from tests.benchmarks._calibration_report import from_csv, row_means, summary, to_csv, to_markdown
@@ -88,7 +88,9 @@ def write(rows: Sequence[Row], out: Path, minutes: int) -> list[str]:
     rows = from_csv(text)
     out.mkdir(parents=True, exist_ok=True)
     (out / "calibration.csv").write_text(text, encoding="utf-8")
-    (out / "calibration.md").write_text(to_markdown(rows, minutes), encoding="utf-8")
+    page = out / "calibration.md"
+    checks = _checks.section(page.read_text(encoding="utf-8")) if page.exists() else ""  # which other benchmarks write
+    page.write_text(to_markdown(rows, minutes) + checks, encoding="utf-8")
     return summary(rows)
 
 

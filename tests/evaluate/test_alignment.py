@@ -57,6 +57,94 @@ def test_a_model_that_is_merely_poor_or_seen_too_little_goes_on(
     check(predictions(*drawn(accuracy, classes, n, seed), classes))
 
 
+def rare(find: float, alarm: float, n: int, seed: int = 0) -> tuple[Counts, Counts]:
+    """Labels of which one in twenty is 1, and a model that finds ``find`` of these and ``alarm`` among the others."""
+    labels = (np.arange(n) % 20 == 0).astype(np.int64)
+    said = np.random.default_rng(seed).random(n) < np.where(labels == 1, find, alarm)
+    return labels, said.astype(np.int64)
+
+
+@pytest.mark.parametrize("n", [100, 300, 4000])
+@pytest.mark.parametrize(("find", "alarm"), [(0.9, 0.1), (0.85, 0.15), (0.95, 0.02)])
+def test_a_model_that_finds_a_rare_class_is_not_at_chance(find: float, alarm: float, n: int) -> None:
+    """It is right less often than whoever never looks, which were refused for it before."""
+    labels, predicted = rare(find, alarm, n)
+    assert (predicted == labels).mean() < 0.99
+    check(predictions(labels, predicted, 2))
+
+
+@pytest.mark.parametrize("alarm", [0.0, 0.12, 1.0])
+def test_a_model_that_does_not_look_is_at_chance_also_on_rare_classes(alarm: float) -> None:
+    with pytest.raises(AlignmentError, match="about as often as chance"):
+        check(predictions(*rare(alarm, alarm, 4000), 2))
+
+
+def test_four_of_five_among_many_false_alarms_are_no_chance() -> None:
+    """Kappa is .015 here: by Fisher's exact test 5e-4 in each class, which chance does not give."""
+    labels, predicted = np.zeros(3000, np.int64), np.zeros(3000, np.int64)
+    labels[:5], predicted[:4], predicted[100:396] = 1, 1, 1
+    check(predictions(labels, predicted, 2))
+    predicted[2:4] = 0  # two of five: P(at least two) is .08
+    with pytest.raises(AlignmentError, match="chance"):
+        check(predictions(labels, predicted, 2))
+
+
+def test_a_constant_model_seen_too_little_to_refuse_is_told() -> None:
+    labels = [0] * 57 + [1] * 3
+    check(predictions(np.array(labels), np.zeros(60, np.int64), 2))
+    [note] = told([0] * 60, labels, labels, classes=2)
+    assert "dense names 'a' for every sample" in note
+    labels, predicted = rare(0.0, 0.0, 600)[0].tolist(), [0] * 600  # 30 others, all missed
+    with pytest.raises(AlignmentError, match="chance"):
+        check(predictions(np.array(labels), np.array(predicted), 2))
+
+
+def test_two_classes_of_low_recall_are_found_among_many() -> None:
+    rng = np.random.default_rng(11)
+    labels = np.repeat(np.arange(40), 40)
+    right = rng.random(1600) < np.where(labels < 2, 0.4, 0.8)
+    predicted = np.where(right, labels, rng.integers(0, 40, 1600))
+    check(predictions(labels, predicted, 40))
+    swapped = np.where(predicted < 2, 1 - predicted, predicted)
+    assert exchanged(labels, swapped, 40) == {}
+    with pytest.raises(AlignmentError, match="takes 2 classes for one another") as caught:
+        check(predictions(labels, swapped, 40))
+    assert '--class-map FILE with {"c0": "c1", "c1": "c0"}' in caught.value.hint
+
+
+def near_chance(kept: float, seed: int = 4) -> tuple[Counts, Counts]:
+    """Eight classes that the model names almost blindly, but that two of them are mostly each other."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(8), 60)
+    predicted = np.where(rng.random(480) < kept, labels, rng.integers(0, 8, 480))
+    other = (labels < 2) & (rng.random(480) < 0.6)
+    return labels, np.where(other, 1 - labels, predicted)
+
+
+def test_of_a_model_near_chance_another_order_is_only_said() -> None:
+    labels, predicted = near_chance(0.2)
+    check(predictions(labels, predicted, 8))
+    [note] = told(predicted.tolist(), predicted.tolist(), labels.tolist(), classes=8)
+    assert "dense takes 2 classes for one another ('a' as 'b', 'b' as 'a'): near chance in any order" in note
+
+
+def test_where_chance_stops_a_run_the_better_order_is_named() -> None:
+    labels, predicted = drawn(0.3, 20, 2000, seed=3)
+    with pytest.raises(AlignmentError, match="chance") as caught:
+        check(predictions(labels, (predicted + 1) % 20, 20))
+    assert "in another order more would be right: --class-map FILE with {" in caught.value.hint
+    assert '"c3": "c4"' in caught.value.hint
+
+
+def test_pairs_that_are_hard_to_tell_apart_are_no_exchange_whatever_few_samples_say() -> None:
+    rng = np.random.default_rng(6)
+    labels = np.repeat(np.arange(600), 5)
+    u = rng.random(3000)
+    predicted = np.where(u < 0.4, labels, np.where(u < 0.85, labels ^ 1, rng.integers(0, 600, 3000)))
+    assert exchanged(labels, predicted, 600) == {}
+    check(predictions(labels, predicted, 600))
+
+
 def test_one_class_alone_and_a_handful_of_samples_prove_nothing() -> None:
     check(predictions(np.zeros(50, np.int64), np.zeros(50, np.int64), 3))
     check(predictions(np.array([0, 1, 2]), np.array([1, 2, 0]), 3))
@@ -110,7 +198,7 @@ def test_published_models_are_healthy(shared: Path) -> None:
 def told(dense: Sequence[int], variant: Sequence[int], labels: Sequence[int], classes: int = 4) -> tuple[str, ...]:
     return alignment.notes(
         Predictions(
-            classes=tuple("abcd"[:classes]),
+            classes=tuple("abcdefgh"[:classes]),
             ids=tuple(map(str, range(len(labels)))),
             labels=np.array(labels),
             models=(
@@ -126,6 +214,29 @@ def test_a_variant_with_its_outputs_in_another_order_is_said() -> None:
     [note] = told(labels, [1, 0, 2, 3] * 20, labels)
     assert "'a' as 'b'" in note
     assert "variant" in note
+
+
+def test_a_variant_of_another_order_is_said_also_where_classes_are_rarely_right() -> None:
+    rng = np.random.default_rng(12)
+    labels = np.repeat(np.arange(8), 100)
+    dense = np.where(rng.random(800) < np.where(labels < 3, 0.3, 0.9), labels, rng.integers(0, 8, 800))
+    variant = np.array([1, 2, 0, 3, 4, 5, 6, 7])[np.where(rng.random(800) < 0.9, dense, rng.integers(0, 8, 800))]
+    [note] = told(dense.tolist(), variant.tolist(), labels.tolist(), classes=8)
+    assert "variant takes 3 classes for one another ('a' as 'b', 'b' as 'c', 'c' as 'a')" in note
+    assert told(dense.tolist(), dense.tolist(), labels.tolist(), classes=8) == ()
+
+
+def test_a_model_alone_in_another_order_is_said() -> None:
+    labels, predicted = drawn(0.8, 4, 200)
+    alone = Predictions(
+        classes=("a", "b", "c", "d"),
+        ids=tuple(map(str, range(200))),
+        labels=labels,
+        models=(Outputs(name="it", predicted=(predicted + 1) % 4),),
+    )
+    [note] = alignment.notes(alone)
+    assert "it takes 4 classes for one another" in note
+    assert "--classes FILE" in note
 
 
 def test_a_variant_that_agrees_by_chance_is_said() -> None:
