@@ -126,7 +126,8 @@ def run(
     if export is not None and given is not None:
         opened.export(given.reader.arrays(given.rows[:2]), export)
     made = replace(dense, name=output.stem if output.suffix else output.name, path=output, column=None)
-    card = models.load(made, settings).card
+    # What was written holds the weights that were used and no others.
+    card = models.load(made, replace(settings, state_key=())).card
     _state(output).unlink(missing_ok=True)
     return Pruned(source=made, card=card, density=_masks.kept(masks), history=history, left=left)
 

@@ -12,17 +12,21 @@ from prune_audit.cli import _options as o
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from prune_audit.core import Classifier, Expects, Input, Layer, ModelCard, Recorded
+    from prune_audit.core import Assumption, Classifier, Expects, Input, Layer, ModelCard, Recorded
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file, as `compare` takes it: NAME=PATH@module:factory(...).")
 ]
 
-
 SHOWN = 10  # of what is not counted
 
 
-def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
+def run(
+    model: Model,
+    model_output: o.ModelOutput = None,
+    state_key: o.StateKey = None,
+    allow_pickle: o.AllowPickle = False,
+) -> None:
     """Show what a model file holds: density layer by layer, parameters, multiply-accumulates, sizes, declared inputs.
 
     Example: prune-audit inspect pruned.onnx
@@ -33,9 +37,12 @@ def run(model: Model, allow_pickle: o.AllowPickle = False) -> None:
     from prune_audit.cli import _terminal
     from prune_audit.core import Settings
 
-    classifier = models.load(models.parse(model), Settings(allow_pickle=allow_pickle))
+    settings = Settings(
+        allow_pickle=allow_pickle, model_output=tuple(model_output or ()), state_key=tuple(state_key or ())
+    )
+    classifier = models.load(models.parse(model), settings)
     with _terminal.printing() as out:
-        out.print(_facts(classifier.card, classifier.expects, _macs(classifier)))
+        out.print(_facts(classifier.card, classifier.expects, _macs(classifier), classifier.assumptions))
         out.print()
         if classifier.card.layers:
             out.print(layers(classifier.card))
@@ -63,7 +70,7 @@ def _macs(classifier: Classifier | Recorded) -> int | None:
     return None if macs is None else macs // count
 
 
-def _facts(card: ModelCard, expects: Expects, macs: int | None) -> RenderableType:
+def _facts(card: ModelCard, expects: Expects, macs: int | None, assumptions: Sequence[Assumption]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -83,6 +90,7 @@ def _facts(card: ModelCard, expects: Expects, macs: int | None) -> RenderableTyp
     if expects.classes:
         more = f" and {len(expects.classes) - 10:,} more" if len(expects.classes) > 10 else ""
         facts.append(("classes", ", ".join(expects.classes[:10]) + more))
+    facts += [(each.what, f"{each.value} ({each.why}; {each.option})") for each in assumptions]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

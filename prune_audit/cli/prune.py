@@ -60,6 +60,8 @@ def run(
     hold_out: p.HeldOut = 0.1,
     batch_size: p.BatchSize = 128,
     seed: p.Seed = 0,
+    model_output: o.ModelOutput = None,
+    state_key: o.StateKey = None,
     classes: o.Classes = None,
     class_map: o.ClassMap = None,
     path_column: o.PathColumn = None,
@@ -113,7 +115,16 @@ def run(
         raise UsageError("a density and c_rates were given, of which one decides", hint="leave out one of the two")
     if report and audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
-    settings = Settings(seed=seed, threads=threads, device=device, allow_pickle=allow_pickle)
+    named = models.parse(dense)
+    settings = Settings(
+        seed=seed,
+        threads=threads,
+        device=device,
+        allow_pickle=allow_pickle,
+        model_output=tuple(model_output or ()),
+        # What is written holds the weights that were used and no others.
+        state_key=tuple(each if "=" in each else f"{named.name}={each}" for each in state_key or ()),
+    )
     recipe = prune.Recipe(
         method=method,
         density=prune.LOWEST if until_harm and density is None else density,
@@ -153,7 +164,6 @@ def run(
             preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
         )
 
-    named = models.parse(dense)
     beside = p.check_paths(output, export)
     for path in report or ():
         reports.check_writable(path)

@@ -99,6 +99,8 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
             hint=f"give the path alone, {path}: FILE#COLUMN is for recorded predictions",
         )
 
+    _check_key(module, source, settings)
+
     # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.
     def load_it() -> Any:
         before = _state(path)
@@ -129,6 +131,7 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
     name = plugins.choose("models", source.path) if source.path.exists() else None
     # Where there is no format, loading says what there is instead.
     module: Any = plugins.load("models", name) if name is not None else load(source, settings)
+    _check_key(module, source, settings)
     if not hasattr(module, "editable"):
         raise ModelError(
             f"{source.path} is a file of the format {name}, whose weights can be neither cut nor trained here",
@@ -146,6 +149,15 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _check_key(module: Any, source: ModelSource, settings: Settings) -> None:
+    """Check that a key which is given for the model at ``source`` alone means something in its format."""
+    if not getattr(module, "STATE_KEYS", False) and any(v.startswith(f"{source.name}=") for v in settings.state_key):
+        raise UsageError(
+            f"--state-key: {source.path} is no checkpoint with entries of weights",
+            hint=f"leave it out for {source.name}",
+        )
 
 
 def _split_factory(argument: str) -> tuple[str, str | None]:

@@ -67,7 +67,7 @@ def read(files: Sequence[Path], source: ModelSource, settings: Settings) -> dict
             raise ModelError(
                 f"{file} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
             ) from fault
-    return _weights.cleaned(weights, {})
+    return _weights.alone(weights, source)
 
 
 def _unpickled(file: Path, source: ModelSource, settings: Settings) -> dict[str, object]:
@@ -79,10 +79,7 @@ def _unpickled(file: Path, source: ModelSource, settings: Settings) -> dict[str,
         if not settings.allow_pickle:
             raise
         content = torch.load(file, map_location="cpu", weights_only=False)
-    weights = _weights.state_dict(content)
-    if weights is None:
-        raise ModelError(f"{file} holds no weights", hint="save the model again with save_pretrained")
-    return weights
+    return _weights.alone(content, ModelSource(name=source.name, path=file))
 
 
 def built(

@@ -100,7 +100,8 @@ def checkpoint(source: ModelSource) -> object:
     allowed = torch.serialization.safe_globals([*safe, (_plain_dict, "collections.defaultdict")])
     try:
         with allowed, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            for message in ("Detected pickle protocol", "TypedStorage is deprecated", r"torch\.quantize_per_"):
+                warnings.filterwarnings("ignore", message, UserWarning)
             return torch.load(source.path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as fault:
         reason = str(fault).partition("WeightsUnpickler error: ")[2] or str(fault)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from prune_audit.core import ModelSource, Settings
+from prune_audit.core import ModelSource, Settings, chosen
 from prune_audit.errors import ModelError
 from prune_audit.models import _checkpoint, _factory, _weights
 from prune_audit.models._editable import Editable, of_torch, state
@@ -17,6 +17,9 @@ from prune_audit.models._torch import TorchClassifier
 
 # The safetensors library reads no longer headers.
 _LONGEST_HEADER = 100_000_000
+
+STATE_KEYS = True
+"""Files of this format may hold several sets of weights."""
 
 
 def recognises(path: Path) -> bool:
@@ -52,8 +55,10 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
             f"{source.path} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
         ) from fault
     module = _factory.build(source.factory)
-    _weights.fit(module, weights, source)
-    return _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata)
+    assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name))
+    made = _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata)
+    made.assumptions = assumed
+    return made
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:

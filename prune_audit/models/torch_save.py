@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prune_audit.core import ModelSource, Settings
-from prune_audit.errors import ModelError, UnsafeFile
-from prune_audit.models import _checkpoint, _container, _factory, _unpickle, _weights
+from prune_audit.core import Assumption, ModelSource, Settings, chosen
+from prune_audit.errors import ModelError, UnsafeFile, UsageError
+from prune_audit.models import _checkpoint, _container, _factory, _tree, _unpickle, _weights
 from prune_audit.models._editable import Editable, of_torch, state
 from prune_audit.models._torch import TorchClassifier
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Before the pickle of the object, the plain format has one each of a magic number, a version and the byte order.
 _PICKLES_BEFORE = 3
+
+STATE_KEYS = True
+"""Files of this format may hold several sets of weights."""
 
 
 def recognises(path: Path) -> bool:
@@ -49,19 +52,21 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         UsageError: the factory is none.
     """
     content = _content(source, settings.allow_pickle)
+    key = chosen(settings.state_key, source.name)
     if source.factory is not None:
-        weights = _weights.state_dict(content)
-        if weights is None:
+        if not _weights.holds(content, source):
             raise ModelError(
                 f"{source.path}: expected the weights of a network, found {_found(content)}",
                 hint="save the network with torch.save(model.state_dict(), path)",
             )
         module = _factory.build(source.factory)
-        _weights.fit(module, weights, source)
+        assumed = _weights.fit(module, content, source, key)
     else:
-        module = _module(content, source)
+        module, assumed = _module(content, source, key)
     metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
-    return _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata)
+    made = _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata)
+    made.assumptions = assumed
+    return made
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:
@@ -158,13 +163,13 @@ def _trusted(source: ModelSource) -> object:
         raise _unpickle.damaged(source, fault) from fault
 
 
-def _module(content: object, source: ModelSource) -> torch.nn.Module:
+def _module(content: object, source: ModelSource, key: str | None) -> tuple[torch.nn.Module, tuple[Assumption, ...]]:
+    """The one network in ``content``, or the one under ``key``, and what was taken for granted of it."""
     import torch
 
-    nested = [content[key] for key in _weights.NESTED if key in content] if isinstance(content, Mapping) else []
-    module = next((item for item in (content, *nested) if isinstance(item, torch.nn.Module)), None)
-    if module is None:
-        if _weights.state_dict(content) is not None:
+    found = dict(_modules(content, ""))
+    if not found:
+        if _weights.holds(content, source):
             raise ModelError(
                 f"{source.path} is a state dict: it holds weights without the network they belong to",
                 hint=f"name a function that builds it: {source.path}@package.module:factory, "
@@ -174,8 +179,30 @@ def _module(content: object, source: ModelSource) -> torch.nn.Module:
             f"{source.path}: expected a network or its weights, found {_found(content)}",
             hint="save the network with torch.save(model.state_dict(), path)",
         )
+    if key is not None and key not in found:
+        raise UsageError(f"{source.path} has no network {key!r}", hint=f"--state-key {' or '.join(found)}")
+    taken = key if key is not None else next(iter(found))
+    others = [name for name in found if key is None and name != taken and not _weights.same(found[name], found[taken])]
+    if others:
+        shown = " or ".join(f"--state-key {source.name}={name}" for name in (taken, *others))
+        raise ModelError(f"{source.path} holds {len(found)} networks: {', '.join(found)}", hint=f"say which: {shown}")
+    module = found[taken]
     parallel = isinstance(module, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel)
-    return next(module.children()) if parallel else module
+    assumed = _weights.taken(source, taken, [name for name in found if name != taken], asked=key is not None)
+    return next(module.children()) if parallel else module, assumed
+
+
+def _modules(content: object, name: str) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Every network with parameters in ``content``, by its dotted name; a loss has none."""
+    import torch
+
+    if isinstance(content, torch.nn.Module):
+        if not name or next(content.parameters(), None) is not None:
+            yield name or _tree.ROOT, content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            if value is not content:
+                yield from _modules(value, f"{name}.{key}".removeprefix("."))
 
 
 def _found(content: object) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 
 from prune_audit.cli import invoke
+from tests.conftest import ROOT
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -95,3 +97,18 @@ def test_a_pickle_is_refused_without_permission(tmp_path: Path, capsys: pytest.C
     text = told(capsys, str(file), "--allow-pickle")
     assert "2 x 1 x 3 x 3" in text
     assert "3 x 4" in text
+
+
+def test_which_weights_of_a_checkpoint_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    weights = torch.load("sample_models/dense.pth", weights_only=True)
+    halved = {f"module.{name}": value / 2 for name, value in weights.items()}
+    torch.save({"net": weights, "net_ema": halved, "mask": {"fc.weight": torch.ones(1, 1)}}, tmp_path / "m.pth")
+    model = f"{tmp_path / 'm.pth'}@sample_models.make:network"
+    assert invoke(["inspect", model]) == 2
+    assert "--state-key m=net or --state-key m=net_ema" in " ".join(capsys.readouterr().err.split())
+    text = " ".join(told(capsys, model, "--state-key", "net_ema").split())
+    assert "weights net_ema behind 'module.'" in text
+    assert "as asked; not used: net (" in text

@@ -62,6 +62,23 @@ def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(tmp_path: Path
     assert invoke([*common, "--density", "0.9", "--strict"]) in (0, 3)
 
 
+def test_of_a_checkpoint_the_weights_that_were_asked_for_are_cut_and_written_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = torch.load("sample_models/dense.pth", weights_only=True)
+    torch.save({"net": {n: -w for n, w in weights.items()}, "ema": weights, "epoch": 3}, tmp_path / "dense.pth")
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out/dense.pth"
+    common = [f"{tmp_path / 'dense.pth'}@sample_models.make:network", "--method", "magnitude", "--density", "1"]
+    assert invoke(["prune", *common, "--audit", VAL, "-o", str(output)]) == 2
+    assert "--state-key dense=net or --state-key dense=ema" in " ".join(capsys.readouterr().err.split())
+    assert invoke(["prune", *common, "--audit", VAL, "-o", str(output), "--state-key", "ema"]) == 0
+    written = torch.load(output, weights_only=True)
+    assert written.keys() == weights.keys()
+    assert all(torch.equal(written[name], value) for name, value in weights.items())
+    assert "weights of dense: ema (as asked" in capsys.readouterr().out
+
+
 def test_until_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out.pth"
     arguments = ["prune", DENSE, "--method", "magnitude", "--until-harm", "--audit", VAL, "-o", str(output)]
