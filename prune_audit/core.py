@@ -139,7 +139,7 @@ class Settings:
     ``top_k`` is the number of highest scores among which the label is looked for.
     The sample: ``by`` lists stratifications beside that by class, each as `Predictions.pair` takes it; ``cluster``
     is the column of what samples belong to, where they are not independent (a person, a film); ``weights`` are the
-    shares of the classes in use, class by class, where the sample's own are not meant; ``reference`` is what a class
+    class frequencies in deployment, when they differ from those of the sample; ``reference`` is what a class
     is compared with, accuracy or the mean of recalls.
     Running: ``seed`` draws the sample of ``limit``; ``batch_size``, ``workers`` that decode and ``threads`` of each
     model are fitted where None;
@@ -317,7 +317,7 @@ class Expects:
     preprocess: Path | None = None
     tokenizer: Path | None = None
     sample_rate: int | None = None
-    # The repr is part of what predictions are kept by.
+    # The repr is part of the cache key.
     runs: bool = field(default=True, repr=False)
     id_column: str | None = field(default=None, repr=False)
 
@@ -960,11 +960,15 @@ def _equal(some: Mapping[str, Array], others: Mapping[str, Array]) -> bool:
 class Sparsest:
     """The sparsest variant that the gate let through, None where not even the densest one was.
 
-    ``tried`` of ``variants`` were looked at, in the ``order`` of their density, the densest first, or as given where
-    a density is unknown.
+    ``waived`` counts the failures, of it and of those before it in the order, that a waiver or the baseline excuses.
+    Where there are any it does not pass by itself: the sequence ends at the first of them, and ``unwaived`` is the
+    variant before that, None where it is the first. ``tried`` of ``variants`` were looked at, in the ``order`` of
+    their density, the densest first, or as given where a density is unknown.
     """
 
     name: str | None
+    waived: int
+    unwaived: str | None
     tried: int
     variants: int
     order: Literal["density", "given"]
@@ -1025,8 +1029,13 @@ class Audit:
         return 3 if self.outcome == "inconclusive" and forbidden else 0
 
     @property
+    def waived(self) -> int:
+        """Checks that would have stopped the gate, had no waiver or baseline excused them."""
+        return sum(c.outcome == "waived" and c.level == "error" for each in self.comparisons for c in each.checks)
+
+    @property
     def sparsest(self) -> Sparsest | None:
-        """The sparsest variant that passes the gate, found by fixed sequence; None where there is no choice to make.
+        """The sparsest variant that the gate lets through, by fixed sequence; None where there is no choice.
 
         The densest variant is judged first and the first one to fail ends the search: whatever is sparser counts as
         failed too, even if it passed alone. In that order a variant that is worse than allowed is chosen no more often
@@ -1043,14 +1052,19 @@ class Audit:
         order = list(range(len(kept)))
         if len(known) == len(kept):
             order.sort(key=lambda i: -known[i])
-        chosen, tried = None, 0
+        chosen, unwaived, waived, tried = None, None, 0, 0
         for i in order:
             tried += 1
-            if replace(self, comparisons=(self.comparisons[i],)).exit_code:
+            alone = replace(self, comparisons=(self.comparisons[i],))
+            if alone.exit_code:
                 break
             chosen = self.comparisons[i].pruned.name
+            waived += alone.waived
+            unwaived = unwaived if waived else chosen
         return Sparsest(
             name=chosen,
+            waived=waived,
+            unwaived=unwaived,
             tried=tried,
             variants=len(kept),
             order="density" if len(known) == len(kept) else "given",

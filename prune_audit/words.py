@@ -231,12 +231,12 @@ def weights(card: ModelCard) -> str:
     return "density unknown" if card.density is None else f"{density(card)} of weights nonzero"
 
 
-def question(audit: Audit) -> str:
-    """Which question the numbers answer, and how often it was put to these data."""
+def scope(audit: Audit) -> str:
+    """What the numbers are about, and how many variants were put to these data."""
     tried = several(len(audit.comparisons), "variant")
     best = "" if len(audit.comparisons) == 1 else ", the best of which looks better than it is"
     return (
-        f"what these checkpoints would do on other samples like these, not what training anew would give; {tried} "
+        f"these checkpoints on new samples from the same population; not the effect of retraining; {tried} "
         f"tried in this run{best}"
     )
 

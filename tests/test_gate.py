@@ -202,6 +202,29 @@ def test_where_not_even_the_densest_passes_there_is_none() -> None:
         gate.to_confirm(judged)
 
 
+def test_a_variant_whose_failures_are_waived_is_let_through_and_does_not_pass() -> None:
+    """d passes, c by a waiver, e after it, b not at all: by itself only d does."""
+    made = with_densities(audit(lost={"a": 0, "b": 100, "c": 100, "d": 0, "e": 0}), 0.1, 0.2, 0.4, 0.6, 0.3)
+    judged = gate.judge(made, policy(waiver(variant="c")), TODAY)
+    sparsest = judged.sparsest
+    assert sparsest is not None
+    assert (sparsest.name, sparsest.waived, sparsest.unwaived, sparsest.tried) == ("e", 1, "d", 4)
+    assert judged.waived == 1
+    first = replace(judged, comparisons=judged.comparisons[1:3]).sparsest  # b and c
+    assert first is not None
+    assert (first.name, first.waived, first.unwaived, first.tried) == ("c", 1, None, 2)
+    plain = replace(judged, comparisons=judged.comparisons[3:]).sparsest
+    assert plain is not None
+    assert (plain.name, plain.waived, plain.unwaived) == ("e", 0, "e")
+
+
+def test_a_warning_that_is_waived_would_not_have_stopped_the_gate() -> None:
+    lax = replace(policy(waiver()), rules={"recall-drop": RuleSetting(level="warn")})
+    judged = gate.judge(audit(lost={"a": 100, "b": 100}), lax, TODAY)
+    assert len(found(judged, "waived")) == 2
+    assert judged.waived == 0
+
+
 def test_channels_that_were_cut_out_count_as_zeros() -> None:
     made = with_densities(audit(lost={"a": 0}), 0.5).comparisons[0]
     cut = replace(made.pruned.layers[0], nonzero=30, total=30)

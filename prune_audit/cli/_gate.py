@@ -46,7 +46,7 @@ Strict = Annotated[
         "--strict",
         envvar=f"{PREFIX}STRICT",
         show_envvar=False,
-        help="Leave 3 where something cannot be told.",
+        help="Exit with 3 when a check is inconclusive.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -107,7 +107,7 @@ Confidence = Annotated[
         metavar="SHARE",
         envvar=f"{PREFIX}CONFIDENCE",
         show_envvar=False,
-        help="Of all intervals: .95.",
+        help="Confidence level of every interval: .95.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -196,7 +196,7 @@ Confidence = Annotated[
         metavar="SHARE",
         envvar="PRUNE_AUDIT_CONFIDENCE",
         show_envvar=False,
-        help="Of all intervals.",
+        help="Confidence level of every interval.",
         rich_help_panel=STATISTICS,
     ),
 ]
@@ -229,10 +229,13 @@ Outputs = Annotated[
         "--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT
     ),
 ]
-CsvDialect = Annotated[
-    str | None,
+Dialect = Annotated[
+    list[str] | None,
     typer.Option(
-        metavar="excel", help="Write CSV files for a spreadsheet, which runs no name.", rich_help_panel=OUTPUT
+        metavar="FORMAT=NAME",
+        help="csv=excel: for a spreadsheet, which runs no name; sarif=whole: with what was waived or could not be "
+        "told, not failures alone. Repeats.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Github = Annotated[
@@ -436,11 +439,18 @@ def reference(option: str, value: str) -> str:
     return _choice(option, value, get_args(Reference)) or value
 
 
-def csv_dialect(value: str | None) -> str | None:
-    """The name of a way to write CSV files."""
+def dialects(values: list[str] | None) -> dict[str, str]:
+    """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
     from prune_audit import reports
 
-    return _choice("--csv-dialect", value, reports.dialects("csv"))
+    known, chosen = reports.dialects(), {}
+    for value in values or ():
+        form, _, name = value.partition("=")
+        if name not in known.get(form, ()):
+            listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
+            raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
+        chosen[form] = name
+    return chosen
 
 
 def log(names: list[str] | None, *, one: bool = True) -> tuple[str, ...]:

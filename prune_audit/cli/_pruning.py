@@ -18,7 +18,7 @@ Density = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Weights to keep: .1 keeps a tenth. With --until-harm the lowest to look at: .01.",
+        help="Weights to keep: .1 keeps a tenth. With --until-harm: the lowest density to try, .01.",
         rich_help_panel=CUT,
     ),
 ]
@@ -62,7 +62,12 @@ Epochs = Annotated[int, typer.Option(metavar="N", help="Train for N epochs.", ri
 Rate = Annotated[float, typer.Option("--lr", metavar="RATE", help="The highest rate.", rich_help_panel=TRAIN)]
 Decay = Annotated[
     float,
-    typer.Option("--weight-decay", metavar="E", help="Of the training, and in the scores.", rich_help_panel=TRAIN),
+    typer.Option(
+        "--weight-decay",
+        metavar="E",
+        help="Weight decay of the optimiser; also used by scores that include it.",
+        rich_help_panel=TRAIN,
+    ),
 ]
 Optimizer = Annotated[str, typer.Option(metavar="sgd|adamw", rich_help_panel=TRAIN)]
 RateSchedule = Annotated[str, typer.Option("--lr-schedule", metavar="cosine|step|constant", rich_help_panel=TRAIN)]
@@ -72,7 +77,9 @@ HeldOut = Annotated[
     typer.Option("--hold-out", metavar="SHARE", help="Data by which the best epoch is kept.", rich_help_panel=TRAIN),
 ]
 BatchSize = Annotated[int, typer.Option(metavar="N", help="Samples of a step.", rich_help_panel=TRAIN)]
-Seed = Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=TRAIN)]
+Seed = Annotated[
+    int, typer.Option(help="Random seed for initialisation, sampling and shuffling.", rich_help_panel=TRAIN)
+]
 
 
 def choice(option: str, value: str, known: tuple[str, ...]) -> str:

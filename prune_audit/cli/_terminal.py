@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from rich.console import Console
@@ -109,7 +110,7 @@ def deliver(
     quiet: bool,
     verbose: bool,
     github: bool = False,
-    csv_dialect: str | None = None,
+    dialects: Mapping[str, str] = MappingProxyType({}),
     log: Sequence[str] = (),
     files_alone: bool = False,
 ) -> int:
@@ -132,7 +133,7 @@ def deliver(
     absent: list[tuple[Path, NothingToDraw]] = []
     for path in paths:
         try:
-            reports.write(audit, path, csv_dialect)
+            reports.write(audit, path, dialects)
         except NothingToDraw as reason:
             absent.append((path, reason))
     if absent and files_alone:

@@ -23,6 +23,7 @@ def run(
     reference: g.Reference = None,
     exit_zero: g.ExitZero = False,
     output: o.Outputs = None,
+    dialect: o.Dialect = None,
     github: o.Github = False,
     log: o.Log = None,
     show_all: o.ShowAll = False,
@@ -42,6 +43,7 @@ def run(
 
     for path in output or ():
         reports.check_writable(path)
+    dialects = o.dialects(dialect)
     services = o.log(log)
     audit = document.read_audit(saved)
     asked = g.policy(context, policy, stored=audit.policy)
@@ -51,6 +53,13 @@ def run(
     else:
         judged = gate.judge(audit, asked)
     code = _terminal.deliver(
-        judged, output or (), show_all=show_all, quiet=quiet, verbose=False, github=github, log=services
+        judged,
+        output or (),
+        show_all=show_all,
+        quiet=quiet,
+        verbose=False,
+        github=github,
+        dialects=dialects,
+        log=services,
     )
     return g.leave(code, exit_zero=exit_zero)

@@ -23,6 +23,15 @@ Confirm = Annotated[
         rich_help_panel=g.PANEL,
     ),
 ]
+ConfirmOnly = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-only",
+        help="With --confirm: exit with the code of the variant that was confirmed, by what the fresh data say of it, "
+        "whatever else failed. Where none passes the gate, the code is as without.",
+        rich_help_panel=g.PANEL,
+    ),
+]
 
 
 def run(
@@ -72,13 +81,14 @@ def run(
     strict: g.Strict = False,
     exit_zero: g.ExitZero = False,
     confirm: Confirm = None,
+    confirm_only: ConfirmOnly = False,
     output: o.Outputs = None,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
     thumbnails: o.Thumbnails = 0,
     reproducible: o.Reproducible = False,
-    csv_dialect: o.CsvDialect = None,
+    dialect: o.Dialect = None,
     github: o.Github = False,
     log: o.Log = None,
     allow_pickle: o.AllowPickle = False,
@@ -107,7 +117,10 @@ def run(
     from prune_audit import data as data_room
     from prune_audit.cli import _terminal, _trial
     from prune_audit.core import DataSource, Settings
+    from prune_audit.errors import UsageError
 
+    if confirm_only and confirm is None:
+        raise UsageError("--confirm-only: there is nothing to confirm", hint="name fresh data with --confirm DATA")
     given = {name: g.origin(context, name) or f"--{name}" for name in ("margin", "assure", "correction", "reference")}
     settings = Settings(
         confidence=confidence,
@@ -159,7 +172,7 @@ def run(
         return 0
     judged = g.asked(context, policy, gate=gate or confirm is not None)
     g.told(judged, quiet=quiet)
-    dialect = o.csv_dialect(csv_dialect)
+    dialects = o.dialects(dialect)
     services = o.log(log, one=confirm is None)
     for path in output or ():
         reports.check_writable(path)
@@ -187,23 +200,25 @@ def run(
                 quiet=quiet,
                 verbose=verbose,
                 github=github,
-                csv_dialect=dialect,
+                dialects=dialects,
                 log=services,
             )
         )
-    # A variant that failed is not made good by another one that was confirmed.
-    code = g.leave(next((code for code in (1, 3) if code in codes), 0), exit_zero=exit_zero)
-    if code and code != codes[-1]:
-        _terminal.stderr().print(f"note: {_why(code, done, audits[-1][0], codes[-1])}", soft_wrap=True)
-    return code
+    # A variant that failed is not made good by another one that was confirmed, unless that is all that was asked for.
+    both = next((code for code in (1, 3) if code in codes), 0)
+    if both != codes[-1] and not exit_zero:
+        told = _why(both, done, audits[-1][0], codes[-1], confirm_only=confirm_only)
+        _terminal.stderr().print(f"note: {told}", soft_wrap=True)
+    return g.leave(codes[-1] if confirm_only else both, exit_zero=exit_zero)
 
 
-def _why(code: int, done: Audit, fresh: Audit, confirmed: int) -> str:
-    """Where the exit ``code`` comes from, which is not that of the audit shown last: ``fresh`` would leave another."""
+def _why(both: int, done: Audit, fresh: Audit, confirmed: int, *, confirm_only: bool) -> str:
+    """Where the exit code comes from: ``both`` of the audits leave another than ``fresh``, which is shown last."""
     from dataclasses import replace
 
-    names = [each.pruned.name for each in done.comparisons if replace(done, comparisons=(each,)).exit_code == code]
-    return (
-        f"exit code {code} is that of {', '.join(names)} on {done.provenance.data}; "
-        f"{fresh.comparisons[0].pruned.name}, judged again on {fresh.provenance.data}, would leave {confirmed}"
-    )
+    names = [each.pruned.name for each in done.comparisons if replace(done, comparisons=(each,)).exit_code == both]
+    first = f"{', '.join(names)} on {done.provenance.data}"
+    last = f"{fresh.comparisons[0].pruned.name}, judged again on {fresh.provenance.data}"
+    if confirm_only:
+        return f"exit code {confirmed} is that of {last}, alone (--confirm-only); {first} would leave {both}"
+    return f"exit code {both} is that of {first}; {last}, would leave {confirmed}"

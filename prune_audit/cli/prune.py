@@ -237,5 +237,5 @@ def _tell_search(search: Search) -> None:
         if search.pruned is None:
             out.print(Text("No density passes, so nothing was written. The audit of the last one:"))
         else:
-            out.print(Text("The sparsest to pass was chosen on these data: confirm it on others."))
+            out.print(Text("The sparsest that the gate lets through was chosen on these data: confirm it on others."))
         out.print()

@@ -8,7 +8,7 @@ from prune_audit.cli import _options as o
 def run(
     saved: o.Saved,
     output: o.Outputs = None,
-    csv_dialect: o.CsvDialect = None,
+    dialect: o.Dialect = None,
     github: o.Github = False,
     show_all: o.ShowAll = False,
     quiet: o.Quiet = False,
@@ -20,7 +20,7 @@ def run(
     from prune_audit import document, gate, reports
     from prune_audit.cli import _terminal
 
-    dialect = o.csv_dialect(csv_dialect)
+    dialects = o.dialects(dialect)
     for path in output or ():
         reports.check_writable(path)
     audit = gate.mended(document.read_audit(saved))
@@ -31,6 +31,6 @@ def run(
         quiet=quiet,
         verbose=False,
         github=github,
-        csv_dialect=dialect,
+        dialects=dialects,
         files_alone=True,
     )

@@ -39,7 +39,7 @@ class Dropped:
         width = outputs if outputs is not None else len(names) if names is not None else None
         if width is not None:
             self._know(width)
-            # Names that are as many as what is left name what is left.
+            # If there are as many names as remaining outputs, they name the remaining outputs.
             if names is not None and len(names) == width:
                 names = tuple(names[i] for i in self._kept)
             self.expects = replace(model.expects, outputs=len(self._kept), classes=names)

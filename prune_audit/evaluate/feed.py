@@ -84,7 +84,7 @@ def _cast(name: str, wanted: Input, values: Array) -> Array:
     """``values`` in the type that the model declares; none is cut to an integer or made infinite in silence."""
     if wanted.dtype is None or values.dtype == wanted.dtype:
         return values
-    # A NaN has no integer, which the comparison finds.
+    # Casting NaN to an integer changes it, which the comparison below detects.
     with suppress(FloatingPointError), np.errstate(over="raise", invalid="ignore"):
         cast = values.astype(wanted.dtype)
         if np.dtype(wanted.dtype).kind not in "iub" or np.array_equal(cast, values):

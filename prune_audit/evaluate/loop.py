@@ -93,7 +93,7 @@ def evaluate(
     try:
         for stage in stages:
             chunks = [stage[start : start + size] for start in range(0, len(stage), size)]
-            # Within the same pieces as in a run from the start, so that one that was interrupted says the same.
+            # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
             wanted = [lacking for chunk in chunks if len(lacking := _lacking(running, chunk))]
             advance(len(stage) - sum(map(len, wanted)))
             with closing(batches(dataset, wanted, workers=workers)) as decoded, Lanes(len(running)) as lanes:

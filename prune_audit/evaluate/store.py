@@ -47,7 +47,7 @@ FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
 ABOUT = "about.json"
 AGAIN = "what it held is predicted"  # where a file of an entry is no good
-# What everything that is kept is called, so that a folder which holds other things too is listed and cleared safely.
+# File names that the cache owns; listing and clearing touch nothing else.
 _KEY = re.compile(r"[0-9a-f]{64}")
 _OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|about\.json|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
 

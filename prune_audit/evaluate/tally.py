@@ -271,7 +271,7 @@ class Tally:
 class Given:
     """A model that ran elsewhere: predictions for all samples of ``dataset``.
 
-    They are read at once, but where models that run may know of further classes.
+    Read immediately, unless a running model may still add classes.
     """
 
     def __init__(self, model: Recorded, dataset: Dataset) -> None:

@@ -58,7 +58,7 @@ def ready() -> None:
         with _soon():
             mlflow.MlflowClient().search_experiments(max_results=1)
     except mlflow.MlflowException as fault:
-        # Whoever may not list experiments may well write into one.
+        # A user may have permission to write to a run but not to list experiments.
         if isinstance(fault.__context__, RequestException):
             raise _refused(fault, f", and {' or '.join(PATIENCE)} for a server that takes its time") from fault
 

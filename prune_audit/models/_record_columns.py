@@ -94,7 +94,7 @@ def _chosen(source: ModelSource, table: Table) -> Columns:
         )
     if chosen.strip().lower() not in PREDICTED or not beside:
         return Columns(name=chosen, ids=ids, classes=chosen)
-    # Whoever is confident is so whatever the label is; the other two are about the label.
+    # Confidence does not depend on the label; true_score and rank do.
     return Columns(
         name=chosen, ids=ids, classes=chosen, beside=beside, truth=None if beside.keys() == {"confidence"} else truth
     )

@@ -62,7 +62,7 @@ class RecordedPredictions:
         import pyarrow
 
         found = self._outputs(ids, labels, classes)
-        # What Arrow has freed it keeps: hundreds of MB where there are a million samples.
+        # Arrow keeps freed memory in its pool: hundreds of MB where there are a million samples.
         pyarrow.default_memory_pool().release_unused()
         return found
 

@@ -23,7 +23,7 @@ from prune_audit.models._torch import TorchClassifier, device_of, gist, paramete
 if TYPE_CHECKING:
     import torch
 
-# Models run in threads of their own, and what warnings are shown is the whole process's.
+# Warning filters are process-wide, while models run in separate threads.
 _OPTIMISING = threading.Lock()
 # None is a constant like any other.
 _UNKNOWN = object()

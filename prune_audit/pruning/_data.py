@@ -46,7 +46,8 @@ class Reader:
         if batch.bad:
             sample, reason = batch.bad[0]
             raise DataError(
-                f"{self.dataset.path}: {sample} cannot be read: {reason}", hint="mend or remove it: all are trained on"
+                f"{self.dataset.path}: {sample} cannot be read: {reason}",
+                hint="repair or remove it: every sample is used for training",
             )
         return Feeder(batch.inputs, self.dataset.preprocess).feed(self.name, self.expects)
 

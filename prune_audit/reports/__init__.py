@@ -10,8 +10,9 @@ nothing: it sorts, counts verdicts and formats. One that can write in more than 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from prune_audit import plugins
@@ -26,9 +27,13 @@ def suffixes() -> dict[str, str]:
     return {suffix: name for name, module in plugins.loaded("reports") for suffix in module.SUFFIXES}
 
 
-def dialects(report: str) -> tuple[str, ...]:
-    """The other ways in which ``report`` can write, sorted."""
-    return tuple(sorted(_dialects(report)))
+def dialects() -> dict[str, tuple[str, ...]]:
+    """Format, which is a suffix without its dot, to the other ways in which its files can be written, sorted."""
+    found: dict[str, set[str]] = {}
+    for report, module in plugins.loaded("reports"):
+        for name in (*module.SUFFIXES, *getattr(module, "NAMES", {})):
+            found.setdefault(name.rpartition(".")[2], set()).update(_dialects(report))
+    return {form: tuple(sorted(names)) for form, names in sorted(found.items()) if names}
 
 
 def check_writable(path: Path) -> None:
@@ -54,11 +59,10 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
+def write(audit: Audit, path: Path, dialects: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write ``audit`` to ``path`` in the format that its name chooses; whatever goes wrong, no half-written file stays.
 
-    ``dialect`` is one of the report's own, where it has that; others are written as ever, so that one dialect can be
-    asked for with files of several formats.
+    ``dialects`` are format -> one of those that its reports have; files of other formats are written as ever.
 
     Raises:
         UsageError: no report has this suffix.
@@ -66,7 +70,7 @@ def write(audit: Audit, path: Path, dialect: str | None = None) -> None:
         OutputError: the file cannot be written.
     """
     report, render = _chosen(path)
-    put(path, _encoded(_dialects(report).get(dialect or "", render)(audit)))
+    put(path, _encoded(_dialects(report).get(dialects.get(path.suffix.lower().removeprefix("."), ""), render)(audit)))
 
 
 def content(audit: Audit, name: str) -> bytes:

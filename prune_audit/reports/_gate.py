@@ -18,6 +18,12 @@ def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
     return replace(audit, comparisons=(comparison,)).outcome
 
 
+def short_outcome(audit: Audit, comparison: Comparison) -> str:
+    """The same in a cell, with the number of failures that are excused."""
+    waived = replace(audit, comparisons=(comparison,)).waived
+    return f"{outcome_of(audit, comparison)}, {waived:,} waived" if waived else outcome_of(audit, comparison)
+
+
 def telling(audit: Audit) -> list[Comparison]:
     """The variants whose details a reader must see: of several, those that failed or have something flagged."""
     if len(audit.comparisons) == 1:
@@ -38,40 +44,52 @@ def told(audit: Audit) -> str:
     if policy is None:
         return "No gate was asked for; `prune-audit check` judges a saved audit, `compare --gate` a new one."
     checks = [c for comparison in audit.comparisons for c in comparison.checks if c.level == "error"]
-    count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive", "waived")}
+    count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive")}
     name = f"Gate {w.printable(policy.name)}" + (f" against {w.printable(audit.baseline)}" if audit.baseline else "")
     unsettled = w.several(count["inconclusive"], "check")
-    waived = f" {w.several(count['waived'], 'check')} waived." if count["waived"] else ""
     if audit.outcome == "failed":
         also = f", {count['inconclusive']:,} could not be settled" if count["inconclusive"] else ""
+        waived = f" {w.several(audit.waived, 'check')} waived." if audit.waived else ""
         return f"{name}: FAILED. {count['failed']:,} of {w.several(len(checks), 'check')} failed{also}.{waived}"
     if not any(c.outcome != "skipped" for c in checks):
         return f"{name}: nothing was checked, which says nothing about the models."
+    excused = f" with {w.several(audit.waived, 'check')} waived" if audit.waived else ""
+    rest = len(checks) - audit.waived
+    others = f"{'the other ' if audit.waived else ''}{w.several(rest, 'check')}"
+    said = f"None of {others} failed" if rest else "There is no other"
     if audit.outcome == "inconclusive":
         verb = "forbids" if policy.inconclusive == "forbid" else "allows"
         return (
-            f"{name}: INCONCLUSIVE. None of {w.several(len(checks), 'check')} failed, but {unsettled} could not be "
-            f"settled with these data, which the policy {verb}.{waived}"
+            f"{name}: INCONCLUSIVE{excused}. {said}, but {unsettled} could not be settled with these "
+            f"data, which the policy {verb}."
         )
-    return (
-        f"{name}: passed. None of {w.several(len(checks), 'check')} failed; what these data cannot rule out stands "
-        f"above.{waived}"
-    )
+    return f"{name}: passed{excused}. {said}; what these data cannot rule out stands above."
 
 
 def sparsest(audit: Audit) -> str | None:
-    """How far one may go among several variants; None where there is no gate or nothing to choose."""
+    """How far one may go among several variants; None where there is no gate or nothing to choose.
+
+    A variant with a failure that is waived, or known in the baseline, is let through, which is not to say that it
+    passes; nor do those that come after it in the order.
+    """
     found = audit.sparsest
     if found is None:
         return None
     tried = f"{found.tried:,} of {w.several(found.variants, 'variant')} tried"
-    order = "the densest first" if found.order == "density" else "as given, for want of densities"
+    order = "the densest first" if found.order == "density" else "in the order given, because densities are unknown"
     if found.name is None:
         return f"Sparsest variant that passes: none ({tried}, {order})."
     chosen = next(c for c in audit.comparisons if c.pruned.name == found.name)
     unsure = " Not everything about it could be told." if outcome_of(audit, chosen) == "inconclusive" else ""
     name = w.printable(found.name)
-    return f"Sparsest variant that passes: {name} ({tried}, {order}).{unsure} Confirm it on fresh data."
+    if not found.waived:
+        return f"Sparsest variant that passes: {name} ({tried}, {order}).{unsure} Confirm it on fresh data."
+    known = f" or known in {w.printable(audit.baseline)}" if audit.baseline else ""
+    return (
+        f"Sparsest variant that the gate lets through: {name} ({tried}, {order}), with "
+        f"{w.several(found.waived, 'check')} waived{known} up to it.{unsure} Sparsest that passes without: "
+        f"{'none' if found.unwaived is None else w.printable(found.unwaived)}. Confirm it on fresh data."
+    )
 
 
 def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:

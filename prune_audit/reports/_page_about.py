@@ -100,7 +100,7 @@ def measured(audit: Audit) -> str:
         ("digest", p.data_digest),
         ("inputs", w.inputs(audit)),
         *(("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))),
-        ("asked", w.question(audit)),
+        ("scope", w.scope(audit)),
         *(("counted", said) for said in w.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),

@@ -164,7 +164,10 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
         count("verdict", (w.CANNOT_TELL,), "unsure"),
         f"-{w.percent(worst)}" if (worst := w.overall(view, "worst_plausible_drop")) is not None else w.DASH,
     ]
-    outcome = f'<td class="l">{word(gate.outcome_of(audit, comparison))}</td>' if audit.policy is not None else ""
+    outcome = ""
+    if audit.policy is not None:
+        verdict, comma, waived = gate.short_outcome(audit, comparison).partition(",")
+        outcome = f'<td class="l">{word(verdict)}{text(comma + waived)}</td>'
     name = text(comparison.pruned.name)
     if linked:
         name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{name}</a>'

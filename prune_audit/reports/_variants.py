@@ -67,7 +67,7 @@ def summary(audit: Audit) -> tuple[Column, ...]:
         ),
     ]
     if audit.policy is not None:
-        outcomes = tuple(gate.outcome_of(audit, comparison) for comparison in comparisons)
+        outcomes = tuple(gate.short_outcome(audit, comparison) for comparison in comparisons)
         columns.append(Column(title="gate", cells=outcomes, rank=0, number=False))
     return tuple(columns)
 

@@ -4,7 +4,7 @@ The leading columns are fixed, so that other programs can rely on them; whatever
 shares (2 points are 0.02), change is pruned minus dense, and a cell is empty where there is no value. Names are
 written as they are, so that a table can be joined by them.
 
-A spreadsheet runs text that looks like a formula, so `--csv-dialect excel` puts an apostrophe before such text, never
+A spreadsheet runs text that looks like a formula, so `--dialect csv=excel` puts an apostrophe before such text, never
 before a number, and a mark at the start of the file from which Excel knows that it is UTF-8.
 """
 

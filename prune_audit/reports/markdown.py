@@ -42,7 +42,7 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield from _variant(audit, comparison)
     p = audit.provenance
     data = f"{w.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
-    yield f"<sub>{data}; asked: {prose(w.question(audit))}</sub>"
+    yield f"<sub>{data}; scope: {prose(w.scope(audit))}</sub>"
     for said in w.assumed(p.assumptions, w.models(audit)):
         yield f"<br><sub>assumes {prose(said)}</sub>"
     for note in p.notes:
@@ -65,7 +65,7 @@ def _variants(audit: Audit) -> Iterator[str]:
                 str(len(w.those(view, "verdict", [w.REGRESSED]))) if view else w.DASH,
                 str(len(w.those(view, "distortion", w.HARMED))) if view else w.DASH,
                 f"{code(worst[0])} {worst[1]}" if worst else w.DASH,
-                gate.outcome_of(audit, comparison) if audit.policy else "not asked for",
+                gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
             ]
         )
     heads = ["variant", "density", "dense", "pruned", "change", "alpha", "regressed", "harmed", "worst class", "gate"]

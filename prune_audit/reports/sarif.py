@@ -1,14 +1,17 @@
-"""SARIF 2.1.0 (.sarif): what failed, was waived or could not be told, for code scanning.
+"""SARIF 2.1.0 (.sarif): what failed, for code scanning; with `--dialect sarif=whole` also what did not.
+
+GitHub makes an alert of every result, whatever its kind and whether it is suppressed, so that the file holds failures
+alone: an audit of a thousand classes would open thousands of alerts on what only could not be told, or was waived. The
+whole is for viewers that know kinds: what could not be told is `open` there, the standard's own word for too little
+information; what was waived failed and is suppressed, with the reason. Of more results than GitHub shows the worst are
+kept, and how many are left out is said.
 
 GitHub rejects a whole file for one result without a physical location, and an audit has no line of code to point at.
 So every result points at what could be edited to settle it: the line of the policy file that brings its rule in, or
 that of the waiver it is about; at the pruned model, whose lines mean nothing, where the policy has no file. Results of
 one line are told apart by their fingerprints, which are made of variant, rule and class and stay the same from run to
-run, so that an alert closes when its class has recovered.
-
-A failed check is an error or a warning, as its level is; what could not be told is `open`, the standard's own word
-for too little information; what was waived failed and is suppressed, with the reason. Without a gate the verdicts are
-warnings. Of more than GitHub takes the worst are kept.
+run, so that an alert closes when its class has recovered. A failed check is an error or a warning, as its level is;
+without a gate the verdicts are warnings.
 """
 
 from __future__ import annotations
@@ -22,19 +25,35 @@ from urllib.parse import quote
 
 from prune_audit import plugins
 from prune_audit import words as w
-from prune_audit.core import SINCE, Audit, Check, ModelCard, Policy, Waiver
+from prune_audit.core import SINCE, Audit, Check, ModelCard, Outcome, Policy, Waiver
 from prune_audit.reports import _gate as gate
 from prune_audit.reports.json import layout
 
 SUFFIXES = (".sarif",)
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-MOST = 25_000  # results of a run that GitHub takes, "SARIF support for code scanning"
+MOST = 5_000  # results of a run that GitHub shows, "SARIF support for code scanning"; it takes no file above 25,000
 LEVELS = {"error": "error", "warn": "warning", "off": "none"}
 
 
 def render(audit: Audit) -> str:
-    """The log, with one run."""
-    found = gate.notable(audit, ("failed", "waived", "inconclusive"))
+    """The log, with one run, of what failed."""
+    return _log(audit, ("failed",))
+
+
+def whole(audit: Audit) -> str:
+    """The log, with one run, also of what was waived and what could not be told."""
+    return _log(audit, ("failed", "waived", "inconclusive"))
+
+
+DIALECTS = {"whole": whole}
+
+
+def _log(audit: Audit, outcomes: tuple[Outcome, ...]) -> str:
+    found = gate.notable(audit, outcomes)
+    left_out = max(0, len(found) - MOST)
+    told = gate.told(audit)
+    if left_out:
+        told += f" {w.several(left_out, 'result')} of {len(found):,} left out: GitHub shows {MOST:,}."
     rules = sorted({check.rule: check.level for _, check in found}.items())
     models = {comparison.pruned.name: comparison.pruned for comparison in audit.comparisons}
     position = {rule: i for i, (rule, _) in enumerate(rules)}
@@ -50,7 +69,7 @@ def render(audit: Audit) -> str:
             _result(name, check, position[check.rule], _place(audit, models[name], check))
             for name, check in found[:MOST]
         ],
-        "properties": {"outcome": audit.outcome, "told": gate.told(audit), "leftOut": max(0, len(found) - MOST)},
+        "properties": {"outcome": audit.outcome, "told": told, "leftOut": left_out},
     }
     return layout({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
 

@@ -100,7 +100,7 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
     rows += [("inputs", w.inputs(audit))]
     rows += [("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))]
-    rows += [("asked", w.question(audit))]
+    rows += [("scope", w.scope(audit))]
     rows += [("counted", said) for said in w.counted(p.settings)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]

@@ -1,4 +1,4 @@
-"""How much less samples say than their number where they belong together: design effects of clusters.
+"""Design effects: how much information clustered samples lose.
 
 Ten images of one person are not ten independent samples: the variance of a mean over clusters is the design effect
 times that over as many independent samples, and counts divided by it may be used as if they were independent (Rao,

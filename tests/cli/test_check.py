@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_the_policy_in_the_audit_is_used_again(saved: Path, tmp_path: Path) -> N
     judged = tmp_path / "judged.json"
     assert invoke(["check", str(saved), "--policy", str(warn), "-q", "-o", str(judged)]) == 0
     assert invoke(["check", str(judged), "-q"]) == 0
+
+
+def test_files_in_a_dialect(saved: Path, tmp_path: Path) -> None:
+    kinds = {}
+    for name, dialect in (("a.sarif", []), ("b.sarif", ["--dialect", "sarif=whole"])):
+        assert invoke(["check", str(saved), "-q", *dialect, "-o", str(tmp_path / name)]) == 1
+        results = json.loads((tmp_path / name).read_text())["runs"][0]["results"]
+        kinds[name] = {result["kind"] for result in results}
+    assert kinds == {"a.sarif": {"fail"}, "b.sarif": {"fail", "open"}}
 
 
 @pytest.fixture

@@ -223,6 +223,58 @@ def test_one_variant_too_many_does_not_keep_the_one_before_it_from_being_confirm
     assert confirmed["outcome"] != "failed"
 
 
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Predictions for two lots of samples, a and b; the name of a variant says on which of them it fails."""
+    names = [f"{lot}{i}" for lot in "ab" for i in range(300)]
+    labels = {name: ("oak", "elm", "fir")[int(name[1:]) % 3] for name in names}
+    for lot in "ab":
+        rows = [f"{name},{labels[name]}" for name in names if name[0] == lot]
+        (tmp_path / f"{lot}.csv").write_text("\n".join(["id,label", *rows]))
+    for model in ("dense", "well", "fails-a", "fails-b"):
+        wrong = model.removeprefix("fails-")
+        said = {name: "elm" if name[0] == wrong and labels[name] == "oak" else labels[name] for name in names}
+        slips = range(5) if model == "well" else range(8, 12)
+        said |= {f"{lot}{3 * i}": "fir" for i in slips for lot in "ab"}
+        rows = [f"{name},{said[name]}" for name in names]
+        (tmp_path / f"{model}.csv").write_text("\n".join(["id,predicted", *rows]))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variants", "both", "alone"),
+    [
+        (("well",), 0, 0),
+        (("fails-b",), 1, 1),
+        (("well", "fails-a"), 1, 0),
+        (("fails-b", "fails-a"), 1, 1),
+        (("fails-a", "well"), 1, 1),  # none is confirmed
+    ],
+)
+def test_the_exit_code_of_the_confirmed_variant_alone(
+    recorded: Path, capsys: pytest.CaptureFixture[str], variants: tuple[str, ...], both: int, alone: int
+) -> None:
+    models = [str(recorded / f"{name}.csv") for name in ("dense", *variants)]
+    here = ["compare", *models, "--data", str(recorded / "a.csv"), "--confirm", str(recorded / "b.csv"), "-q"]
+    assert invoke(here) == both
+    capsys.readouterr()
+    assert invoke([*here, "--confirm-only"]) == alone
+    told = capsys.readouterr().err
+    if both != alone:
+        assert f"note: exit code {alone} is that of {variants[0]}, judged again on" in told
+        assert f"b.csv, alone (--confirm-only); {variants[1]} on" in told
+        assert f"a.csv would leave {both}" in told
+    else:
+        assert "--confirm-only" not in told
+    assert invoke([*here, "--confirm-only", "--exit-zero"]) == 0
+
+
+def test_confirm_only_needs_something_to_confirm(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [str(recorded / f"{name}.csv") for name in ("dense", "well")]
+    assert invoke(["compare", *models, "--data", str(recorded / "a.csv"), "--confirm-only"]) == 2
+    assert "--confirm-only: there is nothing to confirm" in capsys.readouterr().err
+
+
 def test_fresh_data_that_are_not_there_are_missed_before_a_model_runs(
     tmp_path: Path, sample_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,9 +69,19 @@ def test_equal_predictions_of_an_old_document_are_not_shown_as_one_model(
 
 def test_a_spreadsheet_s_csv(tmp_path: Path) -> None:
     reports.write(audits.biting(), tmp_path / "a.json")
-    arguments = [str(tmp_path / "a.json"), "--quiet", "--csv-dialect", "excel", "-o", str(tmp_path / "a.csv")]
+    arguments = [str(tmp_path / "a.json"), "--quiet", "--dialect", "csv=excel", "-o", str(tmp_path / "a.csv")]
     assert invoke(["report", *arguments]) == 0
     assert "'=1+1" in (tmp_path / "a.csv").read_text(encoding="utf-8-sig")
+
+
+def test_the_whole_of_sarif_on_request(tmp_path: Path) -> None:
+    """Beside a CSV of a dialect of its own."""
+    reports.write(audits.judged(), tmp_path / "a.json")
+    dialects = ["--dialect", "sarif=whole", "--dialect", "csv=excel"]
+    outputs = [f"-o{tmp_path / name}" for name in ("a.sarif", "a.csv")]
+    assert invoke(["report", str(tmp_path / "a.json"), "--quiet", *dialects, *outputs]) == 0
+    assert '"open"' in (tmp_path / "a.sarif").read_text(encoding="utf-8")
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbf")
 
 
 def test_annotations_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +117,9 @@ def test_a_chart_that_the_audit_has_nothing_for_is_an_error_once_the_rest_is_wri
         (["gone.json"], "gone.json: No such file or directory"),
         (["{saved}", "-o", "x.xyz"], "x.xyz: no report is written to .xyz"),
         (["{saved}", "-o", "gone/x.csv"], "there is no folder"),
-        (["{saved}", "--csv-dialect", "lotus"], "--csv-dialect: expected one of excel, found 'lotus'"),
+        (["{saved}", "--dialect", "csv=lotus"], "--dialect: expected one of csv=excel, sarif=whole, found 'csv=lotus'"),
+        (["{saved}", "--dialect", "json=excel"], "expected one of csv=excel, sarif=whole, found 'json=excel'"),
+        (["{saved}", "--dialect", "excel"], "expected one of csv=excel, sarif=whole, found 'excel'"),
     ],
 )
 def test_bad_input_is_2_with_a_hint(

@@ -209,6 +209,6 @@ def test_no_line_of_the_table_is_a_command(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_dialect_reaches_the_file(tmp_path: Path) -> None:
     _terminal.deliver(
-        audits.biting(), [tmp_path / "a.csv"], show_all=False, quiet=True, verbose=False, csv_dialect="excel"
+        audits.biting(), [tmp_path / "a.csv"], show_all=False, quiet=True, verbose=False, dialects={"csv": "excel"}
     )
     assert "'=1+1" in (tmp_path / "a.csv").read_text(encoding="utf-8")

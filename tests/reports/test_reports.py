@@ -28,12 +28,15 @@ def test_suffixes() -> None:
 
 
 def test_a_dialect_is_used_by_the_report_that_has_it(tmp_path: Path) -> None:
-    assert reports.dialects("csv") == ("excel",)
-    assert reports.dialects("json") == ()
-    for name in ("a.csv", "a.json"):
-        reports.write(audits.ten(), tmp_path / name, "excel")
+    assert reports.dialects() == {"csv": ("excel",), "sarif": ("whole",)}
+    for name in ("a.csv", "A.FLIPS.CSV", "a.json", "a.sarif"):
+        reports.write(audits.judged(), tmp_path / name, {"csv": "excel", "sarif": "whole"})
     assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfvariant,")
-    assert read_audit(tmp_path / "a.json") == audits.ten()
+    assert (tmp_path / "A.FLIPS.CSV").read_bytes().startswith(b"\xef\xbb\xbfvariant,")
+    assert read_audit(tmp_path / "a.json") == audits.judged()
+    assert '"open"' in (tmp_path / "a.sarif").read_text()
+    reports.write(audits.judged(), tmp_path / "a.sarif", {"csv": "excel"})
+    assert '"open"' not in (tmp_path / "a.sarif").read_text()
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.csv", b"variant,"), ("A.JSON", b"{\n"), ("a.b.txt", b"model ")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,8 +13,9 @@ import jsonschema
 import pytest
 
 from prune_audit import gate, plugins, rules
-from prune_audit.core import Audit, Check
+from prune_audit.core import Audit, Check, Outcome
 from prune_audit.reports import sarif
+from prune_audit.reports._gate import checks as gate_checks
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
@@ -22,24 +24,72 @@ NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "biti
 
 
 def results(audit: Audit) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(sarif.render(audit))["runs"][0]["results"]
+    """Of the whole."""
+    return of(sarif.whole(audit))
+
+
+def of(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)["runs"][0]["results"]
     return found
 
 
 @pytest.mark.parametrize("name", ["judged", "waived"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.sarif", sarif.render(getattr(audits, name)()).encode())
+    same_as_golden(f"{name}.whole.sarif", sarif.whole(getattr(audits, name)()).encode())
 
 
+@pytest.mark.parametrize("dialect", [sarif.render, sarif.whole])
 @pytest.mark.parametrize("name", NAMES)
-def test_is_valid_and_every_result_has_its_rule_and_a_place(name: str) -> None:
-    log = json.loads(sarif.render(getattr(audits, name)()))
+def test_is_valid_and_every_result_has_its_rule_and_a_place(name: str, dialect: Callable[[Audit], str]) -> None:
+    log = json.loads(dialect(getattr(audits, name)()))
     jsonschema.Draft202012Validator(SCHEMA).validate(log)
     run = log["runs"][0]
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
     prints = [result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]]
     assert len(set(prints)) == len(prints)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_failures_alone_are_alerts(name: str) -> None:
+    """GitHub opens one for every result, for an open or a suppressed one as well."""
+    audit = getattr(audits, name)()
+    found = of(sarif.render(audit))
+    assert all(result["kind"] == "fail" and "suppressions" not in result for result in found)
+    failed = [check for c in audit.comparisons for check in gate_checks(audit, c) if check.outcome == "failed"]
+    assert len(found) == len(failed)
+
+
+def many(classes: int, failed: int, waived: int) -> Audit:
+    """As many classes, of which some fail a rule, some are waived and all others cannot be told, under two rules."""
+    audit = audits.judged()
+    outcomes: list[Outcome] = ["failed"] * failed + ["waived"] * waived
+    outcomes += ["inconclusive"] * (2 * classes - failed - waived)
+    checks = tuple(
+        Check(
+            rule=("recall-drop", "harmed")[i % 2], subject=f"class {i // 2}", outcome=outcome, level="error",
+            observed=None, limit=0.02, message="as it is",
+        )
+        for i, outcome in enumerate(outcomes)
+    )  # fmt: skip
+    return replace(audit, comparisons=(replace(audit.comparisons[0], checks=checks),))
+
+
+def test_a_thousand_classes_of_which_twelve_failed_are_twelve_alerts() -> None:
+    audit = many(1000, failed=12, waived=30)
+    assert len(of(sarif.render(audit))) == 12
+    assert len(results(audit)) == 2000
+
+
+@pytest.mark.parametrize(("dialect", "failed"), [(sarif.render, 5403), (sarif.whole, 12)])
+def test_what_github_does_not_show_is_left_out_and_said(dialect: Callable[[Audit], str], failed: int) -> None:
+    log = json.loads(dialect(many(2750, failed=failed, waived=3)))["runs"][0]
+    assert len(log["results"]) == 5000
+    assert [r["kind"] for r in log["results"][:12]] == ["fail"] * 12
+    left_out = 403 if failed == 5403 else 500
+    assert log["properties"]["leftOut"] == left_out
+    assert f"{left_out} results of {5000 + left_out:,} left out: GitHub shows 5,000." in log["properties"]["told"]
 
 
 def test_the_schema_refuses_a_result_without_a_place() -> None:
@@ -65,7 +115,7 @@ def test_what_was_waived_is_suppressed_with_the_reason() -> None:
 
 
 def test_rules_say_of_themselves_what_their_files_say() -> None:
-    rules = json.loads(sarif.render(audits.judged()))["runs"][0]["tool"]["driver"]["rules"]
+    rules = json.loads(sarif.whole(audits.judged()))["runs"][0]["tool"]["driver"]["rules"]
     assert {rule["id"]: rule["help"]["text"] for rule in rules} == {
         name: plugins.docstring("rules", name) for name in ("accuracy-drop", "harmed", "recall-drop")
     }
@@ -157,7 +207,7 @@ def test_what_is_said_elsewhere_than_in_the_file_has_no_line_of_it(origin: str) 
 
 def test_no_more_than_github_takes_and_the_worst_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MOST", 2)
-    log = json.loads(sarif.render(audits.judged()))
+    log = json.loads(sarif.whole(audits.judged()))
     assert [r["properties"]["subject"] for r in log["runs"][0]["results"]] == ["7", "5"]
     assert log["runs"][0]["properties"]["leftOut"] == 1
 

@@ -405,17 +405,38 @@ def test_variants_without_a_finding_are_not_detailed_at_all() -> None:
 
 def test_the_last_word_on_several_variants_is_how_far_one_may_go() -> None:
     assert said(audits.several()).endswith(
-        "Sparsest variant that passes: pruned-50 (2 of 3 variants tried, as given, for want of densities). "
-        "Confirm it on fresh data."
+        "Sparsest variant that passes: pruned-50 (2 of 3 variants tried, in the order given, because densities are "
+        "unknown). Confirm it on fresh data."
     )
     audit = audits.several()
     ordered = replace(audit, comparisons=audit.comparisons[1::-1])
     assert "pruned-50 (2 of 2 variants tried, the densest first). Confirm" in said(ordered)
     unsure = replace(audit, comparisons=(audit.comparisons[2], audit.comparisons[1]))
-    assert "passes: int8 (2 of 2 variants tried, as given, for want of densities). Not everything" in said(unsure)
+    assert (
+        "passes: int8 (2 of 2 variants tried, in the order given, because densities are unknown). Not everything"
+        in said(unsure)
+    )
     none = replace(audit, comparisons=(audit.comparisons[1], audit.comparisons[1]))
     assert "Sparsest variant that passes: none (1 of 2 variants tried" in said(none)
     assert "Sparsest" not in said(audits.judged())
+
+
+def test_a_variant_whose_failure_is_waived_is_not_called_the_sparsest_that_passes() -> None:
+    """The densest failed and is waived; so it is where the baseline knows the failure."""
+    audit = audits.several()
+    checks = tuple(
+        replace(check, outcome="waived" if check.outcome == "failed" and check.level == "error" else "passed")
+        for check in audit.comparisons[1].checks
+    )
+    excused = replace(audit, comparisons=(audit.comparisons[0], replace(audit.comparisons[1], checks=checks)))
+    text = said(excused)
+    assert "Sparsest variant that passes" not in text
+    through = "Sparsest variant that the gate lets through: pruned-90 (2 of 2 variants tried, the densest first), with"
+    assert f"{through} 1 check waived up to it. Sparsest that passes without: pruned-50. Confirm it" in text
+    assert "passed, 1 waived" in text
+    assert "Gate default: passed with 1 check waived. None of the other" in text
+    known = said(replace(excused, baseline="accepted.json", comparisons=excused.comparisons[::-1][:1] * 2))
+    assert "with 2 checks waived or known in accepted.json up to it. Sparsest that passes without: none." in known
 
 
 def test_both_recalls_are_seen_at_once_without_colour() -> None:
