@@ -31,8 +31,9 @@ def rounded(levels: npt.NDArray[np.integer]) -> int:
 
     All of them where they are no more than chance allows, else as many as are expected.
     """
-    values, counts = np.unique(levels, return_counts=True)
-    count = dict(zip((int(v) for v in values), (int(n) for n in counts), strict=True))
+    lowest = int(levels.min(initial=0))
+    counts = np.bincount(levels.reshape(-1) - lowest)
+    count = {int(at) + lowest: int(counts[at]) for at in counts.nonzero()[0]}
     zeros = count.pop(0, 0)
     # Numbers that are all multiples of one step were rounded to that, whatever they are stored in.
     step = math.gcd(*count)

@@ -157,8 +157,15 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     beside = external_files(model, source.path)
     made = session(source.path, settings.threads)
     graph = Graph(model, source.path)
-    layers, parameters = graph.layers(), graph.parameters()
-    card = _files.card(source, source.path, *beside, form="ONNX", layers=layers, parameters=parameters)
+    card = _files.card(
+        source,
+        source.path,
+        *beside,
+        form="ONNX",
+        layers=graph.layers(),
+        parameters=graph.parameters(),
+        uncounted=graph.uncounted(),
+    )
     output = scores_of(made, source.path)
     labels = labels_of(model, output.name)
     return OnnxClassifier(made, card, expects_of(made, output, labels, source.path), output.name, labels)

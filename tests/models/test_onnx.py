@@ -389,7 +389,7 @@ def test_weights_are_found_behind_what_leaves_them_as_they_are(tmp_path: Path, r
         ("scaled", "linear", 8, 16),
         ("g2", "linear", 6, 12),
     ]
-    assert load(path).card.parameters == 60 + 24 + 4 + 16 + 16 + 16 + 4 + 12 + 16
+    assert load(path).card.parameters == 60 + 24 + 4 + 16 + 16 + 4 + 12 + 16  # not the mask
 
 
 def test_tables_of_indices_and_words_are_no_embeddings(tmp_path: Path) -> None:
