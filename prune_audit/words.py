@@ -254,6 +254,18 @@ def assumed(assumptions: Sequence[Assumption], models: Collection[str]) -> list[
     return said
 
 
+def densities(audit: Audit) -> list[str]:
+    """What densities do not cover, and which zeros they do not take for cut, models alike together."""
+    alike: dict[str, list[str]] = {}
+    for card in (audit.comparisons[0].dense, *(comparison.pruned for comparison in audit.comparisons)):
+        if card.uncounted:
+            alike.setdefault(f"not counted: {listed(card.uncounted)}", []).append(card.name)
+        if rounded := sum(layer.rounded for layer in card.layers):
+            said = f"{several(rounded, 'zero')} of quantised weights are what rounding explains, and count as weights"
+            alike.setdefault(said, []).append(card.name)
+    return [f"{', '.join(names)}: {said}" for said, names in alike.items()]
+
+
 def counted(settings: Settings) -> list[str]:
     """How samples and classes were counted, where that is not one by one."""
     said = []

@@ -101,6 +101,7 @@ def measured(audit: Audit) -> str:
         ("inputs", w.inputs(audit)),
         *(("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))),
         ("scope", w.scope(audit)),
+        *(("density", said) for said in w.densities(audit)),
         *(("counted", said) for said in w.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),

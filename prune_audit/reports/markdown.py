@@ -45,6 +45,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"<sub>{data}; scope: {prose(w.scope(audit))}</sub>"
     for said in w.assumed(p.assumptions, w.models(audit)):
         yield f"<br><sub>assumes {prose(said)}</sub>"
+    for said in w.densities(audit):
+        yield f"<br><sub>density: {prose(said)}</sub>"
     for note in p.notes:
         yield f"<br><sub>note: {prose(note)}</sub>"
 

@@ -101,6 +101,7 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     rows += [("inputs", w.inputs(audit))]
     rows += [("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))]
     rows += [("scope", w.scope(audit))]
+    rows += [("density", said) for said in w.densities(audit)]
     rows += [("counted", said) for said in w.counted(p.settings)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]

@@ -16,7 +16,7 @@ from rich.console import Console
 from prune_audit import words as w
 from prune_audit.core import Assumption, Audit, Check, Level, Outcome, Settings
 from prune_audit.reports import _classes as classes
-from prune_audit.reports import table
+from prune_audit.reports import html, markdown, table
 from prune_audit.reports._bars import LINES, MOST
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
@@ -481,3 +481,22 @@ def test_models_of_which_the_same_is_taken_for_granted_are_told_together() -> No
     assert w.assumed(of("a", "b"), ["a", "b"]) == ["scores of all models: logits (seen; --scores)"]
     assert w.assumed(of("a", "b"), ["a", "b", "c"]) == ["scores of a, b: logits (seen; --scores)"]
     assert w.assumed(of("a"), ["a"]) == ["scores of a: logits (seen; --scores)"]
+
+
+def test_what_a_density_leaves_out_stands_below_the_models_in_every_report() -> None:
+    audit = audits.everything()
+    [first, *rest] = audit.comparisons
+    coarse = replace(first.pruned.layers[0], nonzero=30, rounded=12)
+    pruned = replace(first.pruned, layers=(coarse, *first.pruned.layers[1:]), uncounted=("places (1 x 7 x 4)",))
+    dense = replace(first.dense, uncounted=("places (1 x 7 x 4)",))
+    told = replace(audit, comparisons=(replace(first, dense=dense, pruned=pruned), *rest))
+    both = f"{w.printable(dense.name)}, {w.printable(pruned.name)}: not counted: places (1 x 7 x 4)"
+    rounds = "12 zeros of quantised weights are what rounding explains, and count as weights"
+    text = " ".join(shown(told, 200).split())
+    assert f"density {both}" in text
+    assert f": {rounds}" in text
+    assert "not counted" not in shown(audit, 200)
+    for report in (html.render(told), markdown.render(told)):
+        assert "not counted: places" in report
+        assert rounds in report
+    assert pruned.density == (42 + sum(layer.nonzero for layer in pruned.layers[1:])) / 1000

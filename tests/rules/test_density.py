@@ -45,3 +45,23 @@ def test_what_cannot_be_seen_is_open() -> None:
 def test_it_needs_a_claim() -> None:
     with pytest.raises(UsageError, match="density needs a limit"):
         check(compare((1, 0, 0, 0)), RuleSetting())
+
+
+def test_zeros_that_rounding_explains_do_not_make_a_model_sparse() -> None:
+    coarse = replace(layer(100), rounded=900)
+    assert judged((coarse, layer(100))).outcome == "failed"
+    assert judged((coarse, layer(100))).observed == 0.55
+
+
+def test_weights_that_may_be_among_what_is_not_counted_leave_the_claim_open() -> None:
+    pair = compare((1, 0, 0, 0))
+    dense = replace(CARD, layers=(layer(1000), layer(1000)), uncounted=("places (2 x 3)",))
+    pruned = replace(CARD, layers=(layer(100),), uncounted=("places (2 x 3)", "experts (9 x 9)"))
+    [found] = check(replace(pair, dense=dense, pruned=pruned), RuleSetting(limit=0.1))
+    assert (found.outcome, found.observed) == ("inconclusive", None)
+    assert "not counted: places (2 x 3), experts (9 x 9)" in found.message
+    # As many weights as the dense model has, or nothing that it does not have: none are hidden.
+    for card in (replace(pruned, layers=(layer(100), layer(90))), replace(pruned, uncounted=dense.uncounted)):
+        [found] = check(replace(pair, dense=dense, pruned=card), RuleSetting(limit=0.1))
+        assert found.outcome == "passed"
+        assert "not counted: places" in found.message
