@@ -35,6 +35,7 @@ import numpy as np
 
 from prune_audit import gate, plugins, rules, stats
 from prune_audit.core import (
+    EXIF,
     SINCE,
     Array,
     Audit,
@@ -43,6 +44,7 @@ from prune_audit.core import (
     Comparison,
     Pair,
     Policy,
+    Provenance,
     RuleSetting,
     Samples,
     Settings,
@@ -119,15 +121,28 @@ def _comparable(audit: Audit, baseline: Audit) -> tuple[Samples, Samples]:
         "clusters": (new.settings.cluster, old.settings.cluster),
         "weights": (new.settings.weights, old.settings.weights),
     }
+    ways = _orientation(new), _orientation(old)
+    if None not in ways:  # images without one, and audits of earlier versions, say nothing of it
+        differences["orientation of images"] = ways
     for what, (found, expected) in differences.items():
         if found != expected:
+            # Of a folder, what is read or left out now and was not then is likely why.
+            read = [note for note in new.notes if note.startswith("files ") and note not in old.notes]
             raise AlignmentError(
                 f"the baseline cannot be compared, because it differs in its {what}: expected {_short(expected)}, "
-                f"found {_short(found)}",
+                f"found {_short(found)}{''.join(f'; {note}' for note in read) if what in _LISTED else ''}",
                 hint=HINT,
             )
     _check_samples(audit, baseline, *kept)
     return kept[0], kept[1]
+
+
+_LISTED = ("samples", "data (ids, labels or contents)")
+
+
+def _orientation(provenance: Provenance) -> str | None:
+    """What was done with orientations in EXIF, None where nothing is said of it."""
+    return next((each.value for each in provenance.assumptions if each.what == EXIF), None)
 
 
 def _check_samples(audit: Audit, baseline: Audit, new: Samples, old: Samples) -> None:

@@ -274,6 +274,8 @@ class Assumption:
 
 DATA = ""
 """The subject of an `Assumption` about the data."""
+EXIF = "EXIF orientation"
+"""What an `Assumption` is about that says whether images were turned."""
 
 
 def chosen(values: Sequence[str], model: str) -> str | None:
@@ -399,7 +401,7 @@ class Batch:
     ``inputs`` maps names to arrays whose first axis is the batch. Images come as ``{"image": uint8 (B, C, H, W)}``
     and are scaled, normalised, cast and laid out for each model by `prune_audit.evaluate.feed`. ``digests`` are
     64-bit hashes of the raw samples. ``bad`` lists samples that could not be read, as (id, reason); they have no
-    row in the arrays.
+    row in the arrays. ``turned`` are those of ``rows`` whose image carries an EXIF orientation that is not upright.
     """
 
     rows: Counts  # (B,) positions in the data set
@@ -407,6 +409,7 @@ class Batch:
     labels: Counts  # (B,)
     digests: npt.NDArray[np.uint64]  # (B,)
     bad: tuple[tuple[str, str], ...] = ()
+    turned: Counts = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Classifier(Protocol):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prune_audit import baseline, from_predictions, gate, rules
 from prune_audit.core import (
     Array,
+    Assumption,
     Audit,
     Check,
     Comparison,
@@ -71,6 +72,26 @@ def judge(new: Audit, old: Audit, policy: Policy = POLICY) -> dict[tuple[str, st
 
 def code(new: Audit, old: Audit, policy: Policy = POLICY) -> int:
     return baseline.judge(new, old, policy, "old.json", date(2027, 1, 1)).exit_code
+
+
+def test_other_files_of_a_folder_are_named_as_the_difference() -> None:
+    old = audit(pruned=LABELS)
+    told = "files of kinds that earlier versions left out of a folder: 15 .gif"
+    new = replace(
+        old, provenance=replace(old.provenance, data_digest="0" * 64, notes=(told, "files left out: same", "another"))
+    )
+    old = replace(old, provenance=replace(old.provenance, notes=("files left out: same",)))
+    with pytest.raises(AlignmentError, match=r"differs in its data .*; files of kinds .* 15 \.gif$"):
+        judge(new, old)
+
+
+def test_images_that_were_turned_are_not_compared_with_others() -> None:
+    old = audit(pruned=LABELS)
+    ways = [Assumption(subject="", what="EXIF orientation", value=value, why="", option="") for value in ("a", "b")]
+    each = [replace(old, provenance=replace(old.provenance, assumptions=(way,))) for way in ways]
+    with pytest.raises(AlignmentError, match="differs in its orientation of images: expected a, found b"):
+        judge(each[1], each[0])
+    assert code(each[0], each[0]) == code(each[0], old) == code(old, each[1]) == 0
 
 
 def test_what_failed_before_and_is_no_worse_is_accepted() -> None:

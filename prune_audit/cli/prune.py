@@ -75,6 +75,7 @@ def run(
     std: o.Std = None,
     channels: o.Channels = None,
     interpolation: o.Resample = None,
+    exif: o.Exif = None,
     text_column: o.TextColumn = None,
     tokenizer: o.Tokenizer = None,
     max_length: o.MaxLength = None,
@@ -161,6 +162,7 @@ def run(
             max_length=max_length,
             sample_rate=sample_rate,
             seconds=seconds,
+            exif=o.exif(exif),  # type: ignore[arg-type]  # checked there
             preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
         )
 

@@ -1,13 +1,15 @@
 """A folder with one folder per class, for files of any kind: what the formats of folders share.
 
 An empty class folder is an error and not a class of support 0: it silently shifts every later class of code that
-numbers folders, so whoever has one should hear of it. Hidden files and other files are ignored. Folders are listed,
-never opened file by file, so that a large validation set is ready at once.
+numbers folders, so whoever has one should hear of it. Hidden files, those that systems leave behind and files of other
+kinds are left out and counted. Folders are listed, never opened file by file, so that a large validation set is ready
+at once. A name need not be text: what is not UTF-8 is escaped in ids and classes, so that every report can hold it.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,16 +31,23 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: str, table: str) -> Listing:
+SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "system volume information")
+"""What systems leave in folders without hiding it from others, in small letters."""
+
+
+def listed(
+    source: DataSource, expects: Expects, suffixes: Sequence[str], what: str, table: str, later: Sequence[str] = ()
+) -> Listing:
     """The files with one of ``suffixes`` below ``source.path``; ``what`` they are called, as "image".
 
-    ``table`` is what could be given instead of a folder.
+    ``table`` is what could be given instead of a folder. Suffixes that earlier versions did not read are ``later``.
 
     Raises:
         DataError: there are no class folders, one is empty or cannot be read, or one is no class.
     """
     root, kinds = source.path, ", ".join(suffix[1:] for suffix in suffixes)
-    folders, beside = top(root, suffixes)
+    left = Counter[str]()
+    folders, beside = top(root, suffixes, left)
     if not folders:
         found = f"{what}s ({beside}) but no class folders" if beside else f"neither class folders nor {what}s"
         raise DataError(
@@ -48,7 +57,12 @@ def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: 
     names: list[str] = []
     ids: list[str] = []
     for folder in sorted(folders):
-        inside = sorted(name for name in walk(root / folder, folder) if name.lower().endswith(tuple(suffixes)))
+        inside = []
+        for name in sorted(walk(root / folder, folder, left)):
+            if name.lower().endswith(tuple(suffixes)):
+                inside.append(name)
+            else:
+                left[_suffix(name)] += 1
         if not inside:
             raise DataError(
                 f"{root / folder}: this class folder holds no {what}s",
@@ -57,37 +71,68 @@ def listed(source: DataSource, expects: Expects, suffixes: Sequence[str], what: 
             )
         ids += inside
         names += [folder] * len(inside)
-    classes, notes = _classes.decided(source, expects, folders)
+    called = [_text(name) for name in names]
+    classes, notes = _classes.decided(source, expects, [_text(folder) for folder in folders])
+    if called != names and _classes.given(source, expects) is None and source.class_map is None:
+        # As Python sorts the names that it makes of such bytes, and with it the code that trained.
+        classes = tuple(map(_text, sorted(folders)))
+    told = [_text(each) for each in ids]
+    for which, each in (
+        ("folders", {folder: _text(folder) for folder in folders}),
+        ("files", dict(zip(ids, told, strict=True))),
+    ):
+        if len(set(each.values())) < len(each):
+            raise DataError(
+                f"{root}: two {which} have names that are not UTF-8 and look alike once that is escaped",
+                hint="rename one of them",
+            )
     if beside:
         notes = (*notes, f"{what}s beside the class folders ({beside}) were not used")
+    if left:
+        notes = (*notes, f"files left out of the folder: {_counted(left)}")
+    if read := Counter(suffix for each in ids if (suffix := _suffix(each)) in later):
+        notes = (*notes, f"files of kinds that earlier versions left out of a folder: {_counted(read)}")
     return Listing(
-        ids=ids,
+        ids=told,
         files=[root / each for each in ids],
         classes=classes,
-        labels=_classes.positions(names, classes, lambda at: f"{root / names[at]}", source.class_map),
+        labels=_classes.positions(called, classes, lambda at: f"{root / called[at]}", source.class_map),
         notes=notes,
     )
 
 
-def top(root: Path, suffixes: Sequence[str]) -> tuple[list[str], int]:
-    """The names of the folders right below ``root``, and how many files with one of ``suffixes`` lie beside them."""
+def top(root: Path, suffixes: Sequence[str], left: Counter[str]) -> tuple[list[str], int]:
+    """The names of the folders right below ``root``, and how many files with one of ``suffixes`` lie beside them.
+
+    What else lies there is counted in ``left``, as by `walk`.
+    """
     folders, files = [], 0
     with _opened(root) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
+            if _is_hidden(entry.name):
+                left[HIDDEN] += 1
+            elif entry.is_dir():
                 folders.append(entry.name)
             elif entry.name.lower().endswith(tuple(suffixes)):
                 files += 1
+            else:
+                left[_suffix(entry.name)] += 1
     return folders, files
 
 
-def walk(folder: Path, prefix: str) -> Iterator[str]:
-    """The files below ``folder``, as paths that start with ``prefix`` and use slashes; links are followed."""
+HIDDEN = "hidden or of the system"
+
+
+def walk(folder: Path, prefix: str, left: Counter[str] | None = None) -> Iterator[str]:
+    """The files below ``folder``, as paths that start with ``prefix`` and use slashes; links are followed.
+
+    Hidden ones and those of the system are left out, and counted in ``left`` under `HIDDEN`.
+    """
     with _opened(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if _is_hidden(entry.name):
+                if left is not None:
+                    left[HIDDEN] += 1
                 continue
             if entry.is_dir():
                 if entry.is_symlink() and folder.resolve().is_relative_to(Path(entry).resolve()):
@@ -95,9 +140,28 @@ def walk(folder: Path, prefix: str) -> Iterator[str]:
                         f"{entry.path}: this link leads back to a folder that holds it",
                         hint="remove the link; its files would be counted again and again",
                     )
-                yield from walk(folder / entry.name, f"{prefix}/{entry.name}")
+                yield from walk(folder / entry.name, f"{prefix}/{entry.name}", left)
             else:
                 yield f"{prefix}/{entry.name}"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM
+
+
+def _suffix(name: str) -> str:
+    """The suffix that a file is counted by, in small letters."""
+    return _text(Path(name).suffix.lower()) or "without suffix"
+
+
+def _counted(files: Counter[str]) -> str:
+    """How many files there are of each kind, most first."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(files.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _text(name: str) -> str:
+    """A name of a file as text: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @contextmanager

@@ -14,10 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Preprocess, Settings
+from prune_audit.core import (
+    DATA,
+    EXIF,
+    Array,
+    Assumption,
+    Batch,
+    Counts,
+    DataSource,
+    Exif,
+    Expects,
+    Preprocess,
+    Settings,
+)
 from prune_audit.data import _content
-from prune_audit.data._pixels import decode, quiet_pillow
-from prune_audit.data._preprocess import resolve
+from prune_audit.data._pixels import PLAIN, decode, header, quiet_pillow
+from prune_audit.data._preprocess import GLANCE, resolve
 from prune_audit.data._stored import Stored
 
 
@@ -25,7 +37,8 @@ from prune_audit.data._stored import Stored
 class ImageDataset:
     """A `prune_audit.core.Dataset` of N images; ``preprocess`` is resolved, so every image has its size.
 
-    ``kept_in`` are the files that hold them, in the ``column`` of that name where they are tables.
+    ``kept_in`` are the files that hold them, in the ``column`` of that name where they are tables. They are turned as
+    their EXIF orientation says where ``turn`` is set.
     """
 
     name: str
@@ -40,6 +53,7 @@ class ImageDataset:
     notes: tuple[str, ...]
     indexed: bool = False
     column: str = ""
+    turn: bool = False
     assumptions: tuple[Assumption, ...] = ()
 
     def read(self, rows: Sequence[int] | Counts) -> Batch:
@@ -49,13 +63,14 @@ class ImageDataset:
         images = np.empty((len(rows), channels, height, width), np.uint8)  # (B, C, H, W)
         digests = np.empty(len(rows), np.uint64)  # (B,)
         kept: list[int] = []
+        turned: list[int] = []
         bad: list[tuple[str, str]] = []
         for row in map(int, rows):
             at = len(kept)
             try:
                 with self.files[row].open("rb") as file:
                     data = file.read()
-                images[at] = decode(data, self.preprocess)
+                images[at], turns = decode(data, self.preprocess, turn=self.turn)
             except OSError as error:
                 bad.append((self.ids[row], error.strerror or str(error)))
             except ValueError as error:
@@ -63,6 +78,7 @@ class ImageDataset:
             else:
                 digests[at] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
                 kept.append(row)
+                turned += [row] if turns else []
         good = np.array(kept, np.int64)
         return Batch(
             rows=good,
@@ -70,11 +86,12 @@ class ImageDataset:
             labels=self.labels[good],
             digests=digests[: len(kept)],
             bad=tuple(bad),
+            turned=np.array(turned, np.int64),
         )
 
     def fingerprint(self, verify: bool) -> str:
-        """Of the files; see `prune_audit.data._content`."""
-        return f"{_content.of_files(self.kept_in, verify)}-{self.column}"
+        """Of the files, and of how they are turned; see `prune_audit.data._content`."""
+        return f"{_content.of_files(self.kept_in, verify)}-{self.column}" + ("-turned" if self.turn else "")
 
 
 def dataset(
@@ -88,18 +105,21 @@ def dataset(
     files: Sequence[Stored],
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
+    exif: tuple[Exif, str],
     kept_in: Sequence[Path] = (),
     column: str = "",
 ) -> ImageDataset:
     """The data set of ``files``, with the preprocessing that they, the models and the user agree on.
 
+    ``exif`` is what the library that such data are made for does with the orientation in EXIF, and who that is.
     ``kept_in`` are the files whose content is theirs, where they are none themselves, in the column called ``column``.
 
     Raises:
         AlignmentError: they do not agree.
     """
     quiet_pillow()
-    preprocess, more = resolve(source.preprocess, expects, files, settings.workers)
+    turn = (source.exif or exif[0]) == "apply"
+    preprocess, more = resolve(source.preprocess, expects, files, settings.workers, turn=turn)
     return ImageDataset(
         name=source.path.resolve().name,
         path=str(source.path),
@@ -111,5 +131,20 @@ def dataset(
         column=column,
         groups=groups,
         preprocess=preprocess,
+        turn=turn,
         notes=(*notes, *more),
+        assumptions=_assumed(source, files, exif),
     )
+
+
+def _assumed(source: DataSource, files: Sequence[Stored], exif: tuple[Exif, str]) -> tuple[Assumption, ...]:
+    """What is done with orientations, where it was asked for or some of ``files`` may well carry one."""
+    paths = [file for file in files if isinstance(file, Path)]
+    plain = len(paths) == len(files) and all(path.name.lower().endswith(PLAIN) for path in paths)
+    if plain and source.exif is None:
+        looked_at = paths[:: -(-len(paths) // GLANCE)]
+        if not any(head.turned for head in map(header, looked_at) if head is not None):
+            return ()
+    value = {"apply": "applied", "ignore": "ignored"}[source.exif or exif[0]]
+    why = "as asked for" if source.exif else f"as {exif[1]} does"
+    return (Assumption(subject=DATA, what=EXIF, value=value, why=why, option="--exif apply|ignore"),)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -83,13 +84,14 @@ def combine(named: Preprocess, explicit: Preprocess) -> Preprocess:
 
 
 def resolve(
-    asked: Preprocess, expects: Expects, files: Sequence[Stored], workers: int | None = None
+    asked: Preprocess, expects: Expects, files: Sequence[Stored], workers: int | None = None, *, turn: bool = False
 ) -> tuple[Preprocess, tuple[str, ...]]:
     """``asked`` with nothing left open: channels, size, resize and interpolation, and one mean and std per channel.
 
     Where no preset or file was asked for, the models' own file is, with what was asked for laid over it. Also what the
     report should note. Headers of ``files`` are read (in ``workers`` threads) only where the images must decide; to
-    see whether an exact resize stretches them, ``GLANCE`` files spread over the list are looked at.
+    see whether an exact resize stretches them, ``GLANCE`` files spread over the list are looked at. With ``turn`` they
+    are as high and wide as EXIF has them.
 
     Raises:
         AlignmentError: what was asked for, what the models declare and what the images are do not fit together.
@@ -100,7 +102,7 @@ def resolve(
     asked = asked if own is None else combine(own, asked)
     if asked.std is not None and not all(value > 0 for value in asked.std):
         raise UsageError(f"std must be positive, found {asked.std}", hint="give --std in units of [0, 1]")
-    images = _Images(files, workers)
+    images = _Images(files, workers, turn=turn)
     channels = _channels(asked, expects, images)
     size, resize, notes = _geometry(asked, expects, images)
     if own is not None and own.resize is not None and own.resize == asked.resize:
@@ -120,8 +122,9 @@ def resolve(
 class _Images:
     """The headers of the image files, read when first asked for."""
 
-    def __init__(self, files: Sequence[Stored], workers: int | None) -> None:
+    def __init__(self, files: Sequence[Stored], workers: int | None, *, turn: bool) -> None:
         self._files = files
+        self._header = partial(header, turn=turn)
         self._workers = workers or 4  # enough for a slow disk; parsing a header holds the interpreter's lock
         self._all: list[tuple[Stored, Header]] | None = None
 
@@ -142,7 +145,7 @@ class _Images:
 
     def _read(self, files: Sequence[Stored]) -> list[tuple[Stored, Header]]:
         with ThreadPoolExecutor(self._workers) as pool:
-            found = pool.map(header, files)
+            found = pool.map(self._header, files)
             return [(file, head) for file, head in zip(files, found, strict=True) if head is not None]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Input, Preprocess, Settings
 from prune_audit.data import _content, _folders
-from prune_audit.data._pixels import SUFFIXES as IMAGES
+from prune_audit.data._pixels import suffixes as of_images
 from prune_audit.data._stored import Stored
 from prune_audit.data._table import SOUNDS
 from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
@@ -98,9 +98,9 @@ class SoundDataset:
 
 def is_folder(root: Path) -> bool:
     """Whether there are sounds and no images below the folder ``root``; of images the first one ends the search."""
-    found = False
+    found, images = False, of_images()
     for name in _folders.walk(root, "") if root.is_dir() else ():
-        if name.lower().endswith(IMAGES):
+        if name.lower().endswith(images):
             return False
         found = found or name.lower().endswith(SOUNDS)
     return found

@@ -6,6 +6,7 @@ A Parquet file of texts alone is an ordinary table, as `prune_audit.data.text` r
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from prune_audit.columns import LABELS, usual
@@ -14,7 +15,7 @@ from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table, text
 from prune_audit.errors import DataError
 
 HAS = {
-    "image": ("path_column", "id_column", "preprocess"),
+    "image": ("path_column", "id_column", "preprocess", "exif"),
     "sound": ("path_column", "id_column", "sample_rate", "seconds"),
     "text": text.HAS,
 }
@@ -50,7 +51,11 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         return text.dataset(source, expects, table.columns, texts)
     rows = _rows.rows(source, expects, table.columns)
     unused = [name for name in table.media if name != column]
-    make = _images.dataset if what == "image" else _sound.dataset
+    make = (
+        partial(_images.dataset, exif=("apply", "the library datasets of Hugging Face"))
+        if what == "image"
+        else _sound.dataset
+    )
     return make(
         source,
         expects,

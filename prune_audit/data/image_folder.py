@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import _asked, _folders, _hf, _images, _sound
-from prune_audit.data._pixels import SUFFIXES
+from prune_audit.data._pixels import LATER, suffixes
 
 
 def recognises(source: DataSource) -> bool:
@@ -22,9 +22,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         UsageError: something was asked for that a folder of images does not have, such as columns.
     """
     _asked.refuse(
-        source, "a folder of images", has=("preprocess", *_asked.joined(source, expects)), but=("label_column",)
+        source, "a folder of images", has=("preprocess", "exif", *_asked.joined(source, expects)), but=("label_column",)
     )
-    found = _folders.listed(source, expects, SUFFIXES, "image", "a CSV with path and label")
+    found = _folders.listed(source, expects, suffixes(), "image", "a CSV with path and label", LATER)
     return _images.dataset(
         source,
         expects,
@@ -34,5 +34,6 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         ids=found.ids,
         files=found.files,
         groups={},
+        exif=("ignore", "torchvision's ImageFolder"),
         notes=found.notes,
     )

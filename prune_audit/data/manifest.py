@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import _arrays, _asked, _images, _rows, _table
-from prune_audit.data._pixels import FORMATS, SUFFIXES, header, quiet_pillow
+from prune_audit.data._pixels import formats, header, quiet_pillow, suffixes
 from prune_audit.errors import DataError
 
 
@@ -31,7 +31,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         AlignmentError: the images do not fit what was asked for or what the models expect.
         UsageError: something was asked for that images do not have.
     """
-    _asked.refuse(source, "images", has=("path_column", "id_column", "preprocess"))
+    _asked.refuse(source, "images", has=("path_column", "id_column", "preprocess", "exif"))
     columns = _table.read(source)
     paths_in = _table.path_column(source, columns)
     paths = _table.texts(columns[paths_in])
@@ -53,6 +53,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         ids=rows.ids,
         files=files,
         groups=rows.groups,
+        exif=("ignore", "torchvision's loader of images"),
         notes=rows.notes,
     )
 
@@ -73,11 +74,11 @@ def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> Non
         )
     bad = len(gone)
     for row, file in enumerate(files):
-        if file.name.lower().endswith(SUFFIXES) or not file.is_file() or header(file) is not None:
+        if file.name.lower().endswith(suffixes()) or not file.is_file() or header(file) is not None:
             continue
         bad += 1
         if bad > most:
             raise DataError(
                 f"{place(row)}: {file} is not an image",
-                hint=f"read are {', '.join(FORMATS)}; feed other data from an .npz file, as they are",
+                hint=f"read are {', '.join(formats())}; feed other data from an .npz file, as they are",
             )

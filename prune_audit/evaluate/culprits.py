@@ -52,10 +52,24 @@ def told(dataset: Dataset, rows: Counts) -> tuple[str, ...]:
     """A note on the samples at ``rows`` (K,), which are `odd` though the scores of every model are finite."""
     if not len(rows):
         return ()
-    named = ", ".join(place(dataset, row) for row in rows[:NAMED].tolist()) + (", ..." if len(rows) > NAMED else "")
+    named = _named(dataset, rows)
     count = f"{len(rows):,} or more samples hold" if len(rows) >= ODD_MOST else f"{len(rows):,} samples hold"
     holds = "1 sample holds" if len(rows) == 1 else count
     return (f"{holds} NaN or infinity, from which the models made finite scores all the same: {named}",)
+
+
+def turned(dataset: Dataset, rows: Counts) -> tuple[str, ...]:
+    """A note on the images at ``rows`` (K,), which carry an EXIF orientation that is not upright."""
+    if not len(rows):
+        return ()
+    many = f"{len(rows):,} or more images carry" if len(rows) >= ODD_MOST else f"{len(rows):,} images carry"
+    carry = "1 image carries" if len(rows) == 1 else many
+    named = _named(dataset, rows)
+    return (f"{carry} an EXIF orientation that is not upright, which --exif applies or ignores: {named}",)
+
+
+def _named(dataset: Dataset, rows: Counts) -> str:
+    return ", ".join(place(dataset, row) for row in rows[:NAMED].tolist()) + (", ..." if len(rows) > NAMED else "")
 
 
 def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> AuditError:

@@ -178,7 +178,8 @@ def _predictions(
     )
     odd = np.unique(np.concatenate([rows[:0], *(tally.odd(rows) for tally in running)]))
     said = [note for tally in running for note in tally.notes(kept[tally.name])]
-    return predictions, (*said, *culprits.told(dataset, odd))
+    turned = np.unique(np.concatenate([rows[:0], *(tally.turned(rows) for tally in running)]))
+    return predictions, (*said, *culprits.told(dataset, odd), *culprits.turned(dataset, turned))
 
 
 def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:

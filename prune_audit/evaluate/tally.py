@@ -31,7 +31,7 @@ from prune_audit.evaluate.fit import BatchSize
 from prune_audit.evaluate.outcome import Kept, given
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "assumptions", "odd")
+FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "assumptions", "odd", "turned")
 
 # Of an assumption, all but the name of the model, which may be another in the next run.
 ASSUMED = ("what", "value", "why", "option")
@@ -144,6 +144,11 @@ class Tally:
         """What was taken for granted of the model, in this run or in the one that predicted."""
         return tuple(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", []))
 
+    def turned(self, rows: Counts) -> Counts:
+        """Those of ``rows`` whose image carries an EXIF orientation, as far as this model saw them."""
+        found: Counts = np.intersect1d(rows, np.array(self.facts.get("turned", []), np.int64))
+        return found
+
     def odd(self, rows: Counts) -> Counts:
         """Those of ``rows`` that hold NaN or infinity though this model's scores are finite, as far as it saw them."""
         found: Counts = np.intersect1d(rows, np.array(self.facts.get("odd", []), np.int64))
@@ -195,9 +200,13 @@ class Tally:
             self._entry.note(**self.facts)
 
     def _note_odd(self, batch: Batch) -> None:
-        """Remember, beside the predictions, which samples of ``batch`` hold NaN: where they are known, none is read."""
-        if len(found := culprits.odd(batch)):
-            self.facts["odd"] = sorted({*self.facts.get("odd", []), *found.tolist()})[: culprits.ODD_MOST]
+        """Remember, beside the predictions, which samples of ``batch`` hold NaN or are turned by EXIF.
+
+        Where the predictions are known, no sample is read.
+        """
+        for what, found in (("odd", culprits.odd(batch)), ("turned", batch.turned)):
+            if len(found):
+                self.facts[what] = sorted({*self.facts.get(what, []), *found.tolist()})[: culprits.ODD_MOST]
 
     def _keep(self, kept: Kept) -> None:
         self.known[kept.rows] = True
@@ -330,7 +339,9 @@ def predict(model: Classifier, inputs: Mapping[str, Array]) -> Array:
 def _part(batch: Batch, at: Array) -> Batch:
     """The samples of ``batch`` at ``at``, positions or a mask."""
     inputs = {name: values[at] for name, values in batch.inputs.items()}
-    return Batch(rows=batch.rows[at], inputs=inputs, labels=batch.labels[at], digests=batch.digests[at])
+    rows = batch.rows[at]
+    turned = np.intersect1d(batch.turned, rows)
+    return Batch(rows=rows, inputs=inputs, labels=batch.labels[at], digests=batch.digests[at], turned=turned)
 
 
 def _check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:

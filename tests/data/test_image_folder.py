@@ -43,7 +43,8 @@ def test_what_is_found(val: Path) -> None:
     assert found.ids == ("cat/deep/er/x.bmp", "cat/y.webp", "cat/z.Tiff", "dog/a.png", "dog/b.PNG")
     assert found.classes == ("cat", "dog")
     assert found.labels.tolist() == [0, 0, 0, 1, 1]
-    assert (found.name, found.path, found.indexed, found.groups, found.notes) == ("val", str(val), False, {}, ())
+    assert (found.name, found.path, found.indexed, found.groups) == ("val", str(val), False, {})
+    assert found.notes == ("files left out of the folder: 3 hidden or of the system, 1 .md, 1 .txt",)
     assert found.preprocess == Preprocess(size=(8, 8), channels="rgb", interpolation="bilinear")
 
 
@@ -165,7 +166,65 @@ def test_images_beside_the_folders_are_noted(val: Path, draw: Draw) -> None:
     draw(val / "stray.png")
     found = load(val)
     assert len(found.ids) == 5
-    assert found.notes == ("images beside the class folders (1) were not used",)
+    assert found.notes[0] == "images beside the class folders (1) were not used"
+
+
+def test_what_is_left_out_is_counted(val: Path, draw: Draw) -> None:
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._a.png", "a.RAW", "b.raw", "noext", "x.svg"):
+        (val / "dog" / name).write_bytes(b"\0")
+    draw(val / "__MACOSX/dog/a.png")
+    for suffix in ("ppm", "PGM", "gif", "avif", "jfif"):
+        draw(val / f"cat/new.{suffix}")
+    found = load(val)
+    assert len(found.ids) == 10
+    assert found.classes == ("cat", "dog")
+    assert found.notes == (
+        "files left out of the folder: 8 hidden or of the system, 2 .raw, 1 .md, 1 .svg, 1 .txt, 1 without suffix",
+        "files of kinds that earlier versions left out of a folder: 1 .avif, 1 .gif, 1 .jfif, 1 .pgm, 1 .ppm",
+    )
+    assert found.read(range(10)).bad == ()
+
+
+def test_names_that_are_no_text_are_escaped(val: Path, draw: Draw) -> None:
+    latin = val / os.fsdecode(b"\xe9t\xe9")
+    draw(val / "x.png").replace(draw(latin / os.fsdecode(b"\xff.png")))
+    found = load(val)
+    # Python's own order of such names: behind all others but the few beyond U+DCFF.
+    assert found.classes == ("cat", "dog", "\\xe9t\\xe9")
+    assert found.ids[-1] == "\\xe9t\\xe9/\\xff.png"
+    assert found.labels[-1] == 2
+    assert found.read([len(found.ids) - 1]).bad == ()
+    draw(val / "\\xe9t\\xe9/y.png")
+    with pytest.raises(DataError, match="two folders have names that are not UTF-8 and look alike"):
+        load(val)
+
+
+def turned(path: Path, way: int) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = way
+    pixels = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, exif=exif)
+    return path
+
+
+def test_orientations_are_ignored_here_unless_asked_for(val: Path) -> None:
+    for name in ("cat/y.webp", "cat/z.Tiff"):
+        (val / name).unlink()
+    assert load(val).assumptions == ()
+    turned(val / "dog/c.png", 6)
+    plain = load(val)
+    [told] = plain.assumptions
+    assert (told.what, told.value, told.why) == ("EXIF orientation", "ignored", "as torchvision's ImageFolder does")
+    asked = data.load(DataSource(path=val, exif="apply"), Expects(), Settings())
+    assert asked.assumptions[0].value == "applied"
+    assert asked.fingerprint(False) != plain.fingerprint(False)
+    rows = range(len(plain.ids))
+    seen = [each.read(rows) for each in (plain, asked)]
+    assert [batch.turned.tolist() for batch in seen] == [[3], [3]]
+    images = [batch.inputs["image"] for batch in seen]
+    np.testing.assert_array_equal(images[0][:3], images[1][:3])
+    np.testing.assert_array_equal(np.rot90(images[0][3], -1, axes=(1, 2)), images[1][3])
 
 
 def test_links_are_followed_but_not_in_circles(val: Path, tmp_path: Path, draw: Draw) -> None:

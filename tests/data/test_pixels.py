@@ -11,11 +11,16 @@ import pytest
 from PIL import Image
 
 from prune_audit.core import Array, Preprocess
-from prune_audit.data._pixels import decode, header, resized, transform
+from prune_audit.data import _pixels
+from prune_audit.data._pixels import header, resized, transform
 
 SIDES = (1, 2, 7, 31, 32, 33, 40, 57)
 RESIZES: tuple[int | tuple[int, int], ...] = (32, 33, (40, 25))
 CROPS: tuple[tuple[int, int] | None, ...] = (None, (24, 24), (25, 32), (60, 31))
+
+
+def decode(data: bytes, preprocess: Preprocess) -> Array:
+    return _pixels.decode(data, preprocess)[0]
 
 
 def picture(height: int, width: int, mode: str = "RGB") -> Image.Image:
@@ -114,13 +119,56 @@ def test_every_format_is_read(form: str) -> None:
     np.testing.assert_array_equal(got, expected.transpose(2, 0, 1))
 
 
-def test_orientation_is_not_applied() -> None:
-    image, out = picture(8, 10), io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    image.save(out, "PNG", exif=exif)
-    got = decode(out.getvalue(), Preprocess(size=(8, 10), channels="rgb"))
-    np.testing.assert_array_equal(got, np.asarray(image).transpose(2, 0, 1))
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("way", range(10))
+def test_an_orientation_is_applied_or_ignored(tmp_path: Path, form: str, way: int) -> None:
+    image, exif = picture(8, 10), Image.Exif()
+    exif[0x0112] = way
+    image.save(tmp_path / "x", form, exif=exif, **({"lossless": True} if form == "WEBP" else {}))
+    plain = np.asarray(Image.open(tmp_path / "x").convert("RGB"))  # Pillow turns a TIFF by itself
+    by_hand = {
+        2: plain[:, ::-1],
+        3: plain[::-1, ::-1],
+        4: plain[::-1],
+        5: plain.transpose(1, 0, 2),
+        6: np.rot90(plain, -1),
+        7: np.rot90(plain, 2).transpose(1, 0, 2),
+        8: np.rot90(plain),
+    }
+    for turn in (False, True):
+        wanted = by_hand.get(way, plain) if turn and form != "TIFF" else plain
+        size = wanted.shape[0], wanted.shape[1]
+        data = (tmp_path / "x").read_bytes()
+        got, carries = _pixels.decode(data, Preprocess(size=size, channels="rgb"), turn=turn)
+        np.testing.assert_array_equal(got, wanted.transpose(2, 0, 1))
+        head = header(tmp_path / "x", turn=turn)
+        assert head is not None
+        assert head.size == size
+        assert carries is head.turned is (form != "TIFF" and 1 < way < 9)
+
+
+@pytest.mark.parametrize("form", ["GIF", "PPM", "AVIF", "JPEG", "BMP"])
+def test_formats_that_are_read(form: str) -> None:
+    picture_of_it = saved(picture(16, 16), form)
+    with Image.open(io.BytesIO(picture_of_it)) as image:
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(decode(picture_of_it, Preprocess(size=(16, 16), channels="rgb")), expected)
+
+
+def test_of_an_animation_the_first_picture() -> None:
+    frames, out = [picture(8, 8), picture(8, 8).rotate(90), picture(8, 8).rotate(180)], io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    alone = decode(saved(frames[0], "GIF"), Preprocess(size=(8, 8), channels="rgb"))
+    np.testing.assert_array_equal(decode(out.getvalue(), Preprocess(size=(8, 8), channels="rgb")), alone)
+
+
+def test_avif_is_read_where_pillow_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ".avif" in _pixels.suffixes()
+    _pixels.formats.cache_clear()
+    monkeypatch.setattr("PIL.features.check", lambda name: name != "avif")
+    assert ".avif" not in _pixels.suffixes()
+    assert "GIF" in _pixels.formats()
+    _pixels.formats.cache_clear()
 
 
 def deep() -> bytes:
@@ -132,7 +180,7 @@ def deep() -> bytes:
     [
         (b"", "the file is empty"),
         (b"RIFF....WAVEfmt ", "not an image in JPEG"),
-        (saved(picture(8, 8), "GIF"), "not an image in JPEG"),
+        (saved(picture(8, 8), "ICO"), "not an image in JPEG"),
         (saved(picture(64, 64), "JPEG")[:900], "truncated"),
         (saved(picture(8, 8))[:60], "."),
         (deep(), "more than 8 bits"),

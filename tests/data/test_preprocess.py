@@ -121,7 +121,7 @@ def test_no_note_where_proportions_are_kept(files: list[Path], size: tuple[int, 
 
 def test_headers_are_not_read_where_the_images_do_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(_preprocess, "header", read.append)
+    monkeypatch.setattr(_preprocess, "header", lambda path, turn: read.append(path))
     paths = [Path(f"{i}.png") for i in range(50_000)]
     got, _ = resolve(Preprocess(crop=(8, 8)), Expects(channels=3), paths)
     assert got.size == (8, 8)

@@ -65,6 +65,7 @@ def test_what_is_found_and_read(val: Path) -> None:
     assert len(set(batch.digests.tolist())) == 3
     assert found.preprocess is None
     assert found.notes == (
+        "files left out of the folder: 1 .txt",
         "sounds are fed at their own rate, 8000 Hz; give --sample-rate if the model takes another",
         "sounds are 0.0375 s long, as long as the longest: 0 of 3 were cut at their end, 2 are followed by silence",
     )
