@@ -159,15 +159,15 @@ def predict(
     *,
     store: Store | None = None,
     progress: Callable[[str], Progress | None] | None = None,
-) -> tuple[Predictions, tuple[str, ...]]:
-    """The predictions of one model on labelled data, and notes on them.
+) -> tuple[Predictions, Provenance]:
+    """The predictions of one model on labelled data, and what must be said of them.
 
     Raises:
         AuditError: as `run`.
     """
     opened = _open((model,), source, settings, store)
     evaluation = opened.evaluate(progress)
-    return evaluation.predictions, opened.provenance(evaluation).notes
+    return evaluation.predictions, opened.provenance(evaluation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

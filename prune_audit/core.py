@@ -41,7 +41,8 @@ Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
-Scores = Literal["logits", "probabilities", "log-probabilities", "classes"]
+Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
+Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
 Exif = Literal["apply", "ignore"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -443,6 +444,10 @@ class Classifier(Protocol):
         """Multiply-accumulates of one forward pass over ``inputs``, None where they cannot be told."""
         ...
 
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        """What the scores of a forward pass over ``inputs`` come out of, None where it is else or cannot be seen."""
+        ...
+
 
 @runtime_checkable
 class Recorded(Protocol):
@@ -457,8 +462,13 @@ class Recorded(Protocol):
     @property
     def assumptions(self) -> tuple[Assumption, ...]: ...
 
-    def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+    def outputs(
+        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+    ) -> Outputs:
         """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
+
+        ``like`` is what the dense model's scores are, where another model has gone before; ``Outputs.scores`` says what
+        these are.
 
         Joined by id, or by order where the predictions have none. Raises `AlignmentError` where a sample has no
         prediction or several, where the numbers of samples differ, or where a prediction is no class.
@@ -526,6 +536,7 @@ class Outputs:
     ``predicted (N,)`` classes; where there were scores, ``confidence (N,)`` of the predicted class and
     ``true_score (N,)`` of the labelled one, as probabilities; where there were scores of several classes, ``rank
     (N,)`` of the labelled one, 0 for the highest score. Equal scores rank in class order, as argmax has them.
+    ``scores`` is what was taken of the model's outputs, None where that is unknown.
     """
 
     name: str
@@ -533,6 +544,7 @@ class Outputs:
     confidence: Floats | None = None
     true_score: Floats | None = None
     rank: npt.NDArray[np.int32] | None = None
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -65,7 +65,7 @@ def run(
 
     Example: prune-audit predict pruned.onnx --data val/ -o pruned.parquet
     """
-    from prune_audit import audit, models
+    from prune_audit import audit, models, words
     from prune_audit.cli import _terminal
     from prune_audit.core import DataSource, Settings
 
@@ -102,7 +102,7 @@ def run(
     )
     models.check_predictions_path(output)
     with _terminal.progress(quiet=quiet) as progress:
-        predictions, notes = audit.predict(
+        predictions, provenance = audit.predict(
             models.parse(model),
             source,
             settings,
@@ -112,5 +112,7 @@ def run(
     [outputs] = predictions.models
     models.write_predictions(output, outputs, predictions.ids, predictions.labels, predictions.classes)
     if not quiet:
-        for note in notes:
+        for said in words.assumed(provenance.assumptions, [outputs.name]):
+            _terminal.stderr().print(f"assumes {said}", soft_wrap=True)
+        for note in provenance.notes:
             _terminal.stderr().print(f"note: {note}", soft_wrap=True)

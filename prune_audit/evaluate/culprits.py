@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from prune_audit.core import Array, Batch, Counts, Dataset
 from prune_audit.errors import AuditError, DataError, ModelError
+from prune_audit.evaluate.outcome import broken
 
 NAMED = 3  # classes or samples in a message
 ODD_MOST = 1000  # samples that are kept in mind for holding NaN or infinity
@@ -73,11 +74,11 @@ def _named(dataset: Dataset, rows: Counts) -> str:
 
 
 def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> AuditError:
-    """The error for ``scores`` (B, C) of the model called ``name`` that are not all finite: the data's or the model's.
+    """The error for ``scores`` (B, C) of the model called ``name``, some of which are `broken`: the data's or its own.
 
-    Only samples whose own scores are not finite are looked at: a model may well know what to do with a NaN.
+    Only samples whose own scores are broken are looked at: a model may well know what to do with a NaN.
     """
-    rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    rows = np.flatnonzero(broken(scores))
     for array, values in batch.inputs.items():
         if values.dtype.kind == "f":
             bad = rows[~_finite(values[rows])]
@@ -87,11 +88,21 @@ def not_finite(name: str, scores: Array, batch: Batch, dataset: Dataset) -> Audi
                     f"and so do the scores of model {name}",
                     hint="repair or remove the sample, or fill in what is missing as it was done for training",
                 )
-    return ModelError(
-        f"model {name} gave NaN or infinity for {place(dataset, int(batch.rows[rows[0]]))}, whose input is finite",
-        hint="check the preprocessing and half precision overflow, and whether pruning left a layer without "
-        "weights before a normalisation",
-    )
+    first = scores[rows[0]]
+    if np.isnan(first).any():
+        found = "NaN"
+        hint = "most likely something divides by 0, as a normalisation does behind a layer that pruning left without "
+        hint += "weights, or half precision overflowed before; check the preprocessing too"
+    elif (first == np.inf).any():
+        found = "infinity"
+        hint = "most likely a number is too large for its type: in half precision beyond 65,504, in an exponential "
+        hint += "beyond 88; run the model in float32, and check the preprocessing"
+    else:
+        found = "minus infinity for every class"
+        hint = "minus infinity stands for a class that is masked, or for the logarithm of 0; where every class is so, "
+        hint += "none can be predicted: check the mask, or export the scores before the logarithm"
+    where = place(dataset, int(batch.rows[rows[0]]))
+    return ModelError(f"model {name} gave {found} for {where}, whose input is finite", hint=hint)
 
 
 def _finite(values: Array) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Models without the outputs that stand for no class of the data, such as a detector's background.
 
-They go before anything else sees the scores, so that no sample is predicted as background, and probabilities are
-those of the classes that are left: P(class | not background).
+They go before anything else sees the scores, so that no sample is predicted as background. Where the scores are
+probabilities, those of the classes that are left are made of them later: P(class | not background).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Classifier, Counts, Expects, ModelCard, Recorded
+from prune_audit.core import Activation, Array, Assumption, Classifier, Counts, Expects, ModelCard, Recorded
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.evaluate.outcome import given
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -55,7 +54,7 @@ class Dropped:
         return self._model.assumptions
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """Scores (B, C) of the outputs that stay; probabilities sum to 1 over these."""
+        """Scores (B, C) of the outputs that stay, as they are."""
         scores = self._model.predict(inputs)
         if scores.ndim != 2:
             raise UsageError(
@@ -70,19 +69,15 @@ class Dropped:
                 hint="give --drop-class as a position, and the classes with --classes FILE",
             )
         kept: Array = scores[:, self._kept]
-        # NaN and infinities are for the loop to report.
-        if not np.isfinite(scores).all() or not given(scores.astype(np.float64)):
-            return kept
-        kept = kept.astype(np.float64)  # where different scores stay different when they are divided
-        sums = kept.sum(axis=1, keepdims=True)
-        # All of the probability was on what goes: nothing is known of the rest.
-        shared: Array = np.full_like(kept, 1 / kept.shape[1])
-        np.divide(kept, sums, out=shared, where=sums > 0)
-        return shared
+        return kept
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Those of the whole model, which computes what is then left out."""
         return self._model.macs(inputs)
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        """That of the whole model."""
+        return self._model.activation(inputs)
 
     def _know(self, width: int) -> None:
         gone = {_position(self._model, each, width) for each in self._which}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Assumption, Classifier, Counts, Dataset, Predictions, Recorded, Settings, Value
+from prune_audit.core import Assumption, Classifier, Counts, Dataset, Outputs, Predictions, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, DataError
 from prune_audit.evaluate import alignment, culprits
 from prune_audit.evaluate.draw import stratified
@@ -167,7 +167,13 @@ def _predictions(
         raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
     kept = {tally.name: tally.kept(rows) for tally in running}
     classes = _classes(tallies, dataset)
-    outputs = [t.outputs(kept[t.name]) if isinstance(t, Tally) else t.outputs(rows, classes) for t in tallies]
+    outputs: list[Outputs] = []
+    for tally in tallies:
+        like = outputs[0].scores if outputs else None  # the dense model's go first
+        if isinstance(tally, Tally):
+            outputs.append(tally.outputs(kept[tally.name], like))
+        else:
+            outputs.append(tally.outputs(rows, classes, like))
     predictions = Predictions(
         classes=classes,
         ids=tuple(dataset.ids[i] for i in rows) if len(rows) < len(dataset.ids) else tuple(dataset.ids),

@@ -1,7 +1,9 @@
 """What is kept of a model's scores: a few numbers a sample, never the scores themselves.
 
-So memory grows by some 30 bytes a sample and model, not by the number of classes. The same numbers are what a store
-of predictions holds, and what recorded scores are made into.
+So memory grows by some 70 bytes a sample and model, not by the number of classes. What is kept is the same whatever the
+scores turn out to be (`prune_audit.evaluate.reading` decides that, once a run), so that neither the size of a batch nor
+an earlier run can decide it. The same numbers are what a store of predictions holds, and what recorded scores are made
+into.
 """
 
 from __future__ import annotations
@@ -15,9 +17,6 @@ import numpy.typing as npt
 
 from prune_audit.core import Array, Counts, Floats
 
-# Rows of scores count as probabilities where they lie in [0, 1] and sum to 1 this closely: float16 and int8 softmax
-# outputs miss by about a percent.
-SUM_TOLERANCE = 0.02
 # Two scores that differ by less than this share of the larger may change places with the order of a float32 sum,
 # which batch size, threads and processors decide: some 16 roundings of 2**-24 each.
 NOISE = 1e-6
@@ -28,39 +27,50 @@ class Kept:
     """One model's results on K samples.
 
     ``rows (K,)`` are positions in the data set and ``digests (K,)`` of their content. ``predicted (K,)`` are output
-    columns; ``confidence``, ``true_score``, ``rank`` as in `prune_audit.core.Outputs`; ``close (K,)`` says that the
-    two highest scores are within float noise. Of a model with one output column there is ``column (K,)`` alone,
-    because only the whole run can tell what it is.
+    columns, or the classes as a model gives them that gives nothing else. Of scores (K, C) as they came: ``first``,
+    the highest of a row, ``own``, that of the label, ``least``, the lowest, ``total``, their sum, and ``spread``, the
+    logarithm of the sum of exp(score - first); ``rank`` as in `prune_audit.core.Outputs`; ``tied (K,)`` how many
+    columns share the highest score, 1 where none does; ``close (K,)`` that the two highest are within float noise. Of a
+    model with one output column there is ``column (K,)`` alone.
     """
 
     rows: Counts
     digests: npt.NDArray[np.uint64]
     predicted: npt.NDArray[np.int32] | None = None
-    confidence: Floats | None = None
-    true_score: Floats | None = None
+    first: Floats | None = None
+    own: Floats | None = None
+    least: Floats | None = None
+    total: Floats | None = None
+    spread: Floats | None = None
     rank: npt.NDArray[np.int32] | None = None
+    tied: npt.NDArray[np.int32] | None = None
     close: npt.NDArray[np.bool_] | None = None
     column: Floats | None = None
 
     @classmethod
     def of_scores(cls, scores: Array, labels: Counts, rows: Counts, digests: npt.NDArray[np.uint64]) -> Self:
-        """What is kept of ``scores (K, C)``, ``(K, 1)`` or classes ``(K,)``; ``labels (K,)`` are output columns."""
+        """What is kept of ``scores (K, C)``, ``(K, 1)`` or classes ``(K,)``; ``labels (K,)`` are output columns.
+
+        None of them is `broken`.
+        """
         if scores.ndim == 1:
             return cls(rows=rows, digests=digests, predicted=scores.astype(np.int32))
         if scores.shape[1] == 1:
             return cls(rows=rows, digests=digests, column=scores[:, 0].astype(np.float64))
-        chances = probabilities(scores)  # (K, C)
-        predicted = scores.argmax(axis=1)  # (K,)
-        each = np.arange(len(rows))
+        values = scores.astype(np.float64)  # (K, C)
+        first = values.max(axis=1)  # (K,)
         return cls(
             rows=rows,
             digests=digests,
-            predicted=predicted.astype(np.int32),
-            confidence=chances[each, predicted],
-            true_score=chances[each, labels],
-            # Of the scores as they came: probabilities may round different scores to equal ones.
+            predicted=scores.argmax(axis=1).astype(np.int32),
+            first=first,
+            own=np.take_along_axis(values, labels[:, None], axis=1)[:, 0],
+            least=values.min(axis=1),
+            total=values.sum(axis=1),
+            spread=np.log(np.exp(values - first[:, None]).sum(axis=1)),
             rank=rank(scores, labels),
-            close=close(scores),
+            tied=(values == first[:, None]).sum(axis=1).astype(np.int32),
+            close=close(values),
         )
 
     @classmethod
@@ -82,22 +92,16 @@ class Kept:
         return len(self.rows)
 
 
-def probabilities(scores: Array) -> Floats:
-    """Scores (K, C) as probabilities: what already is one is not softmaxed again."""
-    values = scores.astype(np.float64)
-    if given(values):
-        return values
-    values -= values.max(axis=1, keepdims=True)
-    np.exp(values, out=values)
-    values /= values.sum(axis=1, keepdims=True)
-    return values
+def broken(scores: Array) -> npt.NDArray[np.bool_]:
+    """Which samples (K,) have scores (K, ...) that predict nothing: NaN, infinity, or minus infinity for every class.
 
-
-def given(scores: Array) -> bool:
-    """Whether scores (K, C) are probabilities already."""
-    sums = scores.sum(axis=1)
-    inside = scores.min() >= 0 and scores.max() <= 1 + SUM_TOLERANCE
-    return bool(inside and (abs(sums - 1) <= SUM_TOLERANCE).all())
+    Minus infinity for some is a score: the logarithm of 0, or a class that is masked.
+    """
+    wrong: npt.NDArray[np.bool_] = np.isnan(scores) | (scores == np.inf)
+    if scores.ndim == 1:
+        return wrong
+    some: npt.NDArray[np.bool_] = wrong.any(axis=1)
+    return some | (scores == -np.inf).all(axis=1) if scores.shape[1] > 1 else some
 
 
 def rank(scores: Array, labels: Counts) -> npt.NDArray[np.int32]:
@@ -114,5 +118,6 @@ def rank(scores: Array, labels: Counts) -> npt.NDArray[np.int32]:
 def close(scores: Array) -> npt.NDArray[np.bool_]:
     """Whether the two highest of scores (K, C >= 2) are within float noise of the largest magnitude among them."""
     second, first = np.partition(scores.astype(np.float64), -2, axis=1)[:, -2:].T  # (K,)
-    near: npt.NDArray[np.bool_] = first - second <= NOISE * np.abs(scores).max(axis=1)
+    largest = np.abs(np.where(np.isfinite(scores), scores, 0)).max(axis=1)
+    near: npt.NDArray[np.bool_] = first - second <= NOISE * largest
     return near

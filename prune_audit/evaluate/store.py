@@ -41,7 +41,7 @@ from prune_audit.evaluate import sealed
 from prune_audit.evaluate.identity import source_digest, versions
 from prune_audit.evaluate.outcome import Kept
 
-FORM = 2  # of what is kept; another one makes other entries, and so do other fields
+FORM = 3  # of what is kept; another one makes other entries, and so do other fields
 _FIELDS = [each.name for kind in (Kept, ModelCard, Layer, Expects, Input) for each in fields(kind)]
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
@@ -269,7 +269,7 @@ class Entry:
 
 def asked(settings: Settings, model: str) -> list[str | None]:
     """What ``settings`` say of the ``model`` by name that decides its predictions."""
-    return [chosen(values, model) for values in (settings.scores, settings.model_output, settings.state_key)]
+    return [chosen(values, model) for values in (settings.model_output, settings.state_key)]
 
 
 def folder() -> Path:

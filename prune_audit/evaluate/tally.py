@@ -22,16 +22,20 @@ from prune_audit.core import (
     Expects,
     Outputs,
     Recorded,
+    Scores,
     Settings,
     Value,
+    chosen,
 )
 from prune_audit.errors import AlignmentError, ModelError
-from prune_audit.evaluate import culprits
+from prune_audit.evaluate import culprits, reading
 from prune_audit.evaluate.fit import BatchSize
-from prune_audit.evaluate.outcome import Kept, given
+from prune_audit.evaluate.outcome import Kept, broken
+from prune_audit.evaluate.reading import Reading
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "scores", "ms", "batch_size", "fitted", "notes", "assumptions", "odd", "turned")
+FACTS = ("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted", "notes", "assumptions")
+FACTS += ("odd", "turned")
 
 # Of an assumption, all but the name of the model, which may be another in the next run.
 ASSUMED = ("what", "value", "why", "option")
@@ -44,6 +48,9 @@ class Tally:
         self._model = model
         self._dataset = dataset
         self._entry = entry
+        self._settings = settings
+        self._reading: Reading | None = None  # once the first samples of the run have decided
+        self._told: tuple[Assumption, ...] = ()  # of it
         self._kept: list[Kept] = []
         self._found = 0  # rows that the entry knew
         self.known = np.zeros(len(dataset.labels), bool)  # (N,)
@@ -77,7 +84,9 @@ class Tally:
     @property
     def columns(self) -> int:
         """Classes that the outputs tell apart; 0 where the model gives classes alone."""
-        return 2 if self.width == 1 else self.width
+        if self.width == 1:
+            return 0 if (chosen(self._settings.scores, self.name) or "").startswith("classes") else 2
+        return self.width
 
     def lacks(self, rows: Counts) -> npt.NDArray[np.bool_]:
         """Which of ``rows`` (K,) have no prediction yet (K,)."""
@@ -94,13 +103,14 @@ class Tally:
         if first:
             _check_input(self._model, inputs)
         scores = self._predict(inputs, len(batch.labels))
-        if not np.isfinite(scores).all():
+        if broken(scores).any():
             raise culprits.not_finite(self.name, scores, batch, self._dataset)
         self._fits(scores.shape[1] if scores.ndim > 1 else 0)
         self._note_odd(batch)
         if first:
             self._learn(inputs, scores)
         kept = Kept.of_scores(scores, batch.labels, batch.rows, batch.digests)
+        self._check(kept)
         self._keep(kept)
         if self._entry is not None:
             self._note_run()
@@ -113,26 +123,30 @@ class Tally:
         order = np.argsort(whole.rows, kind="stable")
         return whole.take(order[np.searchsorted(whole.rows, rows, sorter=order)])
 
-    def outputs(self, kept: Kept) -> Outputs:
-        """The predictions of the samples that ``kept`` holds, in its order."""
-        if kept.column is not None:
-            return self._binary(kept.column, self._dataset.labels[kept.rows])
-        assert kept.predicted is not None
-        return Outputs(
-            name=self.name,
-            predicted=kept.predicted.astype(np.int64),
-            confidence=kept.confidence,
-            true_score=kept.true_score,
-            rank=kept.rank,
-        )
+    def outputs(self, kept: Kept, like: Scores | None = None) -> Outputs:
+        """The predictions of the samples that ``kept`` holds, in its order; the first time decides what scores are.
+
+        ``like`` is what the dense model's are.
+        """
+        if self._reading is None:
+            self._reading = reading.decide(
+                kept,
+                self.width,
+                integers=bool(self.facts.get("integers")),
+                asked=chosen(self._settings.scores, self.name),
+                activation=self.facts.get("activation"),
+                like=like,
+                dropped=bool(self._settings.drop_class),
+            )
+            self._told = (reading.assumption(self._reading, kept, self.name),)
+            self.facts["scores"] = self._reading.kind
+        self._check(kept)
+        return reading.outputs(kept, self._reading, self.name, self._dataset.labels[kept.rows], self.width)
 
     def notes(self, kept: Kept) -> tuple[str, ...]:
         """What must be said of the model beside its numbers on the samples that ``kept`` holds."""
         said = list(self.facts.get("notes") or self._model.notes)
-        if kept.column is not None:
-            kind, split = ("probabilities", "0.5") if _given(kept.column) else ("logits", "0")
-            said.append(f"model {self.name} has one output column, read as {kind} and split at {split}")
-        elif kept.close is not None and (count := int(kept.close.sum())):
+        if kept.close is not None and (count := int(kept.close.sum())):
             said.append(
                 f"on {count:,} sample{'s' if count > 1 else ''} the two highest scores of {self.name} differ by no "
                 "more than float noise, so that another machine or batch size may predict another class"
@@ -142,7 +156,7 @@ class Tally:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """What was taken for granted of the model, in this run or in the one that predicted."""
-        return tuple(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", []))
+        return (*(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", [])), *self._told)
 
     def turned(self, rows: Counts) -> Counts:
         """Those of ``rows`` whose image carries an EXIF orientation, as far as this model saw them."""
@@ -212,13 +226,19 @@ class Tally:
         self.known[kept.rows] = True
         self._kept.append(kept)
 
+    def _check(self, kept: Kept) -> None:
+        """Check that the scores of ``kept`` are what the first ones were taken for, once that is decided."""
+        if self._reading is None or (at := reading.contradicted(kept, self._reading)) is None:
+            return
+        raise reading.refuse(kept, self._reading, self.name, repr(culprits.place(self._dataset, int(kept.rows[at]))))
+
     def _learn(self, inputs: Mapping[str, Array], scores: Array) -> None:
         """What one sample tells of the model."""
         one = self._model.expects.batch or 1
-        macs = self._model.macs({name: values[np.zeros(one, int)] for name, values in inputs.items()})
+        few = {name: values[np.zeros(one, int)] for name, values in inputs.items()}
+        macs = self._model.macs(few)
         self.facts |= {"columns": self.width, "macs": None if macs is None else macs // one}
-        if self.width > 1:
-            self.facts["scores"] = "probabilities" if given(scores.astype(np.float64)) else "logits"
+        self.facts |= {"activation": self._model.activation(few), "integers": scores.dtype.kind in "iu"}
 
     def _predict(self, inputs: Mapping[str, Array], count: int) -> Array:
         parts, start = [], 0
@@ -241,18 +261,6 @@ class Tally:
             raise _uneven(self.name, widths[0][0], widths[1][0])
         return np.concatenate(parts)
 
-    def _binary(self, column: Array, labels: Counts) -> Outputs:
-        """One output column: 0 splits logits, .5 probabilities. Which of both they are only the whole run can tell."""
-        chances = _given(column)
-        positive = column if chances else 1 / (1 + np.exp(-column.clip(-700, 700)))
-        predicted = (positive > 0.5 if chances else column > 0).astype(np.int64)
-        return Outputs(
-            name=self.name,
-            predicted=predicted,
-            confidence=np.where(predicted == 1, positive, 1 - positive),
-            true_score=np.where(labels == 1, positive, 1 - positive),
-        )
-
     def _fits(self, width: int) -> None:
         """Check the number of output columns against the classes, once."""
         if self.width == width:
@@ -261,7 +269,7 @@ class Tally:
             raise _uneven(self.name, self.width, width)
         self.width = width
         named = self._dataset.classes
-        if self.columns == len(named) or (self._dataset.indexed and self.columns > len(named)):
+        if not self.columns or self.columns == len(named) or (self._dataset.indexed and self.columns > len(named)):
             return
         few = self.columns < len(named)
         raise AlignmentError(
@@ -278,15 +286,16 @@ class Tally:
 
 
 class Given:
-    """A model that ran elsewhere: predictions for all samples of ``dataset``.
+    """A model that ran elsewhere: predictions for all samples of ``dataset``, which are read when they are asked for.
 
-    Read immediately, unless a running model may still add classes.
+    That is once the first samples have been predicted, when it is known what the dense model's scores are and which
+    further classes models that run may know of.
     """
 
     def __init__(self, model: Recorded, dataset: Dataset) -> None:
         self._model = model
         self._dataset = dataset
-        self._outputs = None if dataset.indexed else model.outputs(dataset.ids, dataset.labels, dataset.classes)
+        self._outputs: Outputs | None = None
 
     @property
     def name(self) -> str:
@@ -303,10 +312,10 @@ class Given:
         """Classes that the scores tell apart; 0 where there are none, or they were not looked at."""
         return self._model.expects.outputs or 0
 
-    def outputs(self, rows: Counts, classes: tuple[str, ...]) -> Outputs:
-        """The predictions for ``rows``, in that order, as positions in ``classes``."""
+    def outputs(self, rows: Counts, classes: tuple[str, ...], like: Scores | None = None) -> Outputs:
+        """The predictions for ``rows``, in that order, as positions in ``classes``; ``like`` as in `Tally.outputs`."""
         if self._outputs is None:
-            self._outputs = self._model.outputs(self._dataset.ids, self._dataset.labels, classes)
+            self._outputs = self._model.outputs(self._dataset.ids, self._dataset.labels, classes, like)
         whole = self._outputs
         return Outputs(
             name=whole.name,
@@ -314,6 +323,7 @@ class Given:
             confidence=None if whole.confidence is None else whole.confidence[rows],
             true_score=None if whole.true_score is None else whole.true_score[rows],
             rank=None if whole.rank is None else whole.rank[rows],
+            scores=whole.scores,
         )
 
 
@@ -363,10 +373,6 @@ def _check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
                 f"the data give {_shape((None, *found[1:]))}",
                 hint="for images see --size and --channels; arrays must have the model's own shape",
             )
-
-
-def _given(column: Array) -> bool:
-    return bool(column.min() >= 0 and column.max() <= 1)
 
 
 def _uneven(name: str, before: int, after: int) -> ModelError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard
+from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models._torch import TorchClassifier, expects_of, first_tensor, layers, parameters, uncounted
 
@@ -100,6 +100,10 @@ class FunctionClassifier:
         return _scores(result, self.card.name)
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:  # noqa: ARG002 - nothing can be seen of a function
+        """Unknown."""
+        return None
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:  # noqa: ARG002 - likewise
         """Unknown."""
         return None
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
+from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError
 from prune_audit.evaluate.store import Store, asked
 
@@ -42,6 +42,10 @@ class Known:
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As the model's own."""
         return self._model().macs(inputs)
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        """As the model's own."""
+        return self._model().activation(inputs)
 
     def _model(self) -> Classifier:
         if self._loaded is None:

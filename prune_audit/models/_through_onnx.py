@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings
+from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of
@@ -113,6 +113,10 @@ class ThroughOnnx:
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As `TorchClassifier.macs`."""
         return self._own.macs(inputs)
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        """As `TorchClassifier.activation`."""
+        return self._own.activation(inputs)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As `TorchClassifier.predict`, by whichever runs it.

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prune_audit import weights
-from prune_audit.core import Array, Assumption, Expects, Input, Layer, ModelCard
+from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _macs, _packed, _rounding
+from prune_audit.models import _activation, _macs, _packed, _rounding
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ class TorchClassifier:
         self._narrow = next(weights, None) is torch.bfloat16
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """Scores (B, C) or (B, 1) as floats.
+        """Scores (B, C) or (B, 1), or (B,) integer classes where the module gives nothing else.
 
         Raises:
             ModelError: the module raised, or returned something that is no table of scores.
@@ -126,6 +126,11 @@ class TorchClassifier:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
         return _macs.macs(lambda: self.call({k: self.tensor(v) for k, v in inputs.items()}), self._device)
 
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        """What the scores of one forward pass over ``inputs`` come out of, None where it is else."""
+        call = lambda: first_tensor(self.call({k: self.tensor(v) for k, v in inputs.items()}))  # noqa: E731
+        return _activation.seen(call, self._device)
+
     def _fastest(self, tensors: Mapping[str, torch.Tensor], rows: int) -> Array:
         """Scores by the faster module where there is one that agrees; any fault of it leaves the module itself."""
         own = None
@@ -166,10 +171,15 @@ class TorchClassifier:
                 hint="export the model so that it returns its logits, alone or first in a tuple, or named 'logits'",
             )
         shape = tuple(scores.shape)
-        if scores.dtype in (torch.float16, torch.bfloat16) or not scores.is_floating_point():
+        if scores.is_quantized:
+            scores = scores.dequantize()
+        if scores.dtype in (torch.float16, torch.bfloat16):
             scores = scores.float()
         while scores.ndim > 2 and scores.shape[-1] == 1:
             scores = scores.squeeze(-1)
+        if not scores.is_floating_point() and tuple(scores.shape) in ((batch,), (batch, 1)):
+            classes: Array = scores.reshape(batch).to(torch.int64).cpu().numpy()
+            return classes
         if scores.ndim == 1:
             scores = scores.unsqueeze(1)
         if scores.ndim != 2 or scores.shape[0] != batch:

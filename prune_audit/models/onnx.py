@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings
+from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _files, _macs_onnx, _onnx_weights
+from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_weights
 from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._onnx_graph import Graph, external_files
@@ -92,6 +92,10 @@ class OnnxClassifier:
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
         return _macs_onnx.macs(_parse(Path(self.card.path)), self._feed(inputs))
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:  # noqa: ARG002 - the graph says it
+        """What the scores come out of, None where it is else."""
+        return _activation_onnx.seen(_parse(Path(self.card.path)), self._output)
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if len(self.expects.inputs) == len(inputs) == 1:

@@ -19,9 +19,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prune_audit.columns import shown
-from prune_audit.core import Array, Assumption, Counts, Expects, ModelCard, ModelSource, Outputs, Settings
+from prune_audit.core import (
+    Array,
+    Assumption,
+    Counts,
+    Expects,
+    ModelCard,
+    ModelSource,
+    Outputs,
+    Scores,
+    Settings,
+    chosen,
+)
 from prune_audit.errors import AlignmentError, ModelError, UsageError
-from prune_audit.evaluate.outcome import SUM_TOLERANCE, Kept
+from prune_audit.evaluate import reading
+from prune_audit.evaluate.outcome import Kept, broken
+from prune_audit.evaluate.reading import SUM_TOLERANCE
 from prune_audit.models import _record_file, _record_join
 from prune_audit.models._record_columns import TRUTH, Columns, choose
 from prune_audit.models._record_file import Table
@@ -32,27 +45,34 @@ if TYPE_CHECKING:
 COLUMNS = True
 """A file may hold several models, of which a source names one."""
 _PIECE = 1 << 22  # scores that are worked on at once
+_CALLED: dict[str, Scores] = {"logits": "logits", "probabilities": "probabilities"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecordedPredictions:
-    """A `prune_audit.core.Recorded` model; the table is read when its predictions are asked for."""
+    """A `prune_audit.core.Recorded` model; the table is read when its predictions are asked for.
+
+    ``asked`` is what ``--scores`` says of it, and ``told`` takes up what was taken for granted once it was read.
+    """
 
     card: ModelCard
     expects: Expects
     columns: Columns
     table: Table
-    said: list[Assumption] = field(default_factory=list)
+    asked: str | None = None
+    told: dict[str, Assumption] = field(default_factory=dict)
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
-        """How the predictions were tied to samples, once they were."""
-        return tuple(self.said)
+        """What was taken for granted of the table, after `outputs`."""
+        return tuple(self.told.values())
 
-    def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+    def outputs(
+        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+    ) -> Outputs:
         """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
 
-        Lists of scores are in the order of ``classes``.
+        Lists of scores are in the order of ``classes``. ``like`` is what the dense model's scores are.
 
         Raises:
             AlignmentError: a sample has no prediction or several, the numbers of samples differ, a prediction is no
@@ -61,19 +81,19 @@ class RecordedPredictions:
         """
         import pyarrow
 
-        found = self._outputs(ids, labels, classes)
+        found = self._outputs(ids, labels, classes, like)
         # Arrow keeps freed memory in its pool: hundreds of MB where there are a million samples.
         pyarrow.default_memory_pool().release_unused()
         return found
 
-    def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+    def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None) -> Outputs:
         c, path = self.columns, self.card.path
         texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
         numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]
         table = self.table.read(texts, numbers)
         at = self._rows(table, ids, labels, classes)
         if c.classes is None:
-            return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes)
+            return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes, like)
         predicted = _record_join.positions(path, table.column(c.classes).take(at), ids, classes)
         if c.truth is not None:
             truth = _record_join.positions(path, table.column(c.truth).take(at), ids, classes)
@@ -103,17 +123,22 @@ class RecordedPredictions:
             why = "ids compared as numbers, without blanks" if spelt else "ids as they are written"
             if tuple(ids) == tuple(map(str, range(len(ids)))):
                 why += "; those of the data are 0, 1, 2 ..."
-        told = Assumption(subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME")
-        self.said[:] = [*(each for each in self.said if each.what != told.what), told]
+        self.told["samples"] = Assumption(
+            subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME"
+        )
         return at
 
     def _of_scores(
-        self, scores: Array, at: Counts, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]
+        self,
+        scores: Array,
+        at: Counts,
+        ids: Sequence[str],
+        labels: Counts,
+        classes: tuple[str, ...],
+        like: Scores | None,
     ) -> Outputs:
         """What the loop over the data would have kept of ``scores`` (R, C), of the samples in rows ``at`` (N,)."""
-        if scores.shape[1] == 1:
-            scores = _both(scores[:, 0].astype(np.float64))
-        if scores.shape[1] != len(classes):
+        if scores.shape[1] != len(classes) and not (scores.shape[1] == 1 and len(classes) == 2):
             raise AlignmentError(
                 f"{self.card.path}: {self.columns.name} has {scores.shape[1]} scores a sample, "
                 f"the data have {len(classes)} classes",
@@ -123,24 +148,28 @@ class RecordedPredictions:
         parts = []
         for start in range(0, len(at), size):
             piece = scores[at[start : start + size]]  # (K, C)
-            broken = _record_join.first_without(np.logical_and.reduce(np.isfinite(piece), axis=1))
-            if broken is not None:
+            if (first := _record_join.first_without(~broken(piece))) is not None:
                 raise ModelError(
-                    f"{self.card.path}: sample {ids[start + broken]!r} has no score for some class, "
-                    "or one that is NaN or infinite",
-                    hint="a model that gives NaN predicts nothing; record finite scores",
+                    f"{self.card.path}: sample {ids[start + first]!r} has no score for some class, "
+                    "or one that is NaN or infinite, or minus infinity for every class",
+                    hint="a model that gives NaN predicts nothing; of infinities only minus infinity is a score, that "
+                    "of a class which is ruled out",
                 )
             rows = np.arange(start, start + len(piece))
             parts.append(Kept.of_scores(piece, labels[rows], rows, np.zeros(len(piece), np.uint64)))
         kept = Kept.concat(parts)
-        assert kept.predicted is not None
-        return Outputs(
-            name=self.card.name,
-            predicted=kept.predicted.astype(np.int64),
-            confidence=kept.confidence,
-            true_score=kept.true_score,
-            rank=kept.rank,
+        found = reading.decide(
+            kept,
+            scores.shape[1],
+            integers=scores.dtype.kind in "iu",
+            asked=self.asked,
+            called=_CALLED.get((self.columns.scores or "").strip().lower()),
+            like=like,
         )
+        if (wrong := reading.contradicted(kept, found)) is not None:
+            raise reading.refuse(kept, found, self.card.name, repr(ids[wrong]))
+        self.told["scores"] = reading.assumption(found, kept, self.card.name)
+        return reading.outputs(kept, found, self.card.name, labels, scores.shape[1])
 
     def _number(self, name: str, column: pa.ChunkedArray, at: Counts, ids: Sequence[str]) -> Array:
         """The column ``name`` beside the classes, of the samples in rows ``at`` (N,), checked for what it can be."""
@@ -174,7 +203,7 @@ def recognises(path: Path) -> bool:
     return _record_file.form(path) is not None
 
 
-def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noqa: ARG001 - every format's signature
+def load(source: ModelSource, settings: Settings) -> RecordedPredictions:
     """The predictions at ``source``, which are not read yet; ``source.column`` chooses among several models.
 
     Raises:
@@ -202,6 +231,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:  # noq
         expects=Expects(outputs=_outputs(columns, table), runs=False, id_column=columns.ids),
         columns=columns,
         table=table,
+        asked=chosen(settings.scores, source.name),
     )
 
 
@@ -244,10 +274,3 @@ def _matrix(column: pa.ChunkedArray, path: str) -> Array:
     flat = lists.flatten().to_numpy(zero_copy_only=False)
     scores: Array = flat.reshape(len(lists), -1) if len(lists) else flat.reshape(0, 1)
     return scores
-
-
-def _both(column: Array) -> Array:
-    """The scores of both classes (R, 2), of a model that gives one (R,): a probability of the second, or a logit."""
-    if len(column) and column.min() >= 0 and column.max() <= 1:
-        return np.stack([1 - column, column], axis=1)
-    return np.stack([np.zeros_like(column), column], axis=1)

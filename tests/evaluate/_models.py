@@ -6,18 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from prune_audit.core import Array, Assumption, Batch, Counts, Expects, Input, ModelCard, Preprocess
+from prune_audit.core import Activation, Array, Assumption, Batch, Counts, Expects, Input, ModelCard, Preprocess
 
 
 class FunctionModel:
     """A classifier that is one function of its first input; it remembers the shapes it was given."""
 
-    def __init__(self, name: str, function: Callable[[Array], Array], expects: Expects | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[Array], Array],
+        expects: Expects | None = None,
+        ends: Activation | None = None,
+    ) -> None:
         self.card = ModelCard(name=name, path=name, format="test", digest=name, size=0)
         self.expects = expects or Expects(inputs=(Input(name="x"),))
         self.notes: tuple[str, ...] = ()
         self.assumptions: tuple[Assumption, ...] = ()
         self._function = function
+        self.ends = ends
         self.shapes: list[tuple[int, ...]] = []
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
@@ -27,6 +34,9 @@ class FunctionModel:
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         return next(iter(inputs.values())).size
+
+    def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
+        return self.ends
 
 
 class ArrayData:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Assumption, Counts, Expects, Input, ModelCard, Outputs, Settings
+from prune_audit.core import Array, Assumption, Counts, Expects, Input, ModelCard, Outputs, Scores, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.drop import Dropped, dropped
 from prune_audit.evaluate.loop import evaluate
@@ -27,6 +27,14 @@ def model(scores: Array = LOGITS, **declared: Any) -> FunctionModel:
 
 
 INPUTS = {"x": np.zeros((3, 2))}
+LABELS = [0, 1, 1]
+
+
+def audited(scores: Array) -> Outputs:
+    """What a run makes of these scores (3, 4) without the first of their columns."""
+    inner = FunctionModel("m", lambda at: scores[at], Expects(inputs=(Input(name="x"),)))
+    data = ArrayData({"x": np.arange(3)}, LABELS, classes=NAMES[1:])
+    return evaluate(dropped([inner], ["0"]), data, np.arange(3), Settings(drop_class=("0",))).predictions.models[0]
 
 
 @pytest.mark.parametrize(
@@ -93,13 +101,18 @@ def test_what_the_model_does_not_have_cannot_go(which: Sequence[str], declared: 
 
 @pytest.mark.parametrize("given", [np.float64, np.float32])
 def test_probabilities_stay_probabilities_of_what_is_left(given: type) -> None:
-    seen = Dropped(model(softmax(LOGITS).astype(given)), ["0"]).predict(INPUTS)
-    np.testing.assert_allclose(seen, softmax(LOGITS[:, 1:]), rtol=1e-4)
+    chances = softmax(LOGITS[:, 1:])
+    found = audited(softmax(LOGITS).astype(given))
+    assert found.confidence is not None
+    assert found.true_score is not None
+    np.testing.assert_allclose(found.confidence, chances.max(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(found.true_score, chances[range(3), LABELS], rtol=1e-4)
 
 
 def test_a_sample_that_is_all_background_is_no_other_class_more_than_another() -> None:
-    scores = np.array([[1.0, 0, 0, 0], [0.5, 0.25, 0.25, 0]])
-    np.testing.assert_array_equal(Dropped(model(scores), ["0"]).predict(INPUTS), [[1 / 3] * 3, [0.5, 0.5, 0]])
+    found = audited(np.array([[1.0, 0, 0, 0], [0.5, 0.25, 0.25, 0], [0, 0, 0, 1]]))
+    np.testing.assert_array_equal(found.confidence, [1 / 3, 0.5, 1])
+    np.testing.assert_array_equal(found.true_score, [1 / 3, 0.5, 0])
 
 
 def test_what_is_not_finite_goes_on_to_who_reports_it() -> None:
@@ -128,7 +141,9 @@ class _Recorded:
     expects = Expects()
     assumptions: tuple[Assumption, ...] = ()
 
-    def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+    def outputs(
+        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+    ) -> Outputs:
         raise NotImplementedError
 
 

@@ -21,6 +21,7 @@ from prune_audit.core import (
     ModelCard,
     Outputs,
     Recorded,
+    Scores,
     Settings,
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
@@ -105,15 +106,17 @@ def test_a_fixed_batch_is_filled_up_and_the_filling_dropped(fixed: int) -> None:
 def test_one_column_of_logits_splits_at_zero_and_of_probabilities_at_half() -> None:
     data = ArrayData({"x": X}, (Y % 2).tolist())
     logit = FunctionModel("logit", lambda x: x[:, :1])
-    chance = FunctionModel("chance", lambda x: 1 / (1 + np.exp(-x[:, :1])))
+    chance = FunctionModel("chance", lambda x: 1 / (1 + np.exp(-x[:, :1])), ends="sigmoid")
     done = run([logit, chance], data)
     for outputs in done.predictions.models:
         np.testing.assert_array_equal(outputs.predicted, X[:, 0] > 0)
         p = 1 / (1 + np.exp(-X[:, 0]))
         np.testing.assert_allclose(given(outputs.true_score), np.where(Y % 2 == 1, p, 1 - p), rtol=1e-12)
         assert outputs.rank is None
-    assert "logits and split at 0" in done.notes[0]
-    assert "probabilities and split at 0.5" in done.notes[1]
+    assert [(each.subject, each.what, each.value, each.why, each.option) for each in done.assumptions] == [
+        ("logit", "scores", "logits, one column split at 0", "some lie outside [0, 1]", "--scores"),
+        ("chance", "scores", "probabilities, one column split at 0.5", "they come out of a sigmoid", "--scores"),
+    ]
 
 
 def test_classes_alone_have_no_confidence() -> None:
@@ -125,14 +128,15 @@ def test_classes_alone_have_no_confidence() -> None:
     assert got.rank is None
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_scores_that_are_no_numbers_stop_the_run(bad: float) -> None:
+@pytest.mark.parametrize(("bad", "said", "likely"), [(np.nan, "NaN", "divides by 0"), (np.inf, "infinity", "65,504")])
+def test_scores_that_are_no_numbers_stop_the_run(bad: float, said: str, likely: str) -> None:
     def broken(x: Array) -> Array:
         return np.where(x == x.max(), bad, x)
 
     first = X[:8].max(axis=1).argmax()
-    with pytest.raises(ModelError, match=f"model m gave NaN or infinity for s{first}, whose input is finite"):
+    with pytest.raises(ModelError, match=f"model m gave {said} for s{first}, whose input is finite") as caught:
         run([FunctionModel("m", broken)], ArrayData({"x": X}, Y.tolist(), classes=CLASSES), batch_size=8)
+    assert likely in caught.value.hint
 
 
 def test_fewer_outputs_than_classes_stop_the_run() -> None:
@@ -237,7 +241,9 @@ def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() 
         expects: Expects
         assumptions: tuple[Assumption, ...] = ()
 
-        def outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Outputs:
+        def outputs(
+            self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+        ) -> Outputs:
             return Outputs(name="b", predicted=np.array([classes.index("2")] * len(ids)))
 
     card = ModelCard(name="b", path="b", format="predictions", digest="b", size=0)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prune_audit.core import BY_TIMES, DATA, Expects, Input, Layer, ModelCard, Preprocess, Settings
+from prune_audit.core import BY_TIMES, DATA, Assumption, Expects, Input, Layer, ModelCard, Preprocess, Settings
 from prune_audit.errors import DataError, ModelError, OutputError
 from prune_audit.evaluate import sealed
 from prune_audit.evaluate import store as module
@@ -44,7 +44,7 @@ def parts(folder: Path) -> list[Path]:
 
 
 def same(a: Kept, b: Kept) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("rows", "predicted", "confidence"))
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("rows", "predicted", "first", "spread"))
 
 
 def test_rows_come_back_once_and_in_order(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_one_column_and_classes_alone_come_back_too(tmp_path: Path) -> None:
         assert found is not None
         values = found.column if scores.ndim == 2 else found.predicted
         np.testing.assert_array_equal(values, scores.ravel())
-        assert found.confidence is None
+        assert found.first is None
 
 
 def test_closing_leaves_one_file_however_many_runs_there_were(tmp_path: Path) -> None:
@@ -371,14 +371,18 @@ def test_nothing_is_kept_of_data_that_change_while_they_are_read(
     assert not list(tmp_path.rglob("part-*"))
 
 
+def of_data(done: Evaluation) -> list[Assumption]:
+    return [each for each in done.assumptions if each.subject == DATA]
+
+
 def test_data_that_are_not_read_to_be_told_apart_are_said(tmp_path: Path) -> None:
     large = data(fingerprint=lambda verify: "whole" if verify else f"{BY_TIMES}some")
     for _ in range(2):
-        (told,) = run(Store(tmp_path), model(), samples=large).assumptions
+        (told,) = of_data(run(Store(tmp_path), model(), samples=large))
         assert (told.subject, told.what) == (DATA, "data unchanged since predictions were kept")
         assert (told.value, told.option) == ("by paths, sizes and times of files", "--verify-data")
-    assert run(Store(tmp_path, verify=True), model(), samples=large).assumptions == ()
-    assert evaluate([model()], large, np.arange(50), Settings(workers=1)).assumptions == ()
+    assert not of_data(run(Store(tmp_path, verify=True), model(), samples=large))
+    assert not of_data(evaluate([model()], large, np.arange(50), Settings(workers=1)))
 
 
 def full(path: Path, content: bytes) -> int:

@@ -46,7 +46,9 @@ X = np.arange(6, dtype=np.float32).reshape(2, 3)
         (lambda x: x.half(), X),
         (lambda x: x.bfloat16(), X),
         (lambda x: x.double(), X.astype(np.float64)),
-        (lambda x: x.long(), X),
+        (lambda x: x.long(), X.astype(np.int64)),
+        (lambda x: x[:, 1].long(), X[:, 1].astype(np.int64)),  # classes
+        (lambda x: x[:, 1:2].long(), X[:, 1].astype(np.int64)),
     ],
 )
 def test_outputs_of_every_form_become_scores(make: Callable[[torch.Tensor], object], wanted: Array) -> None:
