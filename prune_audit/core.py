@@ -355,7 +355,8 @@ class ModelCard:
     attention, recurrent and embedding layers, and ``uncounted`` names what may be weights, too, but could not be
     counted; ``parameters`` counts all parameters, biases and normalisation too, and not the scales and zero points of
     quantised ones, None where they cannot be seen. ``factory`` is the text that named the architecture, None for a
-    file that carries its own. ``macs`` are the multiply-accumulates of one sample's forward pass as the network is
+    file that carries its own; ``reads`` are the files that it read, as `prune_audit.evaluate.reads` has them, None
+    where they are not known. ``macs`` are the multiply-accumulates of one sample's forward pass as the network is
     shaped, zeros counted, None where they cannot be told.
     """
 
@@ -370,6 +371,7 @@ class ModelCard:
     compressed: int | None = None
     macs: int | None = None
     uncounted: tuple[str, ...] = ()
+    reads: tuple[tuple[str, str | None], ...] | None = field(default=(), compare=False)
 
     @property
     def recorded(self) -> bool:

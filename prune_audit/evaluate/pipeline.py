@@ -20,6 +20,9 @@ from typing import Self
 
 from prune_audit.core import Batch, Counts, Dataset
 
+THREADS = "prune-audit"
+"""What the names of the threads begin with that are started here, so that they are told from those of a model."""
+
 # Enough waiting batches to ride out one slow decode per worker; more would only cost memory.
 AHEAD_PER_WORKER = 2
 # Batches that the fastest model may be ahead of the slowest.
@@ -34,7 +37,7 @@ def cores() -> int:
 def batches(dataset: Dataset, parts: Sequence[Counts], *, workers: int) -> Generator[Batch, None, None]:
     """The samples at each of ``parts``, in order, decoded by ``workers`` threads ahead of their use."""
     waiting: deque[Future[Batch]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{THREADS} decode")
     try:
         for part in parts:
             waiting.append(pool.submit(dataset.read, part))
@@ -50,7 +53,7 @@ class Lanes:
     """Threads side by side, in each of which one task runs after the other."""
 
     def __init__(self, count: int) -> None:
-        self._lanes = [ThreadPoolExecutor(1, thread_name_prefix="model") for _ in range(count)]
+        self._lanes = [ThreadPoolExecutor(1, thread_name_prefix=f"{THREADS} model") for _ in range(count)]
         self._running: deque[list[Future[None]]] = deque()
 
     def __enter__(self) -> Self:

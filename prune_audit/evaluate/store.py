@@ -37,7 +37,7 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import OutputError
-from prune_audit.evaluate import sealed
+from prune_audit.evaluate import reads, sealed
 from prune_audit.evaluate.identity import source_digest, versions
 from prune_audit.evaluate.outcome import Kept
 
@@ -76,8 +76,11 @@ class Store:
 
     @staticmethod
     def runs_code(card: ModelCard) -> bool:
-        """Whether the model is a pickled or a live module, or a function, whose code may change without a trace."""
-        live = card.format in ("torch module", "function")
+        """Whether the model is a pickled or a live module, or a function, whose code may change without a trace.
+
+        So may what a factory reads, where it is not known what it did.
+        """
+        live = card.format in ("torch module", "function") or card.reads is None
         return live or (card.format == "torch.save" and card.factory is None)
 
     def entry(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Entry | None:
@@ -87,7 +90,7 @@ class Store:
             return None
         identity = {
             "form": [FORM, *_FIELDS],
-            "model": [card.digest, card.format, card.factory, source, repr(expects)],
+            "model": [card.digest, card.format, card.factory, source, card.reads, repr(expects)],
             "data": [self._fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),
@@ -118,6 +121,7 @@ class Store:
     ) -> tuple[ModelCard, Expects] | None:
         """What was learnt of the model file of ``digest`` when it was last loaded, None where it was not.
 
+        Nor is it known where one of the files that its factory read is no longer what it was.
         ``asked`` is what was said of the model by options, since it may be read in several ways.
         """
         path = self._facts_path(digest, factory, asked)
@@ -128,7 +132,8 @@ class Store:
         except sealed.DamagedFile:
             _drop(path, "the model is loaded", self._told)
             return None
-        return _card(known["card"]), _expects(known["expects"])
+        card = _card(known["card"])
+        return (card, _expects(known["expects"])) if reads.current(card.reads or ()) else None
 
     def learn(self, card: ModelCard, expects: Expects, asked: Sequence[str | None] = ()) -> None:
         """Keep what was learnt of a model file, so that it need not be loaded where its predictions are known."""
@@ -403,8 +408,8 @@ def _digest(content: bytes) -> str:
 
 def _card(value: dict[str, Any]) -> ModelCard:
     layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in value.pop("layers"))
-    uncounted = tuple(value.pop("uncounted"))
-    return ModelCard(**value, layers=layers, uncounted=uncounted)
+    uncounted, read = tuple(value.pop("uncounted")), tuple((path, digest) for path, digest in value.pop("reads"))
+    return ModelCard(**value, layers=layers, uncounted=uncounted, reads=read)
 
 
 def _expects(value: dict[str, Any]) -> Expects:

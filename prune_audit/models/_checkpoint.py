@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
 
 def classifier(
-    module: torch.nn.Module, source: ModelSource, settings: Settings, *, form: str, metadata: Mapping[str, object]
+    module: torch.nn.Module,
+    source: ModelSource,
+    settings: Settings,
+    *,
+    form: str,
+    metadata: Mapping[str, object],
+    reads: tuple[tuple[str, str | None], ...] | None,
 ) -> TorchClassifier:
-    """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes."""
+    """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes.
+
+    ``reads`` are the files that its factory read, as `ModelCard` has them.
+    """
     card = _files.card(
         source,
         source.path,
@@ -26,5 +35,6 @@ def classifier(
         parameters=parameters(module),
         uncounted=uncounted(module),
     )
+    card = dataclasses.replace(card, reads=reads)
     expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
     return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)

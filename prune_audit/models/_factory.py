@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import ModelSource
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate import reads
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,12 @@ _OFFERED = 8  # names in a hint
 
 
 def build(text: str) -> torch.nn.Module:
-    """The network that the factory in ``text`` returns.
+    """The network that the factory in ``text`` returns. Raises as `watched`."""
+    return watched(text)[0]
+
+
+def watched(text: str) -> tuple[torch.nn.Module, tuple[reads.Read, ...] | None]:
+    """The network that the factory in ``text`` returns, and the files that it read; None where these are not known.
 
     The working directory can be imported from while the factory is looked up and called, and not afterwards.
 
@@ -40,8 +46,9 @@ def build(text: str) -> torch.nn.Module:
     import torch
 
     module_name, path, arguments, named = _parse(text)
-    with _working_directory():
-        factory = _attribute(_import(module_name, text), path, text)
+    with _working_directory(), reads.recorded() as recording:
+        with recording.importing(module_name):
+            factory = _attribute(_import(module_name, text), path, text)
         if not callable(factory):
             raise UsageError(
                 f"{text}: expected a function or a class, found {type(factory).__name__}",
@@ -61,7 +68,7 @@ def build(text: str) -> torch.nn.Module:
             f"the factory {text}: expected a torch.nn.Module, found {found}",
             hint="a factory returns the network itself, with or without trained weights",
         )
-    return built
+    return built, recording.found
 
 
 def refuse_factory(source: ModelSource) -> None:

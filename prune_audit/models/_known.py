@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError
+from prune_audit.evaluate import reads
 from prune_audit.evaluate.store import Store, asked
 
 
@@ -49,7 +50,16 @@ class Known:
 
     def _model(self) -> Classifier:
         if self._loaded is None:
+            before = reads.shared()
             loaded = self._load()
+            other = set(loaded.card.reads or ()) - set(self.card.reads or ()) - before
+            if other or loaded.card.reads is None:
+                raise ModelError(
+                    f"the factory {self.card.factory} reads other files than it did when its predictions were kept"
+                    + "".join(f": {path}" for path, _ in sorted(other)[:1]),
+                    hint="where a variable of the environment decides, keep a folder for each of its values with "
+                    "--cache DIR, or keep none with --no-cache",
+                )
             if loaded.card.digest != self.card.digest:
                 raise ModelError(
                     f"{self.card.path} was changed while the audit was under way",

@@ -54,9 +54,9 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         raise ModelError(
             f"{source.path} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
         ) from fault
-    module = _factory.build(source.factory)
+    module, reads = _factory.watched(source.factory)
     assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name))
-    made = _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata)
+    made = _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata, reads=reads)
     made.assumptions = assumed
     return made
 

@@ -59,12 +59,13 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
                 f"{source.path}: expected the weights of a network, found {_found(content)}",
                 hint="save the network with torch.save(model.state_dict(), path)",
             )
-        module = _factory.build(source.factory)
+        module, reads = _factory.watched(source.factory)
         assumed = _weights.fit(module, content, source, key)
     else:
         module, assumed = _module(content, source, key)
+        reads = ()
     metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
-    made = _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata)
+    made = _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata, reads=reads)
     made.assumptions = assumed
     return made
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from prune_audit.cli import invoke
+from tests.cli._run import process
 from tests.conftest import ROOT
 
 SAMPLES = ROOT / "sample_models"
@@ -104,3 +108,47 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: pytest
     err = capsys.readouterr().err
     assert "predictions cannot be kept in" in err
     assert "--no-cache" in err
+
+
+NETS = """
+import json
+from pathlib import Path
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(6, 3, bias=False)
+        self.order = json.loads(Path("order.json").read_text())
+    def forward(self, x):
+        return self.linear(x)[:, self.order]
+"""
+
+
+def test_a_configuration_that_changed_makes_another_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In processes of their own, as users have them: here the module would stay imported, and its predictions known."""
+    rng = np.random.default_rng(12)
+    monkeypatch.chdir(tmp_path)
+    Path("nets_of_test_cache.py").write_text(NETS)
+    weights = torch.as_tensor(rng.normal(size=(3, 6)), dtype=torch.float32)
+    for name, noise in (("dense", 0.0), ("pruned", 0.3)):
+        torch.save({"linear.weight": weights + noise * torch.as_tensor(rng.normal(size=(3, 6)))}, f"{name}.pth")
+    x = rng.normal(size=(240, 6)).astype(np.float32)
+    np.savez("data.npz", x=x, y=(x @ weights.numpy().T).argmax(1))
+    command = ["compare", *(f"{name}.pth@nets_of_test_cache:Net" for name in ("dense", "pruned"))]
+    command += ["--data", "data.npz", "-q", "-v"]
+    environment = {"PYTHONPATH": str(ROOT)}
+
+    def run(order: str) -> subprocess.CompletedProcess[str]:
+        Path("order.json").write_text(order)
+        return process(command, environment=environment, cwd=tmp_path)
+
+    assert (run("[0, 1, 2]").returncode, "known before, dense: 240" in run("[0, 1, 2]").stderr) == (0, True)
+    other = run("[0, 2, 1]")
+    assert other.returncode == 2
+    assert "takes 2 classes for one another" in other.stderr
+    back = run("[0, 1, 2]")
+    assert back.returncode == 0
+    assert "known before, dense: 240" in back.stderr

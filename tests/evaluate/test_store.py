@@ -574,6 +574,18 @@ def test_nothing_is_kept_of_a_factory_whose_source_is_not_found(tmp_path: Path) 
     assert Store(tmp_path).entry(card, Expects(), data(), Settings()) is None
 
 
+def test_what_a_factory_read_is_part_of_what_predictions_are_kept_by(tmp_path: Path) -> None:
+    folders = set()
+    for read in ((), (("net.json", "1"),), (("net.json", "2"),), (("net.json", None),), (("other.json", "1"),)):
+        card = replace(model().card, factory="prune_audit.networks:mlp(3)", reads=read)
+        made = Store(tmp_path).entry(card, Expects(), data(), Settings())
+        assert made is not None
+        folders.add(made._folder)
+    assert len(folders) == 5
+    unseen = replace(model().card, factory="prune_audit.networks:mlp(3)", reads=None)
+    assert Store(tmp_path).entry(unseen, Expects(), data(), Settings()) is None
+
+
 def test_what_is_learnt_of_a_file_comes_back_equal(tmp_path: Path) -> None:
     card = ModelCard(
         name="m", path="p", format="ONNX", digest="d", size=3, parameters=4, compressed=2,

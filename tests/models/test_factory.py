@@ -1,3 +1,4 @@
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ import torch
 
 from prune_audit.core import ModelSource
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._factory import build, refuse_factory
+from prune_audit.models._factory import build, refuse_factory, watched
 
 MODULE = "nets_of_test_factory"
 
@@ -149,3 +150,18 @@ def test_refuses_a_factory_where_none_is_needed() -> None:
     refuse_factory(ModelSource(name="a", path=Path("a.onnx")))
     with pytest.raises(UsageError, match=r"a\.onnx holds its own network"):
         refuse_factory(ModelSource(name="a", path=Path("a.onnx"), factory="nets:tiny"))
+
+
+def test_what_the_factory_reads_is_told(write: Callable[[str], None], tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text("[4]")
+    (tmp_path / "names.txt").write_text("a")
+    write(
+        "import json\nfrom pathlib import Path\nimport torch\n"
+        "NAMES = Path('names.txt').read_text()\n"
+        "def tiny(): return torch.nn.Linear(*json.loads(Path('net.json').read_text()), 1)\n"
+    )
+    built, read = watched(f"{MODULE}:tiny")
+    assert isinstance(built, torch.nn.Linear)
+    assert read is not None
+    for name in ("net.json", "names.txt", f"{MODULE}.py"):
+        assert (name, hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()) in read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,51 @@ def test_what_is_more_than_its_file_is_not_learnt(source: ModelSource, tmp_path:
     model = FunctionModel("m", lambda x: x)  # whose digest covers other files too
     _known.learn(model, source, Settings(), store)
     assert not list((tmp_path / "kept").rglob("*.json"))
+
+
+def from_files(source: ModelSource, *read: tuple[str, str | None], known: bool = True) -> Classifier:
+    model = loading(source, [])
+    object.__setattr__(model.card, "reads", read if known else None)
+    return model
+
+
+def test_a_model_is_known_while_what_its_factory_read_is_the_same(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config, store = tmp_path / "net.json", Store(tmp_path / "kept")
+    config.write_text("{}")
+    read = ("net.json", hashlib.sha256(b"{}").hexdigest())
+    _known.learn(from_files(source, read, ("local.json", None)), source, Settings(), store)
+    found = _known.find(source, Settings(), store, lambda: from_files(source))
+    assert found is not None
+    assert found.card.reads == (read, ("local.json", None))
+    for name, changed in (("net.json", "[]"), ("local.json", "")):
+        before = (tmp_path / name).read_text() if (tmp_path / name).exists() else None
+        (tmp_path / name).write_text(changed)
+        assert _known.find(source, Settings(), store, lambda: from_files(source)) is None
+        (tmp_path / name).unlink()
+        if before is not None:
+            (tmp_path / name).write_text(before)
+    assert _known.find(source, Settings(), store, lambda: from_files(source)) is not None
+
+
+def test_a_factory_that_reads_other_files_when_it_has_to_run_is_refused(source: ModelSource, tmp_path: Path) -> None:
+    store = Store(tmp_path / "kept")
+    _known.learn(from_files(source, ("a.json", None)), source, Settings(), store)
+    others = [from_files(source, ("b.json", "1")), from_files(source, known=False)]
+    for _ in range(2):
+        found = _known.find(source, Settings(), store, others.pop)
+        assert found is not None
+        with pytest.raises(ModelError, match="reads other files than it did") as caught:
+            found.predict(X)
+        assert "--no-cache" in caught.value.hint
+    fewer = _known.find(source, Settings(), store, lambda: from_files(source))
+    assert fewer is not None
+    np.testing.assert_array_equal(fewer.predict(X), X["x"])
+
+
+def test_what_a_factory_read_unseen_is_not_learnt(source: ModelSource, tmp_path: Path) -> None:
+    store = Store(tmp_path / "kept")
+    _known.learn(from_files(source, known=False), source, Settings(), store)
+    assert _known.find(source, Settings(), store, lambda: from_files(source)) is None
