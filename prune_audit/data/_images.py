@@ -29,7 +29,7 @@ from prune_audit.core import (
 )
 from prune_audit.data import _content
 from prune_audit.data._pixels import PLAIN, decode, header, quiet_pillow
-from prune_audit.data._preprocess import GLANCE, resolve
+from prune_audit.data._preprocess import GLANCE, fewer_axes, resolve
 from prune_audit.data._stored import Stored
 
 
@@ -133,8 +133,22 @@ def dataset(
         preprocess=preprocess,
         turn=turn,
         notes=(*notes, *more),
-        assumptions=_assumed(source, files, exif),
+        assumptions=(*_assumed(source, files, exif), *_shaped(expects, preprocess)),
     )
+
+
+def _shaped(expects: Expects, preprocess: Preprocess) -> tuple[Assumption, ...]:
+    """How images are fed to models that take them without an axis of channels."""
+    axes, (height, width) = fewer_axes(expects), preprocess.size or (0, 0)
+    if axes is None or expects.channels is not None:
+        return ()
+    wanted = expects.inputs[0]
+    value = {
+        2: f"gray, {height}x{width} pixels as {height * width} numbers, row by row",
+        3: f"gray, as planes of {height}x{width}, without an axis of channels",
+    }[axes]
+    why = f"the input {wanted.name} has {axes} axes"
+    return (Assumption(subject=DATA, what="shape of images", value=value, why=why, option="--size HxW"),)
 
 
 def _assumed(source: DataSource, files: Sequence[Stored], exif: tuple[Exif, str]) -> tuple[Assumption, ...]:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
+from math import isqrt, prod
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -103,6 +104,7 @@ def resolve(
     if asked.std is not None and not all(value > 0 for value in asked.std):
         raise UsageError(f"std must be positive, found {asked.std}", hint="give --std in units of [0, 1]")
     images = _Images(files, workers, turn=turn)
+    expects = _with_fewer_axes(asked, expects, images)
     channels = _channels(asked, expects, images)
     size, resize, notes = _geometry(asked, expects, images)
     if own is not None and own.resize is not None and own.resize == asked.resize:
@@ -147,6 +149,37 @@ class _Images:
         with ThreadPoolExecutor(self._workers) as pool:
             found = pool.map(self._header, files)
             return [(file, head) for file, head in zip(files, found, strict=True) if head is not None]
+
+
+def fewer_axes(expects: Expects) -> int | None:
+    """2 or 3 where the models take images as rows (N, H W) or as planes (N, H, W), None where they do not."""
+    shapes = [each.shape for each in expects.inputs if each.shape is not None]
+    return len(shapes[0]) if len(expects.inputs) == len(shapes) == 1 and len(shapes[0]) in (2, 3) else None
+
+
+def _with_fewer_axes(asked: Preprocess, expects: Expects, images: _Images) -> Expects:
+    """``expects`` with the one channel, and the size, of images for models that take them as planes or rows."""
+    axes = fewer_axes(expects)
+    if axes is None or expects.channels is not None:
+        return expects
+    _, *shape = expects.inputs[0].shape or ()
+    if axes == 3:
+        height, width = shape
+        return replace(expects, channels=1, size=(height, width) if height and width else None)
+    length, asked_for = shape[0], (asked.size, asked.resize, asked.crop)
+    if length is None or asked_for != (None, None, None):
+        return replace(expects, channels=1)
+    sizes = {head.size for _, head in images.all()}
+    if len(sizes) == 1 and prod(next(iter(sizes))) == length:
+        return replace(expects, channels=1)
+    side = isqrt(length)
+    if side * side == length:
+        return replace(expects, channels=1, size=(side, side))
+    colours = "" if length % 3 else f", as {length // 3} pixels of 3 channels may be, in an order that nothing tells"
+    raise AlignmentError(
+        f"the model takes rows of {length} numbers{colours}, and the images are no rows of gray pixels",
+        hint="feed it from an .npz file, with the rows that it takes; or give --size HxW for gray pixels, row by row",
+    )
 
 
 def _channels(asked: Preprocess, expects: Expects, images: _Images) -> Literal["rgb", "gray"]:

@@ -25,7 +25,7 @@ class Feeder:
     def __init__(self, inputs: Mapping[str, Array], preprocess: Preprocess | None) -> None:
         self._inputs = inputs
         self._preprocess = preprocess
-        self._made: dict[tuple[str, str], Array] = {}
+        self._made: dict[tuple[str, str, int], Array] = {}
 
     def feed(self, name: str, expects: Expects) -> Mapping[str, Array]:
         """The arrays for the model called ``name``, under its own input names.
@@ -45,11 +45,14 @@ class Feeder:
             )
         wanted = expects.inputs[0] if expects.inputs else UNKNOWN
         dtype = wanted.dtype or "float32"
-        key = (dtype, expects.layout)
+        axes = len(wanted.shape) if wanted.shape is not None else 4
+        key = (dtype, expects.layout, axes)
         if key not in self._made:
             pixels = self._inputs["image"]  # uint8 (B, C, H, W)
             values = pixels if dtype == "uint8" else _normalise(pixels, preprocess).astype(dtype, copy=False)
-            if expects.layout == "NHWC":
+            if axes in (2, 3):
+                values = _fewer_axes(name, wanted, values, axes)
+            elif expects.layout == "NHWC":
                 values = np.ascontiguousarray(values.transpose(0, 2, 3, 1))
             self._made[key] = values
         return {wanted.name: self._made[key]}
@@ -67,6 +70,20 @@ class Feeder:
                 hint=f"name the arrays of the data after the model's inputs: {_names(expects)}",
             )
         return {i.name: _cast(name, i, self._inputs[i.name]) for i in expects.inputs}
+
+
+def _fewer_axes(name: str, wanted: Input, values: Array, axes: int) -> Array:
+    """Images (B, 1, H, W) as (B, H, W) or, row by row, as (B, H W).
+
+    Raises:
+        AlignmentError: they have several channels, of whose order nothing tells.
+    """
+    if values.shape[1] != 1:
+        raise AlignmentError(
+            f"model {name}: input {wanted.name!r} has {axes} axes, the images have {values.shape[1]} channels",
+            hint="say --channels gray; or feed such inputs from an .npz file, as the model takes them",
+        )
+    return values.reshape(len(values), -1) if axes == 2 else values[:, 0]
 
 
 def _normalise(pixels: Array, preprocess: Preprocess) -> Array:

@@ -48,6 +48,7 @@ class OnnxClassifier:
         self._session = session
         self._output = output
         self._labels = labels
+        self._alone = False  # whether it runs on one sample at a time only
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) or (B, 1), or (B,) integer classes where the model gives nothing else.
@@ -61,8 +62,31 @@ class OnnxClassifier:
                 f"{self.card.name}: expected inputs {', '.join(wanted)}, found {', '.join(feed)}",
                 hint="name the arrays of the NPZ file after the model's inputs",
             )
+        rows = len(next(iter(feed.values())))
+        if rows > 1 and self._alone:
+            return np.concatenate([self._pass(_row(feed, at)) for at in range(rows)])
         try:
-            [result] = self._session.run([self._output], feed)
+            return self._pass(feed)
+        except ModelError:
+            if rows == 1 or self.expects.batch is not None or not self._takes_one(feed):
+                raise
+        # An export may write down the batch of 1 that it was traced with, in a Reshape say, and yet declare it free.
+        self._alone = True
+        self.notes = (f"{self.card.name} fails on several samples at once, so it ran one sample at a time",)
+        return self.predict(inputs)
+
+    def _takes_one(self, feed: Mapping[str, Array]) -> bool:
+        """Whether the model runs on the first sample alone."""
+        try:
+            self._pass(_row(feed, 0))
+        except ModelError:
+            return False
+        return True
+
+    def _pass(self, feed: Mapping[str, Array]) -> Array:
+        """The scores of one run of the session."""
+        try:
+            [result] = self._session.run([self._output], dict(feed))
         # onnxruntime's exceptions share no class but Exception.
         except Exception as fault:
             given = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in feed.items())
@@ -231,9 +255,23 @@ def session(path: Path, threads: int | None) -> Any:
         raise ModelError(f"onnxruntime cannot load {path}: {reason}", hint=_load_hint(reason)) from fault
 
 
+def _row(feed: Mapping[str, Array], at: int) -> dict[str, Array]:
+    return {name: values[at : at + 1] for name, values in feed.items()}
+
+
+# How onnxruntime names an operator of a domain that it does not know.
+_FOREIGN = re.compile(r"([\w.-]+):(\w+)\(-?\d+\) is not a registered|No opset import for domain '([^']+)'")
+
+
 def _load_hint(reason: str) -> str:
     import onnxruntime
 
+    if (foreign := _FOREIGN.search(reason)) is not None:
+        what = f"an operator {foreign[2]} of the domain {foreign[1]}" if foreign[2] else f"the domain {foreign[3]}"
+        return (
+            f"the model uses {what}, which no runtime here knows: run it in its own runtime and audit the predictions "
+            "that it records there (a table of id and predicted); or export it with standard operators only"
+        )
     if "not a registered function/op" in reason:
         return "the model uses an operator that onnxruntime does not know; export it with standard operators only"
     if "Could not find an implementation" in reason:

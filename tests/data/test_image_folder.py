@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from prune_audit import data
-from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
+from prune_audit.core import Dataset, DataSource, Expects, Input, Preprocess, Settings
 from prune_audit.errors import AlignmentError, DataError, UsageError
 from tests.data.conftest import Draw
 
@@ -197,6 +197,40 @@ def test_names_that_are_no_text_are_escaped(val: Path, draw: Draw) -> None:
     draw(val / "\\xe9t\\xe9/y.png")
     with pytest.raises(DataError, match="two folders have names that are not UTF-8 and look alike"):
         load(val)
+
+
+def taking(*shape: int | None) -> Expects:
+    return Expects(inputs=(Input(name="x", dtype="float32", shape=(None, *shape)),))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "value"),
+    [
+        ((64,), (8, 8), "gray, 8x8 pixels as 64 numbers, row by row"),
+        ((36,), (6, 6), "gray, 6x6 pixels as 36 numbers, row by row"),
+        ((4, 5), (4, 5), "gray, as planes of 4x5, without an axis of channels"),
+        ((None, None), (8, 8), "gray, as planes of 8x8, without an axis of channels"),
+    ],
+)
+def test_models_that_take_rows_or_planes(
+    val: Path, shape: tuple[int | None, ...], size: tuple[int, int], value: str
+) -> None:
+    found = load(val, taking(*shape))
+    assert found.preprocess is not None
+    assert (found.preprocess.size, found.preprocess.channels) == (size, "gray")
+    assert value in [told.value for told in found.assumptions if told.what == "shape of images"]
+
+
+def test_rows_of_colours_are_not_guessed(val: Path) -> None:
+    with pytest.raises(AlignmentError, match=r"rows of 192 numbers, as 64 pixels of 3 channels may be") as raised:
+        load(val, taking(192))
+    assert ".npz" in raised.value.hint
+    with pytest.raises(AlignmentError, match="rows of 65 numbers, and the images"):
+        load(val, taking(65))
+    asked = DataSource(path=val, preprocess=Preprocess(size=(4, 16)))
+    found = data.load(asked, taking(64), Settings())
+    assert found.preprocess is not None
+    assert found.preprocess.size == (4, 16)
 
 
 def turned(path: Path, way: int) -> Path:

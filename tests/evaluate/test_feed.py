@@ -45,6 +45,19 @@ def test_channels_last() -> None:
     np.testing.assert_array_equal(last, np.moveaxis(first, 1, -1))
 
 
+@pytest.mark.parametrize(("shape", "wanted"), [((None, 20), (2, 20)), ((None, 4, 5), (2, 4, 5))])
+def test_images_without_an_axis_of_channels(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> None:
+    flat = Expects(inputs=(Input(name="x", dtype="float32", shape=shape),))
+    gray = PIXELS[:, :1]
+    feeder = Feeder({"image": gray}, Preprocess())
+    whole = feeder.feed("a", expects())["image"]
+    fed = feeder.feed("b", flat)["x"]
+    assert fed.shape == wanted
+    np.testing.assert_array_equal(fed.ravel(), whole.ravel())
+    with pytest.raises(AlignmentError, match="the images have 3 channels"):
+        Feeder({"image": PIXELS}, Preprocess()).feed("b", flat)
+
+
 def test_two_models_alike_share_one_array() -> None:
     feeder = Feeder({"image": PIXELS}, STANDARD)
     assert feeder.feed("a", expects())["image"] is feeder.feed("b", expects())["image"]

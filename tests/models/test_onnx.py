@@ -654,6 +654,37 @@ def test_a_truncated_model_is_recognised_and_refused(tmp_path: Path, share: floa
     assert "cut off" in caught.value.hint
 
 
+@pytest.mark.parametrize("shape", [[1, 4], [1, -1], [1, 2, 2]])
+def test_a_batch_of_1_that_a_reshape_writes_down_is_kept_to(
+    tmp_path: Path, rng: np.random.Generator, shape: list[int]
+) -> None:
+    weight = rng.normal(size=(4, 3)).astype(np.float32)
+    nodes = [helper.make_node("Reshape", ["x", "to"], ["r"]), helper.make_node("Flatten", ["r"], ["f"])]
+    path = save(
+        tmp_path / "m.onnx",
+        [*nodes, helper.make_node("MatMul", ["f", "w"], ["y"])],
+        {"x": ("float32", ("N", 4))},
+        {"y": ("float32", ("N", 3))},
+        {"to": np.array(shape, np.int64), "w": weight},
+    )
+    model, x = load(path), rng.normal(size=(5, 4)).astype(np.float32)
+    assert model.notes == ()
+    for _ in range(2):
+        np.testing.assert_allclose(model.predict({"x": x}), x @ weight, rtol=1e-5)
+    assert model.notes == ("model fails on several samples at once, so it ran one sample at a time",)
+    with pytest.raises(ModelError, match="failed on input x"):
+        load(path).predict({"x": x[:, :3]})
+
+
+def test_operators_of_another_runtime_are_audited_by_what_it_records(tmp_path: Path) -> None:
+    model = onnx_library.load(linear(tmp_path / "m.onnx", np.ones((4, 3), np.float32)))
+    model.graph.node[0].domain = "chip.vendor"
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "m.onnx")
+    assert "the domain chip.vendor, which no runtime here knows: run it in its own" in caught.value.hint
+
+
 def broken(path: Path, **changes: Any) -> Path:
     model = onnx_library.load(linear(path, np.ones((4, 3), np.float32)))
     if "version" in changes:
@@ -672,6 +703,7 @@ def test_what_onnxruntime_cannot_load_says_why_in_one_line(tmp_path: Path, capfd
     assert "upgrade onnxruntime" in caught.value.hint
     with pytest.raises(ModelError, match=r": Fatal error: own:Foo\(-1\) is not a registered function/op$") as caught:
         load(broken(tmp_path / "m.onnx", operator="Foo"))
+    assert "an operator Foo of the domain own, which no runtime here knows" in caught.value.hint
     assert "standard operators" in caught.value.hint
     convolution = save(
         tmp_path / "double.onnx",
