@@ -29,27 +29,36 @@ def run(
 ) -> None:
     """Show what a model file holds: density layer by layer, parameters, multiply-accumulates, sizes, declared inputs.
 
+    A state dict or a safetensors file needs no factory here: the names and shapes of its tensors tell its layers.
+
     Example: prune-audit inspect pruned.onnx
     """
     from rich.text import Text
 
     from prune_audit import models
     from prune_audit.cli import _terminal
-    from prune_audit.core import Settings
+    from prune_audit.core import Expects, Settings
 
     settings = Settings(
         allow_pickle=allow_pickle, model_output=tuple(model_output or ()), state_key=tuple(state_key or ())
     )
-    classifier = models.load(models.parse(model), settings)
+    source = models.parse(model)
+    card = models.bare(source, settings)
+    if card is not None:
+        facts = _facts(card, Expects(), None, ())
+    else:
+        classifier = models.load(source, settings)
+        card = classifier.card
+        facts = _facts(card, classifier.expects, _macs(classifier), classifier.assumptions)
     with _terminal.printing() as out:
-        out.print(_facts(classifier.card, classifier.expects, _macs(classifier), classifier.assumptions))
+        out.print(facts)
         out.print()
-        if classifier.card.layers:
-            out.print(layers(classifier.card))
+        if card.layers:
+            out.print(layers(card))
         else:
             out.print(Text("No weights of layers can be seen: density unknown."))
-            if classifier.card.uncounted:
-                out.print(Text(f"not counted: {some(classifier.card.uncounted)}"))
+            if card.uncounted:
+                out.print(Text(f"not counted: {some(card.uncounted)}"))
 
 
 def _macs(classifier: Classifier | Recorded) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from prune_audit import plugins
-from prune_audit.core import Classifier, ModelSource, Recorded, Settings
+from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known, _through_onnx
@@ -119,6 +119,18 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     if not isinstance(model, Recorded):
         _known.learn(model, source, settings, store)
     return model
+
+
+def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
+    """What can be told of a file of weights that came without a factory; None where it holds a network, or is none.
+
+    Raises:
+        ModelError, UnsafeFile, UsageError: as `load`.
+    """
+    name = plugins.choose("models", source.path) if source.path.exists() else None
+    module: Any = plugins.load("models", name) if name is not None else None
+    card: ModelCard | None = module.bare(source, settings) if hasattr(module, "bare") else None
+    return card
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:

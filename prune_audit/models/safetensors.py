@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prune_audit.core import ModelSource, Settings, chosen
+from prune_audit.core import ModelCard, ModelSource, Settings, chosen
 from prune_audit.errors import ModelError
-from prune_audit.models import _checkpoint, _factory, _weights
+from prune_audit.models import _bare, _checkpoint, _factory, _weights
 from prune_audit.models._editable import Editable, of_torch, state
 from prune_audit.models._torch import TorchClassifier
+
+if TYPE_CHECKING:
+    import torch
 
 # The safetensors library reads no longer headers.
 _LONGEST_HEADER = 100_000_000
@@ -38,27 +42,44 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         ModelError: there is no factory, the file is damaged, or the weights do not fit.
         UsageError: the factory is none.
     """
-    from safetensors import SafetensorError, safe_open
-
     if source.factory is None:
         raise ModelError(
             f"{source.path} holds weights without the network they belong to",
             hint=f"name a function that builds it: {source.path}@package.module:factory, "
             f"or with arguments '{source.path}@package.module:factory(num_classes=10)'",
         )
-    try:
-        with safe_open(source.path, framework="pt", device="cpu") as file:
-            metadata: dict[str, object] = dict(file.metadata() or {})
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
-    except SafetensorError as fault:
-        raise ModelError(
-            f"{source.path} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
-        ) from fault
+    weights, metadata = _read(source)
     module, reads = _factory.watched(source.factory)
     assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name))
     made = _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata, reads=reads)
     made.assumptions = assumed
     return made
+
+
+def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
+    """The card of weights that came without a factory; None where there is one.
+
+    Raises:
+        ModelError: the file is damaged, or holds no weights of layers.
+        UsageError: it has not the entry that was asked for.
+    """
+    if source.factory is not None:
+        return None
+    weights, _ = _read(source)
+    return _bare.card(weights, source, form="safetensors", key=chosen(settings.state_key, source.name))
+
+
+def _read(source: ModelSource) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(source.path, framework="pt", device="cpu") as file:
+            metadata: dict[str, object] = dict(file.metadata() or {})
+            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 - the file is no mapping
+    except SafetensorError as fault:
+        raise ModelError(
+            f"{source.path} is a damaged or truncated safetensors file: {fault}", hint="copy or save the file again"
+        ) from fault
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:

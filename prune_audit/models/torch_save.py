@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prune_audit.core import Assumption, ModelSource, Settings, chosen
+from prune_audit.core import Assumption, ModelCard, ModelSource, Settings, chosen
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
-from prune_audit.models import _checkpoint, _container, _factory, _tree, _unpickle, _weights
+from prune_audit.models import _bare, _checkpoint, _container, _factory, _tree, _unpickle, _weights
 from prune_audit.models._editable import Editable, of_torch, state
 from prune_audit.models._torch import TorchClassifier
 
@@ -68,6 +68,21 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     made = _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata, reads=reads)
     made.assumptions = assumed
     return made
+
+
+def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
+    """The card of a state dict that came without a factory; None where there is a network, or nothing of the kind.
+
+    Raises:
+        UnsafeFile, ModelError: as `load`; or it holds several sets of weights that differ.
+        UsageError: it has not the entry that was asked for.
+    """
+    if source.factory is not None:
+        return None
+    content = _content(source, settings.allow_pickle)
+    if next(_modules(content, ""), None) is not None or not _weights.holds(content, source):
+        return None
+    return _bare.card(content, source, form="torch.save", key=chosen(settings.state_key, source.name))
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:

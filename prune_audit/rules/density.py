@@ -3,7 +3,8 @@
 Counts nonzero weights against all weights of the dense model, so that channels that were cut out count as zeros. A
 layer's cut may be rounded to whole weights, and so one weight a layer is let pass. Zeros of quantised weights that
 rounding explains were not cut, and count as weights. Where no weights can be seen, or some of the dense model's may be
-among what could not be counted, the claim is open. The limit is the claimed density in percent; it has no default, since only you know the claim.
+among what could not be counted, the claim is open. The limit is the claimed density in percent; it has no default,
+since only you know the claim.
 """
 
 from __future__ import annotations

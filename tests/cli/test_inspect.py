@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -112,3 +113,35 @@ def test_which_weights_of_a_checkpoint_are_used(
     text = " ".join(told(capsys, model, "--state-key", "net_ema").split())
     assert "weights net_ema behind 'module.'" in text
     assert "as asked; not used: net (" in text
+
+
+def test_a_state_dict_needs_no_factory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weight = torch.ones(4, 6)
+    weight[:, ::3] = 0
+    state = {"rnn.weight_hh_l0": weight, "fc.weight": torch.ones(2, 4), "fc.bias": torch.ones(2), "table": weight}
+    torch.save(state, tmp_path / "weights.pth")
+    lines = [line.split() for line in told(capsys, str(tmp_path / "weights.pth")).splitlines()]
+    assert ["rnn.weight_hh_l0", "recurrent", "4", "x", "6", "16", "24", "66.67", "%"] in lines
+    assert ["all", "of", "these", "24", "32", "75.00", "%"] in lines
+    assert ["not", "counted:", "table", "(4", "x", "6)"] in lines
+    assert ["parameters", "58"] in lines
+
+
+def test_zeros_that_rounding_explains_have_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    levels = np.random.default_rng(1).normal(0, 30, (40, 50)).round().clip(-127, 127).astype(np.int8)
+    zeros = int((levels == 0).sum())
+    assert zeros > 0
+    node = onnx.helper.make_node("DequantizeLinear", ["w", "s"], ["d"])
+    graph = onnx.helper.make_graph(
+        [node, onnx.helper.make_node("MatMul", ["x", "d"], ["y"])],
+        "g",
+        [onnx.helper.make_tensor_value_info("x", 1, ["N", 40])],
+        [onnx.helper.make_tensor_value_info("y", 1, ["N", 50])],
+        [onnx.numpy_helper.from_array(levels, "w"), onnx.numpy_helper.from_array(np.array(0.1, np.float32), "s")],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "q.onnx")
+    text = told(capsys, str(tmp_path / "q.onnx"))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["w", "linear", "40", "x", "50", f"{2000 - zeros:,}", str(zeros), "2,000", "100.00", "%"] in lines
+    assert "rounding explains" in text
