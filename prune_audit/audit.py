@@ -41,6 +41,7 @@ from prune_audit.core import (
     View,
 )
 from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.evaluate import plausible
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.drop import dropped
 from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
@@ -69,6 +70,7 @@ class Trial:
     facts: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
     assumptions: tuple[Assumption, ...]
+    doubts: tuple[str, ...]
 
 
 def run(
@@ -100,7 +102,7 @@ def run(
     evaluation = opened.evaluate(progress)
     provenance = opened.provenance(evaluation)
     cards = opened.cards(evaluation)
-    audit = assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy)
+    audit = assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy, doubts=opened.doubts(evaluation))
     if not thumbnails:
         return audit
     return replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
@@ -149,6 +151,7 @@ def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource,
         facts=evaluation.facts,
         notes=provenance.notes,
         assumptions=provenance.assumptions,
+        doubts=opened.doubts(evaluation),
     )
 
 
@@ -199,6 +202,14 @@ class _Opened:
         """The models' cards with what the run has measured."""
         cards = [model.card for model in self.models]
         return tuple(replace(card, macs=evaluation.facts.get(card.name, {}).get("macs")) for card in cards)
+
+    def doubts(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """What speaks against the dense model having been run as it was trained."""
+        dense, predictions = self.models[0], evaluation.predictions
+        right = int((predictions.models[0].predicted == predictions.labels).sum())
+        said = dense.expects.accuracy or models.of_name(Path(dense.card.path))
+        below = plausible.below_record(said, right, len(predictions.labels))
+        return (*evaluation.doubts, *([below] if below else []))
 
     def provenance(self, evaluation: Evaluation) -> Provenance:
         predictions, dataset = evaluation.predictions, self.dataset
@@ -285,6 +296,8 @@ def assemble(
     pruned: Sequence[ModelCard],
     provenance: Provenance,
     policy: Policy | None = None,
+    *,
+    doubts: tuple[str, ...] = (),
 ) -> Audit:
     """Measure every pair of ``predictions`` in every view, and judge where there is a policy."""
     settings, comparisons = provenance.settings, []
@@ -296,7 +309,9 @@ def assemble(
             pair = replace(counted, same_model=card.same_as(dense) and not len(counted.moves))
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = _flips(predictions, dense.name, card.name)
-        comparisons.append(Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped))
+        comparisons.append(
+            Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
+        )
     kept = Samples.of(predictions, ("class", *settings.by), settings.cluster)
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
     return audit if policy is None else gate.judge(audit, policy)

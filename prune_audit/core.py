@@ -43,6 +43,7 @@ Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
 Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
 Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
+Channels = Literal["rgb", "bgr", "gray"]
 Exif = Literal["apply", "ignore"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -81,7 +82,7 @@ class Preprocess:
     crop: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    channels: Literal["rgb", "gray"] | None = None
+    channels: Channels | None = None
     interpolation: Interpolation | None = None
     name: str | None = None
 
@@ -150,6 +151,8 @@ class Settings:
     What a run takes for granted of its models, each as ``VALUE`` or ``NAME=VALUE`` of one model (`chosen`): ``scores``
     one of `Scores`, ``model_output`` the output to read, by name or position, and ``state_key`` the entry of a
     checkpoint whose weights are used.
+    Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
+    ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
 
     confidence: float = 0.95
@@ -175,6 +178,9 @@ class Settings:
     scores: tuple[str, ...] = ()
     model_output: tuple[str, ...] = ()
     state_key: tuple[str, ...] = ()
+    expect_accuracy: float | None = None
+    expect_tolerance: float = 0.02
+    plausibility: bool = True
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:
@@ -201,6 +207,12 @@ class Settings:
         need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
         need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
         need(self.threads is None or self.threads > 0, "the number of threads must be positive", self.threads)
+        need(
+            self.expect_accuracy is None or 0 <= self.expect_accuracy <= 1,
+            "the expected accuracy must be a share in [0, 1]",
+            self.expect_accuracy,
+        )
+        need(0 <= self.expect_tolerance < 1, "the tolerance must be a share in [0, 1)", self.expect_tolerance)
         for each in self.scores:
             kind = each.rpartition("=")[2]
             if kind not in get_args(Scores):
@@ -306,8 +318,9 @@ class Expects:
     ``batch`` is the fixed batch size of a model that has one. ``channels`` and ``layout`` concern models of images.
     ``outputs`` is the number of output columns. ``classes`` are class names that the file carries, in output order.
     A model that comes in a folder may declare how its inputs are made: by the file of its ``preprocess``ing for
-    images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds. ``runs`` is False where the
-    model ran elsewhere and takes nothing of the data but labels, with ``id_column`` the column of its samples' ids.
+    images and of its ``tokenizer`` for texts, and by a ``sample_rate`` in Hz for sounds. ``accuracy`` is what its file
+    says of itself, as (where it says so, share). ``runs`` is False where the model ran elsewhere and takes nothing of
+    the data but labels, with ``id_column`` the column of its samples' ids.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -321,6 +334,7 @@ class Expects:
     tokenizer: Path | None = None
     sample_rate: int | None = None
     # The repr is part of the cache key.
+    accuracy: tuple[str, float] | None = field(default=None, repr=False)
     runs: bool = field(default=True, repr=False)
     id_column: str | None = field(default=None, repr=False)
 
@@ -882,7 +896,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One pruned variant against the dense model. ``flips`` is capped; ``flipped`` is how many there were."""
+    """One pruned variant against the dense model. ``flips`` is capped; ``flipped`` is how many there were.
+
+    ``doubts`` are what speaks against the dense model having been run as it was trained.
+    """
 
     dense: ModelCard
     pruned: ModelCard
@@ -890,6 +907,7 @@ class Comparison:
     flips: tuple[Flip, ...] = ()
     flipped: int = 0
     checks: tuple[Check, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def kept(self) -> float | None:

@@ -23,6 +23,7 @@ from prune_audit import packed
 from prune_audit.core import (
     Assumption,
     Audit,
+    Channels,
     Check,
     Clusters,
     Comparison,
@@ -508,7 +509,9 @@ _COMPARISON = _record(
         "views": _many(_Codec(_write_view, _read_view)),
         "flipped": _COUNT,
         "flips": _many(_FLIP),
+        "doubts": _many(_TEXT),
     },
+    later=("doubts",),
 )
 _PREPROCESS = _record(
     Preprocess,
@@ -519,7 +522,7 @@ _PREPROCESS = _record(
         "crop": _maybe(_HEIGHT_WIDTH),
         "mean": _maybe(_many(_NUMBER)),
         "std": _maybe(_many(_NUMBER)),
-        "channels": _maybe(_one_of(Literal["rgb", "gray"])),
+        "channels": _maybe(_one_of(Channels)),
         "interpolation": _maybe(_one_of(Interpolation)),
     },
 )
@@ -549,6 +552,9 @@ _SETTINGS = _record(
         "scores": _many(_TEXT),
         "model_output": _many(_TEXT),
         "state_key": _many(_TEXT),
+        "expect_accuracy": _maybe(_NUMBER),
+        "expect_tolerance": _NUMBER,
+        "plausibility": _FLAG,
     },
     grows=True,
 )

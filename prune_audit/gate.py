@@ -15,6 +15,7 @@ from typing import Any
 from prune_audit import plugins, rules, stats
 from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, View, Waiver
 from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.evaluate.alignment import check_accuracy
 
 
 def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
@@ -30,6 +31,7 @@ def checked(audit: Audit, policy: Policy) -> Audit:
     """``audit`` with what the rules of ``policy`` found; no waiver is applied."""
     audit = mended(audit)
     settings = settings_of(policy, _own(audit))
+    check_expected(audit, settings)
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
@@ -53,6 +55,17 @@ def mended(audit: Audit) -> Audit:
             comparison = replace(comparison, views=again)
         comparisons.append(comparison)
     return replace(audit, comparisons=tuple(comparisons))
+
+
+def check_expected(audit: Audit, settings: Settings) -> None:
+    """Check that the dense model of ``audit`` has the accuracy that ``settings`` expect.
+
+    Raises:
+        AlignmentError: it has not.
+    """
+    first = audit.comparisons[0]
+    pair = first.views[0].pair
+    check_accuracy(first.dense.name, int((pair.both + pair.lost).sum()), int(pair.support.sum()), settings)
 
 
 def settings_of(policy: Policy, settings: Settings) -> Settings:

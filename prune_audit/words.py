@@ -266,6 +266,11 @@ def densities(audit: Audit) -> list[str]:
     return [f"{', '.join(names)}: {said}" for said, names in alike.items()]
 
 
+def doubted(audit: Audit, doubt: str) -> str:
+    """A doubt about the dense model as a warning."""
+    return printable(f"WARNING: is {audit.comparisons[0].dense.name} run as it was trained? {doubt}.")
+
+
 def counted(settings: Settings) -> list[str]:
     """How samples and classes were counted, where that is not one by one."""
     said = []

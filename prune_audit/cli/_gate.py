@@ -111,6 +111,26 @@ Confidence = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ExpectAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        envvar=f"{PREFIX}EXPECT_ACCURACY",
+        show_envvar=False,
+        help="What the dense model is known to have: stop where the audit's samples exclude it.",
+        rich_help_panel=PANEL,
+    ),
+]
+ExpectTolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        envvar=f"{PREFIX}EXPECT_TOLERANCE",
+        show_envvar=False,
+        help="How far beyond the interval the expected accuracy may lie: 2.",
+        rich_help_panel=PANEL,
+    ),
+]
 Correction = Annotated[
     str | None,
     typer.Option(

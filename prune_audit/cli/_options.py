@@ -6,7 +6,7 @@ Drops are points on the command line (``--margin 2``) and shares inside (.02).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -105,7 +105,12 @@ Mean = Annotated[
     typer.Option(metavar="M,...", help="Subtracted per channel, in units of [0, 1].", rich_help_panel=IMAGES),
 ]
 Std = Annotated[str | None, typer.Option(metavar="S,...", help="Divided by, per channel.", rich_help_panel=IMAGES)]
-Channels = Annotated[str | None, typer.Option(metavar="rgb|gray", rich_help_panel=IMAGES)]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="rgb|bgr|gray", help="Order of the colours that the model takes, or gray.", rich_help_panel=IMAGES
+    ),
+]
 Resample = Annotated[
     str | None,
     typer.Option("--interpolation", metavar="NAME", help="bilinear (default), bicubic ...", rich_help_panel=IMAGES),
@@ -209,6 +214,35 @@ Correct = Annotated[
         show_envvar=False,
         help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
         rich_help_panel=STATISTICS,
+    ),
+]
+
+ExpectAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        envvar="PRUNE_AUDIT_EXPECT_ACCURACY",
+        show_envvar=False,
+        help="What the dense model is known to have: stop where these data exclude it.",
+        rich_help_panel=MODELS,
+    ),
+]
+ExpectTolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        envvar="PRUNE_AUDIT_EXPECT_TOLERANCE",
+        show_envvar=False,
+        help="How far beyond the interval the expected accuracy may lie: 2.",
+        rich_help_panel=MODELS,
+    ),
+]
+NoPlausibility = Annotated[
+    bool,
+    typer.Option(
+        "--no-plausibility",
+        help="Do not try on a few hundred samples whether another usual preprocessing fits the dense model better.",
+        rich_help_panel=MODELS,
     ),
 ]
 
@@ -353,7 +387,7 @@ def preprocess(
 ) -> Preprocess:
     """The preprocessing that was asked for: a preset or file, with single options laid over it."""
     from prune_audit import data
-    from prune_audit.core import Interpolation, Preprocess
+    from prune_audit.core import Channels, Interpolation, Preprocess
 
     shape = _pair("--resize", resize) if resize is not None else None
     explicit = Preprocess(
@@ -362,7 +396,7 @@ def preprocess(
         crop=_both("--crop", crop),
         mean=_numbers("--mean", mean),
         std=_numbers("--std", std),
-        channels=_choice("--channels", channels, ("rgb", "gray")),  # type: ignore[arg-type]  # checked by _choice
+        channels=_choice("--channels", channels, get_args(Channels)),  # type: ignore[arg-type]  # checked by _choice
         interpolation=_choice("--interpolation", interpolation, get_args(Interpolation)),  # type: ignore[arg-type]
     )
     return data.preprocess(preset, explicit)
@@ -405,6 +439,20 @@ def runtime(value: str) -> str:
     from prune_audit.core import Runtime
 
     return _choice("--runtime", value, get_args(Runtime)) or value
+
+
+def expected(percent: float | None, tolerance: float | None) -> dict[str, Any]:
+    """The accuracy that the dense model is to have, as fields of `prune_audit.core.Settings`."""
+    found: dict[str, Any] = {}
+    if percent is not None:
+        if not 0 <= percent <= 100 or 0 < percent <= 1:
+            raise UsageError(
+                f"--expect-accuracy: expected percent from 0 to 100, found {percent:g}", hint="92.8 means 92.8 %"
+            )
+        found["expect_accuracy"] = percent / 100
+    if tolerance is not None:
+        found["expect_tolerance"] = points("--expect-tolerance", tolerance)
+    return found
 
 
 def points(option: str, value: float) -> float:

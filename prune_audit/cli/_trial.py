@@ -45,4 +45,6 @@ def show(trial: Trial) -> None:
             out.print(Text(f"assumes {said}"))
         for note in trial.notes:
             out.print(Text(f"note: {note}"))
+        for doubt in trial.doubts:
+            out.print(Text(f"WARNING: the dense model {dense.name}: {doubt}", style="bold reverse yellow"))
         out.print(Text("Models and data fit together as far as these samples show."))

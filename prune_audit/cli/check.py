@@ -18,6 +18,8 @@ def run(
     margin: g.Margin = None,
     assure: g.Assure = None,
     retention_margin: g.RetentionMargin = None,
+    expect_accuracy: g.ExpectAccuracy = None,
+    expect_tolerance: g.ExpectTolerance = None,
     confidence: g.Confidence = None,
     correction: g.Correction = None,
     reference: g.Reference = None,

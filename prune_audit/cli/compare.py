@@ -45,6 +45,9 @@ def run(
     scores: o.Scores = None,
     model_output: o.ModelOutput = None,
     state_key: o.StateKey = None,
+    expect_accuracy: o.ExpectAccuracy = None,
+    expect_tolerance: o.ExpectTolerance = None,
+    no_plausibility: o.NoPlausibility = False,
     path_column: o.PathColumn = None,
     label_column: o.LabelColumn = None,
     id_column: o.IdColumn = None,
@@ -145,6 +148,8 @@ def run(
         scores=tuple(scores or ()),
         model_output=tuple(model_output or ()),
         state_key=tuple(state_key or ()),
+        plausibility=not no_plausibility,
+        **o.expected(expect_accuracy, expect_tolerance),
         runtime=o.runtime(runtime),  # type: ignore[arg-type]  # checked there
     )
     source = DataSource(

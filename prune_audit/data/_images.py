@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,10 @@ class ImageDataset:
             bad=tuple(bad),
             turned=np.array(turned, np.int64),
         )
+
+    def preprocessed(self, preprocess: Preprocess) -> ImageDataset:
+        """The same samples, read as ``preprocess`` says, in which nothing is left open."""
+        return replace(self, preprocess=preprocess)
 
     def fingerprint(self, verify: bool) -> str:
         """Of the files, and of how they are turned; see `prune_audit.data._content`."""

@@ -105,7 +105,11 @@ def decode(data: bytes, preprocess: Preprocess, *, turn: bool = False) -> tuple[
     if pixels.shape[:2] != preprocess.size:
         found, size = ("x".join(map(str, shape)) for shape in (pixels.shape[:2], preprocess.size or ()))
         raise ValueError(f"the image is {found}, not {size} as the others")
-    return (pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)), turned
+    if pixels.ndim == 2:
+        return pixels[None], turned
+    if preprocess.channels == "bgr":
+        pixels = pixels[..., ::-1]
+    return pixels.transpose(2, 0, 1), turned
 
 
 def transform(image: Image, preprocess: Preprocess) -> Image:

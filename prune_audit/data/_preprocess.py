@@ -19,9 +19,9 @@ from dataclasses import fields, replace
 from functools import partial
 from math import isqrt, prod
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from prune_audit.core import Expects, Preprocess
+from prune_audit.core import Channels, Expects, Preprocess
 from prune_audit.data._pixels import Header, header, resized
 from prune_audit.data._preprocess_file import read
 from prune_audit.data._stored import Stored
@@ -109,7 +109,7 @@ def resolve(
     size, resize, notes = _geometry(asked, expects, images)
     if own is not None and own.resize is not None and own.resize == asked.resize:
         notes = ()  # what the model's own file stretches was stretched when it was trained
-    count = {"rgb": 3, "gray": 1}[channels]
+    count = 1 if channels == "gray" else 3
     return replace(
         asked,
         channels=channels,
@@ -182,7 +182,7 @@ def _with_fewer_axes(asked: Preprocess, expects: Expects, images: _Images) -> Ex
     )
 
 
-def _channels(asked: Preprocess, expects: Expects, images: _Images) -> Literal["rgb", "gray"]:
+def _channels(asked: Preprocess, expects: Expects, images: _Images) -> Channels:
     declared = expects.channels
     if declared is not None and declared not in (1, 3):
         raise AlignmentError(
@@ -190,7 +190,7 @@ def _channels(asked: Preprocess, expects: Expects, images: _Images) -> Literal["
             hint="feed other inputs from an .npz file, as they are",
         )
     if asked.channels is not None:
-        if declared is not None and declared != {"rgb": 3, "gray": 1}[asked.channels]:
+        if declared is not None and declared != (1 if asked.channels == "gray" else 3):
             raise AlignmentError(
                 f"{asked.channels} was asked for, the model takes {declared} channel{'s' * (declared > 1)}",
                 hint="leave --channels to the model, and give --mean and --std if the preset's do not fit",
@@ -204,7 +204,7 @@ def _channels(asked: Preprocess, expects: Expects, images: _Images) -> Literal["
             gray, rgb = (first, file) if head.gray else (file, first)
             raise AlignmentError(
                 f"some images are gray ({gray}) and some in colour ({rgb}), and no model says what it takes",
-                hint="say --channels rgb or --channels gray",
+                hint="say --channels rgb, bgr or gray",
             )
     return "gray" if head.gray else "rgb"
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from prune_audit.core import Interpolation, Preprocess
+from prune_audit.core import Channels, Interpolation, Preprocess
 from prune_audit.errors import DataError
 
 OURS = tuple(f.name for f in fields(Preprocess))
@@ -71,7 +71,7 @@ def _ours(values: Mapping[str, Any], name: str) -> Preprocess:
         crop=_pair("crop", values.get("crop")),
         mean=_numbers("mean", values.get("mean")),
         std=_numbers("std", values.get("std")),
-        channels=_choice("channels", values.get("channels"), ("rgb", "gray")),
+        channels=_choice("channels", values.get("channels"), get_args(Channels)),
         interpolation=_choice("interpolation", values.get("interpolation"), get_args(Interpolation)),
         name=_text("name", values.get("name")) or name,
     )

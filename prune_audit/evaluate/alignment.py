@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import bdtrc, betaincinv
 
-from prune_audit.core import Counts, Outputs, Predictions
+from prune_audit.core import Counts, Outputs, Predictions, Settings
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import order
 
@@ -33,26 +33,66 @@ _CAUSE = (
 )
 
 
-def check(predictions: Predictions) -> None:
-    """Look at the first model of ``predictions``, the dense one.
+def check(predictions: Predictions, doubts: Sequence[str] = ()) -> None:
+    """Look at the first model of ``predictions``, the dense one; ``doubts`` of it lead a hint on.
 
     Raises:
         AlignmentError: classes are exchanged among one another, or the model is right about as often as chance.
     """
     dense = predictions.models[0]
     _check_order(predictions, dense)
-    _check_chance(predictions, dense)
+    _check_chance(predictions, dense, doubts)
 
 
-def _check_chance(predictions: Predictions, dense: Outputs) -> None:
+def check_expected(
+    predictions: Predictions, settings: Settings, doubts: Sequence[str] = (), *, luck: bool = False
+) -> None:
+    """Check that the dense model has the accuracy that ``settings`` expect; see `check_accuracy`."""
+    dense = predictions.models[0]
+    right = int((dense.predicted == predictions.labels).sum())
+    check_accuracy(dense.name, right, len(predictions.labels), settings, doubts, luck=luck)
+
+
+def check_accuracy(
+    name: str, right: int, samples: int, settings: Settings, doubts: Sequence[str] = (), *, luck: bool = False
+) -> None:
+    """Check that ``right`` of ``samples`` is the accuracy that ``settings`` expect of the dense model called ``name``.
+
+    The exact interval (Clopper and Pearson) must come within the tolerance of it; with ``luck`` that of one run in a
+    thousand, because the samples are the first of many.
+
+    Raises:
+        AlignmentError: it does not.
+    """
+    expected = settings.expect_accuracy
+    if expected is None or not samples:
+        return
+    tail = LEVEL / 2 if luck else (1 - settings.confidence) / 2
+    low = 0.0 if right == 0 else float(betaincinv(right, samples - right + 1, tail))
+    high = 1.0 if right == samples else float(betaincinv(right + 1, samples - right, 1 - tail))
+    if low <= expected + settings.expect_tolerance and high >= expected - settings.expect_tolerance:
+        return
+    raise AlignmentError(
+        f"the dense model {name} was to have {expected:.2%} (--expect-accuracy) and has {right / samples:.2%} on "
+        f"{samples:,} samples ({1 - 2 * tail:.4g} interval {low:.2%} to {high:.2%}), which is off by more than "
+        f"{100 * settings.expect_tolerance:g} points",
+        hint=f"{_cause(doubts)}, or these are other data; --expect-tolerance allows more",
+    )
+
+
+def _cause(doubts: Sequence[str]) -> str:
+    """What was most likely done wrong: what was found out, else the usual."""
+    return "; ".join(doubts) if doubts else f"most likely {_CAUSE} is not what the model was trained with"
+
+
+def _check_chance(predictions: Predictions, dense: Outputs, doubts: Sequence[str]) -> None:
     guesses = _guesses(predictions, dense)
     if not guesses:
         return
     ring = out_of_order(predictions.labels, dense.predicted, len(predictions.classes))
     known = f"; in another order more would be right: {_repair(predictions.classes, ring)}" if ring else ""
     raise AlignmentError(
-        f"the dense model {dense.name} {guesses}, so that nothing could be lost",
-        hint=f"most likely {_CAUSE} is not what the model was trained with{known}",
+        f"the dense model {dense.name} {guesses}, so that nothing could be lost", hint=f"{_cause(doubts)}{known}"
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from prune_audit.core import Activation, Array, Assumption, Classifier, Counts, Expects, ModelCard, Recorded
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate.plausible import Norm, Normalising
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -70,6 +71,11 @@ class Dropped:
             )
         kept: Array = scores[:, self._kept]
         return kept
+
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """As that of the model itself, None where it has none."""
+        model = self._model
+        return model.first_norm(inputs) if isinstance(model, Normalising) else None
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Those of the whole model, which computes what is then left out."""

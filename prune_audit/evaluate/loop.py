@@ -17,7 +17,7 @@ import numpy as np
 
 from prune_audit.core import Assumption, Classifier, Counts, Dataset, Outputs, Predictions, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, culprits
+from prune_audit.evaluate import alignment, culprits, plausible
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
@@ -38,7 +38,8 @@ BATCH_MOST = 256
 class Evaluation:
     """What a pass leaves: predictions, the samples that could not be read, and how the pass went.
 
-    ``assumptions`` are what was taken for granted of the models. ``facts`` are what the pass learnt of each model that
+    ``assumptions`` are what was taken for granted of the models, ``doubts`` what speaks against the first one having
+    been run as it was trained. ``facts`` are what the pass learnt of each model that
     ran, by name: ``macs`` a sample, what the ``scores`` are, milliseconds (``ms``) a sample, ``batch_size``, and
     ``found``, the samples whose predictions were known before.
     """
@@ -47,6 +48,7 @@ class Evaluation:
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     assumptions: tuple[Assumption, ...]
+    doubts: tuple[str, ...]
     run: Mapping[str, Value]
     facts: Mapping[str, Mapping[str, Any]]
 
@@ -82,7 +84,7 @@ def evaluate(
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or cores()
     size = _chunk(dataset, running, rows, settings)
-    done = 0
+    done, doubts, checking_seconds = 0, tuple[str, ...](), 0.0
 
     def advance(samples: int) -> None:
         nonlocal done
@@ -108,7 +110,12 @@ def evaluate(
             asked = np.sort(stages[0]) if stage is stages[0] else rows
             predictions, notes = _predictions(tallies, dataset, asked)
             if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
-                alignment.check(predictions)
+                checking = time.perf_counter()
+                if settings.plausibility and stage is stages[0]:
+                    doubts = _doubts(models[0], tallies[0], dataset, asked, predictions)
+                checking_seconds += time.perf_counter() - checking
+                alignment.check(predictions, doubts)
+                alignment.check_expected(predictions, settings, doubts, luck=stage is stages[0])
         if not _keep(running, dataset, store):
             raise DataError(
                 f"{dataset.path} was changed while the audit was under way",
@@ -124,6 +131,7 @@ def evaluate(
         predictions=predictions,
         skipped=tuple(sorted(skipped)),
         notes=(*notes, *alignment.notes(predictions)),
+        doubts=doubts,
         assumptions=(
             *(store.assumptions(dataset) if store is not None and running else ()),
             *(each for tally in tallies for each in tally.assumptions),
@@ -132,10 +140,24 @@ def evaluate(
             "seconds": round(seconds, 3),
             "samples_per_second": round(len(predictions.labels) / seconds, 1),
             "workers": workers,
+            **({"seconds for plausibility": round(checking_seconds, 3)} if doubts or checking_seconds > 0.01 else {}),
             **{f"{what}, {tally.name}": value for tally in running for what, value in tally.run().items()},
         },
         facts={tally.name: tally.facts for tally in running},
     )
+
+
+def _doubts(
+    model: Classifier | Recorded, tally: Tally | Given, dataset: Dataset, asked: Counts, predictions: Predictions
+) -> tuple[str, ...]:
+    """What speaks against the dense model having been run as it was trained: found once, and kept with what it said."""
+    if not isinstance(tally, Tally) or isinstance(model, Recorded):
+        return ()
+    if "doubts" not in tally.facts:
+        rows = asked[tally.known[asked]]
+        right = predictions.models[0].predicted == predictions.labels
+        tally.facts["doubts"] = list(plausible.doubts(model, dataset, rows[: len(right)], right))
+    return tuple(tally.facts["doubts"])
 
 
 def _tally(model: Classifier | Recorded, dataset: Dataset, settings: Settings, store: Store | None) -> Tally | Given:

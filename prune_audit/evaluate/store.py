@@ -416,8 +416,8 @@ def _expects(value: dict[str, Any]) -> Expects:
     inputs = tuple(
         Input(name=each["name"], dtype=each["dtype"], shape=_tuple(each["shape"])) for each in value.pop("inputs")
     )
-    size, classes = _tuple(value.pop("size")), _tuple(value.pop("classes"))
-    return Expects(**value, inputs=inputs, size=size, classes=classes)
+    tuples = {name: _tuple(value.pop(name, None)) for name in ("size", "classes", "accuracy")}
+    return Expects(**value, inputs=inputs, **tuples)
 
 
 def _tuple(value: list[Any] | None) -> Any:

@@ -35,7 +35,7 @@ from prune_audit.evaluate.reading import Reading
 from prune_audit.evaluate.store import Entry
 
 FACTS = ("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted", "notes", "assumptions")
-FACTS += ("odd", "turned")
+FACTS += ("odd", "turned", "doubts")
 
 # Of an assumption, all but the name of the model, which may be another in the next run.
 ASSUMED = ("what", "value", "why", "option")

@@ -37,6 +37,8 @@ def with_thumbnails(comparisons: Sequence[Comparison], dataset: Dataset, number:
         raise UsageError(
             f"thumbnails are of images, and {dataset.path} has none", hint="leave out --thumbnails for such data"
         )
+    if dataset.preprocess is not None and dataset.preprocess.channels == "bgr":
+        images = images[:, ::-1]  # people see red as red
     made = {dataset.ids[i]: thumbnail(image) for i, image in zip(batch.rows.tolist(), images, strict=True)}
     left, kept = TOTAL, []
     for comparison, flips in zip(comparisons, chosen, strict=True):

@@ -16,6 +16,7 @@ from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Setti
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import _known, _through_onnx
+from prune_audit.models._accuracy import of_name as of_name
 from prune_audit.models._container import describe
 from prune_audit.models._editable import Editable as Editable
 from prune_audit.models._factory import build as build

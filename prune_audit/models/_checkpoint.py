@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prune_audit.core import ModelSource, Settings
-from prune_audit.models import _classes, _files
+from prune_audit.models import _accuracy, _classes, _files
 from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters, uncounted
 
 if TYPE_CHECKING:
@@ -36,5 +36,7 @@ def classifier(
         uncounted=uncounted(module),
     )
     card = dataclasses.replace(card, reads=reads)
-    expects = dataclasses.replace(expects_of(module), classes=_classes.names(metadata))
+    expects = dataclasses.replace(
+        expects_of(module), classes=_classes.names(metadata), accuracy=_accuracy.recorded(metadata, source.path)
+    )
     return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import reads
+from prune_audit.evaluate.plausible import Norm, Normalising
 from prune_audit.evaluate.store import Store, asked
 
 
@@ -39,6 +40,11 @@ class Known:
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own."""
         return self._model().predict(inputs)
+
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """As that of the model itself, None where it has none."""
+        model = self._model()
+        return model.first_norm(inputs) if isinstance(model, Normalising) else None
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As the model's own."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
+from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of
 from prune_audit.models._torch import ROUNDING, TorchClassifier, first_tensor, gist
@@ -109,6 +110,10 @@ class ThroughOnnx:
     def assumptions(self) -> tuple[Assumption, ...]:
         """Those of the torch model."""
         return self._own.assumptions
+
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """As `TorchClassifier.first_norm`."""
+        return self._own.first_norm(inputs)
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As `TorchClassifier.macs`."""

@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from prune_audit import weights
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import _activation, _macs, _packed, _rounding
 
 if TYPE_CHECKING:
@@ -122,6 +124,43 @@ class TorchClassifier:
             return False
         return True
 
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """What the first batch normalisation that ``inputs`` come to has learnt and sees; None where there is none.
+
+        TorchScript and exported programs cannot be looked into like this.
+        """
+        import torch
+        from torch.nn.modules.batchnorm import _BatchNorm
+
+        found: list[Norm] = []
+
+        def see(name: str, module: _BatchNorm, given: tuple[torch.Tensor, ...]) -> None:
+            values = given[0].detach().double()
+            if module.running_mean is not None and module.running_var is not None:
+                axes = [axis for axis in range(values.ndim) if axis != 1]
+                learnt = (module.running_mean, module.running_var)
+                numbers = [
+                    each.double().cpu().numpy() for each in (*learnt, values.mean(axes), values.var(axes, False))
+                ]
+                found.append(
+                    Norm(name=name, running_mean=numbers[0], running_var=numbers[1], mean=numbers[2], var=numbers[3])
+                )
+            raise _Seen
+
+        norms = [(name, m) for name, m in self.module.named_modules() if isinstance(m, _BatchNorm)]
+        hooks = [m.register_forward_pre_hook(partial(see, name)) for name, m in norms]
+        try:
+            with torch.inference_mode(), contextlib.suppress(_Seen):
+                if norms:
+                    self.call({name: self.tensor(array) for name, array in inputs.items()})
+        # A forward pass may run anybody's code; where it fails, the run itself says so.
+        except Exception:
+            return None
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return found[0] if found else None
+
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
         return _macs.macs(lambda: self.call({k: self.tensor(v) for k, v in inputs.items()}), self._device)
@@ -210,6 +249,10 @@ def _suspects(inputs: Mapping[str, Array]) -> str:
         # What TorchScript takes is not written in it; its first layer's one channel may be added by its own code.
         return "--seconds and the shape (an ONNX file declares whether sounds are (batch, samples), torch's do not)"
     return "--features of a table, --sample-rate and --seconds of sounds, or the arrays of an .npz file"
+
+
+class _Seen(Exception):
+    """A forward pass has come as far as it was wanted."""
 
 
 def _out_of_memory(fault: Exception) -> bool:

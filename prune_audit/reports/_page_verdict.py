@@ -35,7 +35,7 @@ class _Finding:
 def verdict(audit: Audit) -> str:
     """The first section of the page."""
     look, said = banner(audit)
-    parts = []
+    parts = [f'<p class="banner unsure">{prose(w.doubted(audit, doubt))}</p>' for doubt in audit.comparisons[0].doubts]
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
     view = w.by_class(one) if one else None
     if view is not None:

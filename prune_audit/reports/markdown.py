@@ -36,6 +36,9 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield ""
     yield f"**{prose(' '.join([gate.told(audit), gate.sparsest(audit) or '']).strip())}**"
     yield ""
+    for doubt in audit.comparisons[0].doubts:
+        yield f"> ⚠️ {prose(w.doubted(audit, doubt))}"
+        yield ""
     yield from _variants(audit)
     yield from _checks(audit)
     for comparison in gate.telling(audit):

@@ -106,6 +106,8 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]
     yield _below(_grid(rows))
+    for doubt in audit.comparisons[0].doubts:
+        yield _below(Text(f" {w.doubted(audit, doubt)} ", style="bold reverse yellow"))
     if p.limited:
         said = f" A SAMPLE ONLY: {p.samples:,} of {p.available:,} samples were audited. This never gates. "
         yield _below(Text(said, style="bold reverse yellow"))

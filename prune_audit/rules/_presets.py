@@ -16,7 +16,8 @@ PRESETS = {
     "report-only": "Judge, and never fail: every error is a warning.",
     "screen": "Fail what is shown to have lost recall or accuracy, or to have collapsed; harm among classes warns.",
     "default": "Fail what is shown to be worse or harmed; what cannot be told is reported and passes.",
-    "strict": "Ask for proof: every class fine at the assurance limit, else exit code 3; no class without samples.",
+    "strict": "Ask for proof: every class fine at the assurance limit, else exit code 3; no class without samples, "
+    "no doubt about the dense model.",
 }
 
 
@@ -31,6 +32,7 @@ def preset(name: str) -> Policy:
         case "screen":
             rules["harmed"] = replace(rules["harmed"], level="warn")
         case "strict":
+            rules["plausible"] = replace(rules["plausible"], level="error")
             rules["min-support"] = replace(rules["min-support"], level="error", limit=1)
     keys = ["inconclusive", *(f"rules.{rule}.{what}" for rule in rules for what in ("level", "limit"))]
     return Policy(

@@ -34,6 +34,8 @@ SETTINGS: dict[str, Unit | tuple[str, ...]] = {
     "confidence": "share",
     "correction": get_args(Correction),
     "reference": get_args(Reference),
+    "expect-accuracy": "percent",
+    "expect-tolerance": "points",
 }
 INCONCLUSIVE: tuple[Literal["allow", "forbid"], ...] = ("allow", "forbid")
 HINT = 'for example:  extends = "default"   [rules.recall-drop]   level = "error"   limit = 2'

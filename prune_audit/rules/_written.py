@@ -20,6 +20,8 @@ TELLING = {
     "confidence": "of all intervals",
     "correction": "over classes: fdr_bh, fdr_by, holm, bonferroni or none",
     "reference": "what a class is compared with: accuracy, or balanced (the mean of recalls)",
+    "expect-accuracy": "percent; a dense model whose interval excludes it by more than the tolerance stops the run",
+    "expect-tolerance": "points that the expected accuracy may lie beyond the interval",
     "inconclusive": "what cannot be told: allow, or forbid (exit code 3)",
 }
 
@@ -42,7 +44,10 @@ def _lines(policy: Policy, settings: Settings, origins: bool) -> Iterator[str]:
         else _line("inconclusive", policy.inconclusive, TELLING["inconclusive"])
     )
     for key, unit in SETTINGS.items():
-        value = typed(getattr(settings, key.replace("-", "_")), unit)
+        inside = getattr(settings, key.replace("-", "_"))
+        if inside is None:  # nothing is expected
+            continue
+        value = typed(inside, unit)
         own = _by_limit(policy, key) or policy.origins.get(key, "default")
         yield _line(key, value, own if origins else TELLING[key])
     for rule, setting in policy.rules.items():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
-from prune_audit.core import Counts, Outputs, Predictions
+from prune_audit.core import Counts, Outputs, Predictions, Settings
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import alignment
 from prune_audit.evaluate.alignment import check, exchanged
@@ -258,3 +259,25 @@ def test_a_variant_that_lost_half_is_not(kept: float) -> None:
 
 def test_one_class_is_no_chance() -> None:
     assert told([0] * 50, [0] * 50, [0] * 50, classes=1) == ()
+
+
+@pytest.mark.parametrize(("right", "samples"), [(285, 1000), (884, 1000), (0, 40), (40, 40)])
+def test_an_expected_accuracy_must_lie_within_the_tolerance_of_the_exact_interval(right: int, samples: int) -> None:
+    low, high = proportion_confint(right, samples, alpha=0.05, method="beta")
+    for expected in np.linspace(0, 1, 101):
+        settings = Settings(expect_accuracy=float(expected), expect_tolerance=0.02)
+        if low - 0.02 <= expected <= high + 0.02:
+            alignment.check_accuracy("m", right, samples, settings)
+        else:
+            with pytest.raises(AlignmentError, match=r"the dense model m was to have .* \(--expect-accuracy\)"):
+                alignment.check_accuracy("m", right, samples, settings)
+
+
+def test_the_first_few_samples_stop_a_run_only_where_luck_is_ruled_out() -> None:
+    settings = Settings(expect_accuracy=0.9, expect_tolerance=0)
+    with pytest.raises(AlignmentError):
+        alignment.check_accuracy("m", 75, 100, settings, luck=True)
+    alignment.check_accuracy("m", 82, 100, settings, luck=True)
+    with pytest.raises(AlignmentError):
+        alignment.check_accuracy("m", 82, 100, settings)
+    alignment.check_accuracy("m", 82, 100, Settings())  # nothing is expected

@@ -1,0 +1,260 @@
+"""Was the dense model run as it was trained? Asked of a few hundred samples, and answered with doubts, never refusals.
+
+A forgotten normalisation leaves a model far above chance and far below itself, so that nothing stops the run, and the
+classes that suffer most from it are then said to suffer from pruning. Three things can tell: what the network's first
+batch normalisation has seen in training, whether another usual preprocessing is right more often, and what accuracy
+the checkpoint says it had. Only the dense model is asked; a pruned one may well be worse than it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from scipy.special import bdtrc, betaincinv
+
+from prune_audit.core import Array, Batch, Classifier, Counts, Dataset, Floats, Preprocess
+from prune_audit.evaluate.feed import Feeder
+from prune_audit.evaluate.tally import predict
+
+# In training and use alike, ResNet-32 on CIFAR-10 has .39 and .044; a normalisation by .5 and .5 makes it 1.96, none
+# 3.0, bytes that were never divided by 255 8.1.
+LOG_VARIANCE, SHIFT = 1.0, 0.3
+# Of seven alternatives, one in a thousand runs so has one that is better by luck alone.
+LEVEL = 0.0002
+# Alternatives are tried on so many samples at a time; one that is behind by `BEHIND` is then tried no further.
+BLOCK, BEHIND = 100, 3
+# What the checkpoint says of itself lies on other data, so ten points beyond one run's luck in a thousand are asked.
+LUCK, APART = 0.001, 0.10
+# Samples of a forward pass.
+PIECE = 32
+# Wins that an alternative needs where it loses nowhere, 2 * 2**-n < LEVEL: a model with fewer errors has no better one.
+LEAST_WINS = 14
+
+_MEANS = {
+    "ImageNet's mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "CIFAR-10's mean and std": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+}
+_GRAY = {"MNIST's mean and std": ((0.1307,), (0.3081,))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Norm:
+    """What a network's first batch normalisation learnt of its inputs, and what it was given; (C,) each."""
+
+    name: str
+    running_mean: Floats
+    running_var: Floats
+    mean: Floats
+    var: Floats
+
+
+@runtime_checkable
+class Normalising(Protocol):
+    """A model that can tell what its first batch normalisation sees."""
+
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """For ``inputs``; None where there is no such layer, or it cannot be looked into."""
+        ...
+
+
+@runtime_checkable
+class Reprocessed(Protocol):
+    """Images that can be read with another preprocessing."""
+
+    def preprocessed(self, preprocess: Preprocess) -> Dataset:
+        """The same samples, read as ``preprocess`` says."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A usual preprocessing, what it is called, and the options that ask for it."""
+
+    name: str
+    preprocess: Preprocess
+    options: str
+
+
+def doubts(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> tuple[str, ...]:
+    """What speaks against ``model`` having been run as it was trained, of the samples at ``rows`` (N,).
+
+    ``right`` (N,) says on which of these it was right.
+    """
+    said = [_normalisation(model, dataset, rows), _better(model, dataset, rows, right)]
+    return tuple(each for each in said if each is not None)
+
+
+def below_record(recorded: tuple[str, float] | None, right: int, samples: int) -> str | None:
+    """What to say where ``right`` of ``samples`` is far below what the model's own file says, as (where, share)."""
+    if recorded is None or not samples:
+        return None
+    where, share = recorded
+    highest = 1.0 if right == samples else float(betaincinv(right + 1, samples - right, 1 - LUCK))
+    if share - highest <= APART:
+        return None
+    return (
+        f"its own file says {share:.2%} ({where}), and it is right on {right / samples:.2%} of {samples:,} samples "
+        "here: the preprocessing, the order of the classes or the data are most likely not those of its training"
+    )
+
+
+def alternatives(preprocess: Preprocess) -> list[Alternative]:
+    """The usual preprocessings that differ from ``preprocess``: of values, of the order of colours, of geometry."""
+    usual = _GRAY if preprocess.channels == "gray" else _MEANS
+    count = 1 if preprocess.channels == "gray" else 3
+    values: dict[str, tuple[tuple[float, ...] | None, tuple[float, ...] | None, str]] = {
+        name: (mean, std, f"--mean {_comma(mean)} --std {_comma(std)}") for name, (mean, std) in usual.items()
+    }
+    values["mean and std of .5"] = ((0.5,) * count, (0.5,) * count, "--mean 0.5 --std 0.5")
+    values["no mean and std"] = (None, None, "--mean 0 --std 1")
+    values["bytes from 0 to 255"] = (None, (1 / 255,) * count, "--mean 0 --std 0.00392156862745098")
+    own = _scale(preprocess)
+    found = [
+        Alternative(name=name, preprocess=replace(preprocess, mean=mean, std=std), options=options)
+        for name, (mean, std, options) in values.items()
+        if not np.allclose(_scale(replace(preprocess, mean=mean, std=std)), own, atol=0.02, rtol=0.02)
+    ]
+    if preprocess.channels in ("rgb", "bgr"):
+        other = "bgr" if preprocess.channels == "rgb" else "rgb"
+        swapped = replace(preprocess, channels=other)
+        found.append(Alternative(name=f"{other.upper()}", preprocess=swapped, options=f"--channels {other}"))
+    if preprocess.size is not None and (geometry := _geometry(preprocess, preprocess.size)) is not None:
+        found.append(geometry)
+    return found
+
+
+def _geometry(preprocess: Preprocess, size: tuple[int, int]) -> Alternative | None:
+    """The usual other way to come to ``size``: a crop of an image an eighth larger where all was resized, or all."""
+    height, width = size
+    if preprocess.crop is not None:
+        whole = replace(preprocess, resize=size, crop=None)
+        return Alternative(
+            name="a resize without a crop", preprocess=whole, options=f"--size {height}x{width} without --crop"
+        )
+    if preprocess.resize is None or height != width:
+        return None
+    shorter = round(height / 0.875)
+    cropped = replace(preprocess, resize=shorter, crop=size)
+    return Alternative(
+        name=f"a resize to {shorter} and a crop", preprocess=cropped, options=f"--resize {shorter} --crop {height}"
+    )
+
+
+def _scale(preprocess: Preprocess) -> Array:
+    """What black and white become in each channel (2, C): equal ones are the same preprocessing of values."""
+    count = 1 if preprocess.channels == "gray" else 3
+    mean, std = np.array(preprocess.mean or (0,) * count), np.array(preprocess.std or (1,) * count)
+    return np.stack([-mean / std, (1 - mean) / std])
+
+
+def _normalisation(model: Classifier, dataset: Dataset, rows: Counts) -> str | None:
+    """Whether the first batch normalisation sees what it saw in training, by the medians over its channels."""
+    if not isinstance(model, Normalising):
+        return None
+    some = rows[np.linspace(0, len(rows) - 1, min(BLOCK, len(rows))).astype(int)]
+    seen: list[Norm] = []
+    for piece in _pieces(dataset.read(some)):
+        norm = model.first_norm(Feeder(piece.inputs, dataset.preprocess).feed(model.card.name, model.expects))
+        if norm is None:
+            return None
+        seen.append(norm)
+    if not seen:
+        return None
+    mean = np.mean([norm.mean for norm in seen], axis=0)  # (C,)
+    var = np.mean([norm.var + norm.mean**2 for norm in seen], axis=0) - mean**2
+    learnt_mean, learnt_var = seen[0].running_mean, seen[0].running_var
+    alive = (learnt_var > 1e-10) & (var > 1e-10)  # a channel that is constant tells nothing
+    if not alive.any():
+        return None
+    ratio = float(np.median(np.abs(np.log(var[alive] / learnt_var[alive]))))
+    shift = float(np.median(np.abs(mean[alive] - learnt_mean[alive]) / np.sqrt(learnt_var[alive])))
+    if ratio <= LOG_VARIANCE and shift <= SHIFT:
+        return None
+    return (
+        f"its first batch normalisation ({seen[0].name}) was trained on other inputs than these: variances differ by "
+        f"a factor of {np.exp(ratio):.3g}, means by {shift:.2g} standard deviations (medians over {int(alive.sum())} "
+        f"channels; {np.exp(LOG_VARIANCE):.2g} and {SHIFT:g} are usual at most): most likely the normalisation "
+        "(--mean, --std, --preprocess) is not what it was trained with"
+    )
+
+
+def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> str | None:
+    """Whether another usual preprocessing of images is right more often, by an exact test of the pairs."""
+    preprocess = dataset.preprocess
+    if preprocess is None or not isinstance(dataset, Reprocessed) or int((~right).sum()) < LEAST_WINS:
+        return None
+    bytes_in = bool(model.expects.inputs) and model.expects.inputs[0].dtype == "uint8"
+    trying = [
+        each
+        for each in alternatives(preprocess)
+        if not bytes_in or (each.preprocess.mean, each.preprocess.std) == (preprocess.mean, preprocess.std)
+    ]
+    won = dict.fromkeys((each.name for each in trying), 0)
+    lost = dict(won)
+    # Blocks of every class, as far as the samples are sorted by class.
+    order = np.random.default_rng(0).permutation(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        at = np.sort(order[start : start + BLOCK])
+        read: dict[object, Batch] = {}
+        for each in trying:
+            geometry = (each.preprocess.channels, each.preprocess.size, each.preprocess.resize, each.preprocess.crop)
+            if geometry not in read:
+                read[geometry] = dataset.preprocessed(each.preprocess).read(rows[at])
+            batch = read[geometry]
+            hit = _right(model, batch, each.preprocess)
+            if hit is None:  # one column, or scores that are no table
+                return None
+            before = right[np.searchsorted(rows, batch.rows)]
+            won[each.name] += int((hit & ~before).sum())
+            lost[each.name] += int((~hit & before).sum())
+        trying = [each for each in trying if lost[each.name] - won[each.name] < BEHIND]
+    ahead = [each for each in trying if _p(won[each.name], lost[each.name]) < LEVEL]
+    if not ahead:
+        return None
+    best = max(ahead, key=lambda each: won[each.name] - lost[each.name])
+    return (
+        f"with {best.name} it is right on {won[best.name]} of {len(rows)} samples on which it is wrong as it was run, "
+        f"and wrong on {lost[best.name]} on which it is right (exact p {_p(won[best.name], lost[best.name]):.1g}): "
+        f"most likely it was trained so; try {best.options}"
+    )
+
+
+def _right(model: Classifier, batch: Batch, preprocess: Preprocess) -> Array | None:
+    """On which samples of ``batch`` (B,) the model is right when they are fed by ``preprocess``."""
+    parts = []
+    for piece in _pieces(batch):
+        inputs = Feeder(piece.inputs, preprocess).feed(model.card.name, model.expects)
+        scores = predict(model, inputs)
+        if scores.ndim == 2 and scores.shape[1] == 1:
+            return None
+        parts.append(scores if scores.ndim == 1 else scores.argmax(axis=1))
+    found: Array = np.concatenate(parts or [np.empty(0, np.int64)]) == batch.labels
+    return found
+
+
+def _pieces(batch: Batch) -> Sequence[Batch]:
+    """``batch`` in pieces of at most `PIECE` samples."""
+    return [
+        replace(
+            batch,
+            rows=batch.rows[at : at + PIECE],
+            labels=batch.labels[at : at + PIECE],
+            digests=batch.digests[at : at + PIECE],
+            inputs={name: values[at : at + PIECE] for name, values in batch.inputs.items()},
+            bad=(),
+        )
+        for at in range(0, len(batch.labels), PIECE)
+    ]
+
+
+def _p(won: int, lost: int) -> float:
+    """Twice the chance of so many wins where either is as likely (McNemar's exact test)."""
+    n = won + lost
+    return 1.0 if won == 0 else min(1.0, 2 * float(bdtrc(won - 1, n, 0.5)))
+
+
+def _comma(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
