@@ -86,3 +86,23 @@ def test_resnet32_against_a_pruned_copy(
     assert comparison.dense.density > 0.999
     assert comparison.pruned.density == pytest.approx(0.25, abs=1e-4)
     assert accuracy_score(labels, dense) > 0.6
+    assert comparison.doubts == ()
+
+
+def test_a_forgotten_normalisation_is_doubted_by_three_signs(
+    shared: Path,
+    checkpoint: Path,
+    networks: tuple[nn.Module, nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.save(networks[1].state_dict(), tmp_path / "quarter.pth")
+    monkeypatch.chdir(ROOT)
+    models = [f"{path}@tests.resnet:resnet32" for path in (checkpoint, tmp_path / "quarter.pth")]
+    data = ["--data", str(shared / "cifar10-train-jpeg" / "val"), "--preprocess", "none", "-q"]
+    assert invoke(["compare", *models, *data, "-o", str(tmp_path / "a.json")]) == 0
+    norm, other, record = read_audit(tmp_path / "a.json").comparisons[0].doubts
+    assert "first batch normalisation (bn1) was trained on other inputs" in norm
+    assert "with ImageNet's mean and std it is right on" in other
+    assert "its own file says 92.78% (best_prec1), and it is right on 28.50% of 2,000 samples" in record
+    assert invoke(["compare", *models, *data, "--gate", "--rule", "plausible=error"]) == 1

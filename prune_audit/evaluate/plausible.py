@@ -8,14 +8,14 @@ the checkpoint says it had. Only the dense model is asked; a pruned one may well
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import bdtrc, betaincinv
 
-from prune_audit.core import Array, Batch, Classifier, Counts, Dataset, Floats, Preprocess
+from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Floats, Preprocess
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.tally import predict
 
@@ -118,7 +118,7 @@ def alternatives(preprocess: Preprocess) -> list[Alternative]:
         if not np.allclose(_scale(replace(preprocess, mean=mean, std=std)), own, atol=0.02, rtol=0.02)
     ]
     if preprocess.channels in ("rgb", "bgr"):
-        other = "bgr" if preprocess.channels == "rgb" else "rgb"
+        other: Channels = "bgr" if preprocess.channels == "rgb" else "rgb"
         swapped = replace(preprocess, channels=other)
         found.append(Alternative(name=f"{other.upper()}", preprocess=swapped, options=f"--channels {other}"))
     if preprocess.size is not None and (geometry := _geometry(preprocess, preprocess.size)) is not None:
@@ -192,34 +192,53 @@ def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> 
         for each in alternatives(preprocess)
         if not bytes_in or (each.preprocess.mean, each.preprocess.std) == (preprocess.mean, preprocess.std)
     ]
-    won = dict.fromkeys((each.name for each in trying), 0)
-    lost = dict(won)
-    # Blocks of every class, as far as the samples are sorted by class.
-    order = np.random.default_rng(0).permutation(len(rows))
-    for start in range(0, len(rows), BLOCK):
-        at = np.sort(order[start : start + BLOCK])
-        read: dict[object, Batch] = {}
-        for each in trying:
-            geometry = (each.preprocess.channels, each.preprocess.size, each.preprocess.resize, each.preprocess.crop)
-            if geometry not in read:
-                read[geometry] = dataset.preprocessed(each.preprocess).read(rows[at])
-            batch = read[geometry]
-            hit = _right(model, batch, each.preprocess)
-            if hit is None:  # one column, or scores that are no table
-                return None
-            before = right[np.searchsorted(rows, batch.rows)]
-            won[each.name] += int((hit & ~before).sum())
-            lost[each.name] += int((~hit & before).sum())
-        trying = [each for each in trying if lost[each.name] - won[each.name] < BEHIND]
-    ahead = [each for each in trying if _p(won[each.name], lost[each.name]) < LEVEL]
+    by_name = {each.name: each.preprocess for each in trying}
+    read: dict[tuple[object, ...], Batch] = {}
+
+    def hit(name: str, at: Counts) -> Array | None:
+        """On which of the samples ``at`` the model is right by the alternative called ``name``."""
+        other = by_name[name]
+        key = (at[0], other.channels, other.size, other.resize, other.crop)  # decoded once for all that are alike
+        if key not in read:
+            read[key] = dataset.preprocessed(other).read(rows[at])
+        return _right(model, read[key], other) if len(read[key].labels) == len(at) else None
+
+    counts = raced(tuple(by_name), right, hit)
+    ahead = [each for each in trying if each.name in counts and _p(*counts[each.name]) < LEVEL]
     if not ahead:
         return None
-    best = max(ahead, key=lambda each: won[each.name] - lost[each.name])
+    best = max(ahead, key=lambda each: counts[each.name][0] - counts[each.name][1])
+    won, lost = counts[best.name]
     return (
-        f"with {best.name} it is right on {won[best.name]} of {len(rows)} samples on which it is wrong as it was run, "
-        f"and wrong on {lost[best.name]} on which it is right (exact p {_p(won[best.name], lost[best.name]):.1g}): "
-        f"most likely it was trained so; try {best.options}"
+        f"with {best.name} it is right on {won} of {len(rows)} samples on which it is wrong as it was run, and wrong "
+        f"on {lost} on which it is right (exact p {_p(won, lost):.1g}): most likely it was trained so; "
+        f"try {best.options}"
     )
+
+
+def raced(
+    names: Sequence[str], right: Array, hit: Callable[[str, Counts], Array | None]
+) -> Mapping[str, tuple[int, int]]:
+    """Which of ``names`` keep up with ``right`` (N,) to the end, and on how many samples each wins and loses.
+
+    ``hit(name, at)`` says on which of the samples at ``at`` (K,) an alternative is right, None where it cannot be
+    tried. They are tried `BLOCK` samples at a time, and one that has fallen behind is tried no further.
+    """
+    counts = dict.fromkeys(names, (0, 0))
+    # In another order, since samples mostly lie class by class.
+    order = np.random.default_rng(0).permutation(len(right))
+    for start in range(0, len(right), BLOCK):
+        at = np.sort(order[start : start + BLOCK])
+        for name, (won, lost) in list(counts.items()):
+            found = hit(name, at)
+            if found is None:
+                del counts[name]
+                continue
+            won, lost = won + int((found & ~right[at]).sum()), lost + int((~found & right[at]).sum())
+            counts[name] = won, lost
+            if lost - won >= BEHIND:
+                del counts[name]
+    return counts
 
 
 def _right(model: Classifier, batch: Batch, preprocess: Preprocess) -> Array | None:

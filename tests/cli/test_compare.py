@@ -296,3 +296,32 @@ def test_what_does_not_pass_is_not_confirmed_and_the_same_data_confirm_nothing(
     half = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50")]
     assert invoke(["compare", *half, "--data", halves[0], "--confirm", halves[0], "-q"]) == 2
     assert "had no part in the choice" in capsys.readouterr().err
+
+
+def test_an_accuracy_that_was_expected_and_is_excluded_stops_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["-o", str(tmp_path / "a.json"), "-q"]
+    assert invoke(["compare", *PAIR, *VAL, "--expect-accuracy", "96.6", *out]) == 0
+    assert (
+        invoke(["compare", *PAIR, *VAL, "--expect-accuracy", "99.5", *out]) == 0
+    )  # within the tolerance of the interval
+    assert invoke(["compare", *PAIR, *VAL, "--expect-accuracy", "80", "-o", str(tmp_path / "b.json")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "the dense model dense was to have 80.00% (--expect-accuracy) and has" in told
+    assert not (tmp_path / "b.json").exists()
+    assert invoke(["compare", *PAIR, *VAL, "--expect-accuracy", "80", "--expect-tolerance", "20", "-q"]) == 0
+    assert invoke(["check", str(tmp_path / "a.json"), "--expect-accuracy", "80"]) == 2
+    assert invoke(["compare", *PAIR, *VAL, "--expect-accuracy", "0.966"]) == 2
+    assert "92.8 means 92.8 %" in capsys.readouterr().err
+
+
+def test_a_policy_may_expect_an_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text('extends = "default"\nexpect-accuracy = 80\n', encoding="utf-8")
+    assert invoke(["compare", *PAIR, *VAL, "--policy", str(policy)]) == 2
+    assert "was to have 80.00%" in capsys.readouterr().err
+    policy.write_text('extends = "report-only"\nexpect-accuracy = 80\nexpect-tolerance = 20\n', encoding="utf-8")
+    assert invoke(["compare", *PAIR, *VAL, "--policy", str(policy)]) == 0
+    assert invoke(["policy", "--policy", str(policy)]) == 0
+    assert "expect-accuracy = 80" in capsys.readouterr().out

@@ -233,3 +233,10 @@ def test_pixels_are_torchvisions_to_the_bit(interpolation: str) -> None:
                 )
                 expected = np.asarray(transforms.Compose(steps)(image))
                 np.testing.assert_array_equal(np.asarray(transform(image, asked)), expected)
+
+
+def test_bgr_is_rgb_with_the_colours_turned_round() -> None:
+    image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (5, 6, 3), np.uint8))
+    data = saved(image)
+    rgb, bgr = (decode(data, Preprocess(size=(5, 6), channels=channels)) for channels in ("rgb", "bgr"))
+    np.testing.assert_array_equal(bgr, rgb[::-1])

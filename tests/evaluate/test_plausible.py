@@ -53,7 +53,8 @@ def pictures(preprocess: Preprocess) -> Pictures:
 def reds(values: Array) -> Array:
     """Scores (B, 4) of a model that was trained with ImageNet's mean and std."""
     targets = (LEVELS / 255 - 0.485) / 0.229
-    return -((values[:, 0].mean(axis=(1, 2))[:, None] - targets) ** 2)
+    scores: Array = -((values[:, 0].mean(axis=(1, 2))[:, None] - targets) ** 2)
+    return scores
 
 
 def right(data: ArrayData, function: object = reds) -> Array:
@@ -103,6 +104,20 @@ def test_alternatives_that_are_behind_are_dropped_after_a_block() -> None:
     doubts(model, data, ROWS, right(data))
     ran = sum(shape[0] for shape in model.shapes)
     assert ran < 300 * len(alternatives(IMAGENET)) / 2
+
+
+def test_a_race_counts_wins_and_losses_and_leaves_out_who_falls_behind() -> None:
+    right = np.arange(250) % 2 == 0
+    hits = {"equal": right, "better": np.ones(250, bool), "worse": np.zeros(250, bool)}
+    asked: list[tuple[str, int]] = []
+
+    def hit(name: str, at: Array) -> Array | None:
+        asked.append((name, len(at)))
+        return None if name == "odd" else hits[name][at]
+
+    assert plausible.raced(["equal", "better", "worse", "odd"], right, hit) == {"equal": (0, 0), "better": (125, 0)}
+    assert [n for name, n in asked if name == "worse"] == [plausible.BLOCK]
+    assert [n for name, n in asked if name == "better"] == [100, 100, 50]
 
 
 def test_one_column_of_scores_and_data_that_are_no_images_are_left_alone() -> None:
