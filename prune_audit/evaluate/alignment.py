@@ -74,8 +74,8 @@ def check_accuracy(
         return
     raise AlignmentError(
         f"the dense model {name} was to have {expected:.2%} (--expect-accuracy) and has {right / samples:.2%} on "
-        f"{samples:,} samples ({100 * (1 - 2 * tail):.4g} % interval {low:.2%} to {high:.2%}), which is off by more than "
-        f"{100 * settings.expect_tolerance:g} points",
+        f"{samples:,} samples ({100 * (1 - 2 * tail):.4g} % interval {low:.2%} to {high:.2%}), which is off by more "
+        f"than {100 * settings.expect_tolerance:g} points",
         hint=f"{_cause(doubts)}, or these are other data; --expect-tolerance allows more",
     )
 
