@@ -112,7 +112,7 @@ def evaluate(
             if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
                 checking = time.perf_counter()
                 if settings.plausibility and stage is stages[0]:
-                    doubts = _doubts(models[0], tallies[0], dataset, asked, predictions)
+                    doubts = _doubts(models[0], running, dataset, asked, predictions)
                 checking_seconds += time.perf_counter() - checking
                 alignment.check(predictions, doubts)
                 alignment.check_expected(predictions, settings, doubts, luck=stage is stages[0])
@@ -148,15 +148,15 @@ def evaluate(
 
 
 def _doubts(
-    model: Classifier | Recorded, tally: Tally | Given, dataset: Dataset, asked: Counts, predictions: Predictions
+    model: Classifier | Recorded, running: Sequence[Tally], dataset: Dataset, asked: Counts, predictions: Predictions
 ) -> tuple[str, ...]:
-    """What speaks against the dense model having been run as it was trained: found once, and kept with what it said."""
-    if not isinstance(tally, Tally) or isinstance(model, Recorded):
+    """What speaks against the dense ``model`` having been run as it was trained: found once, and kept with the rows."""
+    if isinstance(model, Recorded):
         return ()
+    tally = running[0]
     if "doubts" not in tally.facts:
-        rows = asked[tally.known[asked]]
         right = predictions.models[0].predicted == predictions.labels
-        tally.facts["doubts"] = list(plausible.doubts(model, dataset, rows[: len(right)], right))
+        tally.doubt(plausible.doubts(model, dataset, _readable(running, asked), right))
     return tuple(tally.facts["doubts"])
 
 
@@ -184,7 +184,7 @@ def _predictions(
 ) -> tuple[Predictions, tuple[str, ...]]:
     """The predictions for those of the rows ``asked`` that could be read, in the order of the data, and notes."""
     running = [tally for tally in tallies if isinstance(tally, Tally)]
-    rows = asked[np.logical_and.reduce([tally.known[asked] for tally in running])] if running else asked
+    rows = _readable(running, asked)
     if not len(rows):
         raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
     kept = {tally.name: tally.kept(rows) for tally in running}
@@ -208,6 +208,11 @@ def _predictions(
     said = [note for tally in running for note in tally.notes(kept[tally.name])]
     turned = np.unique(np.concatenate([rows[:0], *(tally.turned(rows) for tally in running)]))
     return predictions, (*said, *culprits.told(dataset, odd), *culprits.turned(dataset, turned))
+
+
+def _readable(running: Sequence[Tally], asked: Counts) -> Counts:
+    """Those of the rows ``asked`` that every model has seen, which leaves out what could not be read."""
+    return asked[np.logical_and.reduce([tally.known[asked] for tally in running])] if running else asked
 
 
 def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:

@@ -218,6 +218,10 @@ class Entry:
         """Facts to write beside the rows, before the next of them."""
         self._about |= facts
 
+    def tell(self) -> None:
+        """Write the facts that were noted, though no row may follow. Raises `OutputError` as `add` does."""
+        sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), self._folder.name)
+
     def add(self, kept: Kept) -> None:
         """Keep further rows. They are on disk some `FLUSH_SECONDS` later, while further rows come, or after `flush`.
 
@@ -232,7 +236,7 @@ class Entry:
         """Write what waits. Raises `OutputError` as `add` does."""
         if self._waiting:
             new, self._waiting = Kept.concat(self._waiting), []
-            sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), self._folder.name)
+            self.tell()
             self._mine.append(self._write(new))
             if len(self._mine) > PARTS_MOST:
                 self._mine = self._joined(self._mine)

@@ -200,6 +200,13 @@ class Tally:
             told |= {"ms per sample, quartiles": " to ".join(f"{1000 * each:.4g}" for each in spread)}
         return told | ({"known before": self._found} if self._found else {})
 
+    def doubt(self, said: Sequence[str]) -> None:
+        """Keep what speaks against the model having been run as it was trained."""
+        self.facts["doubts"] = list(said)
+        self._note_run()
+        if self._entry is not None:
+            self._entry.tell()
+
     def _note_run(self) -> None:
         """Note how the model runs, once that is known: what is interrupted later goes on like this."""
         seconds = self._batch.seconds_per_sample()
