@@ -66,6 +66,7 @@ def unfed(source: DataSource, rows: Rows) -> ArrayDataset:
         groups=rows.groups,
         inputs={},
         notes=rows.notes,
+        assumptions=rows.assumptions,
         lacks=(
             f"{source.path} holds labels alone, nothing to feed a model with",
             "a table needs a column of paths, of texts or of numbers (--path-column, --text-column, --features); "

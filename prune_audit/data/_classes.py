@@ -1,9 +1,12 @@
 """Class lists and their order, and labels as positions in them.
 
 The order of the classes is what ties a label to an output column, and a wrong order shows as a model that guesses.
-So it is never guessed: a list that was given comes first, then the model's own, then the sorted names of the data,
-and where sorting has two plausible results ("10" before "2") a note says which was used. A label outside the list
-stops the run. A class map renames outputs; it never moves them.
+So a list that was given comes first, then the model's own, then the data's, then the sorted labels, and which of these
+it was is an assumption that every report shows, with the other order where sorting has two plausible results ("10"
+before "2"). A label outside the list stops the run. A class map renames outputs; it never moves them.
+
+Tables write one number in many ways: pandas makes 3.0 of 3 where a cell is empty, and spreadsheets drop the zeros of
+007. So where all labels are numbers, whole ones are one class whatever their spelling, and sort as numbers.
 """
 
 from __future__ import annotations
@@ -12,38 +15,69 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Counts, DataSource, Expects
-from prune_audit.data import _class_map, _text
+from prune_audit.core import DATA, Assumption, Counts, DataSource, Expects
+from prune_audit.data import _class_map, _table, _text
 from prune_audit.errors import DataError
 
+_EXACT = 10**15
 FORMS = "one name a line, a JSON list of names, or a JSON object index -> name or name -> index"
 
 
-def given(source: DataSource, expects: Expects) -> tuple[str, ...] | None:
-    """The list that decides: ``--classes``, a file or names, else the model's own; None where there is neither."""
-    return read(source.classes) if isinstance(source.classes, Path) else source.classes or expects.classes
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The ``classes`` in the order of the outputs, ``notes`` on them, and where that order comes from."""
+
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
 
 
-def decided(source: DataSource, expects: Expects, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The classes of data with labels ``names``, and notes on their order: the list that decides, else sorted names.
+def given(
+    source: DataSource, expects: Expects, own: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], Assumption] | None:
+    """The list that decides, and that it does: ``--classes``, a file or names, else the model's own, else the data's.
+
+    None where there is none of them.
+    """
+    if source.classes is not None:
+        names = read(source.classes) if isinstance(source.classes, Path) else source.classes
+        return names, assumed("as --classes names them", "asked for")
+    if expects.classes is not None:
+        return expects.classes, assumed("as the model names them", "its file says which output is which class")
+    if own is not None:
+        return own, assumed("as the data name them", "they come with a list of their classes, and no model does")
+    return None
+
+
+def assumed(value: str, why: str) -> Assumption:
+    """That the order of classes is ``value``, and ``why``."""
+    return Assumption(subject=DATA, what="class order", value=value, why=why, option="--classes FILE")
+
+
+def decided(source: DataSource, expects: Expects, names: Iterable[str], own: tuple[str, ...] | None = None) -> Order:
+    """The classes of data with labels ``names``: the list that decides, ``own`` being the data's, else sorted labels.
 
     Either is in the order of the outputs, which ``--class-map`` then renames. Where a model has another number of
     outputs than the data classes and none is named, only their positions can be meant.
     """
-    classes = given(source, expects)
-    if classes is not None:
-        return mapped(source, classes)
-    classes, notes = ordered(names)
-    columns = 2 if expects.outputs == 1 else expects.outputs
-    if source.class_map is not None and columns is not None and columns != len(classes):
-        return mapped(source, numbered(columns, _class_map.read(source.class_map)))
-    classes, more = mapped(source, classes)
-    return classes, (*notes, *more)
+    listed = given(source, expects, own)
+    if listed is not None:
+        classes, told = listed
+    else:
+        classes, told = ordered(names)
+        columns = 2 if expects.outputs == 1 else expects.outputs
+        if source.class_map is not None and columns is not None and columns != len(classes):
+            classes = numbered(columns, _class_map.read(source.class_map))
+            told = assumed("by position", "neither models nor data name all outputs; --class-map says what some are")
+    classes, notes = mapped(source, classes)
+    return Order(classes=classes, notes=notes, assumptions=(told,))
 
 
 def mapped(source: DataSource, outputs: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -117,22 +151,51 @@ def is_integer(text: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]+", text) is not None
 
 
-def ordered(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``names`` sorted, without repetitions, and the notes that a report owes its reader about that order.
+def whole(text: str) -> int | None:
+    """The whole number that ``text`` is in any spelling (3, 3.0, 007, 3e0); None where it is none."""
+    number = _number(text)
+    # What a float cannot hold exactly is nobody's class.
+    return int(number) if number is not None and abs(number) < _EXACT and number == int(number) else None
 
-    Integers sort as numbers, everything else as text.
+
+def _number(text: str) -> Decimal | None:
+    """The number that ``text`` is; one of more than three digits of exponent is none that anybody meant."""
+    found = re.match(_table.NUMBER, text)
+    return None if found is None or len((found[2] or "").lstrip("eE+-0")) > 3 else Decimal(text.strip())
+
+
+def ordered(names: Iterable[str]) -> tuple[tuple[str, ...], Assumption]:
+    """The classes that labels called ``names`` are of, sorted, and what a report owes its reader about that order.
+
+    Where all are numbers they sort as numbers, and whole ones are one class in any spelling; else they sort as text.
     """
-    as_text = sorted(set(names))
-    if not all(map(is_integer, as_text)):
-        return tuple(as_text), ()
-    as_numbers = sorted(as_text, key=lambda name: (int(name), name))
-    if as_numbers == as_text:
-        return tuple(as_text), ()
-    note = (
-        f"class names are integers and were sorted as numbers ({_few(as_numbers)}); sorted as text, as some training "
-        f"code does, they would be {_few(as_text)}: give --classes if the model was trained so"
-    )
-    return tuple(as_numbers), (note,)
+    different = sorted(set(names))
+    if not different or any(_number(name) is None for name in different):
+        by_number = sorted(different, key=_natural)
+        other = f"; by the numbers in them they would be {_few(by_number)}" if by_number != different else ""
+        return tuple(different), assumed(f"sorted by name: {_few(different)}", f"nothing names them in order{other}")
+    spellings: dict[int | str, list[str]] = {}
+    for name in different:
+        value = whole(name)
+        spellings.setdefault(name.strip() if value is None else value, []).append(name)
+    # As the data write it, but for what a table makes of whole numbers where a cell is empty.
+    called = [
+        str(value) if len(same) > 1 or re.fullmatch(r"[+-]?[0-9]+\.0*", same[0].strip()) else same[0].strip()
+        for value, same in spellings.items()
+    ]
+    as_numbers = sorted(called, key=lambda name: (Decimal(name), name))
+    why = "all labels are numbers"
+    if as_numbers != sorted(called):
+        why += f"; sorted as text, as some training code does, they would be {_few(sorted(called))}"
+    if alike := [same for same in spellings.values() if len(same) > 1]:
+        why += f"; {' and '.join(map(repr, alike[0]))} are one class"
+    return tuple(as_numbers), assumed(f"sorted as numbers: {_few(as_numbers)}", why)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key by which class2 comes before class10: text and numbers in turn, numbers by how many digits they have."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(len(part.lstrip("0")), part.lstrip("0")) if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def positions(
@@ -140,12 +203,13 @@ def positions(
 ) -> Counts:
     """Each of ``values`` (N,) as its position in ``classes`` (N,). ``place(i)`` says where value i was found.
 
-    ``class_map`` is the file that renamed some of ``classes``.
+    Where all classes are whole numbers, a number goes by its value, however it is written. ``class_map`` is the file
+    that renamed some of ``classes``.
 
     Raises:
         DataError: a value is no class; the message names its place and the hint the likeliest way out.
     """
-    position = {name: i for i, name in enumerate(classes)}
+    position = {name: i for i, name in enumerate(classes)} | _respelt(set(values) - set(classes), classes)
     try:
         return np.fromiter((position[value] for value in values), np.int64, len(values))
     except KeyError:
@@ -162,9 +226,19 @@ def positions(
         raise DataError(told, hint=_way_out(value, values, classes)) from None
 
 
+def _respelt(values: Collection[str], classes: Sequence[str]) -> dict[str, int]:
+    """The positions of those of ``values`` that are other spellings of ``classes``, all of which are numbers."""
+    numbers = {whole(name): i for i, name in enumerate(classes)} if values else {}
+    if None in numbers or len(numbers) < len(classes):
+        return {}
+    found = {value: numbers.get(whole(value)) for value in values}
+    return {value: at for value, at in found.items() if at is not None}
+
+
 def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str:
     """What to do about ``value``, which is no class."""
-    if all(is_integer(other) and 0 <= int(other) < len(classes) for other in set(values)):
+    numbers = {whole(other) for other in set(values)}
+    if all(number is not None and 0 <= number < len(classes) for number in numbers):
         return (
             "the labels look like positions of classes: write names instead, say with --class-map which class each "
             "is, or give --classes a file with the labels as they are written here, in the order of the model's outputs"

@@ -12,10 +12,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prune_audit.core import Counts, DataSource, Expects
+from prune_audit.core import Assumption, Counts, DataSource, Expects
 from prune_audit.data import _classes
 from prune_audit.errors import DataError
 
@@ -29,6 +29,7 @@ class Listing:
     classes: tuple[str, ...]
     labels: Counts  # (N,)
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]  # on the order of the classes
 
 
 SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "system volume information")
@@ -72,10 +73,12 @@ def listed(
         ids += inside
         names += [folder] * len(inside)
     called = [_text(name) for name in names]
-    classes, notes = _classes.decided(source, expects, [_text(folder) for folder in folders])
+    order = _classes.decided(source, expects, [_text(folder) for folder in folders])
     if called != names and _classes.given(source, expects) is None and source.class_map is None:
         # As Python sorts the names that it makes of such bytes, and with it the code that trained.
-        classes = tuple(map(_text, sorted(folders)))
+        told_of = _classes.assumed("sorted by the bytes of their names", "nothing names them in order")
+        order = replace(order, classes=tuple(map(_text, sorted(folders))), assumptions=(told_of,))
+    notes = order.notes
     told = [_text(each) for each in ids]
     for which, each in (
         ("folders", {folder: _text(folder) for folder in folders}),
@@ -95,9 +98,10 @@ def listed(
     return Listing(
         ids=told,
         files=[root / each for each in ids],
-        classes=classes,
-        labels=_classes.positions(called, classes, lambda at: f"{root / called[at]}", source.class_map),
+        classes=order.classes,
+        labels=_classes.positions(called, order.classes, lambda at: f"{root / called[at]}", source.class_map),
         notes=notes,
+        assumptions=order.assumptions,
     )
 
 

@@ -109,6 +109,7 @@ def dataset(
     files: Sequence[Stored],
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
+    assumptions: tuple[Assumption, ...],
     exif: tuple[Exif, str],
     kept_in: Sequence[Path] = (),
     column: str = "",
@@ -137,7 +138,7 @@ def dataset(
         preprocess=preprocess,
         turn=turn,
         notes=(*notes, *more),
-        assumptions=(*_assumed(source, files, exif), *_shaped(expects, preprocess)),
+        assumptions=(*assumptions, *_assumed(source, files, exif), *_shaped(expects, preprocess)),
     )
 
 

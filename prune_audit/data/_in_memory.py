@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array, Counts, Dataset
+from prune_audit.core import Array, Assumption, Counts, Dataset
 from prune_audit.data import _arrays, _classes
 from prune_audit.errors import DataError, UsageError
 
@@ -55,6 +56,7 @@ def arrays(
         groups={key: values.astype(np.str_) for key, values in columns.items()},
         inputs={key: np.ascontiguousarray(values) for key, values in inputs.items()},
         notes=(),
+        assumptions=(_order(labels, given=classes is not None),),
     )
 
 
@@ -71,6 +73,14 @@ def class_names(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
     if twice:
         raise DataError(f"the class {twice[0]!r} is named more than once", hint="each output column needs a name")
     return names
+
+
+def _order(labels: Array, *, given: bool) -> Assumption:
+    """Where the order of classes comes from; here a program says it, in another way than a command line does."""
+    value, why = ("as classes= names them", "asked for")
+    if not given:
+        value, why = ("labels are positions of outputs", f"they are {labels.dtype}, and nothing names them")
+    return replace(_classes.assumed(value, why), option="classes=[...]")
 
 
 def _labels(y: Array, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...], Counts]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from prune_audit.columns import IDS, LABELS, usual
-from prune_audit.core import Array, Counts, DataSource, Expects, Settings
+from prune_audit.core import Array, Assumption, Counts, DataSource, Expects, Settings
 from prune_audit.data import _classes, _table
 from prune_audit.errors import DataError
 
@@ -31,6 +31,7 @@ class Rows:
     ids: tuple[str, ...]
     groups: Mapping[str, Array]  # each (N,), of text
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]  # on the order of the classes
 
 
 def place(source: DataSource, row: int) -> str:
@@ -73,11 +74,13 @@ def rows(
     groups: Collection[str] = (),
     ids: Sequence[str] | None = None,
     must_differ: bool = False,
+    own: tuple[str, ...] | None = None,
 ) -> Rows:
     """The rows of ``columns`` (N,), of which those called ``inputs`` are no groups, ``groups`` excepted.
 
     ``ids`` (N,) stand in where no column of ids was asked for. Ids that were asked for must differ; those of a column
-    that is only called so are else taken for a group, unless they ``must_differ``.
+    that is only called so are else taken for a group, unless they ``must_differ``. ``own`` are the classes in the order
+    that the data themselves name them in.
 
     Raises:
         DataError: there is no column of labels, there are no rows, a label is missing or is no class, or ids repeat.
@@ -112,7 +115,8 @@ def rows(
         raise DataError(
             f"{place(source, int(first[names.index('')]))}: {label} is empty", hint="fill it in, or remove the row"
         )
-    classes, notes = _classes.decided(source, expects, names)
+    order = _classes.decided(source, expects, names, own)
+    notes = order.notes
     grouped, unused = {}, []
     for name, values in columns.items():
         if name in (label, named) or (name in inputs and name not in groups):
@@ -126,9 +130,10 @@ def rows(
     if unused:
         notes = (*notes, f"columns not used: {', '.join(unused)}")
     return Rows(
-        classes=classes,
-        labels=_classes.positions(names, classes, found, source.class_map)[codes],
+        classes=order.classes,
+        labels=_classes.positions(names, order.classes, found, source.class_map)[codes],
         ids=tuple(ids),
         groups=grouped,
         notes=notes,
+        assumptions=order.assumptions,
     )

@@ -152,6 +152,7 @@ def dataset(
     files: Sequence[Stored],
     groups: Mapping[str, Array],
     notes: tuple[str, ...],
+    assumptions: tuple[Assumption, ...],
     kept_in: Sequence[Path] = (),
     column: str = "",
 ) -> SoundDataset:
@@ -197,6 +198,7 @@ def dataset(
         length=length,
         axes=axes,
         notes=(*notes, of_rate, of_length),
+        assumptions=assumptions,
     )
 
 

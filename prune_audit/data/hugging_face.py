@@ -45,11 +45,10 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     if source.label_column is None and usual(table.columns, LABELS) is None:
         source = replace(source, label_column=_only(table))
     label = _rows.label_column(source, table.columns)
-    if source.classes is None and expects.classes is None:
-        expects = replace(expects, classes=table.names.get(label))
+    own = table.names.get(label)
     if texts is not None:
-        return text.dataset(source, expects, table.columns, texts)
-    rows = _rows.rows(source, expects, table.columns)
+        return text.dataset(source, expects, table.columns, texts, own)
+    rows = _rows.rows(source, expects, table.columns, own=own)
     unused = [name for name in table.media if name != column]
     make = (
         partial(_images.dataset, exif=("apply", "the library datasets of Hugging Face"))
@@ -68,6 +67,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         column=column,
         groups=rows.groups,
         notes=(*table.notes, *rows.notes, *([f"columns not used: {', '.join(unused)}"] if unused else [])),
+        assumptions=rows.assumptions,
     )
 
 

@@ -36,4 +36,5 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         groups={},
         exif=("ignore", "torchvision's ImageFolder"),
         notes=found.notes,
+        assumptions=found.assumptions,
     )

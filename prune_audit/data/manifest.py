@@ -55,6 +55,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         groups=rows.groups,
         exif=("ignore", "torchvision's loader of images"),
         notes=rows.notes,
+        assumptions=rows.assumptions,
     )
 
 

@@ -65,7 +65,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
                 f"{path}: {name} has shape {values.shape}, y {n} labels", hint="the first axis must be the samples"
             )
     own = _first(arrays, NAMES)
-    classes, labels, indexed, notes = _labels(source, expects, y, None if own is None else _names(path, arrays[own]))
+    order, labels, indexed = _labels(source, expects, y, None if own is None else _names(path, arrays[own]))
     ids = _ids(source, expects, {name: values for name, values in arrays.items() if name not in inputs})
     if ids is not None and arrays[ids].shape != (n,):
         raise DataError(f"{path}: {ids} has shape {arrays[ids].shape}, y {n} labels", hint="save one id per sample")
@@ -79,13 +79,14 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
     return _arrays.ArrayDataset(
         name=path.resolve().name,
         path=str(path),
-        classes=classes,
+        classes=order.classes,
         indexed=indexed,
         labels=labels,
         ids=tuple(map(str, range(n) if ids is None else arrays[ids].tolist())),
         groups=groups,
         inputs=inputs,
-        notes=(*notes, *([f"arrays not used: {', '.join(unused)}"] if unused else [])),
+        notes=(*order.notes, *([f"arrays not used: {', '.join(unused)}"] if unused else [])),
+        assumptions=order.assumptions,
         lacks=None
         if inputs
         else (
@@ -123,29 +124,31 @@ def _inputs(path: Path, arrays: Mapping[str, Array], expects: Expects) -> Mappin
 
 def _labels(
     source: DataSource, expects: Expects, y: Array, own: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], Counts, bool, tuple[str, ...]]:
-    """(classes, labels (N,), whether labels are output columns themselves, notes).
+) -> tuple[_classes.Order, Counts, bool]:
+    """(classes, labels (N,), whether labels are output columns themselves).
 
     ``own`` are the names that the file gives to the integers in ``y``: where another list decides the order, labels
-    go there by name.
+    go there by name. Floats that are whole numbers are integers.
     """
 
     def place(at: int) -> str:
         return f"{source.path}, y[{at}]"
 
-    given = _classes.given(source, expects)
     if y.dtype.kind == "U":
-        names, listed = y.tolist(), own if given is None else given
-        if listed is None:
-            classes, notes = _classes.decided(source, expects, names)
-        else:
-            classes, notes = _classes.mapped(source, listed)
-        return classes, _classes.positions(names, classes, place, source.class_map), False, notes
+        names = y.tolist()
+        order = _classes.decided(source, expects, names, own)
+        return order, _classes.positions(names, order.classes, place, source.class_map), False
+    if y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and abs(y).max() < np.iinfo(np.int32).max:
+        y = y.astype(np.int64)
     if y.dtype.kind not in "iu":
         raise DataError(
             f"{source.path}: labels must be integers or text, found {y.dtype}",
             hint="save y as int64, or as class names",
         )
+    given, told = _classes.given(source, expects, own) or (
+        None,
+        _classes.assumed("labels are positions of outputs", "they are whole numbers, and nothing names them"),
+    )
     known = own if own is not None else given
     limit = len(known) if known is not None else int(y.max()) + 1
     wrong = np.flatnonzero((y < 0) | (y >= limit))
@@ -157,7 +160,7 @@ def _labels(
     names = list(known if known is not None else map(str, range(limit)))  # what the data call class 0, 1, ...
     outputs = given if given is not None else tuple(names)
     if source.class_map is None and list(outputs) == names:
-        return outputs, y.astype(np.int64), True, ()
+        return _classes.Order(classes=outputs, notes=(), assumptions=(told,)), y.astype(np.int64), True
     if source.class_map is not None:
         keys = _class_map.read(source.class_map)
         names = [str(label) if str(label) in keys else name for label, name in enumerate(names)]
@@ -165,7 +168,8 @@ def _labels(
             outputs = _numbered(limit, expects, keys)
     classes, notes = _classes.mapped(source, outputs)
     called = [names[label] for label in y.tolist()]
-    return classes, _classes.positions(called, classes, place, source.class_map), known is None, notes
+    order = _classes.Order(classes=classes, notes=notes, assumptions=(told,))
+    return order, _classes.positions(called, classes, place, source.class_map), known is None
 
 
 def _numbered(limit: int, expects: Expects, keys: Mapping[str, str | int]) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset
         files=found.files,
         groups={},
         notes=found.notes,
+        assumptions=found.assumptions,
     )
 
 
@@ -74,4 +75,5 @@ def _listed(source: DataSource, expects: Expects, settings: Settings) -> Dataset
         files=files,
         groups=rows.groups,
         notes=rows.notes,
+        assumptions=rows.assumptions,
     )

@@ -71,7 +71,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         inputs=inputs,
         notes=rows.notes,
         bad=bad,
-        assumptions=assumptions,
+        assumptions=(*rows.assumptions, *assumptions),
     )
 
 

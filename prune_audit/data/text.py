@@ -109,9 +109,18 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
     )
 
 
-def dataset(source: DataSource, expects: Expects, columns: Mapping[str, Any], named: str) -> Dataset:
-    """The texts in the column ``named`` of Arrow's ``columns``, wherever these come from; as `load`."""
-    rows = _rows.rows(source, expects, columns, inputs=(named,))
+def dataset(
+    source: DataSource,
+    expects: Expects,
+    columns: Mapping[str, Any],
+    named: str,
+    own: tuple[str, ...] | None = None,
+) -> Dataset:
+    """The texts in the column ``named`` of Arrow's ``columns``, wherever these come from; as `load`.
+
+    ``own`` are the classes in the order that the data themselves name them in.
+    """
+    rows = _rows.rows(source, expects, columns, inputs=(named,), own=own)
     path = source.tokenizer or expects.tokenizer
     if path is None:
         return _arrays.ArrayDataset(
@@ -123,6 +132,7 @@ def dataset(source: DataSource, expects: Expects, columns: Mapping[str, Any], na
             groups=rows.groups,
             inputs={},
             notes=rows.notes,
+            assumptions=rows.assumptions,
             lacks=(
                 f"{source.path} holds texts (column {named!r}), and models take numbers",
                 "--tokenizer takes the tokenizer.json that the model was trained with",
@@ -151,6 +161,7 @@ def dataset(source: DataSource, expects: Expects, columns: Mapping[str, Any], na
         ids=rows.ids,
         groups=rows.groups,
         notes=(_note(tokenizer, shortest, longest, length, tokens.cut, limit), *rows.notes),
+        assumptions=rows.assumptions,
         tokens=tokens,
         tokenizer=tokenizer,
         length=length,

@@ -22,8 +22,9 @@ from prune_audit.evaluate import order
 LEVEL = 0.001
 # A quarter of the way from chance to perfect. A model that may still lie above is only poor.
 NEAR = 0.25
-# What the kappa of a model near chance must reach in another order for this order to be believed.
-CLEAR = 0.6
+# What another order must give a model near chance for this order to be believed: so many times its kappa, and no kappa
+# that is near chance again.
+BELIEVED = 3
 # A class is taken for another where more than half of its samples, five at the least, are predicted as that one, and
 # five times as many as are predicted right: two classes that a model can hardly tell apart share theirs evenly.
 MOST, LEAST, TIMES = 0.5, 5, 5
@@ -132,7 +133,7 @@ def _finds(labels: Counts, predicted: Counts, support: Counts, named: Counts) ->
     from scipy.stats import hypergeom  # takes a while, and is hardly ever asked for
 
     hits = np.bincount(labels[labels == predicted], minlength=len(support))
-    p = hypergeom.sf(hits - 1, len(labels), support, named)
+    p = np.asarray(hypergeom.sf(hits - 1, len(labels), support, named))
     return bool(p.min() * np.count_nonzero(support) <= LEVEL)
 
 
@@ -176,13 +177,14 @@ def out_of_order(reference: Counts, predicted: Counts, count: int) -> dict[int, 
 
 
 def _doubtful(reference: Counts, predicted: Counts, taken: Mapping[int, int]) -> bool:
-    """Whether ``predicted`` are near chance, and still no good with the classes of ``taken`` in each other's place.
+    """Whether ``predicted`` are near chance, and not much better with the classes of ``taken`` in each other's place.
 
     Some other order fits such a model better, which says nothing of the one it was trained in.
     """
     put = np.arange(max(int(reference.max()), int(predicted.max())) + 1)
     put[list(taken.values())] = list(taken)
-    return _kappa(reference, predicted) < NEAR and _kappa(reference, put[predicted]) < CLEAR
+    before, after = _kappa(reference, predicted), _kappa(reference, put[predicted])
+    return before < NEAR and after < max(NEAR, BELIEVED * before)
 
 
 def _kappa(reference: Counts, predicted: Counts) -> float:

@@ -78,6 +78,8 @@ def expects_of(session: Any, output: Any, labels: Sequence[object], path: Path) 
     channels = image[1 if layout == "NCHW" else 3] if image else None
     height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
     columns = output.shape[1] if len(output.shape) > 1 and isinstance(output.shape[1], int) else None
+    if columns not in (None, len(labels)) or len(set(labels)) < len(labels):
+        labels = []  # which are of something else, or of two classes that share one column
     # One column of integers holds class labels, and says nothing of how many classes there are.
     outputs = len(labels) or (None if columns == 1 and "int" in output.type else columns)
     classes = names(session.get_modelmeta().custom_metadata_map, outputs)

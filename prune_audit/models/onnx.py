@@ -19,6 +19,7 @@ from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_weights
 from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
+from prune_audit.models._onnx_classes import named
 from prune_audit.models._onnx_graph import Graph, external_files
 from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
 
@@ -196,7 +197,8 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     )
     output = scores_of(made, source.path)
     labels = labels_of(model, output.name)
-    return OnnxClassifier(made, card, expects_of(made, output, labels, source.path), output.name, labels)
+    expects = expects_of(made, output, labels or named(model, output.name), source.path)
+    return OnnxClassifier(made, card, expects, output.name, labels)
 
 
 def _fields(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:

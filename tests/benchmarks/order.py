@@ -23,8 +23,10 @@ TITLE = "Classes in another order"
 HOW = """\
 `python -m tests.benchmarks.order` draws predictions of models whose order is right (*stopped* is a false alarm) and of
 some whose order is not (*stopped* is power). Stopped are runs that the check of the order ends before or after the
-audit; *as chance* are those that are refused as near chance; "n" is the number of samples per class, and unless another
-is said, wrong answers are spread evenly. A pair is *muddled* where both of its classes are named alike often.
+audit; *as chance* are those that are refused as near chance; "n" is the number of samples per class, and unless
+another is said, wrong answers are spread evenly. A pair is *muddled* where both of its classes are named alike often.
+Of the ten classes of which .15 are right, two are each named as the other in 63 and 33 % and as themselves in 16 and
+15 %: what stops there is no false alarm.
 """
 Draw: TypeAlias = Callable[[np.random.Generator], tuple[Counts, Counts]]
 FIRST, HEADS = 300, 20  # samples that the check sees first, and how many draws of these of each published model

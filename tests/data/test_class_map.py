@@ -76,7 +76,7 @@ def test_a_map_that_makes_no_sense(tmp_path: Path, text: str, message: str) -> N
 def test_outputs_without_names(tmp_path: Path) -> None:
     def decided(text: str, outputs: int | None, *names: str) -> tuple[str, ...]:
         source = DataSource(path=tmp_path, class_map=written(tmp_path, text))
-        return _classes.decided(source, Expects(outputs=outputs), names)[0]
+        return _classes.decided(source, Expects(outputs=outputs), names).classes
 
     assert decided("bird,1\ncat,0\n", None, "bird", "cat") == ("cat", "bird")
     assert decided("bird,cat\ncat,bird\n", 2, "bird", "cat") == ("cat", "bird")
@@ -87,7 +87,7 @@ def test_outputs_without_names(tmp_path: Path) -> None:
 
 def test_the_report_hears_of_it(tmp_path: Path) -> None:
     source = DataSource(path=tmp_path, class_map=written(tmp_path, "cat,n02\ndog,n01\n"))
-    assert _classes.decided(source, Expects(classes=OUTPUTS), ["cat"])[1] == (
+    assert _classes.decided(source, Expects(classes=OUTPUTS), ["cat"]).notes == (
         "classes of the models go by the data's names (dog is n01, cat is n02)",
     )
 

@@ -74,6 +74,7 @@ def test_rows_names_groups_and_pixels(tmp_path: Path, write: Write) -> None:
     assert names(path) == ["hugging-face"]
     found = load(path)
     assert found.classes == ("zebra", "ant", "cat")  # the data's own order
+    assert "as the data name them" in [told.value for told in found.assumptions]
     assert found.labels.tolist() == LABELS
     assert found.ids == tuple("0123456")
     assert {name: values.tolist() for name, values in found.groups.items()} == {
@@ -101,6 +102,7 @@ def test_the_models_order_counts_and_names_are_matched(tmp_path: Path, write: Wr
     path = write(tmp_path, whole())
     found = load(path, Expects(classes=("ant", "bee", "cat", "zebra")))
     assert found.classes == ("ant", "bee", "cat", "zebra")
+    assert "as the model names them" in [told.value for told in found.assumptions]
     assert found.labels.tolist() == [3, 2, 0, 3, 0, 2, 3]
     with pytest.raises(DataError, match=r"row 1: 'zebra' is none of the 2 classes \(ant, cat\)"):
         load(path, Expects(classes=("ant", "cat")))

@@ -22,6 +22,12 @@ def test_integers_are_output_columns() -> None:
     assert dataset.indexed
     assert dataset.ids == ("0", "1", "2", "3")
     assert dataset.preprocess is None
+    [told] = dataset.assumptions
+    assert (told.what, told.value, told.option) == (
+        "class order",
+        "labels are positions of outputs",
+        "classes=[...]",
+    )
     batch = dataset.read([2, 0])
     np.testing.assert_array_equal(batch.inputs["x"], X[[2, 0]])
     assert batch.labels.tolist() == [1, 0]
@@ -31,6 +37,7 @@ def test_integers_are_output_columns() -> None:
 def test_names_go_where_the_classes_say() -> None:
     dataset = arrays(X, np.array(["dog", "cat", "dog", "cat"]), classes=["dog", "cat"])
     assert dataset.labels.tolist() == [0, 1, 0, 1]
+    assert dataset.assumptions[0].value == "as classes= names them"
     assert not dataset.indexed
     with pytest.raises(UsageError, match="the order of the outputs is not known"):
         arrays(X, ["dog", "cat", "dog", "cat"])

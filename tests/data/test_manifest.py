@@ -93,7 +93,7 @@ def test_typed_columns_of_parquet(images: Path) -> None:
     assert found.labels.tolist() == [1, 0]
     assert found.groups["year"].tolist() == ["2007", "(missing)"]
     assert found.groups["good"].tolist() == ["True", "False"]
-    assert "sorted as numbers" in found.notes[0]
+    assert "sorted as numbers" in found.assumptions[0].value
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_text_labels_are_names(tmp_path: Path) -> None:
     path = saved(tmp_path, x=X, y=["10", "9", "10", "9"])
     found = load(path)
     assert (found.classes, found.labels.tolist(), found.indexed) == (("9", "10"), [1, 0, 1, 0], False)
-    assert "sorted as numbers" in found.notes[0]
+    assert "sorted as numbers" in found.assumptions[0].value
     assert load(path, Expects(classes=("9", "x", "10"))).labels.tolist() == [2, 0, 2, 0]
     with pytest.raises(DataError, match=r"y\[0\]: '10' is none of"):
         load(path, Expects(classes=("cat", "dog")))
@@ -120,6 +120,14 @@ def test_who_names_the_columns(tmp_path: Path) -> None:
     assert (listed.classes, listed.indexed) == (("a", "b", "c", "d"), True)
     with pytest.raises(DataError, match=r"y\[0\]: 2 is no class, expected 0 to 1"):
         load(path, Expects(classes=("u", "v")))
+
+
+def test_floats_that_are_whole_numbers_are_positions(tmp_path: Path) -> None:
+    found = load(saved(tmp_path, x=X, y=Y.astype(np.float32)))
+    assert (found.labels.tolist(), found.indexed) == (Y.tolist(), True)
+    assert found.assumptions[0].value == "labels are positions of outputs"
+    with pytest.raises(DataError, match="found float64"):
+        load(saved(tmp_path, x=X, y=np.where(Y[0] == Y, np.nan, Y)))
 
 
 def test_names_in_the_file_go_to_the_models_columns_by_name(tmp_path: Path) -> None:
@@ -138,7 +146,7 @@ def test_names_in_the_file_go_to_the_models_columns_by_name(tmp_path: Path) -> N
         ({"x": X, "y": Y[:3]}, r"x has shape \(4, 5\), y 3 labels"),
         ({"x": X, "y": Y[:, None]}, r"one label per sample, found shape \(4, 1\)"),
         ({"x": X[:0], "y": Y[:0]}, "one label per sample"),
-        ({"x": X, "y": Y.astype(float)}, "integers or text, found float64"),
+        ({"x": X, "y": Y + 0.5}, "integers or text, found float64"),
         ({"x": X, "y": Y > 0}, "integers or text, found bool"),
         ({"x": X, "y": Y - 1}, r"y\[1\]: -1 is no class"),
         ({"x": X, "y": Y, "classes": ["a", "b"]}, r"y\[0\]: 2 is no class, expected 0 to 1"),

@@ -105,7 +105,7 @@ def one(dtype: str | None, *shape: int | None) -> Input:
 def test_columns_are_stacked_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = load(csv(tmp_path, PETALS), one("float32", None, 3))
     assert (found.ids, found.classes, found.labels.tolist()) == (("07", "08", "09"), ("x", "y"), [0, 1, 0])
-    [told] = found.assumptions
+    [told] = [each for each in found.assumptions if each.what == "features"]
     assert (told.what, told.value) == ("features", "width, height, year")
     assert told.why == "all columns of numbers, in the order of the file"
     batch = found.read([2, 1, 0])
@@ -120,7 +120,7 @@ def test_columns_are_stacked_in_the_order_of_the_file(tmp_path: Path) -> None:
 def test_what_no_model_takes_is_not_spoken_of(tmp_path: Path) -> None:
     source = DataSource(path=csv(tmp_path, PETALS))
     found = data.load(source, Expects(runs=False), Settings())
-    assert (found.notes, found.assumptions) == ((), ())
+    assert (found.notes, [each.what for each in found.assumptions]) == ((), ["class order"])
     with pytest.raises(AlignmentError, match="labels alone"):
         found.read([0])
 
@@ -128,7 +128,7 @@ def test_what_no_model_takes_is_not_spoken_of(tmp_path: Path) -> None:
 def test_the_order_that_was_asked_for(tmp_path: Path) -> None:
     found = load(csv(tmp_path, PETALS), one("float32", None, 2), features=("height", "width"))
     np.testing.assert_array_equal(next(iter(found.read([0]).inputs.values())), [[2, 1.5]])
-    [told] = found.assumptions
+    [told] = [each for each in found.assumptions if each.what == "features"]
     assert (told.value, told.why) == ("height, width", "as --features names them")
     assert found.groups["year"].tolist() == ["2007", "2008", "2009"]
 
@@ -137,7 +137,7 @@ def test_the_order_that_was_asked_for(tmp_path: Path) -> None:
 def test_what_samples_are_grouped_by_is_no_feature(tmp_path: Path, asked: Settings) -> None:
     source = DataSource(path=csv(tmp_path, PETALS))
     found = data.load(source, Expects(inputs=(one("float32", None, 2),)), asked)
-    [told] = found.assumptions
+    [told] = [each for each in found.assumptions if each.what == "features"]
     assert told.value == "width, height"
     assert "all columns of numbers but those grouped by (year)" in told.why
     assert found.groups["year"].tolist() == ["2007", "2008", "2009"]
@@ -176,7 +176,7 @@ def test_utf_16(tmp_path: Path, encoding: str) -> None:
 def test_blanks_behind_commas(tmp_path: Path) -> None:
     found = load(csv(tmp_path, 'ID, width, Label\n1, 2.5, "x, y"\n2, 3, z\n'))
     assert (found.ids, found.classes) == (("1", "2"), ("x, y", "z"))
-    assert [told.value for told in found.assumptions] == ["width"]
+    assert [told.value for told in found.assumptions if told.what == "features"] == ["width"]
 
 
 @pytest.mark.parametrize("text", ["a/0.png,cat\na/1.png,dog\n", "1.5,2,x\n2.5,2,y\n", "s,cat\ns,cat\n"])
@@ -301,7 +301,7 @@ def test_ragged_lists(tmp_path: Path) -> None:
 def test_types_of_parquet(tmp_path: Path) -> None:
     columns = {"a": [1, None, 3], "b": [0.5, 1.5, float("nan")], "zip": ["01", "02", "03"], "label": ["x", "y", "x"]}
     found = load(table(tmp_path, columns))
-    assert [told.value for told in found.assumptions] == ["a, b"]
+    assert [told.value for told in found.assumptions if told.what == "features"] == ["a, b"]
     assert found.read([0, 1, 2]).bad == (
         ("1", "column 'a' is empty"),
         ("2", "column 'b' holds 'nan', which is no number"),

@@ -129,8 +129,17 @@ def test_of_a_model_near_chance_another_order_is_only_said() -> None:
     assert "dense takes 2 classes for one another ('a' as 'b', 'b' as 'a'): near chance in any order" in note
 
 
+def test_a_whole_wrong_order_stops_a_run_also_where_two_of_five_are_right_at_best() -> None:
+    """class10 between class1 and class2: two classes of twelve keep their places, so that it is no chance either."""
+    labels, predicted = drawn(0.4, 12, 1200, seed=8)
+    as_text = np.argsort(np.array(sorted(range(12), key=str)))  # output of the model -> position in the data
+    with pytest.raises(AlignmentError, match="takes 10 classes for one another"):
+        check(predictions(as_text[labels], predicted, 12))
+    check(predictions(labels, predicted, 12))
+
+
 def test_where_chance_stops_a_run_the_better_order_is_named() -> None:
-    labels, predicted = drawn(0.3, 20, 2000, seed=3)
+    labels, predicted = drawn(0.255, 20, 4000, seed=3)
     with pytest.raises(AlignmentError, match="chance") as caught:
         check(predictions(labels, (predicted + 1) % 20, 20))
     assert "in another order more would be right: --class-map FILE with {" in caught.value.hint
