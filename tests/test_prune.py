@@ -12,8 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx as onnx_library
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from prune_audit import audit, plugins, prune, rules
 from prune_audit.core import Audit, DataSource, ModelSource, Settings
@@ -134,6 +137,34 @@ def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(tmp_path: Path) -> N
     )
     assert done.comparisons[0].flipped == 0
     assert done.comparisons[0].dense.nonzero == done.comparisons[0].pruned.nonzero
+
+
+def test_recurrent_weights_of_onnx_are_cut_and_what_is_left_whole_is_named(tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    shapes = {"w": (1, 24, 4), "r": (1, 24, 6), "b": (1, 48), "head": (6, 3), "places": (1, 5, 4)}
+    weights = {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Add", ["x", "places"], ["placed"]),
+        helper.make_node("Transpose", ["placed"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["steps", "w", "r", "b"], ["", "last"], hidden_size=6),
+        helper.make_node("ReduceSum", ["last", "axis"], ["state"], keepdims=0),
+        helper.make_node("MatMul", ["state", "head"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, 1, ["N", *shape]) for name, shape in (("x", (5, 4)), ("y", (3,)))]
+    stored = {**weights, "axis": np.array([0])}
+    tensors = [numpy_helper.from_array(array, name) for name, array in stored.items()]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx_library.save(made, tmp_path / "in.onnx")
+    source = ModelSource(name="in", path=tmp_path / "in.onnx")
+    done = prune.run(source, tmp_path / "out.onnx", Recipe(method="magnitude", density=0.25), Settings())
+    assert done.left == ("places (1 x 5 x 4)",)
+    after = {t.name: numpy_helper.to_array(t) for t in onnx_library.load(tmp_path / "out.onnx").graph.initializer}
+    cut = ("w", "r", "head")
+    every = np.concatenate([np.abs(weights[name]).ravel() for name in cut])
+    limit = np.sort(every)[-round(0.25 * every.size)]
+    for name, array in weights.items():
+        np.testing.assert_array_equal(after[name], np.where(np.abs(array) >= limit, array, 0) if name in cut else array)
 
 
 @pytest.mark.parametrize(
