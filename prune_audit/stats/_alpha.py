@@ -112,7 +112,9 @@ def squares(cells: Array, mass: Array) -> Squares:
         ratio = without.pruned / without.dense
     scatter = _scatter(np.stack([without.dense, without.pruned, ratio], axis=-1), cells)  # (C, 3, 3)
     spread, of_ratio = scatter.sum(axis=0), scatter[:, 2, 2]
-    weight = float((of_ratio**2 / np.maximum(cells.sum(axis=1) - 1, 1)).sum())
+    n = cells.sum(axis=1)
+    w = mass * n / (mass @ n)
+    weight = float((of_ratio**2 / np.maximum(n - 1, 1)).sum())
     return Squares(
         reliability=float(full.reliability),
         dense=float(full.dense),
@@ -120,20 +122,19 @@ def squares(cells: Array, mass: Array) -> Squares:
         variance=(float(spread[0, 0]), float(spread[1, 1])),
         covariance=float(spread[0, 1]),
         freedom=float(of_ratio.sum()) ** 2 / weight if weight else math.inf,
-        noise=_noise(cells, np.asarray(mass, np.float64)),
+        noise=noise((cells[:, 0] + cells[:, 2]) / n, n, w),
     )
 
 
-def _noise(cells: Floats, mass: Floats) -> tuple[float, float]:
-    """tr S and tr S^2, S = H V H' the sampling covariances of the pruned balances, from counts (C, 4).
+def noise(recall: Floats, n: Floats, w: Floats) -> tuple[float, float]:
+    """tr S and tr S^2, S = H V H' the sampling covariances of the balances of ``recall`` (C,) on ``n`` samples each.
 
-    H = (I - u w') / b, with w the shares of the classes, u = q / b, and V the variances of the recalls q: multiplied
-    out, so that no matrix of classes by classes is made.
+    H = (I - u w') / b, with ``w`` (C,) the shares of the classes, b = w' recall and u = recall / b, and V the variances
+    of the recalls: multiplied out, so that no matrix of classes by classes is made. tr S is what noise adds to the sum
+    of squared balances.
     """
-    n = cells.sum(axis=1)
-    q, w = (cells[:, 0] + cells[:, 2]) / n, mass * n / (mass @ n)
-    b = w @ q
-    d, u = q * (1 - q) / np.maximum(n - 1, 1), q / b
+    b = w @ recall
+    d, u = recall * (1 - recall) / np.maximum(n - 1, 1), recall / b
     g = d * w
     s, uu, ug = w @ g, u @ u, u @ g
     trace = d.sum() - 2 * ug + s * uu

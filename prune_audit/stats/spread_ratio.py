@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy.special import stdtrit
 
-from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._alpha import ESTIMABLE, Squares, counts, squares, too_noisy
+from prune_audit.core import Array, Floats, Measure, Pair, Settings
+from prune_audit.stats._alpha import ESTIMABLE, Squares, counts, noise, squares, too_noisy
 
 RANK = 125
 
@@ -43,6 +44,24 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         return _measures("not estimable: no recall shows sampling noise")
     low, high = _interval(found, len(cells), float(stdtrit(found.freedom, (1 + settings.confidence) / 2)))
     return _measures(None, _root(found.pruned / found.dense), (_root(low), None if high is None else _root(high)))
+
+
+def of_recalls(dense: Floats, pruned: Floats, support: Array) -> float | None:
+    """The ratio alone, from the recalls (C,) of both models and the samples (C,) of each class, not weighted.
+
+    None where the counts that they are of would have none either.
+    """
+    some = support >= 2
+    n = support[some].astype(np.float64)
+    sums = []
+    for recall in (dense[some], pruned[some]):
+        level = n @ recall / n.sum() if n.sum() else 0.0
+        if not level:
+            return None
+        square = float(((recall / level - 1) ** 2).sum())
+        sums.append((square, square - noise(recall, n, n / n.sum())[0]))
+    (spread, real), (_, after) = sums
+    return _root(after / real) if spread and real / spread >= ESTIMABLE else None
 
 
 def _interval(found: Squares, classes: int, t: float) -> tuple[float, float | None]:

@@ -1,7 +1,8 @@
 """Tables of a study as people read them, in a terminal, in Markdown and on the page: rounded cells, intervals, words.
 
-A finding says which way a mean points and is sure of no more than that. Where one line describes too few of the
-classes, or where it falls, alpha does not say how far gaps grew, and no sentence here rests on it.
+A finding says which way a mean points and is sure of no more than that. Whether gaps grew is said by the ratio of
+spreads alone. Where one line describes too few of the classes, or where it falls, alpha is no slope of anything, and no
+sentence here rests on it.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def methods(analysis: Analysis) -> list[str]:
 
 
 def fits(cell: Mapping[str, Value]) -> bool:
-    """Whether one rising line describes the classes of a cell, so that alpha says how far gaps grew or shrank."""
+    """Whether one rising line describes the classes of a cell, so that alpha is a slope of something."""
     alpha, fit = cell["alpha"], cell["r_squared"]
     return isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= w.ONE_LINE
 
@@ -162,22 +163,24 @@ def sentences(analysis: Analysis) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iterator[str]:
-    fitted = [cell for cell in cells if fits(cell)]
-    grew = [cell for cell in fitted if cell["finding"] == "intensified"]
-    shrank = [cell for cell in fitted if cell["finding"] == "de-intensified"]
-    of = f"of {w.several(len(fitted), 'cell')}"
+    known = [cell for cell in cells if cell["gaps"] is not None]
+    grew, shrank = ([cell for cell in known if cell["gaps"] == way] for way in ("grew", "shrank"))
     if grew:
-        yield f"Gaps between classes grew in {len(grew):,} {of}: {_where(grew)}."
-    elif fitted:
-        yield f"No cell is shown to have intensified, {of}."
+        yield f"Gaps between classes grew in {len(grew):,} of {w.several(len(known), 'cell')}: {_where(grew)}."
+    elif known:
+        yield f"In no cell gaps between classes are shown to have grown, of {w.several(len(known), 'cell')}."
     if shrank:
         yield f"They shrank in {len(shrank):,}: {_where(shrank)}."
+    fitted = [cell for cell in cells if fits(cell)]
+    for side, finding in (("above", "intensified"), ("below", "de-intensified")):
+        if here := [cell for cell in fitted if cell["finding"] == finding]:
+            yield f"Alpha lies {side} 1 in {len(here):,} of {w.several(len(fitted), 'cell')}: {_where(here)}."
     if lowest := _lowest(analysis, fitted):
         yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
     if failed := [cell for cell in cells if cell["accuracy"] is None]:
         yield f"Every run failed of {_where(failed)}."
     if unfitted := [cell for cell in cells if not fits(cell) and cell not in failed]:
-        yield f"Nothing is said here of {_where(unfitted)}: {UNFIT}."
+        yield f"Nothing is said here of alpha of {_where(unfitted)}: {UNFIT}."
 
 
 def _where(cells: Sequence[Mapping[str, Value]]) -> str:

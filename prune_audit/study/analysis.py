@@ -22,6 +22,7 @@ from scipy.special import stdtr, stdtrit
 
 from prune_audit import words as w
 from prune_audit.core import Array, Floats, Value
+from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
 from prune_audit.study.tables import Analysis, Column, Kind, Table
 
@@ -53,6 +54,7 @@ OF_RUNS = ("intensification", "alpha_corrected", "parameters", *MEANS)  # the nu
 OF_CLASSES = ("support", "dense_recall", "pruned_recall", "dense_balance", "pruned_balance")
 NOT_SHOWN = "not shown"
 EQUAL = "equal in every run"
+GREW, SHRANK = "grew", "shrank"  # gaps, by the ratio of spreads alone
 
 
 def analyse(title: str, runs: DataFrame, classes: DataFrame, confidence: float = 0.99) -> Analysis:
@@ -148,7 +150,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
     change = (worst["pruned_recall"] - worst["dense_recall"]).groupby(CELL).mean().to_dict()
     failed = runs.groupby(CELL)["failed"].first().to_dict()  # the first that is not missing
     finished = set(zip(*(done[name] for name in CELL), strict=True))
-    pooled = _pooled(classes)
+    pooled, ratios = _pooled(classes), _ratios(alphas, classes)
     rows: list[Row] = []
     for key, by_seed in alphas.items():
         values = np.array(list(by_seed.values()))  # (N,)
@@ -157,10 +159,16 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
         row = _keys(key)
         row |= {name: _number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
         row |= {"seeds": len(values), "alpha": _mean(values), "alpha_low": low, "alpha_high": high}
-        row |= {"finding": _side(low, high) if low is not None and high is not None and shown.fits(row) else None}
+        row |= {"finding": None}
+        if low is not None and high is not None and shown.fits(row):
+            row |= {"finding": _side(low, high, "intensified", "de-intensified")}
         row |= dict(zip(("pooled_alpha", "pooled_r_squared"), pooled.get(key, (None, None)), strict=True))
         row |= {"corrected": _mean(estimated), "estimable": len(estimated)}
         row |= dict(zip(("corrected_low", "corrected_high"), _interval(estimated, confidence), strict=True))
+        spreads = np.array(ratios.get(key, ()), np.float64)  # (N,)
+        low, high = _interval(spreads, confidence)
+        row |= {"spread_ratio": _mean(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
+        row |= {"gaps": _side(low, high, GREW, SHRANK) if low is not None and high is not None else None}
         row |= {"worst_change": _number(change.get(key))}
         row |= {"absent": _why(row, values) if key in finished else f"every run failed: {failed[key]}"}
         rows.append(row)
@@ -185,8 +193,20 @@ def _interval(values: Floats, confidence: float) -> tuple[float, float] | tuple[
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def _side(low: float, high: float) -> str:
-    return "intensified" if low > 1 else "de-intensified" if high < 1 else "undetermined"
+def _side(low: float, high: float, above: str, below: str) -> str:
+    return above if low > 1 else below if high < 1 else "undetermined"
+
+
+def _ratios(alphas: Alphas, classes: DataFrame) -> dict[Key, list[float]]:
+    """Of each cell the ratios of spreads of the runs that have an alpha and enough of a spread to estimate one."""
+    found: dict[Key, list[float]] = {}
+    recalls = ["dense_recall", "pruned_recall", "support"]
+    for (network, method, density, seed), own in classes.dropna(subset=recalls).groupby(RUN, sort=False)[recalls]:
+        key = (network, method, density)
+        if seed in alphas.get(key, {}):
+            ratio = spread_ratio.of_recalls(*own.to_numpy(np.float64).T)
+            found.setdefault(key, []).extend([] if ratio is None else [ratio])
+    return found
 
 
 def _pooled(classes: DataFrame) -> dict[Hashable, tuple[float | None, float | None]]:
@@ -215,7 +235,7 @@ def _why(row: Row, values: Floats) -> str | None:
     elif isinstance(fit, float) and fit < w.ONE_LINE:
         reasons.append(f"alpha is no slope of anything: r^2 {w.ratio(fit)}")
     elif isinstance(alpha, float) and alpha < 0:
-        reasons.append(f"the line falls, gaps are turned over: alpha {w.ratio(alpha)}")
+        reasons.append(f"the line falls, classes changed sides: alpha {w.ratio(alpha)}")
     if len(values) == 1:
         reasons.append("1 seed has an alpha; an interval needs 2")
     elif row["alpha_low"] is None:
@@ -484,6 +504,8 @@ CELLS = (
     _column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
     _column("corrected", "noise-corrected alpha", "ratio"), _column("corrected_low", "low", "ratio"),
     _column("corrected_high", "high", "ratio"), _column("estimable", "estimable", "count"),
+    _column("spread_ratio", "ratio of spreads", "ratio"), _column("spread_ratio_low", "low", "ratio"),
+    _column("spread_ratio_high", "high", "ratio"), _column("gaps", "gaps", "label"),
     _column("reliability", "reliability", "share"), _column("accuracy", "accuracy", "share"),
     _column("dense_accuracy", "dense accuracy", "share"), _column("worst_recall", "worst recall", "share"),
     _column("worst_change", "change of worst recall", "points"), _column("harmed", "harmed per run", "number"),
@@ -563,7 +585,9 @@ def _about_cells(confidence: float) -> str:
         f"Alpha is the mean over seeds, with its two-sided t interval at {w.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
         f"Where r^2 is below {w.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
-        "finding. Pareto compares accuracy, the density that was asked for and harmed classes within a network."
+        "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
+        "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "
+        "asked for and harmed classes within a network."
     )
 
 

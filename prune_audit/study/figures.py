@@ -72,8 +72,8 @@ def alphas(analysis: Analysis) -> tuple[Chart, ...]:
         low, high = _reach(cells)
         cut = sum(cell.low < low or cell.high > high for cell in cells)
         notes = [
-            "A line for each method, from dense to sparse. Bars: intervals of the mean over seeds. Above 1 gaps "
-            "between classes grew."
+            "A line for each method, from dense to sparse. Bars: intervals of the mean over seeds. Above 1 "
+            "classes that stood low stand lower now, on average."
         ]
         if cut:
             notes.append(f"{w.several(cut, 'interval')} {'goes' if cut == 1 else 'go'} on beyond the picture.")

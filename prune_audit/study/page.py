@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 ROWS = 1_500  # of a table; above that only those that tell something are shown
 WORDS = {
     **LOOKS,
-    **dict.fromkeys(("more intensification", "lost ground"), "bad"),
-    **dict.fromkeys(("de-intensified", "gained ground"), "good"),
+    **dict.fromkeys(("more intensification", "lost ground", "grew"), "bad"),
+    **dict.fromkeys(("de-intensified", "gained ground", "shrank"), "good"),
 }
 TERMS = (
     ("cell", "A network, a method and a density; its runs differ in nothing but the seed."),
     (
         "alpha",
-        "Slope of the classes' balance in the pruned model on that in the dense one. Above 1 the gaps between classes "
-        "grew; below 1 they shrank.",
+        "Slope of the classes' balance in the pruned model on that in the dense one. Above 1 a class that stood low "
+        "stands lower now, on average; whether gaps grew, a slope does not say.",
+    ),
+    (
+        "gaps",
+        "How far the balances lie apart. They grew where the ratio of their spreads, pruned over dense and freed of "
+        "noise, is shown to lie above 1; below 1 they shrank.",
     ),
     ("r^2", f"How well one line describes the classes. Below {w.ONE_LINE:g} alpha is no slope of anything."),
     (
@@ -91,12 +96,12 @@ def _about(runs: DataFrame) -> str:
 
 def _findings(analysis: Analysis) -> str:
     cells = shown.rows(analysis.table("cells"))
-    fitted = [cell for cell in cells if shown.fits(cell)]
-    grew = sum(cell["finding"] == "intensified" for cell in fitted)
+    known = [cell for cell in cells if cell["gaps"] is not None]
+    grew = sum(cell["gaps"] == "grew" for cell in known)
     look = "bad" if grew else "unsure"
-    said = f"Gaps between classes grew in {grew:,} of {w.several(len(fitted), 'cell')}"
+    said = f"Gaps between classes grew in {grew:,} of {w.several(len(known), 'cell')}"
     if not grew:
-        said = f"No cell is shown to have intensified, of {w.several(len(fitted), 'cell')}, which is no clearance"
+        said = "In no cell gaps between classes are shown to have grown, which is no clearance"
     if all(cell["accuracy"] is None for cell in cells):
         said = "No run finished"
     parts = []

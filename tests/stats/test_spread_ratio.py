@@ -194,6 +194,26 @@ def test_limits_hold_the_ratio_and_nothing_is_negative(pair: Pair) -> None:
         assert found.overall <= high + 1e-9
 
 
+@pytest.mark.parametrize("sizes", [*SIZES, np.full(9, 200), np.array([1, 300, 300, 40])])
+def test_recalls_alone_give_the_same_ratio(sizes: Array) -> None:
+    cells = draw(38, sizes, 1.3)
+    n = cells.sum(axis=1)
+    found = spread_ratio.of_recalls(cells[:, :2].sum(axis=1) / n, cells[:, ::2].sum(axis=1) / n, n)
+    expected = ratio_of(cells)
+    if isinstance(expected.overall, float):
+        assert found == pytest.approx(expected.overall, rel=1e-9)
+    else:
+        assert found is None or "collapsed" in (expected.overall_absent or "")
+
+
+def test_recalls_that_are_all_0_or_all_alike_have_no_ratio() -> None:
+    none, some, n = np.zeros(3), np.array([0.5, 0.7, 0.9]), np.full(3, 500)
+    assert spread_ratio.of_recalls(none, some, n) is None
+    assert spread_ratio.of_recalls(some, none, n) is None
+    assert spread_ratio.of_recalls(np.full(3, 0.5), some, n) is None
+    assert spread_ratio.of_recalls(some, some, np.ones(3, int)) is None
+
+
 def test_more_confidence_is_wider() -> None:
     cells = draw(36, np.full(6, 500), 1.2)
     narrow, wide = (ratio_of(cells, Settings(confidence=level)) for level in (0.9, 0.99))

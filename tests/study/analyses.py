@@ -154,6 +154,11 @@ def analysis(runs: pd.DataFrame, classes: pd.DataFrame) -> Analysis:
                 "corrected_low": None if no_line or len(fits) < 2 else 1.04 * mean - 1.5 * spread,
                 "corrected_high": None if no_line or len(fits) < 2 else 1.04 * mean + 1.5 * spread,
                 "estimable": 0 if no_line else len(fits), "reliability": 0.9,
+                "spread_ratio": None if no_line else 1.1 * mean,
+                "spread_ratio_low": None if no_line or len(fits) < 2 else 1.1 * mean - spread,
+                "spread_ratio_high": None if no_line or len(fits) < 2 else 1.1 * mean + spread,
+                "gaps": None if len(fits) < 2 or no_line else "grew" if 1.1 * mean - spread > 1
+                else "shrank" if 1.1 * mean + spread < 1 else "undetermined",
                 "accuracy": float(here["accuracy"].mean()),
                 "dense_accuracy": float(here["dense_accuracy"].mean()),
                 "worst_recall": float(own["pruned_recall"].min()),

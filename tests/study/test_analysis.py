@@ -106,6 +106,41 @@ def test_all_three_findings_of_cells() -> None:
     assert {row["finding"] for row in rows("cells", of)} == {"intensified", "de-intensified", "undetermined"}
 
 
+def spread_ratio(own: pd.DataFrame) -> float:
+    """Of one run, with the matrix of derivatives of balances by recalls."""
+    n = own["support"].to_numpy(float)
+    w, squares = n / n.sum(), []
+    for name in ("dense_recall", "pruned_recall"):
+        recall = own[name].to_numpy()
+        level = w @ recall
+        gradient = (np.eye(len(n)) - np.outer(recall / level, w)) / level
+        noise = float((gradient**2 @ (recall * (1 - recall) / (n - 1))).sum())
+        squares.append(float(((recall / level - 1) ** 2).sum()) - noise)
+    return math.sqrt(max(squares[1], 0) / squares[0])
+
+
+def test_gaps_are_told_by_the_ratio_of_spreads_and_not_by_alpha() -> None:
+    """Slopes below 1 beside classes that lie farther apart, because they changed places."""
+    runs, classes = drawn(
+        networks=("net",), methods=("apart", "together"), densities=(0.5,), seeds=7, classes=9, noise=0.02, draw=21
+    )
+    shaken = classes["method"] == "apart"
+    far = 1 + np.random.default_rng(22).normal(0, 0.2, len(classes))
+    classes["support"] *= 20
+    classes["pruned_recall"] = np.where(
+        shaken, (0.6 * far).clip(0.05, 0.95), 0.6 + 0.3 * (classes["dense_recall"] - 0.85)
+    )
+    of = {row["method"]: row for row in rows("cells", analyse("", runs.assign(intensification=0.9), classes))}
+    assert (of["apart"]["gaps"], of["together"]["gaps"]) == ("grew", "shrank")
+    for method, row in of.items():
+        values = [spread_ratio(own) for _, own in classes[classes["method"] == method].groupby("seed")]
+        assert row["spread_ratio"] == pytest.approx(np.mean(values), rel=1e-9)
+        interval = stats.t.interval(0.99, 6, loc=np.mean(values), scale=stats.sem(values))
+        assert (row["spread_ratio_low"], row["spread_ratio_high"]) == pytest.approx(interval, rel=1e-9)
+    none = analyse("", runs.assign(intensification=math.nan), classes).table("cells")
+    assert {*none.column("spread_ratio"), *none.column("gaps")} == {None}
+
+
 def test_the_rest_of_a_cell_by_hand() -> None:
     runs, classes = frames()
     for row in rows("cells"):
@@ -462,7 +497,7 @@ def test_where_no_line_fits_a_difference_is_no_word_on_gaps() -> None:
 
 def test_a_line_that_falls_is_said_to() -> None:
     of = analyse("", *drawn(slope=lambda n, m, d: -1.5, noise=0))
-    reason = "the line falls, gaps are turned over: alpha -1.50; every seed has the same alpha"
+    reason = "the line falls, classes changed sides: alpha -1.50; every seed has the same alpha"
     assert set(of.table("cells").column("absent")) == {reason}
 
 

@@ -100,7 +100,7 @@ def test_nothing_found_is_no_clearance() -> None:
     study = STUDIES["alone"]
     root = parsed(shown("alone"))
     banner = next(root.iter("h2"))
-    assert said(banner) == "No cell is shown to have intensified, of 1 cell, which is no clearance"
+    assert said(banner) == "In no cell gaps between classes are shown to have grown, which is no clearance"
     assert "unsure" in (banner.get("class") or "")
     assert "density 10 %" in said(root)
     assert [made.name for made in study.analysis.tables] == ["cells", "classes"]

@@ -184,6 +184,33 @@ def test_the_readme_says_what_the_cells_hold() -> None:
     assert f"({100 * float(horse['dense_recall']):.1f} to {100 * float(horse['pruned_recall']):.1f} %)" in README
 
 
+def test_the_readme_says_of_gaps_what_the_ratios_of_spreads_say() -> None:
+    cells = {(s, row["method"], row["density"]): row for s in (BALANCED, TAIL) for row in rows(s, "cells")}
+
+    def told(study: str, method: str, density: str) -> str:
+        return between(cells[study, method, density], "spread_ratio", "spread_ratio_")
+
+    at = [told(TAIL, "magnitude", density) for density in ("0.1", "0.05", "0.02")]
+    assert f"it is {at[0]}, {at[1]} and {at[2]} for `magnitude`" in README
+    found = [cells[TAIL, "magnitude", density]["gaps"] for density in ("0.5", "0.25", "0.1", "0.05", "0.02")]
+    assert found == ["undetermined"] * 2 + ["grew"] * 3
+    full = cells[BALANCED, "gradient-full", "0.05"]
+    slope, ratio = between(full, "alpha", "alpha_"), told(BALANCED, "gradient-full", "0.05")
+    assert f"an alpha of {slope} beside gaps that grew, {ratio}" in README
+    assert (full["finding"], full["gaps"]) == ("undetermined", "grew")
+    moderate = [
+        float(row["spread_ratio"])
+        for (study, method, density), row in cells.items()
+        if study == BALANCED and density in ("0.5", "0.25") and method not in ("random", "tuned-alone")
+    ]
+    alone = told(BALANCED, "tuned-alone", "1.0")
+    assert (
+        f"the ratio of spreads is {min(moderate):.2f} to {max(moderate):.2f} there, and {alone} without a cut" in README
+    )
+    assert f"a ratio of spreads of {told(TAIL, 'tuned-alone', '1.0')}, which shows no change" in README
+    assert not any(row["gaps"] == "shrank" for (study, *_), row in cells.items() if study == TAIL)
+
+
 def between(row: dict[str, str], name: str = "difference", ends: str = "") -> str:
     """A number with its interval, as the README has it."""
     low, high = (float(row[f"{ends}{end}"]) for end in ("low", "high"))

@@ -125,9 +125,9 @@ def column(name: str, title: str, kind: Kind) -> Column:
     return Column(name=name, title=title, kind=kind)
 
 
-def cells(*rows: tuple[str, float, float | None, float | None, str | None]) -> Table:
-    """Cells by method, density, alpha, r^2 and finding; without r^2 every run failed."""
-    names = ("method", "density", "alpha", "r_squared", "finding")
+def cells(*rows: tuple[str, float, float | None, float | None, str | None, str | None]) -> Table:
+    """Cells by method, density, alpha, r^2, finding and gaps; without r^2 every run failed."""
+    names = ("method", "density", "alpha", "r_squared", "finding", "gaps")
     made = [
         {"network": "net", "accuracy": None if row[3] is None else 0.9, **dict(zip(names, row, strict=True))}
         for row in rows
@@ -149,41 +149,47 @@ def sentences(*tables: Table) -> tuple[str, ...]:
 
 
 def test_what_intensified_and_what_did_not() -> None:
+    """Gaps by themselves, whatever alpha is; alpha of what one line describes."""
     found = sentences(
         cells(
-            ("a", 0.5, 0.9, 0.9, "de-intensified"), ("a", 0.1, 1.4, 0.9, "intensified"),
-            ("a", 0.02, 1.9, 0.9, "intensified"), ("b", 0.5, 1.0, 0.9, "undetermined"),
-            ("b", 0.1, -3.0, 0.9, "de-intensified"), ("b", 0.02, 1.9, 0.4, "intensified"),
-            ("c", 0.02, None, 0.0, None), ("d", 0.02, None, None, None), ("d", 0.1, None, None, None),
+            ("a", 0.5, 0.9, 0.9, "de-intensified", "undetermined"), ("a", 0.1, 1.4, 0.9, "intensified", "grew"),
+            ("a", 0.02, 1.9, 0.9, "intensified", "grew"), ("b", 0.5, 1.0, 0.9, "undetermined", "shrank"),
+            ("b", 0.1, -3.0, 0.9, "de-intensified", "grew"), ("b", 0.02, 1.9, 0.4, "intensified", None),
+            ("c", 0.02, None, 0.0, None, None), ("d", 0.02, None, None, None, None),
+            ("d", 0.1, None, None, None, None),
         )
     )  # fmt: skip
     assert found == (
-        "Gaps between classes grew in 2 of 4 cells: a at 10 and 2 %.",
-        "They shrank in 1: a at 50 %.",
+        "Gaps between classes grew in 3 of 5 cells: a at 10 and 2 %; b at 10 %.",
+        "They shrank in 1: b at 50 %.",
+        "Alpha lies above 1 in 2 of 4 cells: a at 10 and 2 %.",
+        "Alpha lies below 1 in 1 of 4 cells: a at 50 %.",
         "Every run failed of d at 2 and 10 %.",
-        "Nothing is said here of b at 10 and 2 %; c at 2 %: no rising line describes the classes (r^2 below 0.5, or "
-        "alpha below 0).",
+        "Nothing is said here of alpha of b at 10 and 2 %; c at 2 %: no rising line describes the classes (r^2 below "
+        "0.5, or alpha below 0).",
     )
-    (none,) = sentences(cells(("a", 0.5, 1.1, 0.9, "undetermined")))
-    assert none == "No cell is shown to have intensified, of 1 cell."
+    (none,) = sentences(cells(("a", 0.5, 1.1, 0.9, "undetermined", "undetermined")))
+    assert none == "In no cell gaps between classes are shown to have grown, of 1 cell."
 
 
 def test_the_lowest_are_those_that_each_lie_below_all_others() -> None:
     of = cells(
-        ("a", 0.1, 1.1, 0.9, "intensified"), ("b", 0.1, 1.2, 0.9, "intensified"), ("c", 0.1, 1.5, 0.9, "intensified"),
-        ("d", 0.1, -1.0, 0.02, "de-intensified"),
+        ("a", 0.1, 1.1, 0.9, "intensified", None), ("b", 0.1, 1.2, 0.9, "intensified", None),
+        ("c", 0.1, 1.5, 0.9, "intensified", None), ("d", 0.1, -1.0, 0.02, "de-intensified", None),
     )  # fmt: skip
     # a and b are not told apart, but both lie below c; d lies below all and is no line
     tied = pairs(
         (0.1, "a", "b", "not shown"), (0.1, "a", "c", "higher"), (0.1, "c", "b", "lower"), (0.1, "a", "d", "lower")
     )
-    assert sentences(of, tied)[1] == "Lowest alpha, shown to lie below that of all other methods: a and b at 10 %."
+    assert "Lowest alpha, shown to lie below that of all other methods: a and b at 10 %." in sentences(of, tied)
     alone = pairs((0.1, "a", "b", "higher"), (0.1, "a", "c", "higher"))
-    assert sentences(of, alone)[1] == "Lowest alpha, shown to lie below that of all other methods: a at 10 %."
+    assert "Lowest alpha, shown to lie below that of all other methods: a at 10 %." in sentences(of, alone)
     unsure = pairs((0.1, "a", "c", "higher"), (0.1, "b", "c", "not shown"))
     assert not any(sentence.startswith("Lowest") for sentence in sentences(of, unsure))
     # that three of four lie below the fourth says no more than that the fourth is bad
-    of = cells(*((name, 0.1, 1.1, 0.9, "intensified") for name in "abc"), ("d", 0.1, 2.0, 0.9, "intensified"))
+    of = cells(
+        *((name, 0.1, 1.1, 0.9, "intensified", None) for name in "abc"), ("d", 0.1, 2.0, 0.9, "intensified", None)
+    )
     worst = pairs(*((0.1, name, "d", "higher") for name in "abc"))
     assert not any(sentence.startswith("Lowest") for sentence in sentences(of, worst))
 
