@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from prune_audit import plugins
 from prune_audit.errors import UsageError
-from prune_audit.scores import Calibration, Scored, TopK, in_units
+from prune_audit.scores import Calibration, Scored, Ties, TopK, in_units
 
 if TYPE_CHECKING:
     import pandas
@@ -552,7 +552,8 @@ class Outputs:
     ``predicted (N,)`` classes; where there were scores, ``confidence (N,)`` of the predicted class and
     ``true_score (N,)`` of the labelled one, as probabilities; where there were scores of several classes, ``rank
     (N,)`` of the labelled one, 0 for the highest score. Equal scores rank in class order, as argmax has them.
-    ``scores`` is what was taken of the model's outputs, None where that is unknown.
+    ``tied (N,)`` is how many classes share the highest score exactly, 1 where none does. ``scores`` is what was taken
+    of the model's outputs, None where that is unknown.
     """
 
     name: str
@@ -560,7 +561,17 @@ class Outputs:
     confidence: Floats | None = None
     true_score: Floats | None = None
     rank: npt.NDArray[np.int32] | None = None
+    tied: Counts | None = None
     scores: Scores | None = None
+
+    def credit(self, labels: Counts) -> Floats:
+        """How often the model would be right on each sample (N,) if exact ties were drawn, with ``labels`` (N,)."""
+        right: Floats = (self.predicted == labels).astype(np.float64)
+        if self.tied is None:
+            return right
+        # Of two classes that share one column, the label is always one.
+        among = self.rank < self.tied if self.rank is not None else np.ones(len(labels), bool)
+        return np.where(self.tied > 1, among / self.tied, right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -583,7 +594,7 @@ class Predictions:
         columns = {"ids": self.ids, **{f"predictions of {m.name}": m.predicted for m in self.models}}
         columns |= {f"group {name}": values for name, values in self.groups.items()}
         for m in self.models:
-            scores = {"confidence": m.confidence, "true scores": m.true_score, "ranks": m.rank}
+            scores = {"confidence": m.confidence, "true scores": m.true_score, "ranks": m.rank, "ties": m.tied}
             columns |= {f"{what} of {m.name}": values for what, values in scores.items() if values is not None}
         for what, values in columns.items():
             if len(values) != n:
@@ -665,7 +676,16 @@ class Predictions:
             else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], a_right, b_right),
             calibration=self._calibration(dense, pruned, by, size),
             top=self._top(dense, pruned, top_k, size, stratum, cluster),
+            ties=self._ties(dense, pruned, size, stratum),
         )
+
+    def _ties(self, dense: str, pruned: str, size: int, stratum: Counts) -> Ties | None:
+        a, b = self.model(dense), self.model(pruned)
+        none = np.zeros(len(self.labels), bool)
+        tied = tuple(none if m.tied is None else m.tied > 1 for m in (a, b))
+        if not (tied[0] | tied[1]).any():
+            return None
+        return Ties.of(size, stratum, (tied[0], tied[1]), (a.credit(self.labels), b.credit(self.labels)))
 
     def _calibration(self, dense: str, pruned: str, by: str, size: int) -> Calibration | None:
         sides = []
@@ -752,7 +772,8 @@ class Pair:
     Per class (C,): how often each is the label, and is predicted by either model. ``moves`` (K, 4) lists
     (label, dense prediction, pruned prediction, count) of the samples whose prediction changed. ``same_model`` says
     that both are one file, so that nothing can have changed. ``clusters`` is None where samples are independent;
-    ``calibration`` and ``top``, what is kept of scores, are None where a model had none.
+    ``calibration`` and ``top``, what is kept of scores, are None where a model had none, and ``ties`` where no two
+    classes were seen to share a highest score.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -771,6 +792,7 @@ class Pair:
     clusters: Clusters | None = None
     calibration: Calibration | None = None
     top: TopK | None = None
+    ties: Ties | None = None
 
     @classmethod
     def of(

@@ -50,7 +50,7 @@ from prune_audit.core import (
     Waiver,
 )
 from prune_audit.errors import InputError, UsageError
-from prune_audit.scores import Bins, Calibration, TopK
+from prune_audit.scores import Bins, Calibration, Ties, TopK
 
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parent / "audit-1.schema.json"
@@ -292,6 +292,10 @@ def _check_scores(path: str, pair: Pair) -> None:
             if len(getattr(top, key)) != s:
                 _wrong(f"{path}.top.{key}", f"a list of {s}", getattr(top, key).tolist())
         _check_clusters(f"{path}.top", top.clusters, s)
+    if (ties := pair.ties) is not None:
+        for key in ("dense", "pruned", "both", "lost", "gained", "neither"):
+            if len(getattr(ties, key)) != s:
+                _wrong(f"{path}.ties.{key}", f"a list of {s}", getattr(ties, key).tolist())
     if (calibration := pair.calibration) is not None:
         if len(calibration.covariance) != s + 1:
             _wrong(f"{path}.calibration.covariance", f"a list of {s + 1}", calibration.covariance.tolist())
@@ -412,6 +416,17 @@ _TOP = _record(
         "clusters": _maybe(_CLUSTERS),
     },
 )
+_TIES = _record(
+    Ties,
+    {
+        "dense": _COUNTS,
+        "pruned": _COUNTS,
+        "both": _FLOATS,
+        "lost": _FLOATS,
+        "gained": _FLOATS,
+        "neither": _FLOATS,
+    },
+)
 _PAIR = _record(
     Pair,
     {
@@ -430,6 +445,7 @@ _PAIR = _record(
         "clusters": _maybe(_CLUSTERS),
         "calibration": _maybe(_CALIBRATION),
         "top": _maybe(_TOP),
+        "ties": _maybe(_TIES),
     },
     grows=True,
 )

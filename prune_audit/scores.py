@@ -133,6 +133,45 @@ class TopK:
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ties:
+    """Samples whose highest score several classes share exactly, of which the class of lowest index is predicted.
+
+    ``dense`` and ``pruned`` (S,) count those of either model. ``both``, ``lost``, ``gained`` and ``neither`` (S,) are
+    the four counts of the pair as they would be on average if each tie were drawn, each class as likely as another.
+    """
+
+    dense: Counts
+    pruned: Counts
+    both: Floats
+    lost: Floats
+    gained: Floats
+    neither: Floats
+
+    @classmethod
+    def of(cls, size: int, stratum: Counts, tied: tuple[Array, Array], credit: tuple[Floats, Floats]) -> Ties:
+        """The counts in ``size`` strata, from each sample's stratum, whether either model's highest score is ``tied``,
+        and how often either would be right if ties were drawn; (N,) each."""
+        a, b = credit
+
+        def total(values: Array) -> Floats:
+            return np.bincount(stratum, values, size).astype(np.float64)
+
+        return cls(
+            dense=np.bincount(stratum[tied[0]], minlength=size).astype(np.int64),
+            pruned=np.bincount(stratum[tied[1]], minlength=size).astype(np.int64),
+            both=total(a * b),
+            lost=total(a * (1 - b)),
+            gained=total((1 - a) * b),
+            neither=total((1 - a) * (1 - b)),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if not isinstance(other, Ties) else _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
 def in_units(confidence: Floats) -> Counts:
     """Probabilities (N,) as whole parts of `UNIT`; softmax outputs that exceed 1 by rounding are 1."""
     return np.rint(confidence * UNIT).clip(0, UNIT).astype(np.int64)

@@ -392,13 +392,26 @@ def drops(view: View, settings: Settings) -> str:
     """Who is shown to have lost recall, and what the data could not rule out."""
     if view.pair.same_model:
         return "Dense and pruned are the same file: nothing can have changed."
+    judged = sum(verdict is not None for verdict in column(view, "verdict"))
+    if not judged:
+        return f"No {noun(view)[0]} could be judged."
+    return _drops(view, settings, judged) + ties(view)
+
+
+def ties(view: View) -> str:
+    """Says so where exact ties alone decide verdicts; else nothing."""
+    found = zip(view.strata, column(view, "verdict"), column(view, "verdict_ties_shared"), strict=True)
+    decided = [f"{name} (then {drawn})" for name, verdict, drawn in found if drawn is not None and drawn != verdict]
+    if not decided:
+        return ""
+    whose = "the verdict" if len(decided) == 1 else f"{len(decided):,} verdicts"
+    return f" Exact ties alone decide {whose}, which would be another if ties were shared equally: {listed(decided)}."
+
+
+def _drops(view: View, settings: Settings, judged: int) -> str:
     one, many = noun(view)
-    verdicts = column(view, "verdict")
-    judged = sum(verdict is not None for verdict in verdicts)
     lost, unsure = those(view, "verdict", [REGRESSED]), those(view, "verdict", [CANNOT_TELL])
     margin, assure = loss(settings.margin), limit(settings.assure)
-    if not judged:
-        return f"No {one} could be judged."
     if lost:
         names = listed([view.strata[i] for i in lost])
         said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin}: {names}."

@@ -17,7 +17,7 @@ import numpy as np
 
 from prune_audit.core import Assumption, Classifier, Counts, Dataset, Outputs, Predictions, Recorded, Settings, Value
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, culprits, plausible
+from prune_audit.evaluate import alignment, culprits, plausible, reading
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
@@ -206,6 +206,7 @@ def _predictions(
     )
     odd = np.unique(np.concatenate([rows[:0], *(tally.odd(rows) for tally in running)]))
     said = [note for tally in running for note in tally.notes(kept[tally.name])]
+    said += [note for each in outputs if (note := reading.ties(each))]
     turned = np.unique(np.concatenate([rows[:0], *(tally.turned(rows) for tally in running)]))
     return predictions, (*said, *culprits.told(dataset, odd), *culprits.turned(dataset, turned))
 

@@ -100,7 +100,20 @@ def outputs(kept: Kept, reading: Reading, name: str, labels: Counts, columns: in
         confidence=_chances(kept, kept.first, reading, columns) if reading.known else None,
         true_score=_chances(kept, kept.own, reading, columns) if reading.known else None,
         rank=kept.rank,
+        tied=None if kept.tied is None else kept.tied.astype(np.int64),
         scores=reading.kind,
+    )
+
+
+def ties(outputs: Outputs) -> str | None:
+    """What must be said of samples on which classes share the highest score exactly; None where there are none."""
+    count = 0 if outputs.tied is None else int((outputs.tied > 1).sum())
+    if not count:
+        return None
+    several = f"{count:,} sample{'s' if count > 1 else ''} of {len(outputs.predicted):,}"
+    return (
+        f"on {several} ({count / len(outputs.predicted):.1%}) several classes share the highest score of "
+        f"{outputs.name} exactly: the one of lowest index counts as predicted"
     )
 
 
@@ -190,6 +203,7 @@ def _binary(column: Floats, reading: Reading, name: str, labels: Counts) -> Outp
         predicted=predicted,
         confidence=np.where(predicted == 1, positive, 1 - positive),
         true_score=np.where(labels == 1, positive, 1 - positive),
+        tied=1 + (column == _split(reading)).astype(np.int64),
         scores=reading.kind,
     )
 

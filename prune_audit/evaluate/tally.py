@@ -146,7 +146,8 @@ class Tally:
     def notes(self, kept: Kept) -> tuple[str, ...]:
         """What must be said of the model beside its numbers on the samples that ``kept`` holds."""
         said = list(self.facts.get("notes") or self._model.notes)
-        if kept.close is not None and (count := int(kept.close.sum())):
+        # Exact ties are no matter of noise: they fall alike everywhere (`reading.ties`).
+        if kept.close is not None and (count := int((kept.close & (kept.tied == 1)).sum())):
             said.append(
                 f"on {count:,} sample{'s' if count > 1 else ''} the two highest scores of {self.name} differ by no "
                 "more than float noise, so that another machine or batch size may predict another class"
@@ -330,6 +331,7 @@ class Given:
             confidence=None if whole.confidence is None else whole.confidence[rows],
             true_score=None if whole.true_score is None else whole.true_score[rows],
             rank=None if whole.rank is None else whole.rank[rows],
+            tied=None if whole.tied is None else whole.tied[rows],
             scores=whole.scores,
         )
 

@@ -80,6 +80,10 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
     made = names | counts | intervals
     lost, gained = "dense right, pruned wrong", "dense wrong, pruned right"
     detectable = "the smallest loss that so many samples would show"
+    shared = (
+        ("ties", "pruned_ties", w.count, 6, "samples whose highest pruned score several classes share"),
+        ("ties shared", "change_ties_shared", w.points, 5, "the change if such ties were shared equally"),
+    )
     plan = (
         (view.by, "stratum", str, 0, ""),
         ("n", "support", str, 4, "samples"),
@@ -88,6 +92,7 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("pruned", "pruned_recall", w.percent, 3, ""),
         ("change", "change", w.points, 1, ""),
         (f"{w.limit(settings.confidence)} % interval", "interval", str, 2, ""),
+        *(shared if pair.ties is not None else ()),
         ("lost", "lost", str, 6, lost),
         ("gained", "gained", str, 6, gained),
         ("q", "q_value", w.probability, 8, "corrected p-value of no change at all"),

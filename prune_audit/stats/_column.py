@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from prune_audit.core import Array, Floats, Measure, Pair, Unit, Value
 
 NO_SAMPLES = "no samples"
+NO_TIES = "no two classes were seen to share a highest score"
 NOTHING_TO_LOSE = "dense recall is 0: nothing to lose"
 SAME = "both models are the same file"
 NO_FLIPS = "no sample flipped: nothing shows how far the models may differ"

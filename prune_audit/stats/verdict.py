@@ -18,6 +18,9 @@ The worst plausible drop is the upper limit of the interval; over the model it i
 limits at a confidence that holds for all of them at once (Bonferroni): no class with a verdict lost more. A pass is
 no clearance: it is bounded by that number. The samples needed would settle a cannot tell in four of five cases, if
 lost and gained keep their rates: with every count multiplied by k the score statistic grows by the square root of k.
+
+Where classes share a highest score exactly, the lower index counts as predicted. Where that alone decides a verdict,
+the reason says so, and gives the verdict on the counts as they are on average if ties are drawn.
 """
 
 from __future__ import annotations
@@ -28,11 +31,13 @@ from scipy.special import ndtr, ndtri
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._adjust import adjusted, next_level
-from prune_audit.stats._column import NO_SAMPLES, NOTHING_TO_LOSE, SAME, column, without_samples
+from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._mcnemar import mid_p
 from prune_audit.stats._sides import sides
 
 RANK = 90
+
+REGRESSED, FINE = "regressed", "fine"
 
 POWER = 0.8
 """The usual convention for a planned study: settled in four of five cases."""
@@ -44,6 +49,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     absent = {int(i): NOTHING_TO_LOSE for i in (~tested).nonzero()[0]} | without_samples(pair)
     own, _ = sides(pair, settings)
     lost, gained, n = own.lost, own.gained, np.where(some, own.n, 1)
+    drawn = _drawn(pair, own.n, settings)
     m, alpha = int(tested.sum()), 1 - settings.confidence
     low, high = _tango.interval(lost, gained, n, settings.confidence)
     worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][tested].max()) if m else None
@@ -52,15 +58,19 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     if pair.same_model:
         low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(tested, 1.0, np.nan)
 
-    regressed = (low > settings.margin) & (q <= alpha)
-    fine = ~regressed & (high < settings.assure)
+    verdict = _judged(low, high, q, settings)
+    regressed, fine = verdict == REGRESSED, verdict == FINE
     suspect = ~regressed & ~fine & (low > settings.margin)
-    verdict = np.select([regressed, fine], ["regressed", "fine"], "cannot tell")
     real = adjusted(np.where(some, mid_p(lost, gained), np.nan), settings.correction) <= alpha
     noun = "classes" if pair.by == "class" else "groups"
     margin, assure = f"{100 * settings.margin:g}", f"{100 * settings.assure:g}"
 
     def reason(i: int) -> str:
+        if drawn is None or drawn[i] == verdict[i]:
+            return plain(i)
+        return f"{plain(i)}; ties alone decide this: with ties shared equally {drawn[i]}"
+
+    def plain(i: int) -> str:
         found = f"{100 * settings.confidence:g} % interval of the drop {100 * low[i]:.1f} to {100 * high[i]:.1f} points"
         if pair.same_model:
             return SAME
@@ -91,7 +101,35 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             overall_absent=None if m else NOTHING_TO_LOSE if some.any() else NO_SAMPLES,
         ),
         column("samples_needed", "samples needed", "count", _whole(needed), hopeless | settled | absent),
+        column(
+            "verdict_ties_shared",
+            "verdict if ties were shared",
+            "label",
+            verdict if drawn is None else drawn,
+            (dict.fromkeys(range(len(n)), NO_TIES) if drawn is None else {}) | absent,
+        ),
     )
+
+
+def _judged(low: Floats, high: Floats, q: Floats, settings: Settings) -> Array:
+    """The verdict (S,) on drops between ``low`` and ``high`` (S,), whose corrected p-value at the margin is ``q``."""
+    regressed = (low > settings.margin) & (q <= 1 - settings.confidence)
+    return np.select([regressed, high < settings.assure], [REGRESSED, FINE], "cannot tell")
+
+
+def _drawn(pair: Pair, worth: Array, settings: Settings) -> Array | None:
+    """The verdict (S,) on the counts as they are on average if exact ties are drawn; None where there are none.
+
+    ``worth`` (S,) is how many independent samples each stratum counts as.
+    """
+    if pair.ties is None or pair.same_model:
+        return None
+    scale = worth / np.maximum(pair.support, 1)
+    lost, gained, n = pair.ties.lost * scale, pair.ties.gained * scale, np.where(pair.support > 0, worth, 1)
+    low, high = _tango.interval(lost, gained, n, settings.confidence)
+    tested = pair.both + pair.lost > 0
+    p = np.where(tested, ndtr(-_tango.score(lost, gained, n, settings.margin)), np.nan)
+    return _judged(low, high, adjusted(p, settings.correction), settings)
 
 
 def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: float) -> Floats:
