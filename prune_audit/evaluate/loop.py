@@ -193,7 +193,7 @@ def _predictions(
     for tally in tallies:
         like = outputs[0].scores if outputs else None  # the dense model's go first
         if isinstance(tally, Tally):
-            outputs.append(tally.outputs(kept[tally.name], like))
+            outputs.append(tally.outputs(kept[tally.name], classes, like))
         else:
             outputs.append(tally.outputs(rows, classes, like))
     predictions = Predictions(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
+from scipy.special import bdtrc
 
 from prune_audit.core import Activation, Assumption, Counts, Floats, Outputs, Scores
 from prune_audit.errors import AuditError, ModelError, UsageError
@@ -28,6 +29,7 @@ VARIES = 0.05
 UNITS = (255.0, 256.0, 32767.0, 32768.0, 65535.0, 65536.0)
 SIGNED = -128.0  # what stands for 0 in TFLite's signed 8 bits, whose unit is 256
 
+LEVEL = 0.01  # of the test that tells numbers from 0 and from 1 apart
 LEAST_VOTES = 10  # rows of which all have as many votes, so that it is no accident
 
 OPTION = "--scores"
@@ -54,6 +56,9 @@ def decide(
     kept: Kept,
     columns: int,
     *,
+    labels: Counts,
+    classes: int,
+    name: str,
     integers: bool = False,
     asked: str | None = None,
     activation: Activation | None = None,
@@ -63,9 +68,9 @@ def decide(
 ) -> Reading:
     """What the scores in so many ``columns`` are of which ``kept`` is kept: the first samples, which decide for all.
 
-    ``integers`` says that they came as whole numbers; ``asked`` is what ``--scores`` says, ``activation`` what they
-    come out of, ``called`` what a file calls them, and ``like`` what the dense model's are. ``dropped`` says that
-    outputs were left out.
+    ``labels`` (K,) are positions among so many ``classes``, and ``name`` is the model's. ``integers`` says that scores
+    came as whole numbers; ``asked`` is what ``--scores`` says, ``activation`` what they come out of, ``called`` what a
+    file calls them, and ``like`` what the dense model's are. ``dropped`` says that outputs were left out.
 
     Raises:
         UsageError: they cannot be what was asked for.
@@ -76,7 +81,10 @@ def decide(
         unit = None if activation == "linear" else _unit(kept, columns, integers=integers)
         found = _rows(kept, unit, asked, activation, called, like, integers=integers, shared=dropped)
     else:
-        found = _classes(asked)
+        assert kept.predicted is not None
+        usual = kept.predicted.astype(np.int64)
+        usual, from_1 = (np.where((at >= 0) & (at < classes), at, -1) for at in (usual, usual - 1))
+        found = numbered(usual, from_1, labels, name, asked=asked, like=like)
     if asked is not None and contradicted(kept, found) is not None:
         raise UsageError(f"{OPTION} {asked}: {_out_of_range(kept, found)}", hint=_known(asked))
     return found
@@ -121,7 +129,8 @@ def contradicted(kept: Kept, reading: Reading) -> int | None:
     """The first sample of ``kept`` whose scores cannot be what ``reading`` takes them for, None where all can."""
     least, first = (kept.column, kept.column) if kept.column is not None else (kept.least, kept.first)
     if least is None or first is None:
-        return None
+        below = kept.predicted is not None and reading.kind == "classes-from-1" and kept.predicted < 1
+        return int(np.argmax(below)) if np.any(below) else None
     wrong = np.zeros(len(kept), bool)
     slack = SUM_TOLERANCE * (reading.one - reading.zero)
     if reading.kind == "probabilities":
@@ -144,7 +153,9 @@ def refuse(kept: Kept, reading: Reading, name: str, sample: str) -> AuditError:
 
 def assumption(reading: Reading, kept: Kept, name: str) -> Assumption:
     """``reading`` as it stands in a report."""
-    value: str = reading.kind
+    value: str = {"classes": "classes, numbers from 0 or names", "classes-from-1": "classes, numbers from 1"}.get(
+        reading.kind, reading.kind
+    )
     if reading.kind == "probabilities" and reading.one - reading.zero != 1:
         value += f" in parts of {reading.one - reading.zero:g}" + (f" above {reading.zero:g}" if reading.zero else "")
     if kept.column is not None:
@@ -314,16 +325,46 @@ def _chances(kept: Kept, scores: Floats, reading: Reading, columns: int) -> Floa
 # ------------------------------------------------------------------------------------------------------------ the rest
 
 
-def _classes(asked: str | None) -> Reading:
-    if asked not in (None, "classes", "classes-from-1"):
-        raise UsageError(f"{OPTION} {asked}: the model gives classes and no scores", hint=_known(str(asked)))
-    return _asked(asked) if asked is not None else Reading(kind="classes", why="the model gives whole numbers alone")
+def numbered(
+    usual: Counts, from_1: Counts, labels: Counts, name: str, *, asked: str | None = None, like: Scores | None = None
+) -> Reading:
+    """Whether whole numbers that the model called ``name`` predicted begin at 0 or at 1.
+
+    ``usual`` and ``from_1`` (K,) are the classes that they stand for in either case, -1 where they stand for none. A
+    number that only one of both allows decides, or else being right far more often with one than with the other.
+
+    Raises:
+        UsageError: nothing decides, or they cannot be what was asked for.
+    """
+    if asked not in (None, *_NUMBERED):
+        raise UsageError(f"{OPTION} {asked}: {name} gives classes and no scores", hint=_known(str(asked)))
+    if asked is not None:
+        return _asked(asked)
+    if (from_1 < 0).any():
+        return Reading(kind="classes", why="not all lie between 1 and the number of classes")
+    if np.array_equal(usual, from_1):
+        return Reading(kind="classes", why="they are called so")
+    right, other = int((usual == labels).sum()), int((from_1 == labels).sum())
+    more = f"right on {max(right, other):,} of {len(labels):,} samples, otherwise on {min(right, other):,}"
+    # No sample is right both ways: of those that are right at all, half would be so either way if neither were meant.
+    if right + other and bdtrc(max(right, other) - 1, right + other, 0.5) <= LEVEL:
+        kind: Scores = "classes" if right > other else "classes-from-1"
+        if kind == "classes-from-1" or (usual >= 0).all():
+            return Reading(kind=kind, why=more)
+    if like in _NUMBERED:
+        return Reading(kind=_KINDS[str(like)], why="the dense model's are")
+    raise UsageError(
+        f"{name} predicts classes by number and never 0, and nothing shows whether its numbers begin at 0 or at 1: "
+        f"it would be right on {right:,} or on {other:,} of {len(labels):,} samples",
+        hint=f"say it: {OPTION} {name}=classes (from 0, or by name), or {OPTION} {name}=classes-from-1",
+    )
 
 
 def _asked(kind: str, *, shared: bool = False) -> Reading:
     return Reading(kind=_KINDS[kind], why="as told", shared=shared)
 
 
+_NUMBERED: tuple[Scores, ...] = ("classes", "classes-from-1")
 _KINDS: dict[str, Scores] = {kind: kind for kind in get_args(Scores)}
 
 
@@ -337,7 +378,7 @@ def _out_of_range(kept: Kept, reading: Reading) -> str:
     at = contradicted(kept, reading)
     least, first = (kept.column, kept.column) if kept.column is not None else (kept.least, kept.first)
     assert at is not None
-    assert least is not None
-    assert first is not None
+    if least is None or first is None:
+        return "one is 0"
     value = first[at] if reading.kind == "log-probabilities" or least[at] >= reading.zero else least[at]
     return f"one is {value:.4g}"

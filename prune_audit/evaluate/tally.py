@@ -123,15 +123,18 @@ class Tally:
         order = np.argsort(whole.rows, kind="stable")
         return whole.take(order[np.searchsorted(whole.rows, rows, sorter=order)])
 
-    def outputs(self, kept: Kept, like: Scores | None = None) -> Outputs:
+    def outputs(self, kept: Kept, classes: tuple[str, ...], like: Scores | None = None) -> Outputs:
         """The predictions of the samples that ``kept`` holds, in its order; the first time decides what scores are.
 
-        ``like`` is what the dense model's are.
+        ``classes`` are those of the run, and ``like`` is what the dense model's are.
         """
         if self._reading is None:
             self._reading = reading.decide(
                 kept,
                 self.width,
+                labels=self._dataset.labels[kept.rows],
+                classes=len(classes),
+                name=self.name,
                 integers=bool(self.facts.get("integers")),
                 asked=chosen(self._settings.scores, self.name),
                 activation=self.facts.get("activation"),

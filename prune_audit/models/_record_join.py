@@ -7,7 +7,7 @@ that is missing, doubled or unknown stops the run and is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,16 +136,59 @@ def _counts_up(names: Sequence[str]) -> bool:
     return first is not None and all(_integer(name) == first + at for at, name in enumerate(names))
 
 
-def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...]) -> Counts:
+def positions(
+    path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...], start: int | None = None
+) -> Counts:
     """The classes in ``values`` (N,), those of samples ``ids``, as positions in ``classes`` (N,).
 
     Text is the name of a class. Whole numbers are positions, unless all classes are named by whole numbers: then
     they are names. Text that is a number is one where no class is called so; 1.0 is the whole number 1, also where a
-    class is called so.
+    class is called so. Where ``start`` is given, all of them are numbers that begin with it.
 
     Raises:
         AlignmentError: a sample has no class, or one that is unknown.
     """
+    found, value = _positions(path, values, ids, classes, start)
+    unknown = np.flatnonzero(found < 0)
+    if not len(unknown):
+        return found
+    one = int(unknown[0])
+    if value(one) == "":
+        raise AlignmentError(
+            f"{path}: sample {ids[one]!r} has no predicted class", hint="give every sample its prediction"
+        )
+    among = f"none of the {len(classes)} classes" if len(classes) > 1 else "not the only class"
+    raise AlignmentError(
+        f"{path}: the prediction {value(one)!r} for sample {ids[one]!r} is {among} "
+        f"({', '.join(classes[:_NAMED])}{', ...' if len(classes) > _NAMED else ''})",
+        hint="name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
+        "from 0 (from 1: --scores classes-from-1), or names where all classes are named by numbers",
+    )
+
+
+def numbered(
+    path: str, column: pa.ChunkedArray, at: Counts, ids: Sequence[str], classes: tuple[str, ...]
+) -> tuple[Counts, Counts] | None:
+    """Positions as `positions` has them and as numbers from 1 (N,), -1 where there is none; None of names.
+
+    They are those of ``column`` in rows ``at`` (N,). Where a 0 stands anywhere in it, no number begins at 1.
+
+    Raises:
+        AlignmentError: a prediction is a number and no whole one.
+    """
+    values = column.take(at)
+    usual, from_1, from_0 = (_positions(path, values, ids, classes, start)[0] for start in (None, 1, 0))
+    if not ((from_1 >= 0) | (from_0 >= 0)).all():
+        return None
+    every = (each for each in column.unique().to_pylist() if each is not None)
+    zero = any((_integer(each) if isinstance(each, str) else each) == 0 for each in every)
+    return usual, np.full(len(at), -1) if zero else from_1
+
+
+def _positions(
+    path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...], start: int | None
+) -> tuple[Counts, Callable[[int], object]]:
+    """As `positions`, -1 where there is none (N,), and what stands at a sample."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(values.type):
@@ -156,23 +199,14 @@ def positions(path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: t
     coded = values.cast(pa.int64() if whole else pa.string()).dictionary_encode().combine_chunks()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)  # (N,)
     names = coded.dictionary.to_pylist()
-    found: Counts = np.append(matched(names, classes), -1)[codes]  # (N,)
-    unknown = np.flatnonzero(found < 0)
-    if not len(unknown):
-        return found
-    one = int(unknown[0])
-    value = names[codes[one]] if codes[one] >= 0 else ""
-    if value == "":
-        raise AlignmentError(
-            f"{path}: sample {ids[one]!r} has no predicted class", hint="give every sample its prediction"
-        )
-    among = f"none of the {len(classes)} classes" if len(classes) > 1 else "not the only class"
-    raise AlignmentError(
-        f"{path}: the prediction {value!r} for sample {ids[one]!r} is {among} "
-        f"({', '.join(classes[:_NAMED])}{', ...' if len(classes) > _NAMED else ''})",
-        hint="name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
-        "from 0, or names where all classes are named by numbers",
-    )
+    if start is None:
+        at = matched(names, classes)
+    else:
+        numbers = [name if isinstance(name, int) else _integer(name) for name in names]
+        valid = [number is not None and start <= number < start + len(classes) for number in numbers]
+        at = np.array([n - start if v and n is not None else -1 for n, v in zip(numbers, valid, strict=True)], np.int64)
+    found: Counts = np.append(at, -1)[codes]  # (N,)
+    return found, lambda sample: names[codes[sample]] if codes[sample] >= 0 else ""
 
 
 def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:

@@ -34,7 +34,7 @@ from prune_audit.core import (
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.evaluate import reading
 from prune_audit.evaluate.outcome import Kept, broken
-from prune_audit.evaluate.reading import SUM_TOLERANCE
+from prune_audit.evaluate.reading import SUM_TOLERANCE, Reading
 from prune_audit.models import _record_file, _record_join
 from prune_audit.models._record_columns import TRUTH, Columns, choose
 from prune_audit.models._record_file import Table
@@ -94,9 +94,12 @@ class RecordedPredictions:
         at = self._rows(table, ids, labels, classes)
         if c.classes is None:
             return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes, like)
-        predicted = _record_join.positions(path, table.column(c.classes).take(at), ids, classes)
+        recorded = table.column(c.classes).take(at)
+        found = self._numbers(table.column(c.classes), at, ids, labels, classes, like)
+        start = 1 if found is not None and found.kind == "classes-from-1" else None
+        predicted = _record_join.positions(path, recorded, ids, classes, start)
         if c.truth is not None:
-            truth = _record_join.positions(path, table.column(c.truth).take(at), ids, classes)
+            truth = _record_join.positions(path, table.column(c.truth).take(at), ids, classes, start)
             self._same(truth == labels, ids)
         beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
         rank = beside.get("rank")
@@ -108,7 +111,31 @@ class RecordedPredictions:
             confidence=beside.get("confidence"),
             true_score=beside.get("true_score"),
             rank=None if rank is None else rank.astype(np.int32),
+            scores=None if found is None else found.kind,
         )
+
+    def _numbers(
+        self,
+        column: pa.ChunkedArray,
+        at: Counts,
+        ids: Sequence[str],
+        labels: Counts,
+        classes: tuple[str, ...],
+        like: Scores | None,
+    ) -> Reading | None:
+        """Where the numbers of ``column`` in rows ``at`` (N,) begin, told in the assumptions; None of names."""
+        numbers = _record_join.numbered(self.card.path, column, at, ids, classes)
+        if numbers is None:
+            if self.asked is not None:
+                raise UsageError(
+                    f"--scores {self.asked}: {self.card.path} has names of classes", hint="leave --scores out"
+                )
+            return None
+        usual, from_1 = numbers
+        found = reading.numbered(usual, from_1, labels, self.card.name, asked=self.asked, like=like)
+        kept = Kept(rows=np.arange(len(usual)), digests=np.zeros(len(usual), np.uint64))
+        self.told["scores"] = reading.assumption(found, kept, self.card.name)
+        return found
 
     def _rows(self, table: pa.Table, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Counts:
         """The rows of ``table`` with the predictions for the samples ``ids`` (N,), in that order."""
@@ -161,6 +188,9 @@ class RecordedPredictions:
         found = reading.decide(
             kept,
             scores.shape[1],
+            labels=labels,
+            classes=len(classes),
+            name=self.card.name,
             integers=scores.dtype.kind in "iu",
             asked=self.asked,
             called=_CALLED.get((self.columns.scores or "").strip().lower()),

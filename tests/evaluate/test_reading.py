@@ -26,13 +26,15 @@ def kept(scores: Array, labels: Sequence[int] | Array = ()) -> Kept:
 
 
 def read(scores: Array, **how: Any) -> Reading:
-    return decide(kept(scores), scores.shape[1], integers=scores.dtype.kind in "iu", **how)
+    wide, zeros = scores.shape[1], np.zeros(len(scores), np.int64)
+    return decide(kept(scores), wide, labels=zeros, classes=wide, name="m", integers=scores.dtype.kind in "iu", **how)
 
 
 def told(scores: Array, labels: Array, **how: Any) -> Outputs:
     whole = kept(scores, labels)
     width = 1 if scores.ndim == 1 else scores.shape[1]
-    return outputs(whole, decide(whole, width, integers=scores.dtype.kind in "iu", **how), "m", labels, width)
+    how |= {"labels": labels, "classes": max(width, 3), "name": "m", "integers": scores.dtype.kind in "iu"}
+    return outputs(whole, decide(whole, width, **how), "m", labels, width)
 
 
 def logits(count: int, classes: int, seed: int = 3) -> tuple[Floats, Array]:
@@ -167,14 +169,49 @@ def test_what_ranges_within_0_and_1_is_what_the_dense_models_scores_are() -> Non
 
 
 def test_classes_are_no_scores() -> None:
-    classes = kept(np.array([1, 0, 2]))
-    assert decide(classes, 0).kind == "classes"
-    with pytest.raises(UsageError, match="--scores logits: the model gives classes"):
-        decide(classes, 0, asked="logits")
+    zeros = np.zeros(3, np.int64)
+    assert told(np.array([1, 0, 2]), zeros).scores == "classes"
+    with pytest.raises(UsageError, match="--scores logits: m gives classes"):
+        told(np.array([1, 0, 2]), zeros, asked="logits")
     with pytest.raises(UsageError, match="--scores classes: a column for every class"):
         read(softmax(logits(5, 3)[0]), asked="classes")
     found = told(np.array([[1.0], [3.0], [2.0]]), np.zeros(3, np.int64), asked="classes-from-1")
     np.testing.assert_array_equal(found.predicted, [0, 2, 1])
+
+
+def counted(predicted: Array, labels: Array, classes: int = 5, **how: Any) -> Outputs:
+    whole = kept(predicted, labels)
+    return outputs(whole, decide(whole, 0, labels=labels, classes=classes, name="m", **how), "m", labels, 0)
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["with the last class", "without it"])
+def test_numbers_from_1_are_told_by_their_range_and_by_being_right(last: bool) -> None:
+    labels = RNG.integers(0, 5, 80)
+    at = np.where(RNG.random(80) < 0.9, labels, RNG.integers(0, 5, 80))
+    at = at if last else np.minimum(at, 3)
+    found = counted(at + 1, labels)
+    assert found.scores == "classes-from-1"
+    np.testing.assert_array_equal(found.predicted, at)
+    if last:  # a model that never predicts its first class, and is right all the same
+        late = np.maximum(at, 1)
+        assert counted(late, labels).scores == "classes"
+        np.testing.assert_array_equal(counted(late, labels).predicted, late)
+
+
+def test_numbers_of_which_nothing_shows_where_they_begin_are_asked_about() -> None:
+    labels, always = np.arange(40) % 2, np.ones(40, np.int64)
+    with pytest.raises(
+        UsageError, match=r"predicts classes by number and never 0.* right on 20 or on 20 of 40"
+    ) as caught:
+        counted(always, labels, 2)
+    assert "--scores m=classes-from-1" in caught.value.hint
+    assert set(counted(always, labels, 2, asked="classes").predicted.tolist()) == {1}
+    assert set(counted(always, labels, 2, asked="classes-from-1").predicted.tolist()) == {0}
+    # A variant that always predicts one class begins where the dense model does.
+    assert set(counted(always, labels, 2, like="classes").predicted.tolist()) == {1}
+    assert set(counted(always, labels, 2, like="classes-from-1").predicted.tolist()) == {0}
+    with pytest.raises(UsageError, match="--scores classes-from-1: one is 0"):
+        counted(labels, labels, 2, asked="classes-from-1")
 
 
 def run(models: Sequence[FunctionModel], x: Array, y: Array, batch_size: int, **settings: Any) -> Any:

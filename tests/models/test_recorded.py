@@ -99,7 +99,7 @@ def test_a_column_of_ids_is_called_as_it_may(path: Path, form: str) -> None:
     with pytest.raises(AlignmentError, match="the column 'photo' may say whose they are") as caught:
         outputs(path)
     assert "--id-column photo" in caught.value.hint
-    [told] = joined(path, "photo").assumptions
+    [told] = [each for each in joined(path, "photo").assumptions if each.what == "samples"]
     assert (told.subject, told.value) == ("phone", "joined by id, column photo")
     # What the data have under that name, and these predictions do not, changes nothing.
     save(path, form, {"uid": np.array([IDS[i] for i in ORDER]), "predicted": PREDICTED[ORDER]})
@@ -108,7 +108,7 @@ def test_a_column_of_ids_is_called_as_it_may(path: Path, form: str) -> None:
 
 def test_how_predictions_without_ids_were_joined_is_said(path: Path) -> None:
     save(path, "csv", {"predicted": PREDICTED, "label": LABELS, "row": [7, 8, 9, 10], "site": [*"aabb"]})
-    [told] = joined(path).assumptions
+    [told] = [each for each in joined(path).assumptions if each.what == "samples"]
     assert (told.what, told.value) == ("samples", "taken in the order of the data")
 
 
@@ -192,6 +192,32 @@ def test_a_file_without_a_line_of_names_is_told(path: Path, text: str) -> None:
 def test_json_of_every_shape(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1))
     np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("last", [True, False], ids=["with the last class", "without it"])
+def test_numbers_from_1_are_never_shifted_in_silence(path: Path, form: str, last: bool) -> None:
+    rng = np.random.default_rng(17)
+    labels = rng.integers(0, 3, 60)
+    at = np.where(rng.random(60) < 0.8, labels, rng.integers(0, 3, 60))
+    at = at if last else np.minimum(at, 1)
+    ids = [f"n{i}" for i in range(60)]
+    save(path, form, {"id": np.array(ids), "predicted": at + 1})
+    model = load(path)
+    found = model.outputs(ids, labels, CLASSES)
+    np.testing.assert_array_equal(found.predicted, at)
+    [told] = [each for each in model.assumptions if each.what == "scores"]
+    assert (told.value, told.option) == ("classes, numbers from 1", "--scores")
+    assert told.why.startswith("right on")
+    # Beside a dense model whose numbers begin at 0, too: what the numbers themselves show goes first.
+    np.testing.assert_array_equal(model.outputs(ids, labels, CLASSES, "classes").predicted, at)
+    save(path, form, {"id": np.array(ids), "predicted": np.ones(60, np.int64)})
+    even = np.arange(60) % 2
+    with pytest.raises(UsageError, match="never 0, and nothing shows"):
+        load(path).outputs(ids, even, CLASSES)
+    assert set(load(path).outputs(ids, even, CLASSES, "classes").predicted.tolist()) == {1}
+    asked = recorded.load(ModelSource(name="m", path=path), Settings(scores=("m=classes-from-1",)))
+    assert set(asked.outputs(ids, even, CLASSES).predicted.tolist()) == {0}
 
 
 SCORES = np.array([[2.0, 1, 0], [0, 1, 3], [1, 1, 1], [-5, 2, -1]], np.float32)
