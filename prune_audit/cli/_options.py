@@ -309,7 +309,7 @@ Scores = Annotated[
     typer.Option(
         "--scores",
         metavar="[NAME=]KIND",
-        help="What a model's output holds: logits, probabilities, log-probabilities, classes or classes-from-1; repeats.",
+        help="What outputs hold: logits, probabilities, log-probabilities, classes or classes-from-1; repeats.",
         rich_help_panel=MODELS,
     ),
 ]
