@@ -234,6 +234,26 @@ def test_a_dense_model_at_chance_stops_before_the_long_run() -> None:
     assert " of 2000 samples" in note
 
 
+def test_an_order_that_only_all_samples_show_to_be_wrong_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    """Two rare classes of low recall are exchanged: of the first few hundred samples five are of each."""
+    rng = np.random.default_rng(17)
+    labels = np.repeat(np.arange(12), [300] * 10 + [50] * 2)
+    right = rng.random(len(labels)) < np.where(labels >= 10, 0.4, 0.9)
+    output = np.where(right, np.where(labels >= 10, 21 - labels, labels), rng.integers(0, 10, len(labels)))
+    x = np.eye(12, dtype=np.float32)[output]
+    dense, pruned = (FunctionModel(name, lambda x: x * 8 - 4) for name in ("dense", "pruned"))
+    dataset = ArrayData({"x": x}, labels.tolist(), classes=[f"c{i}" for i in range(12)])
+    rows = np.arange(len(labels))
+    first = evaluate([dense, pruned], dataset, rows, Settings(), first_only=True)
+    assert len(first.predictions.labels) == 300
+    with pytest.raises(AlignmentError, match=r"2 classes for one another \('c10' as 'c11'"):
+        evaluate([dense, pruned], dataset, rows, Settings(), store=Store(tmp_path))
+    seen = dense.shapes.copy()
+    with pytest.raises(AlignmentError, match="2 classes"):  # said again, and nothing is predicted again
+        evaluate([dense, pruned], dataset, rows, Settings(), store=Store(tmp_path))
+    assert dense.shapes == seen
+
+
 def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() -> None:
     @dataclass(frozen=True)
     class Elsewhere:
