@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from prune_audit import audit, charts, logs, models, reports, rules
 from prune_audit import data as data_room
 from prune_audit.charts._picture import svg
-from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource, Policy, Preprocess, Settings
+from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource, Policy, Preprocess, Settings, chosen
 from prune_audit.errors import UsageError
 from prune_audit.evaluate.loop import Progress
 from prune_audit.evaluate.pipeline import cores
@@ -74,7 +74,8 @@ def compare(
                     f"{name or default} is no file, and runtime={asked.runtime!r} is for files",
                     hint="leave the runtime out, or save the model and give its path",
                 )
-            return models.in_memory(model, name or default, threads)
+            called = name or default
+            return models.in_memory(model, called, threads, chosen(asked.model_output, called))
         source = models.parse(os.fspath(model))
         return source if name is None else replace(source, name=name)
 

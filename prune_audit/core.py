@@ -466,6 +466,15 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
+class Chooses(Protocol):
+    """A classifier that may have several outputs, and is told of the data before it runs, to know its scores by."""
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """The data have so many ``classes``, or ``more`` than that where only their labels are known."""
+        ...
+
+
+@runtime_checkable
 class Recorded(Protocol):
     """A model that ran elsewhere, and of which there are its predictions."""
 

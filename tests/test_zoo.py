@@ -287,7 +287,14 @@ def test_narrow_networks_run_as_they_are(data: Path, tmp_path: Path, dtype: torc
 
 @pytest.mark.parametrize("how", ["tuple", "list", "dict", "named", "dataclass", "hub", "map"])
 def test_scores_within_something_else(data: Path, tmp_path: Path, how: str) -> None:
-    check(state_dict(behind("body."), f"tests.zoo:wrapped({how!r})"), data, tmp_path)
+    # Beside features that are as many, a name tells, or somebody must.
+    asked = {"tuple": "0", "list": "0", "hub": "answer"}.get(how)
+    save = state_dict(behind("body."), f"tests.zoo:wrapped({how!r})")
+    if asked is not None:
+        (tmp_path / "asking").mkdir()
+        with pytest.raises(ModelError, match="2 outputs that could be its scores"):
+            check(save, data, tmp_path / "asking")
+    check(save, data, tmp_path, model_output=(asked,) if asked else ())
 
 
 @pytest.mark.parametrize("how", ["softmax", "log"])

@@ -45,11 +45,11 @@ def run(
     source = models.parse(model)
     card = models.bare(source, settings)
     if card is not None:
-        facts = _facts(card, Expects(), None, ())
+        facts = _facts(card, Expects(), None, (), ())
     else:
         classifier = models.load(source, settings)
         card = classifier.card
-        facts = _facts(card, classifier.expects, _macs(classifier), classifier.assumptions)
+        facts = _facts(card, classifier.expects, _macs(classifier), classifier.assumptions, _gives(classifier))
     with _terminal.printing() as out:
         out.print(facts)
         out.print()
@@ -79,7 +79,18 @@ def _macs(classifier: Classifier | Recorded) -> int | None:
     return None if macs is None else macs // count
 
 
-def _facts(card: ModelCard, expects: Expects, macs: int | None, assumptions: Sequence[Assumption]) -> RenderableType:
+def _gives(classifier: Classifier | Recorded) -> list[str]:
+    """The outputs, as far as they can be seen without a run."""
+    from prune_audit.core import Recorded
+
+    if isinstance(classifier, Recorded):
+        return []
+    return [f"{each}, {each.dtype}" for each in getattr(classifier, "gives", ())] or ["known only when it runs"]
+
+
+def _facts(
+    card: ModelCard, expects: Expects, macs: int | None, assumptions: Sequence[Assumption], gives: Sequence[str]
+) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -93,13 +104,14 @@ def _facts(card: ModelCard, expects: Expects, macs: int | None, assumptions: Seq
         ("parameters", "unknown" if card.parameters is None else f"{card.parameters:,}"),
         *([("macs", f"{macs:,} multiply-accumulates a sample, zeros counted")] if macs is not None else []),
         *(("input", _input(declared)) for declared in expects.inputs),
+        *(("output", output) for output in gives),
     ]
     if expects.outputs is not None:
-        facts.append(("outputs", f"{expects.outputs:,}"))
+        facts.append(("columns", f"{expects.outputs:,} of its scores"))
     if expects.classes:
         more = f" and {len(expects.classes) - 10:,} more" if len(expects.classes) > 10 else ""
         facts.append(("classes", ", ".join(expects.classes[:10]) + more))
-    facts += [(each.what, f"{each.value} ({each.why}; {each.option})") for each in assumptions]
+    facts += [(f"assumes {each.what}", f"{each.value} ({each.why}; {each.option})") for each in assumptions]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Classifier, Counts, Expects, ModelCard, Recorded
+from prune_audit.core import Activation, Array, Assumption, Chooses, Classifier, Counts, Expects, ModelCard, Recorded
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm, Normalising
 
@@ -53,6 +53,11 @@ class Dropped:
     def assumptions(self) -> tuple[Assumption, ...]:
         """What was taken for granted of the model itself."""
         return self._model.assumptions
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`; the model itself has the outputs that go as well."""
+        if isinstance(self._model, Chooses):
+            self._model.expect_classes(classes + len(set(self._which)), more=more)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) of the outputs that stay, as they are."""

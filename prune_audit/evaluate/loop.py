@@ -15,7 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import Assumption, Classifier, Counts, Dataset, Outputs, Predictions, Recorded, Settings, Value
+from prune_audit.core import (
+    Assumption,
+    Chooses,
+    Classifier,
+    Counts,
+    Dataset,
+    Outputs,
+    Predictions,
+    Recorded,
+    Settings,
+    Value,
+)
 from prune_audit.errors import AlignmentError, DataError
 from prune_audit.evaluate import alignment, culprits, plausible, reading
 from prune_audit.evaluate.draw import stratified
@@ -77,6 +88,9 @@ def evaluate(
         OutputError: the store cannot be written.
     """
     started = time.perf_counter()
+    for model in models:
+        if isinstance(model, Chooses):
+            model.expect_classes(len(dataset.classes), more=dataset.indexed)
     tallies = [_tally(model, dataset, settings, store) for model in models]
     running = [tally for tally in tallies if isinstance(tally, Tally)]
     head = stratified(dataset.labels[rows], FIRST, settings.seed)

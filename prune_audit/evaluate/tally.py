@@ -220,7 +220,9 @@ class Tally:
             self.facts["fitted"] = self._batch.size
         self.facts["notes"] = list(self._model.notes) or self.facts.get("notes", [])
         told = [{name: getattr(each, name) for name in ASSUMED} for each in self._model.assumptions]
-        self.facts["assumptions"] = told or self.facts.get("assumptions", [])
+        # A model that was loaded and did not run knows of itself only what loading tells.
+        known = {each["what"] for each in told}
+        self.facts["assumptions"] = told + [e for e in self.facts.get("assumptions", []) if e["what"] not in known]
         if self._entry is not None:
             self._entry.note(**self.facts)
 

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prune_audit.core import ModelSource, Settings
+from prune_audit.core import Assumption, ModelSource, Settings
 from prune_audit.models import _accuracy, _classes, _files
+from prune_audit.models._outputs import of
 from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters, uncounted
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ def classifier(
     form: str,
     metadata: Mapping[str, object],
     reads: tuple[tuple[str, str | None], ...] | None,
+    assumed: tuple[Assumption, ...],
 ) -> TorchClassifier:
     """The eager ``module`` of the file at ``source``, a file of a ``form`` whose ``metadata`` may name its classes.
 
-    ``reads`` are the files that its factory read, as `ModelCard` has them.
+    ``reads`` are the files that its factory read, as `ModelCard` has them, and ``assumed`` is what was taken for
+    granted of its weights.
     """
     card = _files.card(
         source,
@@ -39,4 +42,12 @@ def classifier(
     expects = dataclasses.replace(
         expects_of(module), classes=_classes.names(metadata), accuracy=_accuracy.recorded(metadata, source.path)
     )
-    return TorchClassifier(module, card, expects, settings.device, threads=settings.threads)
+    return TorchClassifier(
+        module,
+        card,
+        expects,
+        settings.device,
+        threads=settings.threads,
+        outputs=of(source, settings),
+        assumed=assumed,
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from prune_audit.core import Array, Classifier, ModelCard
 from prune_audit.errors import ModelError, OutputError
 from prune_audit.models import _through_onnx
-from prune_audit.models._torch import TorchClassifier, first_tensor, gist
+from prune_audit.models._torch import TorchClassifier, gist
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class Editable:
         """
         running = self.require("run")
         try:
-            found = first_tensor(running.call(inputs))
+            result = running.call(inputs)
         # A forward pass may run anybody's code, so anything may be raised.
         except Exception as fault:
             given = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
@@ -62,12 +62,10 @@ class Editable:
                 hint="check --size, --channels and --preprocess against what the model was trained on",
             ) from fault
         rows = len(next(iter(inputs.values())))
-        while found is not None and found.ndim > 2 and found.shape[-1] == 1:
-            found = found.squeeze(-1)
-        if found is None or found.ndim != 2 or len(found) != rows:
-            shape = "no tensor" if found is None else str(tuple(found.shape))
+        found = running.read(result, rows)
+        if found.ndim != 2 or not found.is_floating_point():
             raise ModelError(
-                f"{self.card.name}: expected scores of shape ({rows}, classes), found {shape}",
+                f"{self.card.name}: expected scores of shape ({rows}, classes), found classes {tuple(found.shape)}",
                 hint="only classifiers that give one row of scores per sample can be trained here",
             )
         return found

@@ -17,14 +17,15 @@ import numpy as np
 
 from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._torch import TorchClassifier, expects_of, first_tensor, layers, parameters, uncounted
+from prune_audit.models._outputs import Output, Outputs
+from prune_audit.models._torch import TorchClassifier, expects_of, layers, numpy_name, parameters, tensors_in, uncounted
 
 if TYPE_CHECKING:
     import torch
 
 
-def in_memory(model: object, name: str, threads: int | None = None) -> Classifier:
-    """A torch module or a function as a classifier called ``name``.
+def in_memory(model: object, name: str, threads: int | None = None, output: str | None = None) -> Classifier:
+    """A torch module or a function as a classifier called ``name``, of whose outputs the one called ``output`` is read.
 
     A module takes what it declares and runs on the device where it is, in up to ``threads``. A function is given a
     numpy array (B, ...), or a dict of these where the data have several inputs, and returns scores (B, C), scores of
@@ -35,13 +36,13 @@ def in_memory(model: object, name: str, threads: int | None = None) -> Classifie
         ModelError: the module has no weights to run with, or lies on several devices.
     """
     if is_module(model):
-        return _of_module(model, name, threads)
+        return _of_module(model, name, threads, Outputs(name, output))
     if not callable(model) or isinstance(model, type):
         raise UsageError(
             f"{name}: expected a path, a torch.nn.Module or a function, found {_kind(model)}",
             hint="give the file of a model, the module itself, or a function from a batch to scores",
         )
-    return FunctionClassifier(model, name)
+    return FunctionClassifier(model, name, Outputs(name, output))
 
 
 def is_module(model: object) -> TypeGuard[torch.nn.Module]:
@@ -73,13 +74,22 @@ def as_found(models: Sequence[object]) -> Iterator[None]:
 class FunctionClassifier:
     """A function as a `Classifier`. Its digest is of its name alone, since what it does cannot be seen."""
 
-    def __init__(self, function: Callable[[Any], Any], name: str) -> None:
+    def __init__(self, function: Callable[[Any], Any], name: str, outputs: Outputs) -> None:
         digest = hashlib.sha256(f"function {name}".encode()).hexdigest()
         self.card = ModelCard(name=name, path="", format="function", digest=digest, size=0)
         self.expects = Expects()
         self.notes: tuple[str, ...] = ()
-        self.assumptions: tuple[Assumption, ...] = ()
         self._function = function
+        self._outputs = outputs
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Which output is read, where there are several."""
+        return self._outputs.assumptions
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`."""
+        self._outputs.expect_classes(classes, more=more)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) or (B, 1), or classes (B,).
@@ -97,7 +107,19 @@ class FunctionClassifier:
                 f"the function {self.card.name} raised {type(fault).__name__} on {told}: {fault}",
                 hint="call it on a batch of the data to see where: it is given a numpy array, or a dict of several",
             ) from fault
+        if "torch" in sys.modules and not isinstance(result, np.ndarray):
+            result = self._tensor(result, len(next(iter(inputs.values()))))
         return _scores(result, self.card.name)
+
+    def _tensor(self, result: object, batch: int) -> object:
+        """The one tensor that holds the scores, where ``result`` holds tensors."""
+        found = dict(tensors_in(result))
+        if len(found) > 1:
+            if self._outputs.chosen is None:
+                seen = [Output(name=n, shape=tuple(t.shape), dtype=numpy_name(t.dtype)) for n, t in found.items()]
+                self._outputs.decide(seen, batch)
+            return found.get(str(self._outputs.chosen))
+        return next(iter(found.values()), result)
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:  # noqa: ARG002 - nothing can be seen of a function
         """Unknown."""
@@ -111,9 +133,9 @@ class FunctionClassifier:
 def _scores(result: object, name: str) -> Array:
     found: object = result
     try:
-        tensor = first_tensor(result) if "torch" in sys.modules and not isinstance(result, np.ndarray) else None
-        if tensor is not None:
-            tensor = tensor.detach().cpu()
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(result, torch.Tensor):
+            tensor = result.detach().cpu()
             found = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         scores = np.asarray(found)
     except (TypeError, ValueError, RuntimeError):
@@ -130,7 +152,7 @@ def _scores(result: object, name: str) -> Array:
     )
 
 
-def _of_module(module: torch.nn.Module, name: str, threads: int | None) -> Classifier:
+def _of_module(module: torch.nn.Module, name: str, threads: int | None, outputs: Outputs) -> Classifier:
     import torch
 
     device = _device(module, name)
@@ -153,7 +175,7 @@ def _of_module(module: torch.nn.Module, name: str, threads: int | None) -> Class
             own = {each: tensor.clone() for each, tensor in tensors.items()}
             return module(*own.values()) if len(own) == 1 else module(**own)
 
-    return TorchClassifier(module, card, expects, device, call, threads=threads)
+    return TorchClassifier(module, card, expects, device, call, threads=threads, outputs=outputs)
 
 
 def _device(module: torch.nn.Module, name: str) -> str:

@@ -11,7 +11,17 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, ModelSource, Settings
+from prune_audit.core import (
+    Activation,
+    Array,
+    Assumption,
+    Chooses,
+    Classifier,
+    Expects,
+    ModelCard,
+    ModelSource,
+    Settings,
+)
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.plausible import Norm, Normalising
@@ -26,6 +36,7 @@ class Known:
         self.expects = expects
         self._load = load
         self._loaded: Classifier | None = None
+        self._classes: tuple[int, bool] | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -36,6 +47,10 @@ class Known:
     def assumptions(self) -> tuple[Assumption, ...]:
         """Those of the model where it ran."""
         return self._loaded.assumptions if self._loaded is not None else ()
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`, once it is loaded."""
+        self._classes = classes, more
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own."""
@@ -71,6 +86,8 @@ class Known:
                     f"{self.card.path} was changed while the audit was under way",
                     hint="audit a copy of a file that is still being written",
                 )
+            if self._classes is not None and isinstance(loaded, Chooses):
+                loaded.expect_classes(self._classes[0], more=self._classes[1])
             self._loaded = loaded
         return self._loaded
 

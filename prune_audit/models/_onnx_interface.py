@@ -1,7 +1,6 @@
-"""What an ONNX model declares of its inputs and outputs: which output holds the scores, and how images go in.
+"""What an ONNX model declares of its inputs and outputs, and how images go in.
 
-Nothing in the format says which of several outputs matters, or where an image's channels are, so both are told by
-the shapes, and by the names that exporters use.
+Nothing in the format says where an image's channels are, so that is told by the shapes.
 """
 
 from __future__ import annotations
@@ -13,57 +12,45 @@ from typing import TYPE_CHECKING, Any
 from prune_audit.core import Expects, Input, Layout
 from prune_audit.errors import ModelError
 from prune_audit.models._classes import names
+from prune_audit.models._outputs import Output, columns_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 _DTYPES = {"float16": "float16", "float": "float32", "double": "float64", "bool": "bool", "string": "str"}
 _DTYPES |= {f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-_SCORES = ("logits", "probabilities", "output")
 
 
-def scores_of(session: Any, path: Path) -> Any:
-    """The output that holds the scores, best first: by its name, by its shape, or the class labels alone.
+def outputs_of(session: Any) -> tuple[Output, ...]:
+    """The outputs that the model declares."""
 
-    Raises:
-        ModelError: no output can be scores.
-    """
+    def output(declared: Any) -> Output:
+        if declared.type.startswith("seq(map("):
+            return Output(name=declared.name, shape=None, dtype="maps")
+        # A number has no dimensions either, and onnxruntime tells that no otherwise than an unknown shape.
+        shape = tuple(n if isinstance(n, int) and n > 0 else None for n in declared.shape) or None
+        inner = declared.type.removeprefix("tensor(").removesuffix(")")
+        return Output(name=declared.name, shape=shape, dtype=_DTYPES.get(inner, inner))
 
-    def rank(output: Any) -> int:
-        if output.type.startswith("seq(map("):
-            return 2
-        shape, floating = output.shape, output.type in ("tensor(float)", "tensor(float16)", "tensor(double)")
-        if floating and len(shape) in (0, 2):
-            return 0 if output.name.lower() in _SCORES else 1
-        if floating and (len(shape) == 1 or all(n == 1 for n in shape[2:])):
-            return 3
-        return 4 if output.type.startswith(("tensor(int", "tensor(uint")) and len(shape) < 3 else 5
-
-    outputs = session.get_outputs()
-    best = min(outputs, key=rank, default=None)
-    if best is None or rank(best) == 5:
-        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs) or "none"
-        raise ModelError(
-            f"{path}: expected an output of shape (batch, classes), found {found}",
-            hint="export the model so that it returns its logits",
-        )
-    return best
+    return tuple(output(declared) for declared in session.get_outputs())
 
 
-def labels_of(model: ModelProto, output: str) -> list[object]:
-    """The keys of the maps that scikit-learn's exporter wraps scores in, in the order of the columns."""
+def labels_of(model: ModelProto) -> dict[str, list[object]]:
+    """The keys of the maps that scikit-learn's exporter wraps scores in, in the order of the columns, by output."""
+    found: dict[str, list[object]] = {}
     for node in model.graph.node:
-        if node.op_type == "ZipMap" and output in node.output:
+        if node.op_type == "ZipMap":
             for attribute in node.attribute:
-                if attribute.strings:
-                    return [name.decode() for name in attribute.strings]
-                if attribute.ints:
-                    return list(attribute.ints)
-    return []
+                keys: list[object] = [name.decode() for name in attribute.strings] or list(attribute.ints)
+                if keys:
+                    found |= dict.fromkeys(node.output, keys)
+    return found
 
 
-def expects_of(session: Any, output: Any, labels: Sequence[object], path: Path) -> Expects:
+def expects_of(session: Any, output: Output | None, labels: Sequence[object], path: Path) -> Expects:
     """What the model declares of its inputs, and of ``output``, whose columns may bear ``labels``.
+
+    ``output`` is None where it is not known yet which one holds the scores.
 
     Raises:
         ModelError: an input is of a type that numpy has not.
@@ -77,11 +64,12 @@ def expects_of(session: Any, output: Any, labels: Sequence[object], path: Path) 
     layout = _layout(image) if image else "NCHW"
     channels = image[1 if layout == "NCHW" else 3] if image else None
     height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
-    columns = output.shape[1] if len(output.shape) > 1 and isinstance(output.shape[1], int) else None
-    if columns not in (None, len(labels)) or len(set(labels)) < len(labels):
+    shaped = output is not None and output.shape is not None and len(output.shape) > 1
+    if (shaped and columns_of(output) not in (None, len(labels))) or len(set(labels)) < len(labels):
         labels = []  # which are of something else, or of two classes that share one column
     # One column of integers holds class labels, and says nothing of how many classes there are.
-    outputs = len(labels) or (None if columns == 1 and "int" in output.type else columns)
+    labelled = output is None or (columns_of(output) == 1 and "int" in output.dtype)
+    outputs = len(labels) or (None if output is None or labelled else columns_of(output))
     classes = names(session.get_modelmeta().custom_metadata_map, outputs)
     if classes is None and labels and labels != list(range(len(labels))):
         classes = tuple(str(label) for label in labels)

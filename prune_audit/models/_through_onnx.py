@@ -23,8 +23,9 @@ from prune_audit.core import Activation, Array, Assumption, Classifier, Expects,
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import onnx
-from prune_audit.models._onnx_interface import expects_of
-from prune_audit.models._torch import ROUNDING, TorchClassifier, first_tensor, gist
+from prune_audit.models._onnx_interface import expects_of, outputs_of
+from prune_audit.models._outputs import Outputs
+from prune_audit.models._torch import ROUNDING, TorchClassifier, gist
 
 if TYPE_CHECKING:
     import torch
@@ -115,6 +116,10 @@ class ThroughOnnx:
         """As `TorchClassifier.first_norm`."""
         return self._own.first_norm(inputs)
 
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`."""
+        self._own.expect_classes(classes, more=more)
+
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """As `TorchClassifier.macs`."""
         return self._own.macs(inputs)
@@ -134,18 +139,22 @@ class ThroughOnnx:
         ranks = tuple(array.ndim for array in inputs.values())
         if ranks != self._ranks:
             self._ranks, self._left = ranks, COMPARED
+        wanted: Array | None = None
         try:
             if self._exported is None:
+                # First, because where torch fails too it is the input that is wrong; and because an export is of the
+                # one output that holds the scores, which only a run tells.
+                wanted = self._own.predict(inputs)
                 with _exporting, quiet():
                     self._exported = _export(self._own, inputs, self._settings.threads)
             scores = self._exported.predict(inputs)
         except ExportFailed as fault:
-            return self._alone(inputs, f"its export failed: {fault}")
+            return self._alone(inputs, wanted, f"its export failed: {fault}")
         except ModelError as fault:
-            return self._alone(inputs, fault.message)
+            return self._alone(inputs, wanted, fault.message)
         if self._left <= 0:
             return scores
-        wanted = self._own.predict(inputs)
+        wanted = self._own.predict(inputs) if wanted is None else wanted
         self._left -= len(wanted)
         reason = self._differs(wanted, scores)
         if reason:
@@ -153,9 +162,8 @@ class ThroughOnnx:
             return wanted
         return scores
 
-    def _alone(self, inputs: Mapping[str, Array], reason: str) -> Array:
-        # First, because where torch fails too it is the input that is wrong.
-        scores = self._own.predict(inputs)
+    def _alone(self, inputs: Mapping[str, Array], wanted: Array | None, reason: str) -> Array:
+        scores = self._own.predict(inputs) if wanted is None else wanted
         self._reason, self._exported = reason, None
         return scores
 
@@ -163,6 +171,11 @@ class ThroughOnnx:
         """In what ``found`` (B, C) is another answer than ``wanted`` (B, C); empty where it is not."""
         if wanted.shape != found.shape:
             return f"its export gives scores of shape {found.shape} for {wanted.shape}"
+        if wanted.ndim == 1:  # classes alone
+            if count := int((wanted != found).sum()):
+                return f"its export gives another class for {count} of {len(wanted)} samples"
+            self._samples += len(wanted)
+            return ""
         largest = np.abs(wanted).max(axis=1)  # (B,)
         apart = np.abs(found.astype(np.float64) - wanted).max(axis=1)  # (B,)
         best = np.sort(wanted, axis=1)[:, -2:]  # (B, 2), or (B, 1) of a binary classifier
@@ -189,8 +202,8 @@ def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | No
         path = Path(folder) / "model.onnx"
         write(own, inputs, path)
         session = onnx.session(path, threads)
-    [output] = session.get_outputs()
-    return onnx.OnnxClassifier(session, own.card, expects_of(session, output, [], path), output.name, [])
+    [output] = outputs_of(session)
+    return onnx.OnnxClassifier(session, own.card, expects_of(session, output, [], path), Outputs(own.card.name), {})
 
 
 def write(own: TorchClassifier, inputs: Mapping[str, Array], path: Path) -> None:
@@ -200,9 +213,12 @@ def write(own: TorchClassifier, inputs: Mapping[str, Array], path: Path) -> None
 
     Raises:
         ExportFailed: in whatever part of torch.
+        ModelError: the network cannot run, or which of its outputs holds the scores cannot be told.
     """
     import torch
 
+    # Before anything is traced it must be known which output is read.
+    own.decide(inputs)
     fixed = own.expects.batch
     count = fixed or (3 if len(next(iter(inputs.values()))) == 2 else 2)
     example = {name: np.resize(array, (count, *array.shape[1:])) for name, array in inputs.items()}
@@ -251,7 +267,7 @@ def _positional(own: TorchClassifier, names: list[str]) -> torch.nn.Module:
             self.training = False
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor | None:
-            return first_tensor(own.call(dict(zip(names, tensors, strict=True))))
+            return own.chosen(own.call(dict(zip(names, tensors, strict=True))))
 
     return Positional()
 

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ import numpy as np
 
 from prune_audit import weights
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard
-from prune_audit.errors import ModelError, UsageError
+from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import _activation, _macs, _packed, _rounding
+from prune_audit.models._outputs import Output, Outputs, table
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,9 @@ class TorchClassifier:
 
     One input goes in by position, several by the names of ``forward``, or all of them by ``call`` where a module takes
     them otherwise. ``threads`` is how many threads one operation may use, all of torch's where it is None. ``faster``
-    makes a module that runs the same network faster, which is believed once it agrees on the first batch.
+    makes a module that runs the same network faster, which is believed once it agrees on the first batch. ``outputs``
+    choose among several outputs, ``gives`` are those that can be seen without a run, and ``assumed`` is what was taken
+    for granted while it was loaded.
     """
 
     def __init__(
@@ -50,13 +53,18 @@ class TorchClassifier:
         *,
         threads: int | None = None,
         faster: Callable[[], torch.nn.Module] | None = None,
+        outputs: Outputs | None = None,
+        gives: tuple[Output, ...] = (),
+        assumed: tuple[Assumption, ...] = (),
     ) -> None:
         import torch
 
         self.card = card
         self.expects = expects
         self.notes: tuple[str, ...] = ()
-        self.assumptions: tuple[Assumption, ...] = ()
+        self.gives = gives
+        self._outputs = outputs if outputs is not None else Outputs(card.name)
+        self._assumed = assumed
         self._device = device_of(device)
         self._threads = threads
         self._most: int | None = None  # samples that memory is known to suffice for, where it once did not
@@ -70,6 +78,61 @@ class TorchClassifier:
         # numpy has no bfloat16, so such a model declares float32 and is given its own type here.
         weights = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
         self._narrow = next(weights, None) is torch.bfloat16
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Which weights were used and, once that is decided, which output is read."""
+        return (*self._assumed, *self._outputs.assumptions)
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`."""
+        self._outputs.expect_classes(classes, more=more)
+
+    def decide(self, inputs: Mapping[str, Array]) -> None:
+        """Find out by ``inputs`` which output holds the scores, where that is not known. Raises as `predict`."""
+        if self._outputs.chosen is None:
+            self.predict({name: array[: self.expects.batch or 2] for name, array in inputs.items()})
+
+    def chosen(self, result: object) -> torch.Tensor:
+        """That tensor of what the module returned which holds the scores, once that is decided."""
+        return dict(tensors_in(result))[str(self._outputs.chosen)]
+
+    def read(self, result: object, batch: int) -> torch.Tensor:
+        """The scores in what the module returned for ``batch`` samples: (B, C), (B, 1), or (B,) integer classes.
+
+        Raises:
+            ModelError: there are none, or which of several they are cannot be told.
+            UsageError: the output that was asked for is not there.
+        """
+        found = dict(tensors_in(result))
+        if not found:
+            raise ModelError(
+                f"{self.card.name}: expected a tensor of scores, found {type(result).__name__}",
+                hint="export the model so that it returns its logits, alone or first in a tuple, or named 'logits'",
+            )
+        if self._outputs.chosen is None:
+            seen = [
+                Output(name=name, shape=tuple(t.shape), dtype=numpy_name(t.dtype).removeprefix("q"))
+                for name, t in found.items()
+            ]
+            self._outputs.decide(seen, batch)
+        scores = found.get(str(self._outputs.chosen))
+        if scores is None:
+            raise ModelError(
+                f"{self.card.name} returned {self._outputs.chosen} for its first samples, and not for others",
+                hint="a classifier must return the same outputs for every batch",
+            )
+        shape = table(tuple(scores.shape), batch)
+        if shape is None:
+            raise ModelError(
+                f"{self.card.name}: expected scores of shape ({batch}, classes), found {tuple(scores.shape)}",
+                hint="only classifiers that give one row of scores per sample can be audited",
+            )
+        scores = scores.dequantize() if scores.is_quantized else scores
+        # One number a sample is a score in floating point, and a class in whole numbers.
+        if scores.is_floating_point() or (len(shape) == 2 and shape[1] > 1):
+            return scores.reshape(shape if len(shape) == 2 else (batch, 1))
+        return scores.reshape(batch)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) or (B, 1), or (B,) integer classes where the module gives nothing else.
@@ -98,7 +161,7 @@ class TorchClassifier:
         with torch.inference_mode():
             try:
                 return self._fastest({name: self.tensor(array) for name, array in inputs.items()}, rows)
-            except ModelError:
+            except AuditError:
                 raise
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
@@ -167,7 +230,8 @@ class TorchClassifier:
 
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
         """What the scores of one forward pass over ``inputs`` come out of, None where it is else."""
-        call = lambda: first_tensor(self.call({k: self.tensor(v) for k, v in inputs.items()}))  # noqa: E731
+        self.decide(inputs)
+        call = lambda: self.chosen(self.call({k: self.tensor(v) for k, v in inputs.items()}))  # noqa: E731
         return _activation.seen(call, self._device)
 
     def _fastest(self, tensors: Mapping[str, torch.Tensor], rows: int) -> Array:
@@ -203,29 +267,12 @@ class TorchClassifier:
     def _scores(self, result: object, batch: int) -> Array:
         import torch
 
-        scores = first_tensor(result)
-        if scores is None:
-            raise ModelError(
-                f"{self.card.name}: expected a tensor of scores, found {type(result).__name__}",
-                hint="export the model so that it returns its logits, alone or first in a tuple, or named 'logits'",
-            )
-        shape = tuple(scores.shape)
-        if scores.is_quantized:
-            scores = scores.dequantize()
+        scores = self.read(result, batch)
+        if scores.ndim == 1:
+            classes: Array = scores.to(torch.int64).cpu().numpy()
+            return classes
         if scores.dtype in (torch.float16, torch.bfloat16):
             scores = scores.float()
-        while scores.ndim > 2 and scores.shape[-1] == 1:
-            scores = scores.squeeze(-1)
-        if not scores.is_floating_point() and tuple(scores.shape) in ((batch,), (batch, 1)):
-            classes: Array = scores.reshape(batch).to(torch.int64).cpu().numpy()
-            return classes
-        if scores.ndim == 1:
-            scores = scores.unsqueeze(1)
-        if scores.ndim != 2 or scores.shape[0] != batch:
-            raise ModelError(
-                f"{self.card.name}: expected scores of shape ({batch}, classes), found {shape}",
-                hint="only classifiers that give one row of scores per sample can be audited",
-            )
         numbers: Array = scores.cpu().numpy()
         return numbers
 
@@ -361,23 +408,28 @@ def numpy_name(dtype: torch.dtype) -> str:
     return "float32" if name == "bfloat16" or name.startswith("float8") else name
 
 
-def first_tensor(result: Any) -> torch.Tensor | None:
-    """The scores in what a module returned: a tensor, or ``logits`` or the first tensor among several; None without.
+def tensors_in(result: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in what a module returned, in their order, by their names or positions, with dots between levels.
 
-    Several are a tuple, a list, a dict, or a named tuple or dataclass. A single number, such as a loss, is no scores.
+    Several are a tuple, a list, a dict, or a named tuple or dataclass. A list of dicts is what detectors give, one for
+    each sample.
     """
     import torch
 
+    if isinstance(result, torch.Tensor):
+        yield name or "0", result
+        return
     if hasattr(result, "_asdict"):
         result = result._asdict()
-    elif dataclasses.is_dataclass(result) and not isinstance(result, Mapping):
+    elif dataclasses.is_dataclass(result) and not isinstance(result, type | Mapping):
         result = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    if isinstance(result, Mapping):
-        named = result.get("logits")
-        result = named if named is not None else list(result.values())
     if isinstance(result, list | tuple):
-        result = next((item for item in result if isinstance(item, torch.Tensor) and item.ndim), None)
-    return result if isinstance(result, torch.Tensor) else None
+        if result and all(isinstance(each, Mapping) for each in result):
+            return
+        result = dict(enumerate(result))
+    if isinstance(result, Mapping):
+        for key, value in result.items():
+            yield from tensors_in(value, f"{name}.{key}" if name else str(key))
 
 
 def device_of(name: str) -> torch.device:

@@ -68,7 +68,7 @@ def fit(module: torch.nn.Module, content: object, source: ModelSource, key: str 
     every = [_set(prefix, known, read, module, source) for prefix in prefixes]
     sets = [each for each in every if each.fits]
     if not sets:
-        raise _misfit(every[0], source)
+        raise _misfit(_nearest(every[0], found, read, module, source), source)
     for each in sets:
         own = _masks.belonging(masks, each.prefix, known)
         _masks.assign(own, each.weights, wanted, source)
@@ -293,6 +293,21 @@ def _place(prefix: str, read: Mapping[str, _masks.Weight], wanted: Iterable[str]
     ways = [_tree.parts(place) for place in places]
     shared = next((n for n, level in enumerate(zip(*ways, strict=False)) if len(set(level)) > 1), min(map(len, ways)))
     return "".join(f"{part}." for part in ways[0][:shared])
+
+
+def _nearest(
+    found: _Set,
+    leaves: Mapping[str, _tree.Leaf],
+    read: Mapping[str, _masks.Weight],
+    module: torch.nn.Module,
+    source: ModelSource,
+) -> _Set:
+    """What to compare with the network where nothing fits: ``found``, or, if it is a small part, all of its dict."""
+    whole = _fullest(leaves)
+    tensors = [name for name, leaf in leaves.items() if leaf.place == whole and _size(leaf.value)]
+    if 2 * len(found.weights) >= len(tensors) or not found.prefix.startswith(whole):
+        return found
+    return _set(whole, (), read, module, source)
 
 
 def _fullest(found: Mapping[str, _tree.Leaf]) -> str:

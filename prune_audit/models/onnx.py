@@ -21,7 +21,8 @@ from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._onnx_classes import named
 from prune_audit.models._onnx_graph import Graph, external_files
-from prune_audit.models._onnx_interface import expects_of, labels_of, scores_of
+from prune_audit.models._onnx_interface import expects_of, labels_of, outputs_of
+from prune_audit.models._outputs import Output, Outputs, of, table
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -39,17 +40,31 @@ _NOISE = re.compile(
 
 
 class OnnxClassifier:
-    """An onnxruntime session as a `Classifier`, reading the one output that holds the scores."""
+    """An onnxruntime session as a `Classifier`, reading the one of its ``outputs`` that holds the scores.
 
-    def __init__(self, session: Any, card: ModelCard, expects: Expects, output: str, labels: Sequence[object]) -> None:
+    ``labels`` are the keys of outputs that hold maps, in the order of the columns.
+    """
+
+    def __init__(
+        self, session: Any, card: ModelCard, expects: Expects, outputs: Outputs, labels: Mapping[str, Sequence[object]]
+    ) -> None:
         self.card = card
         self.expects = expects
         self.notes: tuple[str, ...] = ()
-        self.assumptions: tuple[Assumption, ...] = ()
+        self.gives = outputs_of(session)
         self._session = session
-        self._output = output
+        self._outputs = outputs
         self._labels = labels
         self._alone = False  # whether it runs on one sample at a time only
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Which output is read, where there are several."""
+        return self._outputs.assumptions
+
+    def expect_classes(self, classes: int, *, more: bool) -> None:
+        """As `Chooses.expect_classes`."""
+        self._outputs.expect_classes(classes, more=more)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) or (B, 1), or (B,) integer classes where the model gives nothing else.
@@ -87,7 +102,8 @@ class OnnxClassifier:
     def _pass(self, feed: Mapping[str, Array]) -> Array:
         """The scores of one run of the session."""
         try:
-            [result] = self._session.run([self._output], dict(feed))
+            names = [output.name for output in self.gives] if self._outputs.chosen is None else [self._outputs.chosen]
+            results = dict(zip(names, self._session.run(names, dict(feed)), strict=True))
         # onnxruntime's exceptions share no class but Exception.
         except Exception as fault:
             given = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in feed.items())
@@ -95,24 +111,24 @@ class OnnxClassifier:
                 f"{self.card.name} failed on input {given}: {_reason(fault)}",
                 hint=f"the model expects {', '.join(map(_described, self.expects.inputs))}",
             ) from fault
-        if self._labels:
-            result = np.array([[row[label] for label in self._labels] for row in result])  # (B, C)
+        batch = next(iter(feed.values())).shape[0]
+        name = self._outputs.chosen or self._outputs.decide([_seen(*each) for each in results.items()], batch)
+        result = results[name]
+        if name in self._labels:
+            result = np.array([[row[label] for label in self._labels[name]] for row in result])  # (B, C)
         scores = np.asarray(result)
-        while scores.ndim > 2 and scores.shape[-1] == 1:
-            scores = scores[..., 0]
         if scores.dtype == np.float16:
             scores = scores.astype(np.float32)
-        batch = next(iter(feed.values())).shape[0]
-        if scores.ndim == 1 and scores.dtype.kind == "f":
-            scores = scores.reshape(batch, -1)
-        if scores.shape == (batch, 1) and scores.dtype.kind in "iu":
-            scores = scores[:, 0]
-        if scores.ndim not in (1, 2) or len(scores) != batch or scores.dtype.kind not in "fiu":
+        shape = table(scores.shape, batch)
+        if shape is None or scores.dtype.kind not in "fiu":
             raise ModelError(
                 f"{self.card.name}: expected scores of shape ({batch}, classes), found {np.shape(result)}",
                 hint="only classifiers that give one row of scores per sample can be audited",
             )
-        return scores
+        # One number a sample is a score in floating point, and a class in whole numbers.
+        if len(shape) == 1 or shape[1] == 1:
+            shape = (batch, 1) if scores.dtype.kind == "f" else (batch,)
+        return scores.reshape(shape)
 
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
@@ -120,7 +136,7 @@ class OnnxClassifier:
 
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:  # noqa: ARG002 - the graph says it
         """What the scores come out of, None where it is else."""
-        return _activation_onnx.seen(_parse(Path(self.card.path)), self._output)
+        return _activation_onnx.seen(_parse(Path(self.card.path)), str(self._outputs.chosen or self._outputs.likely))
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if len(self.expects.inputs) == len(inputs) == 1:
@@ -195,10 +211,17 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
         parameters=graph.parameters(),
         uncounted=graph.uncounted(),
     )
-    output = scores_of(made, source.path)
-    labels = labels_of(model, output.name)
-    expects = expects_of(made, output, labels or named(model, output.name), source.path)
-    return OnnxClassifier(made, card, expects, output.name, labels)
+    outputs, labels = of(source, settings), labels_of(model)
+    scores = outputs.declared(outputs_of(made))
+    keys = [] if scores is None else labels.get(scores.name) or named(model, scores.name)
+    return OnnxClassifier(made, card, expects_of(made, scores, keys, source.path), outputs, labels)
+
+
+def _seen(name: str, result: Any) -> Output:
+    """An output as it came."""
+    if isinstance(result, np.ndarray):
+        return Output(name=name, shape=result.shape, dtype=result.dtype.name)
+    return Output(name=name, shape=None, dtype="maps" if result and isinstance(result[0], dict) else "others")
 
 
 def _fields(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:

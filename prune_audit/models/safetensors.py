@@ -51,9 +51,9 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     weights, metadata = _read(source)
     module, reads = _factory.watched(source.factory)
     assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name))
-    made = _checkpoint.classifier(module, source, settings, form="safetensors", metadata=metadata, reads=reads)
-    made.assumptions = assumed
-    return made
+    return _checkpoint.classifier(
+        module, source, settings, form="safetensors", metadata=metadata, reads=reads, assumed=assumed
+    )
 
 
 def bare(source: ModelSource, settings: Settings) -> ModelCard | None:

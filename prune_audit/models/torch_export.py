@@ -7,6 +7,7 @@ exported for training is refused.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,8 @@ from prune_audit.core import Expects, Input, Layout, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _export_check, _files, _graph
 from prune_audit.models._factory import refuse_factory
-from prune_audit.models._torch import TorchClassifier, device_of, first_tensor, numpy_name
+from prune_audit.models._outputs import Output, columns_of, of
+from prune_audit.models._torch import TorchClassifier, device_of, numpy_name, tensors_in
 
 if TYPE_CHECKING:
     import torch
@@ -68,13 +70,18 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         uncounted=_graph.uncounted(calls),
     )
     module = program.module()
+    gives, outputs, scores = _gives(program), of(source, settings), None
+    with contextlib.suppress(ModelError):  # a program that cannot be audited can be looked at
+        scores = outputs.declared(gives)
     return TorchClassifier(
         module,
         card,
-        _expects(program, calls, path),
+        _expects(program, calls, path, scores),
         settings.device,
         _caller(program, module),
         threads=settings.threads,
+        outputs=outputs,
+        gives=gives,
     )
 
 
@@ -212,7 +219,9 @@ def _caller(
     return call
 
 
-def _expects(program: torch.export.ExportedProgram, calls: tuple[_graph.Call, ...], path: Path) -> Expects:
+def _expects(
+    program: torch.export.ExportedProgram, calls: tuple[_graph.Call, ...], path: Path, scores: Output | None
+) -> Expects:
     import torch
 
     nodes = {node.name: node for node in program.graph.nodes}
@@ -226,7 +235,7 @@ def _expects(program: torch.export.ExportedProgram, calls: tuple[_graph.Call, ..
     channels = _graph.channels(calls)
     layout: Layout = "NHWC" if image[2] is not None and image[2] == channels != image[0] else "NCHW"
     height, width = image[1:] if layout == "NCHW" else image[:2]
-    outputs = _outputs(program, nodes)
+    outputs = None if scores is None else columns_of(scores)
     extra = _container.read(path, lambda name: name.startswith("extra/"))
     texts = {name[len("extra/") :].partition(".")[0]: text.decode(errors="replace") for name, text in extra.items()}
     return Expects(
@@ -240,16 +249,12 @@ def _expects(program: torch.export.ExportedProgram, calls: tuple[_graph.Call, ..
     )
 
 
-def _outputs(program: torch.export.ExportedProgram, nodes: Mapping[str, torch.fx.Node]) -> int | None:
-    """The number of output columns of the scores; None where the program does not say."""
+def _gives(program: torch.export.ExportedProgram) -> tuple[Output, ...]:
+    """The tensors that the program returns."""
+    nodes = {node.name: node for node in program.graph.nodes}
     leaves = [nodes[name].meta.get("val") if name in nodes else name for name in program.graph_signature.user_outputs]
-    scores = first_tensor(program.call_spec.out_spec.unflatten(leaves))
-    if scores is None:
-        return None
-    shape = list(_known(scores.shape))
-    while len(shape) > 2 and shape[-1] == 1:
-        shape.pop()
-    return shape[1] if len(shape) == 2 else 1 if len(shape) == 1 else None
+    found = tensors_in(program.call_spec.out_spec.unflatten(leaves))
+    return tuple(Output(name=n, shape=_known(t.shape), dtype=numpy_name(t.dtype)) for n, t in found)
 
 
 def _known(shape: Iterable[int]) -> tuple[int | None, ...]:

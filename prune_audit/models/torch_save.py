@@ -65,9 +65,9 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         module, assumed = _module(content, source, key)
         reads = ()
     metadata = {str(k): v for k, v in content.items()} if isinstance(content, Mapping) else {}
-    made = _checkpoint.classifier(module, source, settings, form="torch.save", metadata=metadata, reads=reads)
-    made.assumptions = assumed
-    return made
+    return _checkpoint.classifier(
+        module, source, settings, form="torch.save", metadata=metadata, reads=reads, assumed=assumed
+    )
 
 
 def bare(source: ModelSource, settings: Settings) -> ModelCard | None:

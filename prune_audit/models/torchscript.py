@@ -18,6 +18,7 @@ from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _container, _files, _graph, _packed, _script_check
 from prune_audit.models._factory import refuse_factory
+from prune_audit.models._outputs import of
 from prune_audit.models._torch import TorchClassifier, device_of, gist, parameters
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         _expects(module, calls, path),
         settings.device,
         threads=settings.threads,
+        outputs=of(source, settings),
         faster=(lambda: _optimised(module)) if device.type == "cpu" else None,
     )
 

@@ -19,6 +19,7 @@ from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _files, _pretrained
 from prune_audit.models._editable import Editable, of_torch
 from prune_audit.models._factory import refuse_factory
+from prune_audit.models._outputs import of
 from prune_audit.models._torch import TorchClassifier, dtype_of, layers, parameters, uncounted
 
 _CONFIG = "config.json"
@@ -67,7 +68,9 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         uncounted=uncounted(network),
     )
     expects = _expects(path, network, images=_IMAGES in name)
-    classifier = TorchClassifier(network, card, expects, settings.device, threads=settings.threads)
+    classifier = TorchClassifier(
+        network, card, expects, settings.device, threads=settings.threads, outputs=of(source, settings)
+    )
     if unused:
         more = ", ..." if len(unused) > _SHOWN else ""
         classifier.notes = (f"weights in {path} that the network does not use: {', '.join(unused[:_SHOWN])}{more}",)

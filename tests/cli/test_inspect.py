@@ -111,7 +111,7 @@ def test_which_weights_of_a_checkpoint_are_used(
     assert invoke(["inspect", model]) == 2
     assert "--state-key m=net or --state-key m=net_ema" in " ".join(capsys.readouterr().err.split())
     text = " ".join(told(capsys, model, "--state-key", "net_ema").split())
-    assert "weights net_ema behind 'module.'" in text
+    assert "assumes weights net_ema behind 'module.'" in text
     assert "as asked; not used: net (" in text
 
 
@@ -145,3 +145,17 @@ def test_zeros_that_rounding_explains_have_a_column(tmp_path: Path, capsys: pyte
     lines = [line.split() for line in text.splitlines()]
     assert ["w", "linear", "40", "x", "50", f"{2000 - zeros:,}", str(zeros), "2,000", "100.00", "%"] in lines
     assert "rounding explains" in text
+
+
+def test_outputs_with_their_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [onnx.helper.make_node("Tanh", ["x"], ["a"]), onnx.helper.make_node("Exp", ["x"], ["b"])]
+    values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["n", 3]) for n in "xab"]
+    graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "m.onnx")
+    text = told(capsys, str(tmp_path / "m.onnx"))
+    assert "a (batch, 3), float32" in text
+    assert "b (batch, 3), float32" in text
+    assert "assumes" not in text
+    text = " ".join(told(capsys, str(tmp_path / "m.onnx"), "--model-output", "b").split())
+    assert "assumes output b (batch, 3) (as asked; not read: a (batch, 3); --model-output OUTPUT)" in text

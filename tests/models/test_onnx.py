@@ -70,9 +70,9 @@ def linear(path: Path, weight: Array, shape: Shape = ("N", 4), **more: Any) -> P
     )
 
 
-def load(path: Path) -> onnx.OnnxClassifier:
+def load(path: Path, model_output: tuple[str, ...] = ()) -> onnx.OnnxClassifier:
     assert onnx.recognises(path)
-    return onnx.load(ModelSource(name="model", path=path), Settings())
+    return onnx.load(ModelSource(name="model", path=path), Settings(model_output=model_output))
 
 
 # ------------------------------------------------------------------------------------------------- running
@@ -248,7 +248,18 @@ def test_the_scores_are_found_among_several_outputs(tmp_path: Path, rng: np.rand
     np.testing.assert_allclose(load(path).predict({"x": x}).sum(axis=1), np.ones(5), rtol=1e-5)
     unnamed = {name: shapes[name] for name in ("other", "features")}
     path = save(tmp_path / "b", nodes, {"x": ("float32", ["N", 4])}, unnamed, {"w": weight})
-    np.testing.assert_allclose(load(path).predict({"x": x}), (x @ weight) ** 2, rtol=1e-4)
+    model = load(path)
+    assert model.expects.outputs is None
+    with pytest.raises(ModelError, match=r"2 outputs that could be its scores: other \(batch, 3\), features") as caught:
+        model.predict({"x": x})
+    assert "--model-output model=other or --model-output model=features" in caught.value.hint
+    for asked in ("other", "0", "model=other"):
+        model = load(path, model_output=(asked,))
+        np.testing.assert_allclose(model.predict({"x": x}), (x @ weight) ** 2, rtol=1e-4)
+        assert model.expects.outputs == 3
+        (said,) = model.assumptions
+        assert (said.what, said.value) == ("output", "other (batch, 3)")
+        assert said.why == "as asked; not read: features (batch, 3)"
 
 
 def test_a_model_without_scores_is_refused(tmp_path: Path) -> None:
@@ -259,7 +270,7 @@ def test_a_model_without_scores_is_refused(tmp_path: Path) -> None:
         {"y": ("float32", ["N", 3, 8, 8])},
         {},
     )
-    with pytest.raises(ModelError, match=r"expected an output of shape \(batch, classes\), found y tensor\(float\)"):
+    with pytest.raises(ModelError, match=r"expected scores of shape \(batch, classes\), found y \(batch, 3, 8, 8\)"):
         load(path)
 
 

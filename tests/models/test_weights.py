@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.ao.pruning import WeightNormSparsifier
+from torch.ao.pruning.sparsifier.weight_norm_sparsifier import WeightNormSparsifier
 from torch.nn.utils import prune
 
 from prune_audit.core import Assumption, ModelSource, Settings
@@ -242,8 +242,8 @@ def test_masks_of_channels_stretch_over_their_weights() -> None:
 
 def test_a_network_with_masks_of_its_own_keeps_them() -> None:
     network, filled = net(), net()
-    prune.random_unstructured(network[0], "weight", 0.5)  # type: ignore[no-untyped-call]
-    prune.identity(filled[0], "weight")  # type: ignore[no-untyped-call]
+    prune.random_unstructured(network[0], "weight", 0.5)
+    prune.identity(filled[0], "weight")
     assert _weights.fit(filled, network.state_dict(), SOURCE, None) == ()
     torch.testing.assert_close(filled.state_dict()["0.weight_mask"], network.state_dict()["0.weight_mask"])
 
