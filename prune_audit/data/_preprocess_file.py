@@ -1,12 +1,14 @@
 """A file to the preprocessing that it asks for: our own fields in JSON or TOML, or a preprocessor_config.json.
 
 A field that we do not know may change every pixel, so an unknown one is an error that names it. The same holds for a
-Hugging Face configuration, except for fields that are null or false there: those are steps that are not taken.
+Hugging Face configuration, and for the type of its processor: each type has steps and defaults of its own, so that
+only those are accepted whose pixels were compared with those of the library (`TYPES`, and the tests of this module).
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -30,10 +32,57 @@ FILTERS: Mapping[int, Interpolation] = {
 SIGNS = ("image_processor_type", "feature_extractor_type", "do_resize", "do_rescale", "do_normalize", "image_mean")
 STEPS = (
     *SIGNS,
-    *("size", "resample", "do_center_crop", "crop_size", "crop_pct", "rescale_factor", "image_std", "do_convert_rgb"),
+    *("size", "resample", "do_center_crop", "crop_size", "rescale_factor", "image_std", "do_convert_rgb"),
     *("default_to_square", "processor_class", "_processor_class", "_valid_processor_keys", "model_input_names"),
     *("data_format", "input_data_format"),
 )
+_HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+_CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
+_EDGE = {"size": {"shortest_edge": 224}, "default_to_square": False}
+_SQUARE = {"size": {"height": 224, "width": 224}, "default_to_square": True}
+_CROP = {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
+_COMMON = {"do_resize": True, "do_center_crop": False, "do_rescale": True, "do_normalize": True}
+
+# What a field is that is not given, by type: the attributes of the classes in transformers 5.23, whose names
+# end in ImageProcessor, and in FeatureExtractor or ImageProcessorFast in other versions.
+TYPES: Mapping[str, Mapping[str, Any]] = {
+    name: _COMMON | defaults
+    for name, defaults in {
+        "Beit": {**_HALF, **_SQUARE, "crop_size": {"height": 224, "width": 224}, "resample": 3},
+        "Bit": {**_CLIP, **_EDGE, **_CROP, "resample": 3, "do_convert_rgb": True},
+        "CLIP": {**_CLIP, **_EDGE, **_CROP, "resample": 3, "do_convert_rgb": True},
+        "ConvNext": {**_HALF, "size": {"shortest_edge": 384}, "default_to_square": False, "resample": 3,
+                     "crop_pct": 224 / 256},
+        "DeiT": {**_HALF, **_CROP, "size": {"height": 256, "width": 256}, "default_to_square": True, "resample": 3},
+        "Levit": {**_IMAGENET, **_EDGE, **_CROP, "resample": 3},
+        "MobileNetV1": {**_HALF, **_CROP, "size": {"shortest_edge": 256}, "default_to_square": False, "resample": 2},
+        "MobileNetV2": {**_HALF, **_CROP, "size": {"shortest_edge": 256}, "default_to_square": False, "resample": 2},
+        "MobileViT": {**_HALF, **_EDGE, "do_center_crop": True, "crop_size": {"height": 256, "width": 256},
+                      "resample": 3, "do_normalize": None, "do_flip_channel_order": True},
+        "PoolFormer": {**_IMAGENET, **_EDGE, **_CROP, "resample": 3, "crop_pct": 0.9},
+        "Pvt": {**_IMAGENET, **_SQUARE, "resample": 3},
+        "Siglip": {**_HALF, "size": {"height": 224, "width": 224}, "default_to_square": False, "resample": 3,
+                   "do_convert_rgb": True},
+        "ViT": {**_HALF, **_SQUARE, "resample": 2},
+    }.items()
+}  # fmt: skip
+# The type where the file names none, by the model_type in the config.json beside it.
+OF_MODELS: Mapping[str, str] = {
+    **dict.fromkeys(("beit", "data2vec-vision"), "Beit"),
+    **dict.fromkeys(("bit", "dinov2", "focalnet", "hiera"), "Bit"),
+    **dict.fromkeys(("clip",), "CLIP"),
+    **dict.fromkeys(("convnext", "convnextv2", "cvt", "regnet", "resnet"), "ConvNext"),
+    **dict.fromkeys(("deit",), "DeiT"),
+    **dict.fromkeys(("levit",), "Levit"),
+    **dict.fromkeys(("mobilenet_v1",), "MobileNetV1"),
+    **dict.fromkeys(("mobilenet_v2",), "MobileNetV2"),
+    **dict.fromkeys(("mobilevit", "mobilevitv2"), "MobileViT"),
+    **dict.fromkeys(("poolformer",), "PoolFormer"),
+    **dict.fromkeys(("pvt", "pvt_v2"), "Pvt"),
+    **dict.fromkeys(("siglip",), "Siglip"),
+    **dict.fromkeys(("vit", "vit_mae", "vit_msn", "swin", "swinv2", "dinat"), "ViT"),
+}
 
 
 def read(path: Path) -> Preprocess:
@@ -50,9 +99,7 @@ def read(path: Path) -> Preprocess:
             f"{path}: no JSON or TOML: {error}", hint="expected is a file with fields such as size, mean and std"
         ) from error
     try:
-        return (
-            _of_hugging_face(values, path.name) if any(sign in values for sign in SIGNS) else _ours(values, path.name)
-        )
+        return _of_hugging_face(values, path) if any(sign in values for sign in SIGNS) else _ours(values, path.name)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{path}: {error}",
@@ -77,67 +124,98 @@ def _ours(values: Mapping[str, Any], name: str) -> Preprocess:
     )
 
 
-def _of_hugging_face(values: Mapping[str, Any], name: str) -> Preprocess:
+_NEEDS = {
+    "do_resize": ("size", "resample"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
+
+
+def _of_hugging_face(values: Mapping[str, Any], path: Path) -> Preprocess:
     """The steps of an image processor that are resize, centre crop, division by 255, mean and std, in that order.
 
-    Its crop starts at ``(length - crop) // 2`` where torchvision rounds: an odd margin may shift by one pixel.
+    That of the library that uses PIL crops from ``(length - crop) // 2`` where torchvision, and the one that uses it,
+    round: an odd margin may shift by one pixel.
     """
-    values = {key: value for key, value in values.items() if value is not None}
-    unknown = [key for key, value in values.items() if key not in STEPS and value is not False]
+    kind = _type(values, path)
+    known = (*STEPS, *TYPES[kind])
+    unknown = [key for key, value in values.items() if key not in known and value is not None and value is not False]
     if unknown:
-        raise ValueError(f"unknown field {unknown[0]!r}, which may change the pixels")
-    if not values.get("do_rescale", True) or abs((values.get("rescale_factor") or 1 / 255) * 255 - 1) > 1e-4:
+        raise ValueError(f"unknown field {unknown[0]!r} of {kind}ImageProcessor, which may change the pixels")
+    values = {**TYPES[kind], **values}  # null is no default: a step that is null is not taken
+    if kind == "MobileViT":  # which takes it for granted
+        values["do_normalize"] = False
+    for step, needed in _NEEDS.items():
+        lacking = [field for field in needed if values[step] and values.get(field, field) is None]
+        if lacking:
+            raise ValueError(f"{step} needs {lacking[0]}, which is null")
+    if not values["do_rescale"] or abs(values.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-4:
         raise ValueError("the values are not scaled by 1/255 (do_rescale, rescale_factor), and ours always are")
-    normalised = values.get("do_normalize", "image_mean" in values)
-    if normalised and ("image_mean" not in values or "image_std" not in values):
-        raise ValueError("do_normalize needs image_mean and image_std")
-    resize, crop = _geometry(values)
-    if resize is not None and values.get("resample") not in FILTERS:
-        raise ValueError(f"resample must be one of {', '.join(map(str, FILTERS))}, found {values.get('resample')!r}")
+    if values["do_resize"] and values["resample"] not in FILTERS:
+        raise ValueError(f"resample must be one of {', '.join(map(str, FILTERS))}, found {values['resample']!r}")
+    resize, crop = _resize(kind, values) if values["do_resize"] else (None, None)
+    if values["do_center_crop"]:
+        if crop is not None or "crop_size" not in values:
+            raise ValueError(f"do_center_crop of {kind}ImageProcessor, which crops otherwise")
+        crop = _sides("crop_size", values["crop_size"])
     return Preprocess(
         resize=resize,
         crop=crop,
-        mean=_numbers("image_mean", values["image_mean"]) if normalised else None,
-        std=_numbers("image_std", values["image_std"]) if normalised else None,
-        channels="rgb" if values.get("do_convert_rgb") else None,
+        mean=_numbers("image_mean", values["image_mean"]) if values["do_normalize"] else None,
+        std=_numbers("image_std", values["image_std"]) if values["do_normalize"] else None,
+        channels="bgr" if values.get("do_flip_channel_order") else "rgb" if values.get("do_convert_rgb") else None,
         interpolation=FILTERS[values["resample"]] if resize is not None else None,
-        name=name,
+        name=path.name,
     )
 
 
-def _geometry(values: Mapping[str, Any]) -> tuple[int | tuple[int, int] | None, tuple[int, int] | None]:
-    """(resize, crop) of an image processor.
+def _type(values: Mapping[str, Any], path: Path) -> str:
+    """The type of the processor, one of `TYPES`, which the file names or else the model beside it implies."""
+    named = values.get("image_processor_type") or values.get("feature_extractor_type")
+    if named is None:
+        try:
+            model = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))["model_type"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ValueError(
+                "it names no type of processor (image_processor_type), and no config.json beside it a model_type"
+            ) from None
+        if model not in OF_MODELS:
+            raise ValueError(f"it names no type of processor, and that of a {model} was not compared with its library")
+        return OF_MODELS[model]
+    kind = re.sub(r"(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(named))
+    if kind not in TYPES:
+        known = ", ".join(f"{each}ImageProcessor" for each in TYPES)
+        raise ValueError(f"the processor {named} was not compared with its library; those that were: {known}")
+    return kind
 
-    ConvNeXT's own: below 384 the shorter side becomes ``int(size / crop_pct)`` and a square is cropped, from 384 on
-    the image is stretched to a square.
+
+def _resize(kind: str, values: Mapping[str, Any]) -> tuple[int | tuple[int, int], tuple[int, int] | None]:
+    """(resize, crop) of a processor that resizes; the crop is one that belongs to its resize.
+
+    LeViT's shorter side becomes ``int(256 / 224 * size)``, PoolFormer's ``int(size / crop_pct)``. ConvNeXT's does so
+    below 384, where a square is then cropped; from 384 on the image is stretched to a square.
     """
-    crop = _sides("crop_size", values["crop_size"]) if "crop_size" in values else None
-    crop = crop if values.get("do_center_crop", crop is not None) else None
-    if values.get("do_center_crop") and crop is None:
-        raise ValueError("do_center_crop needs crop_size")
-    if not values.get("do_resize", "size" in values):
-        return None, crop
-    kind = str(values.get("image_processor_type") or values.get("feature_extractor_type") or "")
-    size = values.get("size")
-    square = values.get("default_to_square", kind.startswith(("ViT", "DeiT", "Beit")))
-    convnext = kind.startswith("ConvNext")
-    if _whole(size) and not (square or convnext or kind.startswith("CLIP") or "default_to_square" in values):
-        raise ValueError(
-            f"size {size} of {kind or 'an unnamed processor'}: not said whether a square or a shorter side"
-        )
+    size, share = values["size"], values.get("crop_pct")
+    if share is None:
+        share = TYPES[kind]["crop_pct"] if kind == "ConvNext" else 1
+    if not 0 < share <= 1:
+        raise ValueError(f"crop_pct: expected a share, found {share!r}")
     if _whole(size):
-        size = {"height": size, "width": size} if square and not convnext else {"shortest_edge": size}
+        size = {"height": size, "width": size} if values["default_to_square"] else {"shortest_edge": size}
     if isinstance(size, dict) and set(size) == {"shortest_edge"} and _whole(size["shortest_edge"]):
         edge = int(size["shortest_edge"])
-        share = values.get("crop_pct") or (224 / 256 if convnext else None)
-        if share is None:
-            return edge, crop
-        if not 0 < share <= 1:
-            raise ValueError(f"crop_pct: expected a share, found {share!r}")
-        if convnext and edge >= 384:
-            return (edge, edge), None
-        return int(edge / share), (edge, edge) if convnext else crop or (edge, edge)
-    return _sides("size", size), crop
+        if kind == "ConvNext":
+            return ((edge, edge), None) if edge >= 384 else (int(edge / share), (edge, edge))
+        if kind == "Levit":
+            return int(256 / 224 * edge), None
+        return (int(edge / share) if kind == "PoolFormer" else edge), None
+    height, width = _sides("size", size)
+    if kind == "ConvNext":
+        raise ValueError("size: expected shortest_edge, found height and width")
+    if kind == "PoolFormer":
+        return (int(height / share) if height == width else (int(height / share), int(width / share))), None
+    return (height, width), None
 
 
 def _sides(what: str, value: object) -> tuple[int, int]:

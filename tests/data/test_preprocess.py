@@ -180,7 +180,8 @@ def test_what_is_resolved_stays_as_it_is(files: list[Path]) -> None:
 def test_the_models_own_file_counts_where_no_other_was_asked_for(tmp_path: Path, draw: Draw) -> None:
     path = tmp_path / "preprocessor_config.json"
     path.write_text(
-        '{"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "do_resize": true, "resample": 3, '
+        '{"image_processor_type": "ViTImageProcessor", '
+        '"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "do_resize": true, "resample": 3, '
         '"size": {"height": 16, "width": 16}, "crop_size": null, "do_center_crop": null, "do_pad": null}'
     )
     expects, files = Expects(channels=3, preprocess=path), [draw(tmp_path / "a.png", (8, 30))]
@@ -199,7 +200,7 @@ def test_the_models_own_file_counts_where_no_other_was_asked_for(tmp_path: Path,
     assert got.name == "preprocessor_config.json with changes"
     assert "stretched" in note
     # A preset or file that was asked for replaces it, even where it cannot be read.
-    path.write_text('{"image_mean": [0.5], "do_flip_channel_order": true}')
+    path.write_text('{"image_processor_type": "ViTImageProcessor", "do_flip_channel_order": true}')
     assert resolve(PRESETS["cifar10"], expects, files)[0].mean == PRESETS["cifar10"].mean
     with pytest.raises(DataError, match="do_flip_channel_order") as caught:
         resolve(NOTHING, expects, files)
