@@ -128,6 +128,7 @@ NO_FILE = ""
 _recordings: dict[int, Recording] = {}  # by the thread that builds
 _shared: set[Read] = set()  # read while modules were imported, which happens once
 _imported: dict[str, ModuleSpec | None] = {}  # modules that were imported here, as they were then
+_building = threading.RLock()  # models that run side by side may be loaded at once, from the same modules
 
 
 @functools.cache  # a hook cannot be removed
@@ -137,15 +138,16 @@ def _listen() -> None:
 
 @contextlib.contextmanager
 def recorded() -> Iterator[Recording]:
-    """Write down what this thread reads, and the threads that begin meanwhile."""
+    """Write down what this thread reads, and the threads that begin meanwhile; one build waits for another."""
     _listen()
-    made = Recording()
-    _recordings[threading.get_ident()] = made
-    try:
-        yield made
-    finally:
-        _recordings.pop(threading.get_ident(), None)
-    made.finish()
+    with _building:
+        made = Recording()
+        _recordings[threading.get_ident()] = made
+        try:
+            yield made
+        finally:
+            _recordings.pop(threading.get_ident(), None)
+        made.finish()
 
 
 def shared() -> frozenset[Read]:

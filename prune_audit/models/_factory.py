@@ -46,7 +46,7 @@ def watched(text: str) -> tuple[torch.nn.Module, tuple[reads.Read, ...] | None]:
     import torch
 
     module_name, path, arguments, named = _parse(text)
-    with _working_directory(), reads.recorded() as recording:
+    with reads.recorded() as recording, _working_directory():
         with recording.importing(module_name):
             factory = _attribute(_import(module_name, text), path, text)
         if not callable(factory):

@@ -200,6 +200,17 @@ def test_what_a_module_read_when_it_was_imported_belongs_to_every_later_build(he
     assert reads.shared() == set(first)
 
 
+def test_builds_at_once_from_one_module_know_what_they_read(here: Path) -> None:
+    (here / f"{NAMES[0]}.py").write_text(f"import time\ntime.sleep(0.3)\n{READING}")
+    found = list[tuple[reads.Read, ...] | None]()
+    threads = [threading.Thread(target=lambda: found.append(build(lambda: None, NAMES[0]))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(CONFIG, (f"{NAMES[0]}.py", digest((here / f"{NAMES[0]}.py").read_bytes())))] * 3
+
+
 def test_modules_from_anywhere_count_by_their_source(
     here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
