@@ -580,7 +580,7 @@ class Outputs:
             return right
         # Of two classes that share one column, the label is always one.
         among = self.rank < self.tied if self.rank is not None else np.ones(len(labels), bool)
-        return np.where(self.tied > 1, among / self.tied, right)
+        return np.where(self.tied > 1, among / np.maximum(self.tied, 1), right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

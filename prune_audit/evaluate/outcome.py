@@ -97,7 +97,7 @@ def broken(scores: Array) -> npt.NDArray[np.bool_]:
 
     Minus infinity for some is a score: the logarithm of 0, or a class that is masked.
     """
-    wrong: npt.NDArray[np.bool_] = np.isnan(scores) | (scores == np.inf)
+    wrong: npt.NDArray[np.bool_] = np.asarray(np.isnan(scores) | (scores == np.inf))
     if scores.ndim == 1:
         return wrong
     some: npt.NDArray[np.bool_] = wrong.any(axis=1)

@@ -34,8 +34,10 @@ from prune_audit.evaluate.outcome import Kept, broken
 from prune_audit.evaluate.reading import Reading
 from prune_audit.evaluate.store import Entry
 
-FACTS = ("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted", "notes", "assumptions")
-FACTS += ("odd", "turned", "doubts")
+FACTS: tuple[str, ...] = (
+    *("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted"),
+    *("notes", "assumptions", "odd", "turned", "doubts"),
+)
 
 # Of an assumption, all but the name of the model, which may be another in the next run.
 ASSUMED = ("what", "value", "why", "option")

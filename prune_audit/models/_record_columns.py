@@ -15,7 +15,7 @@ from prune_audit.models._record_file import EACH, NAMED, PREDICTED, SCORES, Tabl
 
 TRUTH = ("class", "label", "labels", "target", "y")
 """What mostly is the true class, and is the predicted one where there is nothing else."""
-BESIDE = ("confidence", "true_score", "rank")
+BESIDE = ("confidence", "true_score", "rank", "tied")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

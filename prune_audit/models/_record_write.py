@@ -44,7 +44,8 @@ def write_predictions(
 ) -> None:
     """Write ``outputs`` for samples ``ids`` (N,) with ``labels`` (N,), whole or not at all.
 
-    The columns are id, label, predicted and, where there were scores, confidence, true_score and rank.
+    The columns are id, label, predicted and, where there were scores, confidence, true_score and rank; and, where the
+    highest score is shared by several classes on some sample, tied, by how many.
 
     Raises:
         UsageError: the suffix is of no form, or two samples have one id, so that nothing could tell them apart.
@@ -62,6 +63,8 @@ def write_predictions(
     columns["predicted"] = named[outputs.predicted]
     beside = {"confidence": outputs.confidence, "true_score": outputs.true_score, "rank": outputs.rank}
     columns |= {name: values for name, values in beside.items() if values is not None}
+    if outputs.tied is not None and (outputs.tied > 1).any():
+        columns["tied"] = outputs.tied
     target = path.resolve()  # a link stays a link to the new content
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:

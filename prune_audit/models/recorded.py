@@ -2,7 +2,7 @@
 
 A phone, TFLite, TensorRT, JAX or a cluster so feeds an audit, and so does `prune-audit predict`. Columns are known by
 their usual names: ``id`` (or another that `prune_audit.columns` lists, or that ``--id-column`` names), ``predicted``
-(or ``prediction``, ``pred``), and beside it ``confidence``, ``true_score`` and ``rank``; or the scores themselves, as
+(or ``prediction``, ``pred``), and beside it ``confidence``, ``true_score``, ``rank`` and ``tied``; or the scores, as
 lists in the order of the classes (``scores``, ``logits``, ``probabilities``), or a column for every class, called like
 it or like it behind ``score_``. Of several models in one file, ``FILE#COLUMN`` names one. Nothing is ever chosen by a
 guess: where there are no ids the order must be that of the data, and a column that may hold ids stops the run.
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 COLUMNS = True
 """A file may hold several models, of which a source names one."""
 _PIECE = 1 << 22  # scores that are worked on at once
+_WHOLE = ("rank", "tied")
 _CALLED: dict[str, Scores] = {"logits": "logits", "probabilities": "probabilities"}
 
 
@@ -111,6 +112,10 @@ class RecordedPredictions:
             confidence=beside.get("confidence"),
             true_score=beside.get("true_score"),
             rank=None if rank is None else rank.astype(np.int32),
+            # Without the rank nothing says whether the label is among several classes that are tied.
+            tied=beside["tied"].astype(np.int64)
+            if "tied" in beside and (rank is not None or len(classes) == 2)
+            else None,
             scores=None if found is None else found.kind,
         )
 
@@ -206,12 +211,12 @@ class RecordedPredictions:
         if _record_file.kind(column.type) not in ("integer", "real"):
             raise ModelError(f"{self.card.path}: {name} is {column.type}", hint=f"{name} must be a number")
         values: Array = column.to_numpy().astype(np.float64)[at]  # (N,)
-        fits: Array = (values >= 0) & (values < np.inf if name == "rank" else values <= 1 + SUM_TOLERANCE)  # (N,)
-        if name == "rank":
+        fits: Array = (values >= 0) & (values < np.inf if name in _WHOLE else values <= 1 + SUM_TOLERANCE)  # (N,)
+        if name in _WHOLE:
             fits &= values == np.floor(values)
         broken = _record_join.first_without(fits)
         if broken is not None:
-            what = "a whole number from 0" if name == "rank" else "a probability"
+            what = "a whole number from 0" if name in _WHOLE else "a probability"
             raise ModelError(
                 f"{self.card.path}: expected {what}, found {name} {values[broken]:g} for sample {ids[broken]!r}",
                 hint=f"correct the column {name}, or remove it",

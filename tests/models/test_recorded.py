@@ -621,3 +621,27 @@ def test_arrow_gives_back_what_it_has_freed(tmp_path: Path, monkeypatch: pytest.
     before = pool.bytes_allocated()
     recorded.load(ModelSource(name="m", path=path), Settings()).outputs(["a", "b"], np.array([0, 1]), ("x", "y"))
     assert released == [before]  # with the table itself gone
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ties_are_written_and_read_again_where_there_are_any(path: Path, form: str) -> None:
+    rng = np.random.default_rng(23)
+    ids, labels = [f"t{i}" for i in range(90)], rng.integers(0, 3, 90)
+    scores = np.round(rng.normal(size=(90, 3)) + 2 * np.eye(3)[labels])
+    own = scores[np.arange(90), labels][:, None]
+    before = (scores > own) | ((scores == own) & (np.arange(3) < labels[:, None]))
+    made = Outputs(
+        name="m",
+        predicted=scores.argmax(axis=1),
+        rank=before.sum(axis=1).astype(np.int32),
+        tied=(scores == scores.max(axis=1, keepdims=True)).sum(axis=1),
+    )
+    target = path.with_suffix(f".{form}")
+    write_predictions(target, made, ids, labels, CLASSES)
+    back = load(target).outputs(ids, labels, CLASSES)
+    np.testing.assert_array_equal(back.tied, made.tied)
+    np.testing.assert_array_equal(back.credit(labels), made.credit(labels))
+    assert 0 < made.credit(labels).sum() != (made.predicted == labels).sum()
+    none = Outputs(name="m", predicted=labels, rank=np.zeros(90, np.int32), tied=np.ones(90, np.int64))
+    write_predictions(target, none, ids, labels, CLASSES)
+    assert load(target).outputs(ids, labels, CLASSES).tied is None
