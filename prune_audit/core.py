@@ -429,6 +429,19 @@ class Batch:
     turned: Counts = field(default_factory=lambda: np.empty(0, np.int64))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A place in a model by which a prediction may be of more than its sample.
+
+    ``kind`` is ``dropout`` that is switched on, other ``random`` numbers, normalisation by the statistics of the
+    ``batch``, quantisation with one scale for all that comes together (``dynamic``), or a softmax over the samples
+    (``axis``). ``where`` is the node or module as people find it.
+    """
+
+    kind: Literal["dropout", "random", "batch", "dynamic", "axis"]
+    where: str
+
+
 class Classifier(Protocol):
     """All that a model format must supply.
 
@@ -462,6 +475,13 @@ class Classifier(Protocol):
 
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
         """What the scores of a forward pass over ``inputs`` come out of, None where it is else or cannot be seen."""
+        ...
+
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        """Places by which a prediction may be of more than its sample, as far as they can be seen.
+
+        In the graph, or in one forward pass over ``inputs``, of several samples.
+        """
         ...
 
 

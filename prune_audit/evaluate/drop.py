@@ -12,7 +12,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Chooses, Classifier, Counts, Expects, ModelCard, Recorded
+from prune_audit.core import (
+    Activation,
+    Array,
+    Assumption,
+    Chooses,
+    Classifier,
+    Counts,
+    Expects,
+    ModelCard,
+    Recorded,
+    Suspect,
+)
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm, Normalising
 
@@ -89,6 +100,10 @@ class Dropped:
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
         """That of the whole model."""
         return self._model.activation(inputs)
+
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        """Those of the whole model."""
+        return self._model.suspects(inputs)
 
     def _know(self, width: int) -> None:
         gone = {_position(self._model, each, width) for each in self._which}

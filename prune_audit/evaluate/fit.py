@@ -3,11 +3,16 @@
 Batches whose activations leave the processor's caches can be several times slower, and which size that is depends on
 the network, the processor and the runtime, so it is measured: small batches first, doubled while that pays. Nothing
 is run for the measurement alone; every call's predictions are kept.
+
+Where predictions depend on the batch, its size is no matter of speed: a `Plan` says what it is to be.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import median, quantiles
+
+from prune_audit.core import Assumption
 
 # Calls of each size: the first one or two pay for what a runtime sets up for a new shape.
 CALLS = 4
@@ -16,6 +21,25 @@ WARM = 2
 WORSE = 1.15
 # The first size tried is this fraction of a batch.
 SIZES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a model is run: in batches of ``batch``, where its predictions depend on that or it takes no other.
+
+    ``depends`` says that they do. With ``pairs`` a sample alone is predicted beside a copy of itself. ``assumptions``
+    and ``notes`` are what must be said of it.
+    """
+
+    batch: int | None = None
+    depends: bool = False
+    pairs: bool = False
+    assumptions: tuple[Assumption, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+FREE = Plan()
+"""In whatever batches are fastest."""
 
 
 class BatchSize:

@@ -28,7 +28,7 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, culprits, plausible, reading
+from prune_audit.evaluate import alignment, culprits, plausible, reading, sample_checks
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
@@ -76,7 +76,8 @@ def evaluate(
 ) -> Evaluation:
     """Run ``models``, the dense one first, once over the samples of ``dataset`` at ``rows`` (R,), sorted.
 
-    A stratified few hundred go first, and the rest only where models and labels fit together on these; the
+    A few samples tell whether predictions are of one sample each (`prune_audit.evaluate.sample_checks`). Then a
+    stratified few hundred go first, and the rest only where models and labels fit together on these; the
     predictions come in the order of the data all the same. ``first_only`` ends the pass after these. Recorded models
     run nowhere, and where there are no others the data are not read.
 
@@ -84,20 +85,31 @@ def evaluate(
         AlignmentError: a model's outputs do not fit the classes of the data, or recorded ones not its samples.
         DataError: more than ``settings.skip_bad`` samples cannot be read, or one holds NaN or infinities and so do
             the scores of a model.
-        ModelError: a model cannot run, or gives NaN or infinities.
+        ModelError: a model cannot run, gives NaN or infinities, or answers at random.
         OutputError: the store cannot be written.
     """
     started = time.perf_counter()
     for model in models:
         if isinstance(model, Chooses):
             model.expect_classes(len(dataset.classes), more=dataset.indexed)
-    tallies = [_tally(model, dataset, settings, store) for model in models]
-    running = [tally for tally in tallies if isinstance(tally, Tally)]
     head = stratified(dataset.labels[rows], FIRST, settings.seed)
     stages = (rows[head],) if first_only else (rows[head], np.delete(rows, head))
+    fixed = max(model.expects.batch or 1 for model in models)
+    chunk = None if settings.batch_size is None else -(-settings.batch_size // fixed) * fixed
+    checked = sample_checks.check(models, dataset, stages[0], settings, store)
+    tallies: list[Tally | Given] = []
+    for model in models:
+        if isinstance(model, Recorded):
+            tallies.append(Given(model, dataset))
+            continue
+        plan = sample_checks.plan(model.card.name, model.expects, checked.get(model.card.name), settings)
+        company = sample_checks.company(plan, stages, chunk)
+        entry = None if store is None else store.entry(model.card, model.expects, dataset, settings, company)
+        tallies.append(Tally(model, dataset, settings, entry, plan))
+    running = [tally for tally in tallies if isinstance(tally, Tally)]
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or cores()
-    size = _chunk(dataset, running, rows, settings)
+    size = chunk or _chunk(dataset, running, rows, fixed, settings.skip_bad)
     done, doubts, checking_seconds = 0, tuple[str, ...](), 0.0
 
     def advance(samples: int) -> None:
@@ -108,9 +120,9 @@ def evaluate(
 
     try:
         for stage in stages:
-            chunks = [stage[start : start + size] for start in range(0, len(stage), size)]
+            parts = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
-            wanted = [lacking for chunk in chunks if len(lacking := _lacking(running, chunk))]
+            wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
             advance(len(stage) - sum(map(len, wanted)))
             with closing(batches(dataset, wanted, workers=workers)) as decoded, Lanes(len(running)) as lanes:
                 for batch in decoded:
@@ -174,13 +186,6 @@ def _doubts(
     return tuple(tally.facts["doubts"])
 
 
-def _tally(model: Classifier | Recorded, dataset: Dataset, settings: Settings, store: Store | None) -> Tally | Given:
-    if isinstance(model, Recorded):
-        return Given(model, dataset)
-    entry = None if store is None else store.entry(model.card, model.expects, dataset, settings)
-    return Tally(model, dataset, settings, entry)
-
-
 def _keep(running: Sequence[Tally], dataset: Dataset, store: Store | None) -> bool:
     """Have on disk what was predicted, unless ``dataset`` is no longer what it is kept by; whether it still is."""
     if store is None or not any(tally.ran for tally in running) or store.unchanged(dataset):
@@ -236,13 +241,10 @@ def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:
     return rows[np.logical_or.reduce(lacks)] if lacks else rows[:0]
 
 
-def _chunk(dataset: Dataset, running: Sequence[Tally], rows: Counts, settings: Settings) -> int:
+def _chunk(dataset: Dataset, running: Sequence[Tally], rows: Counts, fixed: int, skip_bad: int) -> int:
     """How many samples are decoded together: what fits into `BATCH_BYTES` of float inputs, and fills a fixed batch."""
-    fixed = max((tally.expects.batch or 1 for tally in running), default=1)
-    if settings.batch_size is not None:
-        return -(-settings.batch_size // fixed) * fixed
     if len(_lacking(running, rows)):
-        for row in rows[: settings.skip_bad + 1]:
+        for row in rows[: skip_bad + 1]:
             one = dataset.read([row])
             if len(one.labels):
                 sample: int = sum(int(values[0].size) * 4 for values in one.inputs.values())

@@ -83,26 +83,43 @@ class Store:
         live = card.format in ("torch module", "function") or card.reads is None
         return live or (card.format == "torch.save" and card.factory is None)
 
-    def entry(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Entry | None:
-        """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it."""
-        source = source_digest(card.factory)
-        if self.runs_code(card) or (card.factory is not None and source is None):
+    def entry(
+        self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings, company: str | None = None
+    ) -> Entry | None:
+        """The entry of one model on ``dataset``, which may hold nothing yet; None where nothing can be kept of it.
+
+        ``company`` says which samples are predicted together, where that decides a prediction.
+        """
+        identity = self._identity(card, expects, dataset, settings)
+        if identity is None:
             return None
-        identity = {
-            "form": [FORM, *_FIELDS],
-            "model": [card.digest, card.format, card.factory, source, card.reads, repr(expects)],
-            "data": [self._fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
-            "classes": list(dataset.classes),
-            "preprocess": repr(dataset.preprocess),
-            "settings": [settings.device, settings.runtime, list(settings.drop_class)],
-            "asked": asked(settings, card.name),
-            "versions": versions(),
-        }
         return Entry(
-            self.root / "predictions" / _key(identity),
+            self.root / "predictions" / _key(identity | ({} if company is None else {"company": company})),
             {"model": card.name, "path": card.path, "data": dataset.path, "samples": len(dataset.labels)},
             self._told,
         )
+
+    def checked(
+        self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings
+    ) -> Mapping[str, Any] | None:
+        """What was found of the model on samples of ``dataset``, None where it was not looked at."""
+        path = self._checked_path(card, expects, dataset, settings)
+        try:
+            return None if path is None else dict(json.loads(sealed.read(path, path.stem)))
+        except OSError:
+            return None
+        except sealed.DamagedFile:
+            assert path is not None
+            _drop(path, "the model is looked at", self._told)
+            return None
+
+    def note_checked(
+        self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings, found: Mapping[str, object]
+    ) -> None:
+        """Keep what was ``found``. Raises `OutputError` where the folder cannot be written."""
+        path = self._checked_path(card, expects, dataset, settings)
+        if path is not None:
+            sealed.write(path, json.dumps(found).encode(), path.stem)
 
     def unchanged(self, dataset: Dataset) -> bool:
         """Whether ``dataset`` is still what it was when its entries were asked for."""
@@ -168,6 +185,28 @@ class Store:
         if self._content is None or self._content[0] is not dataset:
             self._content = dataset, dataset.fingerprint(self._verify)
         return self._content[1]
+
+    def _identity(
+        self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings
+    ) -> dict[str, object] | None:
+        """Everything that decides a prediction, None where it may change without a trace."""
+        source = source_digest(card.factory)
+        if self.runs_code(card) or (card.factory is not None and source is None):
+            return None
+        return {
+            "form": [FORM, *_FIELDS],
+            "model": [card.digest, card.format, card.factory, source, card.reads, repr(expects)],
+            "data": [self._fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
+            "classes": list(dataset.classes),
+            "preprocess": repr(dataset.preprocess),
+            "settings": [settings.device, settings.runtime, list(settings.drop_class)],
+            "asked": asked(settings, card.name),
+            "versions": versions(),
+        }
+
+    def _checked_path(self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings) -> Path | None:
+        identity = self._identity(card, expects, dataset, settings)
+        return None if identity is None else self.root / "models" / f"{_key(identity | {'checked': True})}.json"
 
     def _folders(self) -> list[Path]:
         found = _inside(self.root / "predictions")

@@ -29,7 +29,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.evaluate import culprits, reading
-from prune_audit.evaluate.fit import BatchSize
+from prune_audit.evaluate.fit import FREE, BatchSize, Plan
 from prune_audit.evaluate.outcome import Kept, broken
 from prune_audit.evaluate.reading import Reading
 from prune_audit.evaluate.store import Entry
@@ -44,15 +44,18 @@ ASSUMED = ("what", "value", "why", "option")
 
 
 class Tally:
-    """A model that runs, and its predictions so far: those that ``entry`` knew, and those of this run."""
+    """A model that runs as ``plan`` says, and its predictions so far: those that ``entry`` knew, and of this run."""
 
-    def __init__(self, model: Classifier, dataset: Dataset, settings: Settings, entry: Entry | None = None) -> None:
+    def __init__(
+        self, model: Classifier, dataset: Dataset, settings: Settings, entry: Entry | None = None, plan: Plan = FREE
+    ) -> None:
         self._model = model
         self._dataset = dataset
         self._entry = entry
         self._settings = settings
         self._reading: Reading | None = None  # once the first samples of the run have decided
         self._told: tuple[Assumption, ...] = ()  # of it
+        self._plan = plan
         self._kept: list[Kept] = []
         self._found = 0  # rows that the entry knew
         self.known = np.zeros(len(dataset.labels), bool)  # (N,)
@@ -71,7 +74,7 @@ class Tally:
             self.facts["notes"] = [f"{self.name} {n.removeprefix(old)}" if n.startswith(old) else n for n in told]
         # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch. A size
         # that was asked for, or that was only being tried, binds no later run.
-        self._batch = BatchSize(model.expects.batch or settings.batch_size or self.facts.get("fitted"))
+        self._batch = BatchSize(model.expects.batch or plan.batch or settings.batch_size or self.facts.get("fitted"))
 
     @property
     def name(self) -> str:
@@ -103,7 +106,7 @@ class Tally:
             inputs, batch = {name: values[lacking] for name, values in inputs.items()}, _part(batch, lacking)
         first = not self._kept
         if first:
-            _check_input(self._model, inputs)
+            check_input(self._model, inputs)
         scores = self._predict(inputs, len(batch.labels))
         if broken(scores).any():
             raise culprits.not_finite(self.name, scores, batch, self._dataset)
@@ -150,7 +153,7 @@ class Tally:
 
     def notes(self, kept: Kept) -> tuple[str, ...]:
         """What must be said of the model beside its numbers on the samples that ``kept`` holds."""
-        said = list(self.facts.get("notes") or self._model.notes)
+        said = [*(self.facts.get("notes") or self._model.notes), *self._plan.notes]
         # Exact ties are no matter of noise: they fall alike everywhere (`reading.ties`).
         if kept.close is not None and (count := int((kept.close & (kept.tied == 1)).sum())):
             said.append(
@@ -162,7 +165,11 @@ class Tally:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """What was taken for granted of the model, in this run or in the one that predicted."""
-        return (*(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", [])), *self._told)
+        return (
+            *(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", [])),
+            *self._told,
+            *self._plan.assumptions,
+        )
 
     def turned(self, rows: Counts) -> Counts:
         """Those of ``rows`` whose image carries an EXIF orientation, as far as this model saw them."""
@@ -262,19 +269,11 @@ class Tally:
             piece = {name: values[start : start + self._batch.size] for name, values in inputs.items()}
             samples = min(self._batch.size, count - start)
             began = time.perf_counter()
-            scores = predict(self._model, piece)
+            scores = predict(self._model, piece, pairs=self._plan.pairs)
             self._batch.took(samples, time.perf_counter() - began)
-            if len(scores) != samples:
-                raise ModelError(
-                    f"model {self.name} gave {len(scores)} rows for {samples} samples",
-                    hint="the first axis of a classifier's output must be the batch",
-                )
             parts.append(scores)
             start += samples
-        widths = list(dict.fromkeys(part.shape[1:] for part in parts))
-        if len(widths) > 1:
-            raise _uneven(self.name, widths[0][0], widths[1][0])
-        return np.concatenate(parts)
+        return joined(self.name, parts)
 
     def _fits(self, width: int) -> None:
         """Check the number of output columns against the classes, once."""
@@ -343,22 +342,43 @@ class Given:
         )
 
 
-def predict(model: Classifier, inputs: Mapping[str, Array]) -> Array:
+def predict(model: Classifier, inputs: Mapping[str, Array], *, pairs: bool = False) -> Array:
     """``model.predict`` for any number of rows: a model of fixed batch size is fed in pieces of that size.
 
-    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped.
+    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped. With ``pairs``
+    a single row is predicted beside a copy of itself.
+
+    Raises:
+        ModelError: the model cannot run, or gives another number of rows than it was given.
     """
-    fixed = model.expects.batch
     count = len(next(iter(inputs.values())))
-    if fixed is None or fixed == count:
-        return model.predict(inputs)
+    fixed = model.expects.batch or (2 if pairs and count == 1 else count)
     parts = []
     for start in range(0, count, fixed):
         piece = {name: values[start : start + fixed] for name, values in inputs.items()}
         real = len(next(iter(piece.values())))
         if real < fixed:
             piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
-        parts.append(model.predict(piece)[:real])
+        scores = model.predict(piece)
+        if len(scores) != fixed:
+            raise ModelError(
+                f"model {model.card.name} gave {len(scores)} rows for {fixed} samples",
+                hint="the first axis of a classifier's output must be the batch",
+            )
+        parts.append(scores[:real])
+    return joined(model.card.name, parts)
+
+
+def joined(name: str, parts: Sequence[Array]) -> Array:
+    """The scores (B, C) of several calls of the model called ``name``, one after the other.
+
+    Raises:
+        ModelError: they have different numbers of columns.
+    """
+    widths = [part.shape[1] if part.ndim > 1 else 0 for part in parts]
+    for width in widths:
+        if width != widths[0]:
+            raise _uneven(name, widths[0], width)
     return np.concatenate(parts)
 
 
@@ -370,7 +390,7 @@ def _part(batch: Batch, at: Array) -> Batch:
     return Batch(rows=rows, inputs=inputs, labels=batch.labels[at], digests=batch.digests[at], turned=turned)
 
 
-def _check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
+def check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
     """Compare the shapes that the data give with those that the model declares.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard
+from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Suspect
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models._outputs import Output, Outputs
 from prune_audit.models._torch import TorchClassifier, expects_of, layers, numpy_name, parameters, tensors_in, uncounted
@@ -128,6 +128,10 @@ class FunctionClassifier:
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:  # noqa: ARG002 - likewise
         """Unknown."""
         return None
+
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:  # noqa: ARG002 - as above
+        """None that could be seen."""
+        return ()
 
 
 def _scores(result: object, name: str) -> Array:

@@ -21,6 +21,7 @@ from prune_audit.core import (
     ModelCard,
     ModelSource,
     Settings,
+    Suspect,
 )
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import reads
@@ -29,7 +30,7 @@ from prune_audit.evaluate.store import Store, asked
 
 
 class Known:
-    """A `Classifier` of which only ``predict`` and ``macs`` need the file."""
+    """A `Classifier` of which only ``predict``, ``macs`` and ``suspects`` need the file."""
 
     def __init__(self, card: ModelCard, expects: Expects, load: Callable[[], Classifier]) -> None:
         self.card = card
@@ -68,6 +69,10 @@ class Known:
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
         """As the model's own."""
         return self._model().activation(inputs)
+
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        """As the model's own."""
+        return self._model().suspects(inputs)
 
     def _model(self) -> Classifier:
         if self._loaded is None:

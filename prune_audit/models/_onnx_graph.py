@@ -134,6 +134,29 @@ class Graph:
         for node in self.nodes:
             self._count(node)
 
+    def behind(self, output: str) -> list[NodeProto]:
+        """The nodes that the value ``output`` is computed by, in no order."""
+        found: dict[int, NodeProto] = {}
+        waiting = [output]
+        while waiting:
+            node = self._makers.get(waiting.pop())
+            if node is None or id(node) in found:
+                continue
+            found[id(node)] = node
+            waiting += node.input
+            # What branches and loop bodies take from outside is among the inputs of their nodes.
+            for graph in (inner for attribute in node.attribute for inner in (attribute.g, *attribute.graphs)):
+                waiting += [each.name for each in graph.output]
+        return list(found.values())
+
+    def constant(self, name: str) -> Array | None:
+        """The stored value called ``name``, None where it is computed."""
+        node = self._makers.get(name)
+        while name not in self._constants and node is not None and node.op_type in ("Identity", "Cast"):
+            name = node.input[0]
+            node = self._makers.get(name)
+        return self._read(self._constants[name]) if name in self._constants else None
+
     def layers(self) -> tuple[Layer, ...]:
         """The weights of convolutions, products with stored weights, recurrent layers and embeddings, each once."""
         return tuple(self._found.values())

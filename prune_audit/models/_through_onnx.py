@@ -8,6 +8,7 @@ another number of samples than that, so that a number that it bakes in is found 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import warnings
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings
+from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings, Suspect
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import onnx
@@ -80,6 +81,7 @@ class ThroughOnnx:
         self._reason = ""  # why torch goes on alone
         self._ranks: tuple[int, ...] = ()
         self._left = 0  # samples to compare
+        self._compared: set[bytes] = set()  # of samples, so that each counts once however often it comes
         self._samples = self._ties = 0
         self._apart = 0.0
 
@@ -128,6 +130,10 @@ class ThroughOnnx:
         """As `TorchClassifier.activation`."""
         return self._own.activation(inputs)
 
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        """As `TorchClassifier.suspects`."""
+        return self._own.suspects(inputs)
+
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As `TorchClassifier.predict`, by whichever runs it.
 
@@ -139,6 +145,7 @@ class ThroughOnnx:
         ranks = tuple(array.ndim for array in inputs.values())
         if ranks != self._ranks:
             self._ranks, self._left = ranks, COMPARED
+            self._compared.clear()
         wanted: Array | None = None
         try:
             if self._exported is None:
@@ -155,26 +162,39 @@ class ThroughOnnx:
         if self._left <= 0:
             return scores
         wanted = self._own.predict(inputs) if wanted is None else wanted
-        self._left -= len(wanted)
-        reason = self._differs(wanted, scores)
+        fresh = self._fresh(inputs)
+        self._left -= int(fresh.sum())
+        reason = self._differs(wanted, scores, fresh)
         if reason:
             self._reason, self._exported = reason, None
             return wanted
         return scores
+
+    def _fresh(self, inputs: Mapping[str, Array]) -> Array:
+        """Which samples (B,) were not compared before."""
+        fresh = np.zeros(len(next(iter(inputs.values()))), bool)
+        for at in range(len(fresh)):
+            sample = hashlib.sha256(b"".join(values[at].tobytes() for values in inputs.values())).digest()
+            fresh[at] = sample not in self._compared
+            self._compared.add(sample)
+        return fresh
 
     def _alone(self, inputs: Mapping[str, Array], wanted: Array | None, reason: str) -> Array:
         scores = self._own.predict(inputs) if wanted is None else wanted
         self._reason, self._exported = reason, None
         return scores
 
-    def _differs(self, wanted: Array, found: Array) -> str:
-        """In what ``found`` (B, C) is another answer than ``wanted`` (B, C); empty where it is not."""
+    def _differs(self, wanted: Array, found: Array, fresh: Array) -> str:
+        """In what ``found`` (B, C) is another answer than ``wanted`` (B, C); empty where it is not.
+
+        ``fresh`` (B,) are the samples that count.
+        """
         if wanted.shape != found.shape:
             return f"its export gives scores of shape {found.shape} for {wanted.shape}"
         if wanted.ndim == 1:  # classes alone
             if count := int((wanted != found).sum()):
                 return f"its export gives another class for {count} of {len(wanted)} samples"
-            self._samples += len(wanted)
+            self._samples += int(fresh.sum())
             return ""
         largest = np.abs(wanted).max(axis=1)  # (B,)
         apart = np.abs(found.astype(np.float64) - wanted).max(axis=1)  # (B,)
@@ -187,8 +207,8 @@ class ThroughOnnx:
                 f"its export gives another class for {int((moved & ~tied).sum())} of {len(wanted)} samples, "
                 f"and scores that differ by {apart.max():.2g}"
             )
-        self._samples += len(wanted)
-        self._ties += int(moved.sum())
+        self._samples += int(fresh.sum())
+        self._ties += int((moved & fresh).sum())
         self._apart = max(self._apart, float(apart.max()))
         return ""
 

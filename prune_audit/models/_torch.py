@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prune_audit import weights
-from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard
+from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard, Suspect
 from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm
-from prune_audit.models import _activation, _macs, _packed, _rounding
+from prune_audit.models import _activation, _macs, _packed, _rounding, _suspects
 from prune_audit.models._outputs import Output, Outputs, table
 
 if TYPE_CHECKING:
@@ -234,6 +234,12 @@ class TorchClassifier:
         call = lambda: self.chosen(self.call({k: self.tensor(v) for k, v in inputs.items()}))  # noqa: E731
         return _activation.seen(call, self._device)
 
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        """What draws random numbers or looks at the batch, seen in one forward pass over ``inputs``."""
+        return _suspects.suspects(
+            self.module, lambda: self.call({k: self.tensor(v) for k, v in inputs.items()}), self._device
+        )
+
     def _fastest(self, tensors: Mapping[str, torch.Tensor], rows: int) -> Array:
         """Scores by the faster module where there is one that agrees; any fault of it leaves the module itself."""
         own = None
@@ -281,11 +287,11 @@ class TorchClassifier:
         if _out_of_memory(fault):
             hint = "the device has too little memory for this model; give --device cpu"
         else:
-            hint = f"check {_suspects(inputs)} against what the model was trained on"
+            hint = f"check {_options(inputs)} against what the model was trained on"
         return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
 
 
-def _suspects(inputs: Mapping[str, Array]) -> str:
+def _options(inputs: Mapping[str, Array]) -> str:
     """The options that make ``inputs`` what they are, by their shapes."""
     axes = {array.ndim for array in inputs.values()}
     if max(axes) > 3:

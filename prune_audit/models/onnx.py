@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings
+from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings, Suspect
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_weights
+from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_suspects, _onnx_weights
 from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models._onnx_classes import named
@@ -42,11 +42,18 @@ _NOISE = re.compile(
 class OnnxClassifier:
     """An onnxruntime session as a `Classifier`, reading the one of its ``outputs`` that holds the scores.
 
-    ``labels`` are the keys of outputs that hold maps, in the order of the columns.
+    ``labels`` are the keys of outputs that hold maps, in the order of the columns. ``seen`` are the nodes before each
+    output that draw random numbers or look at the batch.
     """
 
     def __init__(
-        self, session: Any, card: ModelCard, expects: Expects, outputs: Outputs, labels: Mapping[str, Sequence[object]]
+        self,
+        session: Any,
+        card: ModelCard,
+        expects: Expects,
+        outputs: Outputs,
+        labels: Mapping[str, Sequence[object]],
+        seen: Mapping[str, tuple[Suspect, ...]] | None = None,
     ) -> None:
         self.card = card
         self.expects = expects
@@ -56,6 +63,7 @@ class OnnxClassifier:
         self._outputs = outputs
         self._labels = labels
         self._alone = False  # whether it runs on one sample at a time only
+        self._seen = seen or {}
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -138,6 +146,10 @@ class OnnxClassifier:
         """What the scores come out of, None where it is else."""
         return _activation_onnx.seen(_parse(Path(self.card.path)), str(self._outputs.chosen or self._outputs.likely))
 
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:  # noqa: ARG002 - the graph says it
+        """The nodes before the scores that draw random numbers or look at the batch."""
+        return self._seen.get(str(self._outputs.chosen or self._outputs.likely), ())
+
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if len(self.expects.inputs) == len(inputs) == 1:
             return {self.expects.inputs[0].name: next(iter(inputs.values()))}
@@ -214,7 +226,8 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     outputs, labels = of(source, settings), labels_of(model)
     scores = outputs.declared(outputs_of(made))
     keys = [] if scores is None else labels.get(scores.name) or named(model, scores.name)
-    return OnnxClassifier(made, card, expects_of(made, scores, keys, source.path), outputs, labels)
+    seen = {output.name: _onnx_suspects.suspects(graph, output.name) for output in made.get_outputs()}
+    return OnnxClassifier(made, card, expects_of(made, scores, keys, source.path), outputs, labels, seen)
 
 
 def _seen(name: str, result: Any) -> Output:

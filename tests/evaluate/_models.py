@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Batch, Counts, Expects, Input, ModelCard, Preprocess
+from prune_audit.core import (
+    Activation,
+    Array,
+    Assumption,
+    Batch,
+    Counts,
+    Expects,
+    Input,
+    ModelCard,
+    Preprocess,
+    Suspect,
+)
 
 
 class FunctionModel:
@@ -26,6 +37,7 @@ class FunctionModel:
         self._function = function
         self.ends = ends
         self.shapes: list[tuple[int, ...]] = []
+        self.seen: tuple[Suspect, ...] = ()
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         values = next(iter(inputs.values()))
@@ -37,6 +49,9 @@ class FunctionModel:
 
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:
         return self.ends
+
+    def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+        return self.seen
 
 
 class ArrayData:

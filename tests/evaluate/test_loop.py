@@ -35,6 +35,8 @@ X = RNG.normal(size=(37, 3))
 Y = RNG.integers(0, 3, 37)
 CLASSES = ("a", "b", "c")
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def run(models: Sequence[FunctionModel], data: ArrayData, *, batch_size: int = 8, skip_bad: int = 0) -> Evaluation:
     settings = Settings(batch_size=batch_size, workers=2, skip_bad=skip_bad)

@@ -29,6 +29,8 @@ X = RNG.normal(size=(50, 3))
 Y = X.argmax(1).tolist()
 CLASSES = ("a", "b", "c")
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def kept(rows: list[int]) -> Kept:
     at = np.array(rows, np.int64)
