@@ -18,7 +18,7 @@ ROW_BAR = 0.94
 UNBARRED = ("interval of alpha", "interval of change, clusters ignored")
 """Intervals whose mean over a row has no bar: alpha's has one in every cell, and the other is no interval of ours."""
 
-PLAIN = ("lambda", "alpha corrected / truth", "alpha naive / truth", "tau / truth")
+PLAIN = ("lambda", "alpha corrected / truth", "alpha naive / truth", "tau / truth", "gaps / truth")
 """Quantities that are no rates: shown as they are, not in per cent."""
 
 WHY = {
@@ -62,7 +62,8 @@ calibration error and top-k recall, which need scores. To reproduce this page:
 
 It takes about {minutes} minutes on two cores, needs nothing that `pip install -e ".[test]"` does not bring, and writes
 this page and [calibration.csv](calibration.csv), one line per cell and quantity. Seeds are fixed, so the numbers come
-out the same. `--quick` runs a small part of the grid in half a minute; the test suite runs that part too.
+out the same. `--quick` runs a small part of the grid in half a minute; the test suite runs that part too. `--only
+Gaps` runs one section anew and leaves the others as they were measured, which is how that section came to this page.
 
 A *cell* is one truth: class sizes and, per class, the probabilities of both right, lost, gained and neither. From
 each, as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 60 to 4,000 audits, and
@@ -185,7 +186,8 @@ def summary(rows: Sequence[Row]) -> list[str]:
         f"**95 % intervals** hold the truth in {average('interval of change')} (change), "
         f"{average('interval of retention')} (retention) and {average('interval of balance')} (balance) of cases; "
         f"in the worst cell {least('interval of change')}, {least('interval of retention')} and "
-        f"{least('interval of balance')}, and alpha's in {worst('interval of alpha')}.",
+        f"{least('interval of balance')}, alpha's in {worst('interval of alpha')} and that of gaps in "
+        f"{least('interval of gaps')}.",
         f"**Power**: one class of 100 x 100 samples that lost 30 points is found in "
         f"{at('found regressed', drop, '100 x 100')} of audits; one that lost 10 "
         f"of 200 by McNemar's q in {at(paired, ten, '100 x 200')} (unpaired test: "

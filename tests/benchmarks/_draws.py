@@ -233,6 +233,25 @@ ALPHA_SHAPES = (
 """Classes, samples of each, standard deviation of balances: lambda from .1 to .98."""
 
 
+def gaps(*, quick: bool) -> Iterator[Cell]:
+    """Balances whose spread changes by a known ratio, classes in the order that they had or in another; accuracy .8."""
+    for classes, support, sd in ((10, 1000, 0.1),) if quick else GAP_SHAPES:
+        p = spread_out(classes, sd)
+        x = p / p.mean() - 1
+        another = np.random.default_rng(SEED).permutation(classes) if classes > 2 else np.array([1, 0])
+        for ratio, (order, y) in product((1.0, 1.3, 0.6, 0.1), (("kept", x), ("another", x[another]))):
+            q = 0.9 * p.mean() * (1 + ratio * y)
+            churn = GAINED["low"] + np.maximum(q - p, 0)
+            if ((q > 0.99) | (churn > 0.9 * (1 - p))).any():
+                continue
+            name = f"spread {100 * sd:g} %, ratio {ratio:g}, order {order}"
+            yield cell(f"{classes} x {support}", name, support, p, q, churn, audits=100 if quick else 150)
+
+
+GAP_SHAPES = ((2, 1000, 0.1), (10, 100, 0.1), (10, 1000, 0.1), (100, 100, 0.1))
+"""Classes, samples of each, standard deviation of balances."""
+
+
 def drops(*, quick: bool) -> Iterator[Cell]:
     """True drops with a known standard deviation between classes, in points; the mean drop is 0 or 5 points."""
     shapes = ((100, 100, (0, 4)), (1000, 50, (0, 2)))

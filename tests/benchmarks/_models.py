@@ -1,11 +1,11 @@
-"""What is said of a whole model: corrected alpha, the spread of true drops, and bounds over all classes at once."""
+"""What is said of a whole model: corrected alpha, gaps, the spread of true drops, bounds over all classes at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from prune_audit.core import Floats, Pair
-from prune_audit.stats import _alpha, alpha, excess_drop, spread, verdict
+from prune_audit.stats import _alpha, alpha, excess_drop, spread, spread_ratio, verdict
 from tests.benchmarks import _rivals
 from tests.benchmarks._audits import DEFAULT, EQUAL, Found, floats, named
 from tests.benchmarks._bars import Row, rate
@@ -44,6 +44,27 @@ def slope(section: str, cell: Cell) -> list[Row]:
     if abs(truth - 1) < 1e-6:
         p = floats([m["alpha_p"].overall for m in printed])
         out.add("alpha = 1, 5 %", rate(p <= 0.05, ~np.isnan(p)), most=0.06)
+    return out.rows
+
+
+def gaps(section: str, cell: Cell) -> list[Row]:
+    """The ratio of spreads: its interval where it is printed, and how often it is said that gaps grew or shrank."""
+    draws, out = cell.draw(), Found(section, cell)
+    x, y = cell.balance(cell.dense), cell.balance(cell.pruned)
+    truth = float(np.sqrt(y @ y / (x @ x)))
+    found = [named(spread_ratio.measure(Pair.of(draw), DEFAULT))["spread_ratio"] for draw in draws]
+    value, low, high = (floats([getattr(m, name) for m in found]) for name in ("overall", *LIMITS))
+    shown = ~np.isnan(low)
+    bounded = ~np.isnan(high)
+    high = np.where(shown & ~bounded, np.inf, high)
+    out.add("gaps printed", rate(shown))
+    out.add("gaps bounded", rate(bounded, shown))
+    out.add("interval of gaps", rate((low <= truth + EQUAL) & (truth - EQUAL <= high), shown), least=0.925)
+    out.add("gaps / truth", (float(np.median(value[shown])) / truth if shown.any() else np.nan, 0.0))
+    if abs(truth - 1) < EQUAL:
+        out.add("gaps told where none", rate((low > 1) | (high < 1), shown), most=0.06)
+    else:
+        out.add("gaps told", rate(low > 1 if truth > 1 else high < 1))
     return out.rows
 
 

@@ -2,27 +2,30 @@
 
 Simulates paired audits over the grid of `_draws`, sends them through the package's own statistics, holds every rate
 against its bar (`_bars`), and writes calibration.csv and calibration.md (``--out DIR``, by default docs/; ``--quick``
-for a small part of the grid). Prints the README's five lines.
+for a small part of the grid; ``--only SECTION`` for one section, beside what was measured of the others). Prints the
+README's five lines.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.benchmarks import _checks, _classes, _flags, _models, _samples
 from tests.benchmarks import _draws as draws
 from tests.benchmarks._bars import Row
-from tests.benchmarks._calibration_report import from_csv, row_means, summary, to_csv, to_markdown
+from tests.benchmarks._calibration_report import MEAN, from_csv, row_means, summary, to_csv, to_markdown
 from tests.conftest import ROOT
 
-Job = Callable[[], list[Row]]
+Job: TypeAlias = "partial[list[Row]]"  # the section comes first
 
 PAIRS, PART = 10_000, 500
 """Identical pairs, and how many of them one process takes at a time."""
@@ -38,6 +41,7 @@ def jobs(*, quick: bool) -> Iterator[Job]:
         ("Edges", _classes.per_class, draws.edges(quick=quick)),
         ("Lists of flags", _flags.flag_lists, draws.lists(quick=quick)),
         ("Alpha", _models.slope, draws.slopes(quick=quick)),
+        ("Gaps", _models.gaps, draws.gaps(quick=quick)),
         ("All classes at once", _models.between, draws.drops(quick=quick)),
         ("Precision and F1", _samples.calls, draws.confusions(quick=quick)),
         ("Collapse", _samples.collapse, draws.guessing(quick=quick)),
@@ -54,9 +58,9 @@ def jobs(*, quick: bool) -> Iterator[Job]:
         yield partial(_samples.identical, "Identical pairs", min(pairs, PART), part)
 
 
-def run(*, quick: bool, processes: int) -> list[Row]:
-    """All rows, in the order of the page; the means of rows of the grid come last."""
-    todo = list(jobs(quick=quick))
+def run(*, quick: bool, processes: int, only: str | None = None) -> list[Row]:
+    """All rows, or those of one section, in the order of the page; the means of rows of the grid come last."""
+    todo = [job for job in jobs(quick=quick) if only in (None, job.args[0])]
     if processes == 1:
         rows = [row for job in todo for row in job()]
     else:
@@ -66,9 +70,17 @@ def run(*, quick: bool, processes: int) -> list[Row]:
                 if not rows or rows[-1].section != found[0].section:
                     print(found[0].section, file=sys.stderr, flush=True)  # minutes pass
                 rows += found
-    identical = [row for row in rows if row.quantity == _samples.IDENTICAL]
-    rows = [row for row in rows if row.quantity != _samples.IDENTICAL] + [_together(identical)]
+    if identical := [row for row in rows if row.quantity == _samples.IDENTICAL]:
+        rows = [row for row in rows if row.quantity != _samples.IDENTICAL] + [_together(identical)]
     return rows + row_means(rows)
+
+
+def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """``old`` with the sections of ``new`` in the place of its own, in the order of the page."""
+    order = list(dict.fromkeys(job.args[0] for job in jobs(quick=False)))
+    fresh = {row.section for row in new}
+    rows = [*(row for row in old if row.section not in fresh), *new]
+    return sorted(rows, key=lambda row: (row.cell == MEAN, order.index(row.section)))
 
 
 def _done(job: Job) -> list[Row]:
@@ -98,9 +110,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="How often an audit is wrong where the truth is known.")
     parser.add_argument("--out", type=Path, default=None, help="default: docs/; with --quick, build/calibration/")
     parser.add_argument("--quick", action="store_true", help="a small part of the grid, in half a minute")
+    parser.add_argument("--only", metavar="SECTION", default=None, help="one section; the others stay as they are")
     asked = parser.parse_args()
     started = time.perf_counter()
-    found = run(quick=asked.quick, processes=2)
+    found = run(quick=asked.quick, processes=2, only=asked.only)
     took = -(-int(time.perf_counter() - started) // 60)
     folder = asked.out or (ROOT / "build" / "calibration" if asked.quick else ROOT / "docs")
+    if asked.only is not None:
+        found = merged(from_csv((folder / "calibration.csv").read_text(encoding="utf-8")), found)
+        said = re.search(r"about (\d+) minutes", (folder / "calibration.md").read_text(encoding="utf-8"))
+        took = int(said[1]) if said else took
     print("\n".join(f"- {line}" for line in write(found, folder, took)))

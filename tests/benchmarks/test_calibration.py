@@ -19,7 +19,7 @@ from tests.benchmarks import _checks, _draws, _flags, _rivals
 from tests.benchmarks._audits import DEFAULT, HARMED, floats, named, p_of_harm
 from tests.benchmarks._bars import MEANING, Row, rate
 from tests.benchmarks._calibration_report import MEAN, WHY, from_csv, summary, to_csv, to_markdown
-from tests.benchmarks.calibration import run, write
+from tests.benchmarks.calibration import merged, run, write
 from tests.conftest import ROOT
 
 PAGE, CSV = ROOT / "docs" / "calibration.md", ROOT / "docs" / "calibration.csv"
@@ -59,6 +59,16 @@ def test_what_is_written_is_read_back(rows: list[Row], tmp_path: Path) -> None:
     page = (tmp_path / "calibration.md").read_text(encoding="utf-8")
     assert page == to_markdown(again, 1)
     assert all(line in page for line in lines)
+
+
+def test_one_section_takes_the_place_of_its_own_and_the_means_stay_last() -> None:
+    def row(section: str, cell: str, value: float) -> Row:
+        return Row(section=section, row="r", cell=cell, quantity="q", value=value, error=0.0)
+
+    old = [row("Alpha", "a", 1), row("Gaps", "g", 1), row("Collapse", "c", 1), row("Gaps", MEAN, 1)]
+    new = [row("Gaps", "g", 2), row("Gaps", "h", 2), row("Gaps", MEAN, 2)]
+    expected = [row("Alpha", "a", 1), *new[:2], row("Collapse", "c", 1), new[2]]
+    assert merged(old, new) == merged([*old[:1], *old[2:3]], new) == expected
 
 
 def test_the_page_shows_the_table_that_lies_beside_it() -> None:
