@@ -165,7 +165,12 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def _check_key(module: Any, source: ModelSource, settings: Settings) -> None:
-    """Check that a key which is given for the model at ``source`` alone means something in its format."""
+    """Check that what is asked of the model at ``source`` alone means something in its format."""
+    if getattr(module, "COLUMNS", False) and any(v.startswith(f"{source.name}=") for v in settings.model_output):
+        raise UsageError(
+            f"--model-output: {source.path} holds recorded predictions, and no outputs to choose among",
+            hint=f"leave it out for {source.name}; FILE#COLUMN chooses among models in one file",
+        )
     if not getattr(module, "STATE_KEYS", False) and any(v.startswith(f"{source.name}=") for v in settings.state_key):
         raise UsageError(
             f"--state-key: {source.path} is no checkpoint with entries of weights",

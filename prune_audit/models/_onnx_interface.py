@@ -64,8 +64,8 @@ def expects_of(session: Any, output: Output | None, labels: Sequence[object], pa
     layout = _layout(image) if image else "NCHW"
     channels = image[1 if layout == "NCHW" else 3] if image else None
     height, width = (image[2:] if layout == "NCHW" else image[1:3]) if image else (None, None)
-    shaped = output is not None and output.shape is not None and len(output.shape) > 1
-    if (shaped and columns_of(output) not in (None, len(labels))) or len(set(labels)) < len(labels):
+    shaped = output if output is not None and len(output.shape or ()) > 1 else None
+    if (shaped and columns_of(shaped) not in (None, len(labels))) or len(set(labels)) < len(labels):
         labels = []  # which are of something else, or of two classes that share one column
     # One column of integers holds class labels, and says nothing of how many classes there are.
     labelled = output is None or (columns_of(output) == 1 and "int" in output.dtype)

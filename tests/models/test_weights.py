@@ -154,12 +154,14 @@ def test_a_key_that_is_not_there_or_does_not_fit_is_refused() -> None:
         fitted(content, key="teacher")
 
 
-def test_a_key_for_a_format_without_entries_is_refused(tmp_path: Path) -> None:
+def test_what_means_nothing_in_a_format_is_refused(tmp_path: Path) -> None:
     from prune_audit import models
 
     (tmp_path / "p.csv").write_text("id,label,prediction\n1,a,a\n")
     with pytest.raises(UsageError, match="--state-key"):
         models.load(models.parse(str(tmp_path / "p.csv")), Settings(state_key=("p=ema",)))
+    with pytest.raises(UsageError, match="--model-output"):
+        models.load(models.parse(str(tmp_path / "p.csv")), Settings(model_output=("p=logits",)))
 
 
 # ----------------------------------------------------------------------------------------------------- masks
