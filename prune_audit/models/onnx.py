@@ -276,6 +276,13 @@ def session(path: Path, threads: int | None) -> Any:
     """An onnxruntime session of the model at ``path``. Raises `ModelError` where there can be none."""
     import onnxruntime
 
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as fault:
+        raise ModelError(
+            f"{path}: onnxruntime opens no file whose name, or whose folder's, is not UTF-8",
+            hint="rename it, or give a link with a name in UTF-8",
+        ) from fault
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     # Errors come back as exceptions; onnxruntime would print them on standard error as well.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from prune_audit.core import Array, Settings
+from prune_audit.core import Array, Batch, Settings
 from prune_audit.errors import DataError, ModelError
 from prune_audit.evaluate import culprits
 from prune_audit.evaluate.culprits import not_finite, odd, place, told, too_many
@@ -109,3 +110,22 @@ def test_many_samples_that_are_not_finite_are_not_all_named(monkeypatch: pytest.
     assert told(data, np.arange(5))[0].endswith(": s0, s1, s2, ...")
     monkeypatch.setattr(culprits, "ODD_MOST", 4)
     assert told(data, np.arange(4))[0].startswith("4 or more samples hold ")
+
+
+class Turned(ArrayData):
+    """Samples of which some carry an orientation."""
+
+    def read(self, rows: Sequence[int] | Array) -> Batch:
+        batch = super().read(rows)
+        return replace(batch, turned=np.intersect1d(batch.rows, [1, 5, 6]))
+
+
+def test_images_that_carry_an_orientation_are_counted_also_where_none_is_read(tmp_path: Path) -> None:
+    x = np.eye(2, dtype=np.float32)[np.arange(8) % 2]
+    data = Turned({"x": x}, (np.arange(8) % 2).tolist(), classes=("a", "b"))
+    model = FunctionModel("m", lambda x: 9 * x)
+    said = "3 images carry an EXIF orientation that is not upright, which --exif applies or ignores: s1, s5, s6"
+    for _ in range(2):
+        assert said in evaluate([model], data, np.arange(8), Settings(), store=Store(tmp_path)).notes
+    few = evaluate([model], data, np.arange(2), Settings(), store=Store(tmp_path))
+    assert any(each.startswith("1 image carries an EXIF") and each.endswith(": s1") for each in few.notes)

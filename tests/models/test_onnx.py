@@ -696,6 +696,13 @@ def test_operators_of_another_runtime_are_audited_by_what_it_records(tmp_path: P
     assert "the domain chip.vendor, which no runtime here knows: run it in its own" in caught.value.hint
 
 
+def test_a_name_that_onnxruntime_cannot_open_is_named(tmp_path: Path) -> None:
+    path = linear(tmp_path / "m.onnx", np.ones((4, 3), np.float32))
+    with pytest.raises(ModelError, match="is not UTF-8") as caught:
+        load(path.rename(tmp_path / os.fsdecode(b"mod\xe8le.onnx")))
+    assert "rename it" in caught.value.hint
+
+
 def broken(path: Path, **changes: Any) -> Path:
     model = onnx_library.load(linear(path, np.ones((4, 3), np.float32)))
     if "version" in changes:
