@@ -97,11 +97,12 @@ def broken(scores: Array) -> npt.NDArray[np.bool_]:
 
     Minus infinity for some is a score: the logarithm of 0, or a class that is masked.
     """
-    wrong: npt.NDArray[np.bool_] = np.asarray(np.isnan(scores) | (scores == np.inf))
+    wrong: npt.NDArray[np.bool_] = np.asarray(np.isnan(scores) | (scores == np.inf), bool)
     if scores.ndim == 1:
         return wrong
-    some: npt.NDArray[np.bool_] = wrong.any(axis=1)
-    return some | (scores == -np.inf).all(axis=1) if scores.shape[1] > 1 else some
+    nothing = np.asarray((scores == -np.inf).all(axis=1), bool) & (scores.shape[1] > 1)
+    some: npt.NDArray[np.bool_] = np.asarray(wrong.any(axis=1), bool) | nothing
+    return some
 
 
 def rank(scores: Array, labels: Counts) -> npt.NDArray[np.int32]:
