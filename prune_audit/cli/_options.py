@@ -337,7 +337,15 @@ AllowPickle = Annotated[
     typer.Option("--allow-pickle", help="Let model files run code: only for files you trust.", rich_help_panel=RUN),
 ]
 Seed = Annotated[int, typer.Option(help="Draws the sample of --limit.", rich_help_panel=RUN)]
-BatchSize = Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN)]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Samples that a model predicts at once. Without it the fastest size is found, and a model whose "
+        "predictions depend on the batch runs one sample at a time.",
+        rich_help_panel=RUN,
+    ),
+]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Threads that decode.", rich_help_panel=RUN)]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads of each model.", rich_help_panel=RUN)]
 Device = Annotated[str, typer.Option(help="Where torch models run: cpu, cuda, cuda:1, mps.", rich_help_panel=RUN)]
