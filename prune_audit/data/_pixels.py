@@ -151,7 +151,7 @@ def _offset(length: int, crop: int) -> int:
 def _orientation(image: Image) -> int:
     """How the pixels lie, 1 being upright, by EXIF. Pillow itself turns a TIFF as it is told there."""
     way = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION)
-    return way if way in range(1, 9) else 1
+    return way if isinstance(way, int) and way in range(1, 9) else 1
 
 
 def _is_deep(image: Image) -> bool:

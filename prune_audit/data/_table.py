@@ -104,7 +104,8 @@ def first_path(source: DataSource) -> str | None:
 def path_column(source: DataSource, columns: Mapping[str, Any]) -> str:
     """The name of the column of paths. Raises `DataError` where there is none."""
     head = _head(source)
-    return column(source.path, columns, "path", head and _paths_in(source, head), PATHS)
+    found = _paths_in(source, head) if head is not None else None
+    return column(source.path, columns, "path", found, PATHS)
 
 
 def is_parquet(path: Path) -> bool:

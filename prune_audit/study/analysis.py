@@ -15,7 +15,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -201,7 +201,8 @@ def _ratios(alphas: Alphas, classes: DataFrame) -> dict[Key, list[float]]:
     """Of each cell the ratios of spreads of the runs that have an alpha and enough of a spread to estimate one."""
     found: dict[Key, list[float]] = {}
     recalls = ["dense_recall", "pruned_recall", "support"]
-    for (network, method, density, seed), own in classes.dropna(subset=recalls).groupby(RUN, sort=False)[recalls]:
+    for run, own in classes.dropna(subset=recalls).groupby(RUN, sort=False)[recalls]:
+        network, method, density, seed = cast("tuple[str, str, float, int]", run)
         key = (network, method, density)
         if seed in alphas.get(key, {}):
             ratio = spread_ratio.of_recalls(*own.to_numpy(np.float64).T)

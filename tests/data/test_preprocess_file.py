@@ -255,7 +255,7 @@ def test_defaults_and_models_are_those_of_the_library() -> None:
     for kind, defaults in TYPES.items():
         own = of_the_library(kind)()
         for field, value in defaults.items():
-            found = getattr(own, field, None)
+            found: Any = getattr(own, field, None)
             if isinstance(value, dict):
                 found = {key: getattr(found, key) for key in value}
             found = list(found) if isinstance(value, list) else found

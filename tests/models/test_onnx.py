@@ -679,7 +679,8 @@ def test_a_batch_of_1_that_a_reshape_writes_down_is_kept_to(
         {"to": np.array(shape, np.int64), "w": weight},
     )
     model, x = load(path), rng.normal(size=(5, 4)).astype(np.float32)
-    assert model.notes == ()
+    before: tuple[str, ...] = model.notes
+    assert before == ()
     for _ in range(2):
         np.testing.assert_allclose(model.predict({"x": x}), x @ weight, rtol=1e-5)
     assert model.notes == ("model fails on several samples at once, so it ran one sample at a time",)

@@ -1,5 +1,6 @@
 """Which of several outputs holds the scores: by the option, by name, by the number of classes, or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from prune_audit import audit, models
 from prune_audit.api import compare
-from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit.core import Array, DataSource, ModelSource, Settings
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.evaluate.store import Store
 from prune_audit.models import torch_export, torchscript
@@ -185,7 +186,7 @@ def files(tmp_path: Path) -> Path:
     x, y = data()
     np.savez(tmp_path / "data.npz", x=x, y=y)
     for name, kept in (("dense", 1.0), ("pruned", 0.0)):
-        torch.jit.trace(Two(kept), torch.from_numpy(x[:2])).save(str(tmp_path / f"{name}.pt"))  # type: ignore[no-untyped-call]
+        torch.jit.trace(Two(kept), torch.from_numpy(x[:2])).save(str(tmp_path / f"{name}.pt"))
     return tmp_path
 
 
@@ -227,7 +228,12 @@ def test_what_was_taken_for_granted_is_kept_with_the_predictions(files: Path, tm
 
 def test_live_modules_and_functions_choose_alike() -> None:
     x, y = data()
-    for make in (lambda kept: Two(kept), lambda kept: lambda array: Two(kept)(torch.from_numpy(array))):
+
+    def function(kept: float) -> Callable[[Array], object]:
+        return lambda array: Two(kept)(torch.from_numpy(array))
+
+    makers: tuple[Callable[[float], Any], ...] = (Two, function)
+    for make in makers:
         with pytest.raises(ModelError, match="dense has 2 outputs that could be its scores"):
             compare(make(1.0), make(0.0), data=(x, y), cache=False)
         done = compare(make(1.0), make(0.0), data=(x, y), settings=Settings(model_output=("1",)), cache=False)

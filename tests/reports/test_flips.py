@@ -41,7 +41,7 @@ def test_the_name_of_the_file_chooses_it(tmp_path: Path, name: str) -> None:
     reports.check_writable(tmp_path / name)
     reports.write(audits.ten(), tmp_path / name)
     assert (tmp_path / name).read_text().startswith("variant,sample,")
-    reports.write(audits.ten(), tmp_path / name, "excel")
+    reports.write(audits.ten(), tmp_path / name, {"csv": "excel"})
     assert (tmp_path / name).read_text("utf-8").startswith("\ufeffvariant,sample,")
 
 

@@ -64,8 +64,8 @@ def test_failures_alone_are_alerts(name: str) -> None:
 def many(classes: int, failed: int, waived: int) -> Audit:
     """As many classes, of which some fail a rule, some are waived and all others cannot be told, under two rules."""
     audit = audits.judged()
-    outcomes: list[Outcome] = ["failed"] * failed + ["waived"] * waived
-    outcomes += ["inconclusive"] * (2 * classes - failed - waived)
+    counts: dict[Outcome, int] = {"failed": failed, "waived": waived, "inconclusive": 2 * classes - failed - waived}
+    outcomes = [outcome for outcome, count in counts.items() for _ in range(count)]
     checks = tuple(
         Check(
             rule=("recall-drop", "harmed")[i % 2], subject=f"class {i // 2}", outcome=outcome, level="error",
