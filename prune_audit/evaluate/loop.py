@@ -182,7 +182,7 @@ def _doubts(
     tally = running[0]
     if "doubts" not in tally.facts:
         right = predictions.models[0].predicted == predictions.labels
-        tally.doubt(plausible.doubts(model, dataset, _readable(running, asked), right))
+        tally.doubt(plausible.doubts(model, dataset, _readable(running, asked), right, tally.plan))
     return tuple(tally.facts["doubts"])
 
 

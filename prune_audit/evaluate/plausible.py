@@ -17,6 +17,7 @@ from scipy.special import bdtrc, betaincinv
 
 from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Floats, Preprocess
 from prune_audit.evaluate.feed import Feeder
+from prune_audit.evaluate.fit import FREE, Plan
 from prune_audit.evaluate.tally import predict
 
 # In training and use alike, ResNet-32 on CIFAR-10 has .39 and .044; a normalisation by .5 and .5 makes it 1.96, none
@@ -78,12 +79,12 @@ class Alternative:
     options: str
 
 
-def doubts(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> tuple[str, ...]:
+def doubts(model: Classifier, dataset: Dataset, rows: Counts, right: Array, plan: Plan = FREE) -> tuple[str, ...]:
     """What speaks against ``model`` having been run as it was trained, of the samples at ``rows`` (N,).
 
-    ``right`` (N,) says on which of these it was right.
+    ``right`` (N,) says on which of these it was right when it ran as ``plan`` says, as it does here.
     """
-    said = [_normalisation(model, dataset, rows), _better(model, dataset, rows, right)]
+    said = [_normalisation(model, dataset, rows), _better(model, dataset, rows, right, plan)]
     return tuple(each for each in said if each is not None)
 
 
@@ -181,7 +182,7 @@ def _normalisation(model: Classifier, dataset: Dataset, rows: Counts) -> str | N
     )
 
 
-def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> str | None:
+def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array, plan: Plan) -> str | None:
     """Whether another usual preprocessing of images is right more often, by an exact test of the pairs."""
     preprocess = dataset.preprocess
     if preprocess is None or not isinstance(dataset, Reprocessed) or int((~right).sum()) < LEAST_WINS:
@@ -201,7 +202,7 @@ def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array) -> 
         key = (at[0], other.channels, other.size, other.resize, other.crop)  # decoded once for all that are alike
         if key not in read:
             read[key] = dataset.preprocessed(other).read(rows[at])
-        return _right(model, read[key], other) if len(read[key].labels) == len(at) else None
+        return _right(model, read[key], other, plan) if len(read[key].labels) == len(at) else None
 
     counts = raced(tuple(by_name), right, hit)
     ahead = [each for each in trying if each.name in counts and _p(*counts[each.name]) < LEVEL]
@@ -241,12 +242,12 @@ def raced(
     return counts
 
 
-def _right(model: Classifier, batch: Batch, preprocess: Preprocess) -> Array | None:
+def _right(model: Classifier, batch: Batch, preprocess: Preprocess, plan: Plan = FREE) -> Array | None:
     """On which samples of ``batch`` (B,) the model is right when they are fed by ``preprocess``."""
     parts = []
-    for piece in _pieces(batch):
+    for piece in _pieces(batch, plan.batch or PIECE):
         inputs = Feeder(piece.inputs, preprocess).feed(model.card.name, model.expects)
-        scores = predict(model, inputs)
+        scores = predict(model, inputs, pairs=plan.pairs)
         if scores.ndim == 2 and scores.shape[1] == 1:
             return None
         parts.append(scores if scores.ndim == 1 else scores.argmax(axis=1))
@@ -254,18 +255,18 @@ def _right(model: Classifier, batch: Batch, preprocess: Preprocess) -> Array | N
     return found
 
 
-def _pieces(batch: Batch) -> Sequence[Batch]:
-    """``batch`` in pieces of at most `PIECE` samples."""
+def _pieces(batch: Batch, most: int = PIECE) -> Sequence[Batch]:
+    """``batch`` in pieces of at most ``most`` samples."""
     return [
         replace(
             batch,
-            rows=batch.rows[at : at + PIECE],
-            labels=batch.labels[at : at + PIECE],
-            digests=batch.digests[at : at + PIECE],
-            inputs={name: values[at : at + PIECE] for name, values in batch.inputs.items()},
+            rows=batch.rows[at : at + most],
+            labels=batch.labels[at : at + most],
+            digests=batch.digests[at : at + most],
+            inputs={name: values[at : at + most] for name, values in batch.inputs.items()},
             bad=(),
         )
-        for at in range(0, len(batch.labels), PIECE)
+        for at in range(0, len(batch.labels), most)
     ]
 
 

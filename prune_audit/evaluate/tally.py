@@ -55,7 +55,7 @@ class Tally:
         self._settings = settings
         self._reading: Reading | None = None  # once the first samples of the run have decided
         self._told: tuple[Assumption, ...] = ()  # of it
-        self._plan = plan
+        self.plan = plan
         self._kept: list[Kept] = []
         self._found = 0  # rows that the entry knew
         self.known = np.zeros(len(dataset.labels), bool)  # (N,)
@@ -153,7 +153,7 @@ class Tally:
 
     def notes(self, kept: Kept) -> tuple[str, ...]:
         """What must be said of the model beside its numbers on the samples that ``kept`` holds."""
-        said = [*(self.facts.get("notes") or self._model.notes), *self._plan.notes]
+        said = [*(self.facts.get("notes") or self._model.notes), *self.plan.notes]
         # Exact ties are no matter of noise: they fall alike everywhere (`reading.ties`).
         if kept.close is not None and (count := int((kept.close & (kept.tied == 1)).sum())):
             said.append(
@@ -168,7 +168,7 @@ class Tally:
         return (
             *(Assumption(subject=self.name, **each) for each in self.facts.get("assumptions", [])),
             *self._told,
-            *self._plan.assumptions,
+            *self.plan.assumptions,
         )
 
     def turned(self, rows: Counts) -> Counts:
@@ -269,7 +269,7 @@ class Tally:
             piece = {name: values[start : start + self._batch.size] for name, values in inputs.items()}
             samples = min(self._batch.size, count - start)
             began = time.perf_counter()
-            scores = predict(self._model, piece, pairs=self._plan.pairs)
+            scores = predict(self._model, piece, pairs=self.plan.pairs)
             self._batch.took(samples, time.perf_counter() - began)
             parts.append(scores)
             start += samples

@@ -15,6 +15,7 @@ from torch import nn
 from prune_audit.core import Array, Counts, Expects, Input, ModelCard, Preprocess, Settings
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import plausible
+from prune_audit.evaluate.fit import Plan
 from prune_audit.evaluate.loop import evaluate
 from prune_audit.evaluate.plausible import alternatives, below_record, doubts
 from prune_audit.evaluate.store import Store
@@ -266,3 +267,10 @@ def test_a_model_that_is_right_by_chance_is_refused_with_what_would_mend_it() ->
     with pytest.raises(AlignmentError, match="about as often as chance") as caught:
         evaluate(pair, pictures(NONE), ROWS, Settings(workers=1))
     assert caught.value.hint.endswith("try --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225")
+
+
+def test_a_model_that_runs_alone_is_tried_alone() -> None:
+    model = FunctionModel("m", reds)
+    data = pictures(IMAGENET)
+    doubts(model, data, ROWS, right(data), Plan(batch=1))
+    assert {shape[0] for shape in model.shapes} == {1}
