@@ -1,9 +1,9 @@
 """The network of a transformers folder, built by that library from what is read here.
 
 The library knows hundreds of architectures, and the older names of their weights. Left to itself it would also
-unpickle, look for what is missing elsewhere, and run code that a folder names. So it is handed a configuration without
-the fields that lead out of the folder, and the weights as tensors. It makes up at random what a file lacks, and only
-logs that; here it is an error.
+unpickle, look for what is missing elsewhere, and run code that a folder names. So only architectures that were read are
+built (`prune_audit.models._architectures`), from the fields that these read, and with the weights as tensors. The
+library makes up at random what a file lacks, and only logs that; here it is an error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UnsafeFile
-from prune_audit.models import _unpickle, _weights
+from prune_audit.models import _architectures, _unpickle, _weights
 
 if TYPE_CHECKING:
     import torch
 
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
-# Fields that name kernels to download, code to put in, or other files.
+_ADAPTER = "adapter_config.json"
+# Fields that name kernels to download, code to put in, or other files: not read even where a folder is trusted.
 _ELSEWHERE = ("attn_implementation", "experts_implementation", "fusion_config", "kernel_config", "transformers_weights")
 _VERSION = "install the version of transformers that saved the model (transformers_version in config.json)"
 _SHOWN = 3
@@ -83,19 +84,26 @@ def _unpickled(file: Path, source: ModelSource, settings: Settings) -> dict[str,
 
 
 def built(
-    name: str, config: Mapping[str, Any], weights: Mapping[str, object], path: Path
+    name: str, config: Mapping[str, Any], weights: Mapping[str, object], path: Path, *, trusted: bool
 ) -> tuple[torch.nn.Module, list[str]]:
-    """The network called ``name`` with its weights, and the names of those that it has no use for."""
+    """The network called ``name`` with its weights, and the names of those that it has no use for.
+
+    Raises:
+        UnsafeFile: nobody read what ``name`` or a field of ``config`` does, and the folder is not ``trusted``.
+        ModelError: the library has no such network or cannot build it, or the weights do not fit.
+    """
     with _quiet() as library:
+        # First of all, since to look a name up imports what it is made of.
+        if not trusted and (what := _architectures.objection(name, config)):
+            raise _unsafe(path, what)
         maker: Any = getattr(library, name, None)
         known = inspect.isclass(maker) and issubclass(maker, library.PreTrainedModel)
         if not known:
-            raise ModelError(
-                f"{path}: transformers {library.__version__} has no {name}",
-                hint=_VERSION,
-            )
+            raise ModelError(f"{path}: transformers {library.__version__} has no {name}", hint=_VERSION)
+        if not trusted and (key := _architectures.unread(config, maker.config_class)):
+            raise _unsafe(path, f"{maker.config_class.__name__} of transformers {library.__version__} reads {key}")
         try:
-            made = maker.config_class.from_dict(_plain(config))
+            made = maker.config_class.from_dict(_trusted(config) if trusted else _architectures.plain(config))
             network, report = maker.from_pretrained(
                 None, config=made, state_dict=dict(weights), output_loading_info=True, ignore_mismatched_sizes=True
             )
@@ -124,10 +132,27 @@ def save(network: Any, path: Path) -> None:
         network.save_pretrained(path)
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def refuse_adapter(path: Path) -> None:
+    """Raise `ModelError` where the folder holds an adapter, which the library would add to the weights."""
+    if (path / _ADAPTER).is_file():
+        raise ModelError(
+            f"{path} holds an adapter ({_ADAPTER}), which is not added to the weights here",
+            hint="add it with peft's merge_and_unload and save the result, or remove its files to audit the model "
+            "without it",
+        )
+
+
+def _unsafe(path: Path, what: str) -> UnsafeFile:
+    return UnsafeFile(
+        f"{path} was not loaded because it could do more than compute: {what}",
+        hint="export the model to ONNX, or give --allow-pickle if you trust the folder",
+    )
+
+
+def _trusted(config: Mapping[str, Any]) -> dict[str, Any]:
     """``config`` without the fields that would bring in code or files from elsewhere."""
     return {
-        key: _plain(value) if isinstance(value, dict) else value
+        key: _trusted(value) if isinstance(value, dict) else value
         for key, value in config.items()
         if not key.startswith("_") and key not in _ELSEWHERE
     }

@@ -40,9 +40,11 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     """The network in the folder at ``source``, with the names of its classes and the files that make its inputs.
 
     Raises:
-        UnsafeFile: it needs code of its own, which never runs; or its weights are a pickle that would run code, and
-            ``settings.allow_pickle`` is off.
-        ModelError: it is no classifier of images or texts, is quantised, or its weights are broken or do not fit.
+        UnsafeFile: it needs code of its own, which never runs; or its architecture or a field of its configuration
+            may do more than compute, or its weights are a pickle that would run code, and ``settings.allow_pickle``
+            is off.
+        ModelError: it is no classifier of images or texts, is quantised, has an adapter, or its weights are broken or
+            do not fit.
         MissingExtra: transformers is not installed.
     """
     refuse_factory(source)
@@ -55,9 +57,10 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
             hint="export the model to ONNX, or save its state dict and name a function that builds it: "
             "WEIGHTS@package.module:factory",
         )
+    _pretrained.refuse_adapter(path)
     files = _pretrained.files_of(path)
     weights = _pretrained.read(files, source, settings)
-    network, unused = _pretrained.built(name, config, weights, path)
+    network, unused = _pretrained.built(name, config, weights, path, trusted=settings.allow_pickle)
     card = _files.card(
         source,
         path / _CONFIG,

@@ -147,7 +147,6 @@ def test_weights_that_do_not_fit_are_never_made_up(images: Path) -> None:
     [
         ({"architectures": ["ViTModel"]}, "no classifier of images or texts: its architecture is ViTModel"),
         ({"architectures": None}, "its architecture is not named"),
-        ({"architectures": ["NoSuchForImageClassification"]}, "has no NoSuchForImageClassification"),
         ({"problem_type": "multi_label_classification"}, "one class per sample, found multi_label_classification"),
         ({"quantization_config": {"quant_method": "bitsandbytes"}}, "is quantised"),
         ({"hidden_size": "wide"}, "cannot build ViTForImageClassification"),
@@ -157,6 +156,14 @@ def test_what_is_no_such_classifier(images: Path, fields: dict[str, Any], messag
     change(images, **fields)
     with pytest.raises(ModelError, match=message):
         load(images)
+
+
+def test_what_the_library_does_not_have(images: Path) -> None:
+    change(images, architectures=["NoSuchForImageClassification"])
+    with pytest.raises(UnsafeFile, match="the architecture NoSuchForImageClassification is not among those"):
+        load(images)
+    with pytest.raises(ModelError, match="has no NoSuchForImageClassification"):
+        load(images, Settings(allow_pickle=True))
 
 
 def test_a_folder_of_timm_is_told_its_factory(tmp_path: Path) -> None:
@@ -223,7 +230,7 @@ def test_code_in_the_folder_never_runs(images: Path, marker: Path) -> None:
     assert marker.exists()
 
 
-def test_kernels_and_other_files_are_not_fetched(images: Path) -> None:
+def test_kernels_and_other_files_are_not_fetched_for_a_trusted_folder_either(images: Path) -> None:
     expected = load(images).card.layers
     change(
         images,
@@ -232,7 +239,7 @@ def test_kernels_and_other_files_are_not_fetched(images: Path) -> None:
         kernel_config={"kernel_mapping": {"Linear": "someone/kernels:Linear"}},
         _name_or_path="someone/else",
     )
-    found = load(images)
+    found = load(images, Settings(allow_pickle=True))
     assert found.card.layers == expected
     assert isinstance(found.module.config._attn_implementation, str)  # type: ignore[union-attr]  # a transformers model
     assert "someone" not in str(found.module.config.to_dict())  # type: ignore[union-attr, operator]  # as above
