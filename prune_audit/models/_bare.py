@@ -27,6 +27,8 @@ _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 _ATTENTION = re.compile(r"(in|q|k|v)_proj_weight$")
 _EMBEDDING = re.compile(r"emb|(^|\.)w[tp]e\.", re.IGNORECASE)
 _STATISTICS = ("running_mean", "running_var")
+_PAIR = "_packed_params"
+_STEPS = ("scale", "zero_point")
 
 
 def card(content: object, source: ModelSource, *, form: str, key: str | None) -> ModelCard:
@@ -38,6 +40,7 @@ def card(content: object, source: ModelSource, *, form: str, key: str | None) ->
         ModelError: it holds no weights, or several sets that differ.
         UsageError: there is no entry ``key``.
     """
+    content = _unpacked(content)
     sets = _sets(content, source)
     names = {place: place.rstrip(".") or _tree.ROOT for place in sets}
     if not sets:
@@ -54,7 +57,8 @@ def card(content: object, source: ModelSource, *, form: str, key: str | None) ->
             f"{source.path} holds {len(sets)} sets of weights that differ: {', '.join(names.values())}",
             hint=f"say which to show: {shown}",
         )
-    return _card(_weights.alone(_only(content, "", first), source), source, form)
+    weights = _weights.alone(_only(content, "", first), source)
+    return _card(weights | _quantised(sets[first], weights), source, form)
 
 
 def _card(weights: Mapping[str, object], source: ModelSource, form: str) -> ModelCard:
@@ -78,6 +82,42 @@ def _card(weights: Mapping[str, object], source: ModelSource, form: str) -> Mode
     return _files.card(
         source, source.path, form=form, layers=tuple(layers), parameters=numbers, uncounted=tuple(uncounted)
     )
+
+
+def _unpacked(content: object) -> object:
+    """``content`` with what quantised layers keep together, and steps of quantisation, as if nothing was quantised.
+
+    torch writes a quantised linear layer as a pair of weight and bias, which no tensor's name tells of, and one number
+    each beside every layer for its outputs' scale and zero point.
+    """
+    import torch
+
+    if not isinstance(content, Mapping):
+        return content
+    made: dict[object, object] = {}
+    for name, value in content.items():
+        place, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", name)
+        pair = value if isinstance(value, tuple) and last == _PAIR else ()
+        layer = place.removesuffix(_PAIR)  # ends with a dot, or is empty
+        if pair and isinstance(pair[0], torch.Tensor):
+            halves = zip(("weight", "bias"), pair, strict=False)
+            made |= {f"{layer}{half}": tensor for half, tensor in halves if isinstance(tensor, torch.Tensor)}
+        elif not (last in _STEPS and all(".".join(filter(None, (place, step))) in content for step in _STEPS)):
+            made[name] = _unpacked(value)
+    return made
+
+
+def _quantised(saved: Mapping[str, torch.Tensor], weights: Mapping[str, object]) -> dict[str, torch.Tensor]:
+    """The ``weights`` that were ``saved`` quantised, so: of the zeros of these, rounding explains some."""
+    import torch
+
+    found = {name.removeprefix("module."): value for name, value in saved.items() if value.is_quantized}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(plain := weights.get(name), torch.Tensor)
+        and torch.equal(plain, value.dequantize())  # no mask cut it
+    }
 
 
 def _kind(name: str, axes: int) -> str | None:

@@ -8,7 +8,7 @@ that names it, because a network that is half trained and half random still pred
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ def fit(module: torch.nn.Module, content: object, source: ModelSource, key: str 
             f"{', '.join(names.values())}",
             hint=f"say which to use: {' or '.join(shown)}; without {source.name}= it is of all models",
         )
-    module.load_state_dict(values[0], strict=False)
+    _load(module, values[0], wanted)
     module.eval()
     chosen, equal = sets[0], [names[each.prefix] for each in sets[1:]]
     taken = {f"{each.prefix}{name}" for each in sets for name in each.weights}
@@ -89,7 +89,8 @@ def fit(module: torch.nn.Module, content: object, source: ModelSource, key: str 
     tensors = [name for name, each in read.items() if name not in taken and _size(each.value)]
     tensors += [name for name, each in masks.items() if name not in used and _size(each.value)]
     unused = _grouped(tensors, {weight.place for weight in chosen.weights.values()}, read)
-    return _told(chosen, names[chosen.prefix], equal, unused, source, asked=key is not None)
+    dequantised = sum(_is_quantised(w.value) and not _is_quantised(wanted.get(n)) for n, w in chosen.weights.items())
+    return _told(chosen, names[chosen.prefix], equal, unused, source, dequantised=dequantised, asked=key is not None)
 
 
 def holds(content: object, source: ModelSource) -> bool:
@@ -204,8 +205,22 @@ def _set(
                 f"{source.path} does not fit {source.factory}: {' '.join(str(fault).split())}",
                 hint="the factory must build the network that was saved",
             ) from fault
+        # A quantised layer reads names of its own without looking whether they are there.
+        except KeyError:
+            pass
     place = _place(prefix, read, wanted)
     return _Set(prefix=prefix, place=place, weights=weights, missing=missing, extra=extra, shapes=shapes)
+
+
+def _load(module: torch.nn.Module, values: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Copy ``values`` into ``module``, whose state dict is ``wanted``.
+
+    Where the names are today's, so is the version: without one, a quantised layer looks for names of long ago.
+    """
+    given = OrderedDict(values)
+    if given.keys() == wanted.keys():
+        given._metadata = getattr(wanted, "_metadata", None)  # type: ignore[attr-defined]  # as torch keeps it
+    module.load_state_dict(given, strict=False)
 
 
 def _values(chosen: _Set, wanted: Mapping[str, object], source: ModelSource) -> dict[str, object]:
@@ -221,13 +236,14 @@ def _plain(value: object, wanted: object) -> object:
     if not isinstance(value, torch.Tensor):
         return value
     dense = value.to_dense() if value.layout != torch.strided else value
-    return dense if isinstance(wanted, torch.Tensor) and wanted.is_quantized else _masks.plain(dense)
+    return dense if _is_quantised(wanted) else _masks.plain(dense)
 
 
 def _equal(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     """Whether two sets of weights are the same to a network in evaluation."""
     import torch
 
+    one, other = _apart(one), _apart(other)
     for name in one.keys() | other.keys():
         a, b = one.get(name), other.get(name)
         if isinstance(a, torch.Tensor) and not name.endswith(_COUNTED):
@@ -238,16 +254,27 @@ def _equal(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     return True
 
 
-def _told(
-    chosen: _Set, label: str, equal: Sequence[str], unused: Sequence[str], source: ModelSource, *, asked: bool
-) -> tuple[Assumption, ...]:
-    """What there is to say of the weights that were used."""
-    import torch
+def _apart(weights: Mapping[str, object]) -> dict[str, object]:
+    """``weights`` with the tensors that quantised layers keep together under names of their own."""
+    found: dict[str, object] = {}
+    for name, value in weights.items():
+        found |= {f"{name}.{n}": each for n, each in enumerate(value)} if isinstance(value, tuple) else {name: value}
+    return found
 
+
+def _told(
+    chosen: _Set,
+    label: str,
+    equal: Sequence[str],
+    unused: Sequence[str],
+    source: ModelSource,
+    *,
+    dequantised: int,
+    asked: bool,
+) -> tuple[Assumption, ...]:
+    """What there is to say of the weights that were used, ``dequantised`` of which the network wants as floats."""
     masked = [weight for weight in chosen.weights.values() if weight.masks]
-    tensors = [weight.value for weight in chosen.weights.values() if isinstance(weight.value, torch.Tensor)]
-    quantised = sum(value.is_quantized for value in tensors)
-    if not (chosen.place or equal or unused or masked or quantised or asked):
+    if not (chosen.place or equal or unused or masked or dequantised or asked):
         return ()
     value = "all of the file" if label == _tree.ROOT else label
     if chosen.prefix not in ("", chosen.place) and f"{label}." != chosen.prefix:
@@ -259,8 +286,8 @@ def _told(
         value += (
             f" times {'a mask that keeps' if one else f'{len(masked)} masks that keep'} {kept:,} of {whole:,} weights"
         )
-    if quantised:
-        value += f", {quantised} of its tensors dequantised"
+    if dequantised:
+        value += f", {dequantised} of its tensors dequantised"
     why = ["as asked" if asked else f"the only weights that fit {source.factory}"]
     if equal:
         why = [f"equal to {', '.join(equal)}"]
@@ -334,6 +361,12 @@ def _is_tensor(value: object) -> bool:
     import torch
 
     return isinstance(value, torch.Tensor)
+
+
+def _is_quantised(value: object) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.is_quantized
 
 
 def _shape(value: object) -> str:

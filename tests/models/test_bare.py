@@ -130,3 +130,37 @@ def test_what_holds_a_network_or_was_given_one_is_not_bare(tmp_path: Path, sampl
     torch.save({"bias": torch.ones(3)}, tmp_path / "vectors")
     with pytest.raises(ModelError, match="no weights of layers"):
         shown(tmp_path / "vectors")
+
+
+class Quantised(nn.Module):
+    """Two convolutions' worth of a network that torch quantises, with a linear layer at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.quant = torch.ao.quantization.QuantStub()
+        self.conv = nn.Conv2d(2, 5, 3)
+        self.head = nn.Linear(5, 40)
+        self.dequant = torch.ao.quantization.DeQuantStub()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.dequant(self.head(self.conv(self.quant(x)).mean((2, 3))))
+        return y
+
+
+@pytest.mark.filterwarnings("ignore")  # torch means to do without such networks
+@pytest.mark.parametrize("within", [None, "state_dict"])
+def test_pairs_of_quantised_layers_are_weights_and_steps_are_not(tmp_path: Path, within: str | None) -> None:
+    network = Quantised().eval()
+    network.qconfig = torch.ao.quantization.get_default_qconfig("qnnpack")
+    torch.ao.quantization.prepare(network, inplace=True)
+    network(torch.rand(6, 2, 7, 7))
+    torch.ao.quantization.convert(network, inplace=True)
+    state = network.state_dict()
+    torch.save(state if within is None else {within: state}, tmp_path / "q.pth")
+    card = shown(tmp_path / "q.pth")
+    totals = {layer.name: (layer.kind, layer.total) for layer in card.layers}
+    assert totals == {"conv.weight": ("convolution", 90), "head.weight": ("linear", 200)}
+    assert card.parameters == 90 + 5 + 200 + 40
+    assert {each.name: each.rounded for each in card.layers} == {each.name: each.rounded for each in layers(network)}
+    assert sum(each.rounded for each in card.layers) > 0

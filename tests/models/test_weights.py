@@ -329,3 +329,52 @@ def test_weights_of_a_network_that_is_not_known_are_told_from_what_wraps_them() 
     assert _weights.alone(kept, SOURCE).keys() == kept.keys()
     with pytest.raises(ModelError, match="several sets of weights: a, b"):
         _weights.alone({"a": state(), "b": state()}, SOURCE)
+
+
+class Tiny(nn.Module):
+    """A linear layer that torch quantises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quant = torch.ao.quantization.QuantStub()
+        self.head = nn.Linear(6, 4)
+        self.dequant = torch.ao.quantization.DeQuantStub()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.dequant(self.head(self.quant(x)))
+        return y
+
+
+def quantised(seed: int, scale: float = 1.0) -> nn.Module:
+    torch.manual_seed(seed)
+    network = Tiny().eval()
+    network.qconfig = torch.ao.quantization.get_default_qconfig("qnnpack")
+    torch.ao.quantization.prepare(network, inplace=True)
+    network(scale * torch.rand(20, 6))
+    torch.ao.quantization.convert(network, inplace=True)
+    return network
+
+
+@pytest.mark.filterwarnings("ignore")  # torch means to do without such networks
+def test_a_quantised_network_takes_in_what_quantised_networks_save(tmp_path: Path) -> None:
+    saved, module = quantised(1), quantised(2, scale=7)
+    torch.save({"net": saved.state_dict(), "epoch": 3}, tmp_path / "q.pth")
+    said = _weights.fit(module, _unpickle.checkpoint(ModelSource(name="q", path=tmp_path / "q.pth")), SOURCE, None)
+    inputs = torch.rand(9, 6)
+    torch.testing.assert_close(module(inputs), saved(inputs), rtol=0, atol=0)
+    assert [each.value for each in said] == ["net"]  # nothing was dequantised
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_a_quantised_network_cannot_read_are_an_error() -> None:
+    with pytest.raises(ModelError, match=r"does not fit nets:net: .* missing: .*head\.scale"):
+        _weights.fit(quantised(1), Tiny().state_dict(), SOURCE, None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sets_that_differ_in_what_quantised_layers_keep_together_differ() -> None:
+    one = quantised(1).state_dict()
+    other = dict(one)
+    other["head._packed_params._packed_params"] = quantised(2).state_dict()["head._packed_params._packed_params"]
+    with pytest.raises(ModelError, match="2 sets of weights that fit"):
+        _weights.fit(quantised(3), {"model": one, "ema": other}, SOURCE, None)
