@@ -263,3 +263,15 @@ def test_the_commands_that_it_shows_are_understood(workspace: Path) -> None:
     assert done.returncode == 1
     for path in (*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]):
         assert (workspace / path).stat().st_size > 0
+
+
+def test_no_file_of_the_workspace_stands_in_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "rich.py").write_text("open('marker', 'w').close()")
+    for options, ran in ((["-c"], True), (["-P", "-c"], False)):
+        run = subprocess.run([sys.executable, *options, "import rich"], cwd=tmp_path, check=False, capture_output=True)
+        assert run.returncode == 0
+        assert (tmp_path / "marker").exists() == ran
+        (tmp_path / "marker").unlink(missing_ok=True)
+    calls = re.findall(r'"\$PYTHON"(?: \S+)?', (Path(__file__).parents[1] / "action.yml").read_text())
+    assert set(calls) == {'"$PYTHON" -P'}
+    assert len(calls) == 5

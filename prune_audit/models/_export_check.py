@@ -21,6 +21,8 @@ from prune_audit.errors import ModelError, UnsafeFile
 
 _HINT = "export the model to ONNX or save its state dict, or give --allow-pickle if you trust the file"
 
+_AGAIN = "copy or export the program again"
+
 _PROGRAM = "models/model.json"
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _LEGACY = ("data/weights/model.pt", "data/constants/model.pt")
@@ -76,9 +78,36 @@ def checked(records: Mapping[str, bytes], device: str) -> dict[str, bytes]:
         ModelError: a record is damaged.
     """
     try:
-        return {name: _checked(name, content, device) for name, content in records.items()}
+        found = {name: _checked(name, content, device) for name, content in records.items()}
     except RecursionError as fault:
         raise ModelError("the program is nested too deeply to be read", hint="export the program again") from fault
+    _measure(found)
+    return found
+
+
+def _measure(records: Mapping[str, bytes]) -> None:
+    """Raise `ModelError` where a record is missing or shorter than its tensor: beyond its end is other memory."""
+    from torch._export.serde.serialize import _SERIALIZE_TO_TORCH_DTYPE
+
+    for name in _CONFIGS:
+        config = _json(name, records[name]) if name in records else {}
+        for called, entry in (config.get("config") or {}).items():
+            record = f"{name.rpartition('/')[0]}/{entry.get('path_name')}"
+            try:
+                meta = entry["tensor_meta"]
+                sizes, strides = ([side["as_int"] for side in meta[key]] for key in ("sizes", "strides"))
+                offset = meta["storage_offset"]["as_int"]
+                item = _SERIALIZE_TO_TORCH_DTYPE[meta["dtype"]].itemsize
+                last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+                plain = min([offset, *sizes, *strides]) >= 0
+            except (KeyError, TypeError, ValueError, AttributeError) as fault:
+                raise ModelError(f"{name} does not say what {called} is: {fault!r}", hint=_AGAIN) from fault
+            expected = item * (last + 1) if all(sizes) else 0
+            held = len(records.get(record, b""))
+            if not plain or held < expected:
+                raise ModelError(
+                    f"the record {record} of {called} is cut: expected {expected} bytes, found {held}", hint=_AGAIN
+                )
 
 
 def _checked(name: str, content: bytes, device: str) -> bytes:

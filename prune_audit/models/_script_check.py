@@ -5,13 +5,19 @@ but it has operators that write and map files, and classes of torch's own that t
 it is searched as text, by words and not by grammar: a parser of ours that read it otherwise than torch's would be a
 hole. Words that a harmless model has no use for are refused wherever they stand, and ways to reach a name without
 writing it are allowed only in the plain form in which torch itself writes them.
+
+A tensor takes as many bytes as its pickle says from a record of any length: beyond its end is other memory. So records
+are measured, too.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prune_audit.errors import ModelError
 
@@ -28,6 +34,82 @@ _PYTHON_OP = re.compile(r"\^\s*\w")
 _BUILT = re.compile(
     r"__torch__\.|torch\.jit\._pickle\.\w+$|torch\._utils\._rebuild_\w+$|torch\.\w+$|collections\.OrderedDict$"
 )
+_ITEM_SIZES: Mapping[str, int] = {  # bytes
+    **dict.fromkeys(("BoolStorage", "ByteStorage", "CharStorage", "QInt8Storage", "QUInt8Storage"), 1),
+    **dict.fromkeys(("ShortStorage", "HalfStorage", "BFloat16Storage"), 2),
+    **dict.fromkeys(("IntStorage", "FloatStorage", "QInt32Storage"), 4),
+    **dict.fromkeys(("LongStorage", "DoubleStorage", "ComplexFloatStorage"), 8),
+    "ComplexDoubleStorage": 16,
+}
+_EXPORT_AGAIN = "copy or export the file again"
+
+
+def measure(records: Mapping[str, bytes]) -> None:
+    """Compare the length of each record of an archive with the tensors that it is for.
+
+    Call it after `objections`: what these let through builds nothing here.
+
+    Raises:
+        ModelError: a record is missing or shorter than its tensors, or of a type of which the size is not known.
+    """
+    for name, content in records.items():
+        if not name.endswith(".pkl"):
+            continue
+        folder = name.removesuffix(".pkl")
+        try:
+            reader = _Storages(io.BytesIO(content))
+            reader.load()
+        # A damaged pickle fails in whatever way its bytes have it.
+        except Exception as fault:
+            raise ModelError(f"the record {name} is damaged: {fault!r}", hint=_EXPORT_AGAIN) from fault
+        for kind, key, count in reader.found:
+            record = f"{folder}/{key}"
+            size = _ITEM_SIZES.get(kind)
+            if size is None or count < 0:
+                raise ModelError(f"{name} holds {count} numbers of an unknown type, {kind}", hint=_EXPORT_AGAIN)
+            if len(records.get(record, b"")) < size * count:
+                raise ModelError(
+                    f"the record {record} is cut: expected {size * count} bytes for {count} numbers, "
+                    f"found {len(records.get(record, b''))}",
+                    hint=_EXPORT_AGAIN,
+                )
+
+
+class _Inert:
+    """Stands for whatever a pickle names: it can be made and given a state, and does nothing."""
+
+    def __init__(self, *_: object) -> None:
+        """Take anything."""
+
+    def __setstate__(self, state: object) -> None:
+        """Forget the ``state``."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        """Forget the ``value``."""
+
+    def append(self, value: object) -> None:
+        """Forget the ``value``."""
+
+    def extend(self, values: object) -> None:
+        """Forget the ``values``."""
+
+
+class _Storages(pickle.Unpickler):
+    """Collects the storages that a pickle of torch's refers to: (type, key, number of elements)."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.found: list[tuple[str, str, int]] = []
+
+    def find_class(self, module_name: str, global_name: str) -> Any:  # noqa: ARG002 - the module is the same for all
+        """A class that is called so and does nothing."""
+        return type(global_name, (_Inert,), {})
+
+    def persistent_load(self, pid: Any) -> _Inert:
+        """Note the storage that ``pid`` refers to."""
+        _, kind, key, _, count = pid
+        self.found.append((kind.__name__, str(key), int(count)))
+        return _Inert()
 
 
 def objections(records: Mapping[str, bytes]) -> Iterator[str]:

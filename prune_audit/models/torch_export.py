@@ -96,6 +96,9 @@ def _opened(path: Path, settings: Settings) -> IO[bytes]:
         raise UnsafeFile(
             f"{path} was not loaded because it could run code: {fault.message}", hint=fault.hint
         ) from fault
+    except ModelError as fault:
+        told = fault.message if str(path) in fault.message else f"{path}: {fault.message}"
+        raise ModelError(told, hint=fault.hint) from fault
 
 
 @contextmanager

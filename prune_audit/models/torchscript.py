@@ -109,6 +109,10 @@ def _opened(path: Path, allowed: bool) -> IO[bytes]:
             f"{path} was not loaded because its code could do more than compute: {found}",
             hint="export the model to ONNX or save its state dict, or give --allow-pickle if you trust the file",
         )
+    try:
+        _script_check.measure(records)
+    except ModelError as fault:
+        raise ModelError(f"{path}: {fault.message}", hint=fault.hint) from fault
     return _container.rebuilt(records)
 
 

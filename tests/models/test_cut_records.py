@@ -1,0 +1,76 @@
+"""Records that are shorter than the tensors they are for."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from prune_audit import models
+from prune_audit.core import ModelSource, Settings
+from prune_audit.errors import ModelError
+
+# Making TorchScript is deprecated, auditing what there is of it is not.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+
+class Scale(torch.nn.Module):
+    """A matrix of 3 x 40 weights and a buffer of 40."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = torch.nn.Linear(40, 3)
+        self.register_buffer("by", torch.full((40,), 2.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        by: Any = self.by
+        scores: torch.Tensor = self.l(x * by)
+        return scores
+
+
+def saved(path: Path) -> Path:
+    """The network at ``path``, as TorchScript or, for .pt2, as an exported program."""
+    torch.manual_seed(4)
+    network = Scale().eval()
+    if path.suffix == ".pt2":
+        torch.export.save(torch.export.export(network, (torch.zeros(2, 40),)), path)
+    else:
+        torch.jit.save(torch.jit.trace(network, torch.zeros(2, 40)), path)
+    return path
+
+
+def cut(path: Path, length: int, keep: int) -> Path:
+    """A copy of the archive whose only record of ``length`` bytes of weights ends after ``keep``."""
+    target = path.with_name(f"cut-{path.name}")
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as copy:
+        found = [e.filename for e in archive.infolist() if "/data/" in e.filename and e.file_size == length]
+        assert len(found) == 1
+        for entry in archive.infolist():
+            content = archive.read(entry)
+            copy.writestr(entry.filename, content[:keep] if entry.filename in found else content)
+    return target
+
+
+def load(path: Path) -> Any:
+    return models.load(ModelSource(name="m", path=path), Settings())
+
+
+@pytest.mark.parametrize("keep", [0, 1, 240, 476])
+@pytest.mark.parametrize("name", ["m.pt", "m.pt2"])
+def test_a_cut_record_is_refused(tmp_path: Path, name: str, keep: int) -> None:
+    path = saved(tmp_path / name)
+    assert load(path).card.parameters == 123
+    short = cut(path, 480, keep)
+    if name == "m.pt":  # without us other memory is read as weights
+        torch.jit.load(short)
+    with pytest.raises(ModelError, match=rf"{short}: the record data/\S+.* is cut: expected 480 bytes.*found {keep}$"):
+        load(short)
+
+
+@pytest.mark.parametrize("name", ["b.pt", "b.pt2"])
+def test_a_cut_buffer_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"is cut: expected 160 bytes.*found 159$"):
+        load(cut(saved(tmp_path / name), 160, 159))
