@@ -287,7 +287,7 @@ class TorchClassifier:
         if _out_of_memory(fault):
             hint = "the device has too little memory for this model; give --device cpu"
         else:
-            hint = f"check {_options(inputs)} against what the model was trained on"
+            hint = f"check {_options(inputs)} against what the model was trained on{_reshaped(inputs)}"
         return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
 
 
@@ -302,6 +302,18 @@ def _options(inputs: Mapping[str, Array]) -> str:
         # What TorchScript takes is not written in it; its first layer's one channel may be added by its own code.
         return "--seconds and the shape (an ONNX file declares whether sounds are (batch, samples), torch's do not)"
     return "--features of a table, --sample-rate and --seconds of sounds, or the arrays of an .npz file"
+
+
+def _reshaped(inputs: Mapping[str, Array]) -> str:
+    """What to do where a network takes images of one channel as rows or vectors, which no file of torch says."""
+    planes = [array.shape[2:] for array in inputs.values() if array.ndim == 4 and array.shape[1] == 1]
+    if not planes:
+        return ""
+    high, wide = planes[0]
+    return (
+        f"; where it takes vectors (batch, {high * wide}) or rows (batch, {high}, {wide}), put x.flatten(1) or "
+        "x.squeeze(1) at the start of its forward, or feed an .npz whose x has that shape"
+    )
 
 
 class _Seen(Exception):

@@ -111,6 +111,13 @@ def test_a_wrong_size_is_explained() -> None:
     with pytest.raises(ModelError, match=r"m failed on input x \(2, 3\) float32: mat1 and mat2") as caught:
         classifier(nn.Linear(4, 2)).predict({"x": X})
     assert "--features" in caught.value.hint
+    assert "flatten" not in caught.value.hint
+
+
+def test_planes_for_a_network_of_vectors_are_explained() -> None:
+    with pytest.raises(ModelError, match="mat1 and mat2") as caught:
+        classifier(nn.Linear(30, 2)).predict({"x": np.zeros((4, 1, 5, 6), np.float32)})
+    assert "(batch, 30) or rows (batch, 5, 6), put x.flatten(1) or x.squeeze(1)" in caught.value.hint
 
 
 @pytest.mark.parametrize(
