@@ -20,12 +20,22 @@ from prune_audit.core import Array, Classifier, DataSource, ModelSource, Preproc
 from prune_audit.evaluate import plausible
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.loop import FIRST
+from tests.benchmarks import _checks
 
+TITLE = "A preprocessing that is not that of the training"
+INTRODUCTION = """`python -m tests.benchmarks.plausible CHECKPOINT IMAGES` runs a published ResNet-32 for CIFAR-10,
+trained with ImageNet's mean and std, on 2,000 images under each usual preprocessing, and draws {draws} samples of 300
+from each, as an audit does ({norms} of them for the normalisation). In per cent of the draws, the doubts that are
+raised: *normalisation*, the first batch normalisation sees other inputs than in training; *alternative*, another usual
+preprocessing is right more often; and *record*, of the whole, the checkpoint's own accuracy is more than ten points
+above. In the first line every doubt is a false alarm.
+
+"""
 TRAINED = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def main() -> None:
-    """Print a line per preprocessing."""
+    """Write a line per preprocessing into the page on calibration, and print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("images", type=Path)
@@ -40,12 +50,20 @@ def main() -> None:
     trained = plausible.Alternative(name="as it was trained", preprocess=dataset.preprocess, options="")
     ways = [trained, *plausible.alternatives(dataset.preprocess)]
     hits = {each.name: _right(model, dataset.preprocessed(each.preprocess), each.preprocess) for each in ways}
-    print("asked for                 accuracy  normalisation  alternative  record")
+    lines = [
+        "| run with | accuracy, % | normalisation, % | alternative, % | record, % |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for asked in ways:
         looked = [_drawn(model, dataset, asked, ways, hits, seed, arguments.draws) for seed in range(arguments.draws)]
         norm = [each[0] for each in looked if each[0] is not None]
-        record, better = (np.mean([each[i] for each in looked]) for i in (2, 1))
-        print(f"{asked.name:25} {hits[asked.name].mean():8.2%}  {np.mean(norm):13.1%}  {better:11.1%}  {record:6.1%}")
+        better, record = (float(np.mean([each[i] for each in looked])) for i in (1, 2))
+        rates = (float(hits[asked.name].mean()), float(np.mean(norm)), better, record)
+        lines.append(f"| {asked.name} | " + " | ".join(f"{100 * rate:.1f}" for rate in rates) + " |")
+    _checks.write(
+        TITLE, INTRODUCTION.format(draws=arguments.draws, norms=max(1, arguments.draws // 10)) + "\n".join(lines)
+    )
+    print("\n".join(lines))
 
 
 def _right(model: Classifier, dataset: object, preprocess: Preprocess) -> Array:
