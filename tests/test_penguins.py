@@ -143,7 +143,8 @@ def test_penguins_are_audited_by_sex(
     assert [reason for _, reason in provenance.skipped] == [
         "column 'bill_length_mm' holds 'NA', which is no number"
     ] * 2
-    assert any("--features" in note for note in provenance.notes) == (len(inputs) == 1)
+    features = [each for each in provenance.assumptions if each.what == "features"]
+    assert [each.value for each in features] == ([", ".join(MEASURED)] if len(inputs) == 1 else [])
 
 
 def test_a_year_does_not_slip_in(
