@@ -47,6 +47,7 @@ NEAR = 0.05
 # Where the structure shows a cause, whatever is more than rounding in single precision counts.
 ROUNDING = 1e-4
 REPEATS = 4  # of the same call, where anything gives rise to suspicion
+DRAWN = 256  # samples that what draws random numbers is asked for again: it may do so for few of them
 READS = 3  # of the data, where samples are alike
 NAMED = 2  # places in a message
 
@@ -108,6 +109,13 @@ def check(
     with Lanes(len(waiting)) as lanes:
         lanes.run([partial(look, model, feeder.feed(model.card.name, model.expects)) for model in waiting])
         lanes.finish()
+    drawing = [model for model in waiting if found[model.card.name].draws]
+    if drawing:
+        step = max(1, len(rows) // DRAWN)
+        more = dataset.read(rows[::step][:DRAWN])
+        feeder = Feeder(more.inputs, dataset.preprocess)
+        for model in drawing if len(more.labels) else ():
+            _draw_again(model, feeder.feed(model.card.name, model.expects), found[model.card.name].draws)
     for model in waiting if store is not None else ():
         assert store is not None
         store.note_checked(model.card, model.expects, dataset, settings, asdict(found[model.card.name]))
@@ -304,10 +312,22 @@ class _Trial:
             moved = int(((differs > tolerance) | changed).sum())
             raise _random(
                 self,
-                f"answers otherwise when it is asked the same again: the scores of {moved} of {self.count} samples "
+                f"answers otherwise when it is asked the same again: the scores of {moved} of {len(before)} samples "
                 f"moved by up to {_percent(differs.max())} of the largest"
                 + (f"; it draws random numbers ({_list(random)})" if random else ""),
             )
+
+
+def _draw_again(model: Classifier, inputs: Mapping[str, Array], draws: Sequence[str]) -> None:
+    """Ask ``model``, which draws random numbers in ``draws``, twice for ``inputs``: more samples than are looked at.
+
+    Raises:
+        ModelError: the answers differ.
+    """
+    trial = _Trial(model, inputs, tuple(Suspect(kind="random", where=where) for where in draws))
+    together = trial.tried(lambda: trial.ask(range(trial.total)))  # None where it takes one sample at a time
+    ask = partial(trial.singly if together is None else trial.ask, range(trial.total))
+    trial.again(ask() if together is None else together, ask)
 
 
 def _together(trial: _Trial) -> tuple[Array, str | None]:

@@ -170,12 +170,14 @@ def refuse_training(calls: Sequence[Call], name: str) -> None:
     """Raise `ModelError` where the graph of model ``name`` was recorded in training mode, which nothing can undo.
 
     Batch norm then normalises by the batch at hand, so that predictions depend on what else is in the batch, and
-    dropout drops. Batch norm without running statistics was built so, and is let through.
+    dropout drops. Batch norm without running statistics was built so, and is let through, and so is what drops a share
+    of 0, such as a recurrent layer without dropout.
     """
     for call in calls:
         trains = any(call.constants.get(flag) is True for flag in ("training", "train"))
         statistics = "norm" not in call.operator or "running_mean" in call.stored
-        if (trains and statistics and call.constants.get("p") != 0) or "batch_norm_with_update" in call.operator:
+        never = any(call.constants.get(share) == 0 for share in ("p", "dropout", "dropout_p"))
+        if (trains and statistics and not never) or "batch_norm_with_update" in call.operator:
             raise ModelError(
                 f"{name} was exported in training mode: {call.operator} would still train",
                 hint="export it again after model.eval()",

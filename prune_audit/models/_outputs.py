@@ -156,9 +156,13 @@ class Outputs:
         if len(fitting) == 1:
             return self._take(fitting[0], f"the only one with as many columns as classes, {self._classes}", usable)
         ranks = [_rank(o.name) for o in fitting]
-        if (best := min(ranks)) < len(_NAMED) and ranks.count(best) == 1:
-            return self._take(fitting[ranks.index(best)], "by its name", usable)
         exact = [o for o in fitting if columns_of(o) == self._classes]
+        best = min(ranks)
+        named = fitting[ranks.index(best)]
+        # Whatever a network returns may be called an output: that another has as many columns as labels says no less.
+        vague = best == len(_NAMED) - 1 and named not in exact and any(not _words(o.name) & _ELSE for o in exact)
+        if best < len(_NAMED) and ranks.count(best) == 1 and not vague:
+            return self._take(named, "by its name", usable)
         if len(exact) == 1 and best == len(_NAMED):
             return self._take(exact[0], f"the only one with as many columns as labels, {self._classes}", usable)
         if final is None:

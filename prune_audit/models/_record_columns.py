@@ -5,7 +5,7 @@ A wrong column would be audited as if it were a model, so nothing is guessed: wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from prune_audit.columns import IDS, PATHS, shown, usual
@@ -62,7 +62,8 @@ def _chosen(source: ModelSource, table: Table) -> Columns:
         found = [known[name] for name in (*PREDICTED, *SCORES) if name in known]
         found += [f"{EACH}*"] if each else []
         found = found or rest or [known[name] for name in TRUTH if name in known][:1]
-        if len(found) > 1 and found == rest and all(kinds[name] == "real" for name in rest):
+        scores = all(kinds[name] == "real" for name in rest) or (ids is not None and _positions(rest, table))
+        if len(found) > 1 and found == rest and scores:
             return Columns(name="*", ids=ids, each={name: name for name in rest})
         if (not found or found == rest) and table.nameless:
             raise ModelError(
@@ -98,3 +99,9 @@ def _chosen(source: ModelSource, table: Table) -> Columns:
     return Columns(
         name=chosen, ids=ids, classes=chosen, beside=beside, truth=None if beside.keys() == {"confidence"} else truth
     )
+
+
+def _positions(names: Sequence[str], table: Table) -> bool:
+    """Whether ``names`` are 0, 1, 2 ... of columns of numbers: scores of quantised models, called like the classes."""
+    numbers = all(table.kinds[name] in ("integer", "real") for name in names)
+    return numbers and sorted(names) == sorted(map(str, range(len(names))))

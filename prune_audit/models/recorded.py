@@ -37,7 +37,7 @@ from prune_audit.evaluate.outcome import Kept, broken
 from prune_audit.evaluate.reading import SUM_TOLERANCE, Reading
 from prune_audit.models import _record_file, _record_join
 from prune_audit.models._record_columns import TRUTH, Columns, choose
-from prune_audit.models._record_file import Table
+from prune_audit.models._record_file import EACH, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -287,8 +287,8 @@ def _scores(table: pa.Table, columns: Columns, classes: tuple[str, ...], path: s
         raise AlignmentError(
             f"{path}: expected a column of scores for each of the {len(classes)} classes, found {len(names)}; "
             f"{stray[0] if stray else names[0]!r} does not fit",
-            hint="call each column of scores like its class; or, where these are no scores but several models, choose "
-            f"one: '{path}#{names[0]}'",
+            hint=f"call each column of scores like its class, {classes[0]} or {EACH}{classes[0]}; or, where these are "
+            f"no scores but several models, choose one: '{path}#{names[0]}'",
         )
     ordered = [column for _, column in sorted(zip(at, columns.each.values(), strict=True))]
     return np.stack([table.column(name).to_numpy() for name in ordered], axis=1)

@@ -153,6 +153,16 @@ def test_random_numbers_are_looked_at_closely_and_named() -> None:
     assert note.startswith("m draws random numbers (the random), which changed no score of 8 samples")
 
 
+@pytest.mark.parametrize("batch", [None, 4])
+def test_what_draws_random_numbers_for_few_samples_is_found_among_more(batch: int | None) -> None:
+    rng = np.random.default_rng(8)
+    largest = np.sort(X[:, 0])[-6]  # of 240 samples, which the first 8 need not show
+    rare = lambda x: np.where(x[:, :1] >= largest, rng.normal(size=x.shape), x)  # noqa: E731 - as above
+    with pytest.raises(ModelError, match=r"of [1-6] of 240 samples moved.*; it draws random numbers \(the random\)"):
+        run([model(rare, suspect("random"), batch=batch)])
+    run([model(lambda x: x, suspect("random"), batch=batch)])
+
+
 # -------------------------------------------------------------------------------------------------------- the batch
 
 

@@ -116,6 +116,11 @@ def test_labels_alone_say_how_many_classes_there_are_at_least() -> None:
     assert decided(floats("logits", 6, 64), right, classes=5, more=True)[0] == "logits"
     with pytest.raises(ModelError, match="could be its scores"):
         decided(wide, right, classes=4, more=True)
+    # Whatever a network returns may be called an output.
+    with pytest.raises(ModelError, match="could be its scores"):
+        decided(floats("output", 6, 64), floats("y_hat", 6, 5), classes=5, more=True)
+    assert decided(floats("output", 6, 64), floats("aux_head", 6, 5), classes=5, more=True)[0] == "output"
+    assert decided(floats("output", 6, 5), floats("y_hat", 6, 64), classes=5, more=True)[0] == "output"
 
 
 def test_classes_and_numbers_beside_the_scores_are_none() -> None:

@@ -176,6 +176,17 @@ def test_a_file_without_a_line_of_names_is_told(path: Path, text: str) -> None:
     assert "id,predicted" in caught.value.hint
 
 
+def test_whole_scores_are_called_by_the_numbers_of_their_classes(path: Path) -> None:
+    rows = [[IDS[i], *(100 * np.eye(3, dtype=int)[PREDICTED[i]] - 7).tolist()] for i in ORDER]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "0", "1", "2"], *rows])
+    np.testing.assert_array_equal(outputs(path, classes=("0", "1", "2")).predicted, PREDICTED)
+    np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)  # as positions
+    with pytest.raises(AlignmentError, match="'0' does not fit") as caught:
+        outputs(path, classes=("1", "2", "3"))
+    assert "like its class, 1 or score_1" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "content",
     [

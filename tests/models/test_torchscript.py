@@ -143,6 +143,25 @@ def test_a_model_traced_for_training_is_refused(script: Script, conv_net: nn.Mod
     assert "model.eval()" in caught.value.hint
 
 
+def test_what_drops_a_share_of_nothing_does_not_train(script: Script) -> None:
+    module = LastStep(nn.LSTM(3, 4, batch_first=True)).train().requires_grad_(False)
+    classifier = loaded(script(module, "traced", torch.randn(2, 5, 3)))
+    steps = np.random.default_rng(3).normal(size=(2, 5, 3)).astype(np.float32)
+    np.testing.assert_allclose(classifier.predict({"x": steps}), eager(module, steps), rtol=1e-5, atol=1e-6)
+
+
+class LastStep(nn.Module):
+    """What a recurrent layer says at the end."""
+
+    def __init__(self, layer: nn.LSTM) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps: torch.Tensor = self.layer(x)[0]
+        return steps[:, -1]
+
+
 def test_batch_norm_without_statistics_was_built_so(script: Script) -> None:
     module = nn.BatchNorm1d(3, track_running_stats=False)
     assert loaded(script(module, "traced", torch.randn(4, 3))).predict({"x": np.eye(3, dtype="f")}).shape == (3, 3)
