@@ -441,7 +441,7 @@ def _some(dataset: Dataset, rows: Counts) -> Batch | None:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:,.0f} %"
+    return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:,.0f} %"
 
 
 def _list(places: Sequence[str]) -> str:

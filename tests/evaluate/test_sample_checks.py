@@ -203,6 +203,11 @@ def test_the_effect_of_batching_is_that_of_the_worse_company() -> None:
     assert found.changed >= 1
 
 
+def test_shares_near_all_are_written_out() -> None:
+    [note] = plan("m", Expects(), Checked(samples=8, depends=True, median=0.9964, largest=0.999), Settings()).notes
+    assert "move by 100 % of the largest in the median and by up to 100 %" in note
+
+
 def test_a_cause_that_is_seen_needs_less_to_be_believed() -> None:
     slight = lambda x: x * (1 + 3e-4 * (len(x) > 1))  # noqa: E731 - thrice the same
     assert not examine(model(slight), inputs()).depends
