@@ -261,6 +261,8 @@ def _classes(tallies: Sequence[Tally | Given], dataset: Dataset) -> tuple[str, .
             f"the models have different numbers of outputs: {told}", hint="compare models of the same classes"
         )
     named = dataset.classes
+    if not dataset.indexed:  # positions mean nothing where classes have names, and another width is refused
+        return named
     return named + tuple(str(i) for i in range(len(named), max(widths.values(), default=0)))
 
 

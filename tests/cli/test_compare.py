@@ -325,3 +325,28 @@ def test_a_policy_may_expect_an_accuracy(tmp_path: Path, capsys: pytest.CaptureF
     assert invoke(["compare", *PAIR, *VAL, "--policy", str(policy)]) == 0
     assert invoke(["policy", "--policy", str(policy)]) == 0
     assert "expect-accuracy = 80" in capsys.readouterr().out
+
+
+def test_recorded_scores_of_more_classes_than_the_data_have_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class without samples must not shift the ones after it: sorted labels are no positions of scores."""
+    rng = np.random.default_rng(4)
+    labels = np.arange(240) % 12
+    scores = np.eye(12)[labels] * 3 + rng.normal(size=(240, 12))
+    seen = labels != 10
+    for name in ("dense", "pruned"):
+        np.savez(tmp_path / f"{name}.npz", scores=scores[seen])
+    (tmp_path / "y.csv").write_text("label\n" + "".join(f"{label}\n" for label in labels[seen]), encoding="utf-8")
+    run = [
+        "compare",
+        *(str(tmp_path / f"{name}.npz") for name in ("dense", "pruned")),
+        "--data",
+        str(tmp_path / "y.csv"),
+    ]
+    assert invoke(run) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "has 12 scores a sample, the data have 11 classes" in told
+    assert "--classes FILE" in told
+    (tmp_path / "c.txt").write_text("".join(f"{i}\n" for i in range(12)), encoding="utf-8")
+    assert invoke([*run, "--classes", str(tmp_path / "c.txt"), "-q"]) == 0
