@@ -306,7 +306,9 @@ def assemble(
         for by in dict.fromkeys(("class", *settings.by)):
             counted = predictions.pair(dense.name, card.name, by, settings.cluster, top_k=settings.top_k)
             # What is one network by its digest may still draw random numbers, or be live and have hooks.
-            pair = replace(counted, same_model=card.same_as(dense) and not len(counted.moves))
+            # Predictions of one name are one entry, asked for twice.
+            same = card.name == dense.name or card.same_as(dense)
+            pair = replace(counted, same_model=same and not len(counted.moves))
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = _flips(predictions, dense.name, card.name)
         comparisons.append(

@@ -49,7 +49,8 @@ def mended(audit: Audit) -> Audit:
     """
     settings, comparisons = audit.provenance.settings, []
     for comparison in audit.comparisons:
-        if comparison.pruned.recorded and any(view.pair.same_model for view in comparison.views):
+        other = comparison.pruned.name != comparison.dense.name
+        if other and comparison.pruned.recorded and any(view.pair.same_model for view in comparison.views):
             pairs = [replace(view.pair, same_model=False) for view in comparison.views]
             again = tuple(View(pair=pair, measures=stats.measures(pair, settings)) for pair in pairs)
             comparison = replace(comparison, views=again)

@@ -71,7 +71,7 @@ def test_whatever_is_damaged_is_said_and_the_report_stays_the_same(
     whole = report.read_bytes()
     # Rows, what was learnt with them, and what was learnt of the models' files.
     for pattern in ("predictions/*/part-*", "predictions/*/about.json", "models/*.json"):
-        path, _ = sorted(cache.glob(pattern))
+        path, *_ = sorted(cache.glob(pattern))
         content = bytearray(path.read_bytes())
         content[-7] ^= 4
         path.write_bytes(content)

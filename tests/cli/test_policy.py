@@ -89,6 +89,7 @@ def test_what_is_printed_is_a_policy_that_says_the_same(
         "confidence": 0.95,
         "correction": "fdr_bh",
         "reference": "accuracy",
+        "expect_tolerance": 0.02,
     }
 
 
