@@ -21,6 +21,7 @@ from prune_audit.errors import UsageError
 from prune_audit.evaluate.loop import Progress
 from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.store import Store, folder
+from prune_audit.printable import printable
 
 if TYPE_CHECKING:
     import torch
@@ -204,4 +205,4 @@ def _store(cache: bool | str | Path) -> Store | None:
     if cache is False:
         return None
     root = Path(os.environ.get("PRUNE_AUDIT_CACHE") or folder()) if cache is True else Path(cache)
-    return Store(root, told=lambda line: warnings.warn(line, stacklevel=2))
+    return Store(root, told=lambda line: warnings.warn(printable(line), stacklevel=2))

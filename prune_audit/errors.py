@@ -18,6 +18,8 @@ Errors are raised low, where expected and found values are at hand, and caught o
 
 from __future__ import annotations
 
+from prune_audit.printable import printable
+
 
 class AuditError(Exception):
     """The audit could not be done. ``message`` says what was expected and found; ``hint`` says what to do."""
@@ -26,6 +28,10 @@ class AuditError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        """For tracebacks and notebooks: names in it steer nothing."""
+        return printable(self.message)
 
 
 class UsageError(AuditError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from prune_audit.core import DATA, Assumption, Audit, Comparison, Measure, ModelCard, Settings, Value, View
+from prune_audit.printable import printable as printable  # a part of what reports say
 
 DASH = "-"
 HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
@@ -17,11 +18,6 @@ CANNOT_TELL = "cannot tell"
 SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 NAMED = 6  # strata that a sentence names before it says "and N more"
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with control characters spelled out, so that a name cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def inputs(audit: Audit) -> str:

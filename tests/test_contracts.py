@@ -5,6 +5,7 @@ A type checker cannot see modules that arrive at run time, so this is what makes
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -112,3 +113,57 @@ def test_an_onnx_audit_never_imports_torch() -> None:
 def test_loading_every_plugin_imports_nothing_heavy_but_numpy_and_scipy() -> None:
     loaded = modules_after("from prune_audit import plugins\nfor room in plugins.ROOMS: plugins.loaded(room)")
     assert loaded.isdisjoint({*HEAVY, "scipy.stats"} - {"scipy"})
+
+
+# Who may write to standard output and error, and make what rich prints.
+PRINTS = {
+    "prune_audit/cli/_streams.py": {"sys.stdout", "sys.stderr"},
+    "prune_audit/cli/__init__.py": {"sys.stdout", "sys.stderr"},
+    "prune_audit/cli/_terminal.py": {"sys.stdout", "sys.stderr"},
+    "prune_audit/consoles.py": {"rich.console.Console", "rich.text.Text"},
+}
+PRINTING = {
+    "print",
+    "input",
+    *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__", "os.write", "rich.print", "rich.get_console"),
+    *("rich.console.Console", "rich.text.Text", "rich.markup.render", "typer.echo", "typer.secho", "click.echo"),
+    *("typer.confirm", "typer.prompt", "traceback.print_exc", "pprint.pprint", "pprint.pp", "logging.basicConfig"),
+}
+
+
+def printed_with(path: Path) -> set[str]:
+    """Every name of `PRINTING` that the module at ``path`` uses, by whatever name it imported it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named, hints = dict[str, str](), set[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named |= {each.asname or each.name: each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+        for hint in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            hints |= {id(part) for part in ast.walk(hint)} if isinstance(hint, ast.AST) else set()
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in hints:
+            first, dot, rest = ast.unparse(node).partition(".")
+            found.add(f"{named.get(first, first)}{dot}{rest}")
+    return found & PRINTING
+
+
+def test_nothing_prints_another_way() -> None:
+    """What is foreign is spelled out by the streams and consoles, so nothing may go round these."""
+    for path in sorted((ROOT / "prune_audit").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        allowed = PRINTS.get(name, set()) | ({"os.write"} if name == "prune_audit/cli/__init__.py" else set())
+        assert printed_with(path) <= allowed, name
+
+
+def test_a_way_to_print_is_seen(tmp_path: Path) -> None:
+    module = tmp_path / "m.py"
+    module.write_text(
+        "import sys as s\nimport typer\nfrom rich.console import Console as C\nfrom rich import print as p\n"
+        "def f(c: C) -> C:\n    p(1); s.stdout.write('x'); typer.echo('x'); print(C())\n"
+    )
+    assert printed_with(module) == {"rich.print", "sys.stdout", "typer.echo", "print", "rich.console.Console"}
+    module.write_text("from rich.console import Console\ndef f(c: Console) -> Console: return c\n")
+    assert printed_with(module) == set()

@@ -14,6 +14,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from prune_audit.cli import _streams
+
 IMPOSSIBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, the shell's own convention
 PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise
@@ -24,11 +26,17 @@ def main() -> None:
     """The console script."""
     # Arrow's own allocator holds twice the memory at the peak, for no speed that could be measured here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    _streams.guard()  # also for what is written as Python exits
     sys.exit(invoke(sys.argv[1:]))
 
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing is raised."""
+    with _streams.guarded():
+        return _invoke(arguments)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -8,15 +8,19 @@ import pkgutil
 from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+
+from prune_audit.cli import _streams
 
 
 def build() -> typer.Typer:
     """The application, with the commands that the folder holds."""
     app = typer.Typer(
         name="prune-audit",
+        cls=_Group,
         help="Show which classes a pruned model fails more than the dense one, and how sure that is.",
         epilog="Exit codes: 0 pass, 1 a check failed, 2 the audit could not be done, 3 inconclusive where the "
         "policy forbids it.",
@@ -28,8 +32,24 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for name in commands():
         run = importlib.import_module(f"prune_audit.cli.{name}").run
-        app.command(name, help=_flowing(run))(run)
+        app.command(name, cls=_Command, help=_flowing(run))(run)
     return app
+
+
+class _Group(TyperGroup):
+    """All commands; their help is in colour."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with _streams.open_to_help():
+            super().format_help(ctx, formatter)
+
+
+class _Command(TyperCommand):
+    """One command; its help is in colour."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with _streams.open_to_help():
+            super().format_help(ctx, formatter)
 
 
 def _flowing(run: Callable[..., object]) -> str:
@@ -45,8 +65,11 @@ def commands() -> tuple[str, ...]:
 
 
 def _version(wanted: bool) -> None:
+    from prune_audit.cli import _terminal
+
     if wanted:
-        typer.echo(installed("prune-audit"))
+        with _terminal.printing() as out:
+            out.print(installed("prune-audit"))
         raise typer.Exit
 
 
@@ -59,4 +82,4 @@ def _root(
     from prune_audit.cli import _environment, _terminal
 
     for told in _environment.unread(context):
-        _terminal.stderr().print(f"note: {told}", soft_wrap=True)
+        _terminal.note(f"note: {told}")

@@ -198,7 +198,7 @@ def told(policy: Policy | None, *, quiet: bool) -> None:
     from prune_audit.cli import _terminal
 
     if policy is not None and policy.path is not None and not quiet:
-        _terminal.stderr().print(f"policy: {policy.path}", soft_wrap=True)
+        _terminal.note(f"policy: {policy.path}")
 
 
 def leave(code: int, *, exit_zero: bool) -> int:

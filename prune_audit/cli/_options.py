@@ -427,7 +427,7 @@ def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
     from prune_audit.evaluate.store import Store, folder, refuses
 
     def tell(line: str) -> None:
-        _terminal.stderr().print(f"note: {line}", soft_wrap=True)
+        _terminal.note(f"note: {line}")
 
     if cache is None and (reason := refuses(folder())):
         tell(f"no predictions are kept, for {folder()} takes none: {reason}")

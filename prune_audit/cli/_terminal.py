@@ -1,23 +1,23 @@
 """What people see: consoles, the progress bar, errors, and an audit delivered.
 
-Standard output holds reports alone; progress, errors and asides go to standard error. Text is never taken for markup,
-since class names may hold brackets. Widths are set here, because rich falls back to 80 columns in a pipe or a dumb
-terminal, and ignores a width that comes without a height.
+Standard output holds reports alone; progress, errors and asides go to standard error. Text is shown and never obeyed
+(`prune_audit.consoles`, `prune_audit.cli._streams`). Widths are set here, because rich falls back to 80 columns in a
+pipe or a dumb terminal, and ignores a width that comes without a height.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
-from rich.console import Console
+from prune_audit.cli import _streams
+from prune_audit.consoles import Console, Text
+from prune_audit.printable import printable
 
 if TYPE_CHECKING:
     from prune_audit.core import Audit
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WIDE = 120  # columns where nothing says how many there are: a file, a pipe, a log of CI
 SUMMARY = 1024 * 1024 - 1024  # bytes of a step's summary that GitHub takes, and some to spare
 HEIGHT = 50  # of no consequence, since nothing here is paged
+_DRAWING: list[Console] = []  # on which bars are drawn
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -40,18 +41,16 @@ def printing() -> Iterator[Console]:
     out = console()
     with out.capture() as capture:
         yield out
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    out.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def stderr() -> Console:
-    """The console of standard error."""
-    return _console(sys.stderr)
+    """The console of standard error; that of the bars while they are drawn, which keeps other lines above them."""
+    return _DRAWING[-1] if _DRAWING else _console(sys.stderr)
 
 
 def _console(stream: TextIO) -> Console:
-    if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # an ASCII log shows names spelled out, not a traceback
-    return Console(file=stream, width=_width(stream), height=HEIGHT, markup=False, emoji=False, highlight=False)
+    return Console(cast(TextIO, _streams.ForConsole(stream)), _width(stream), HEIGHT)
 
 
 def _width(stream: TextIO) -> int:
@@ -75,11 +74,14 @@ def in_bytes(size: int) -> str:
 
 def fail(message: str, hint: str) -> None:
     """Print an error and its hint to standard error, unwrapped, so that paths can be copied and searched for."""
-    from rich.text import Text
-
     out = stderr()
-    out.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
-    out.print(Text.assemble(("hint: ", "bold"), hint), soft_wrap=True)
+    out.print(Text().also("error: ", "bold red").also(message), soft_wrap=True)
+    out.print(Text().also("hint: ", "bold").also(hint), soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """Print an aside to standard error, unwrapped."""
+    stderr().print(Text(line), soft_wrap=True)
 
 
 @contextmanager
@@ -92,14 +94,28 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], Progress]]:
     from rich.progress import Progress as Bars
 
     out = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=out, transient=True, disable=quiet or not out.is_terminal) as bars:
+    name_of_stage = TextColumn("{task.description}", markup=False)
+    columns = (name_of_stage, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = quiet or not out.is_terminal
+    # Not redirected: rich would take the codes in what libraries print for colours and links.
+    bars = Bars(*columns, console=out, transient=True, disable=hidden, redirect_stdout=False, redirect_stderr=False)
+
+    with bars, _drawing_on(out):
 
         def stage(name: str) -> Progress:
-            task = bars.add_task(name, total=None)
+            task = bars.add_task(printable(name), total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield stage
+
+
+@contextmanager
+def _drawing_on(console: Console) -> Iterator[None]:
+    _DRAWING.append(console)
+    try:
+        yield
+    finally:
+        _DRAWING.pop()
 
 
 def deliver(
@@ -150,17 +166,11 @@ def deliver(
     if github or os.environ.get("CI"):
         _summarise(audit)
     if not quiet:
-        told = table.text(audit, console(), show_all=show_all)
-        sys.stdout.write(_unheard(told) if github else told)
+        with printing() as out:
+            out.print(table.renderable(audit, show_all=show_all))
     if github:
-        sys.stdout.write(annotations.render(audit))
+        _streams.command(annotations.render(audit))
     return audit.exit_code
-
-
-def _unheard(text: str) -> str:
-    """``text`` with the runner told not to look for commands in it: a class may be called ``::add-mask::``."""
-    token = secrets.token_hex(16)  # that no name can foresee
-    return f"::stop-commands::{token}\n{text}::{token}::\n"
 
 
 def _summarise(audit: Audit) -> None:

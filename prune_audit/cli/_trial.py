@@ -17,7 +17,8 @@ def show(trial: Trial) -> None:
     """Print ``trial`` to standard output."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
+
+    from prune_audit.consoles import Text
 
     predictions = trial.predictions
     tried, dense = len(predictions.labels), predictions.models[0]

@@ -23,9 +23,9 @@ def run(
 
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     from prune_audit.cli import _terminal
+    from prune_audit.consoles import Text
     from prune_audit.evaluate.store import Store, folder
 
     kept = Store(cache if cache is not None else folder())

@@ -173,7 +173,7 @@ def run(
         _trial.show(audit.trial(*sources, source, settings))
         if output:
             names = ", ".join(map(str, output))
-            _terminal.stderr().print(f"note: a dry run makes no report: {names} not written", soft_wrap=True)
+            _terminal.note(f"note: a dry run makes no report: {names} not written")
         return 0
     judged = g.asked(context, policy, gate=gate or confirm is not None)
     g.told(judged, quiet=quiet)
@@ -193,7 +193,7 @@ def run(
             beside = [reports.beside(path, "confirm") for path in output or ()]
             audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))
     if confirm is not None and len(audits) == 1:
-        _terminal.stderr().print("note: nothing was confirmed, because no variant passes the gate", soft_wrap=True)
+        _terminal.note("note: nothing was confirmed, because no variant passes the gate")
     codes = []
     for each, paths in audits:
         shown = replace(each, provenance=replace(each.provenance, run={})) if reproducible else each
@@ -213,7 +213,7 @@ def run(
     both = next((code for code in (1, 3) if code in codes), 0)
     if both != codes[-1] and not exit_zero:
         told = _why(both, done, audits[-1][0], codes[-1], confirm_only=confirm_only)
-        _terminal.stderr().print(f"note: {told}", soft_wrap=True)
+        _terminal.note(f"note: {told}")
     return g.leave(codes[-1] if confirm_only else both, exit_zero=exit_zero)
 
 

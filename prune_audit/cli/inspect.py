@@ -33,10 +33,9 @@ def run(
 
     Example: prune-audit inspect pruned.onnx
     """
-    from rich.text import Text
-
     from prune_audit import models
     from prune_audit.cli import _terminal
+    from prune_audit.consoles import Text
     from prune_audit.core import Expects, Settings
 
     settings = Settings(
@@ -92,7 +91,8 @@ def _facts(
     card: ModelCard, expects: Expects, macs: int | None, assumptions: Sequence[Assumption], gives: Sequence[str]
 ) -> RenderableType:
     from rich.table import Table
-    from rich.text import Text
+
+    from prune_audit.consoles import Text
 
     facts = [
         ("name", card.name),
@@ -125,7 +125,8 @@ def layers(card: ModelCard) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
+
+    from prune_audit.consoles import Text
 
     rounds = any(layer.rounded for layer in card.layers)
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

@@ -28,10 +28,9 @@ def run(
 
     Example: prune-audit list stats --long
     """
-    from rich.text import Text
-
     from prune_audit import plugins
     from prune_audit.cli import _terminal
+    from prune_audit.consoles import Text
     from prune_audit.errors import UsageError
 
     if kind is not None and kind not in plugins.ROOMS:
@@ -48,9 +47,9 @@ def run(
 def _in_one_line(out: Console, room: str) -> None:
     from rich.padding import Padding
     from rich.table import Table
-    from rich.text import Text
 
     from prune_audit import plugins
+    from prune_audit.consoles import Text
 
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(min_width=max(len(name) for each in plugins.ROOMS for name in plugins.names(each)), no_wrap=True)
@@ -64,9 +63,8 @@ def _in_full(out: Console, room: str) -> None:
     """Prose wrapped to the width; what is indented, a formula, as it is."""
     from textwrap import fill, indent
 
-    from rich.text import Text
-
     from prune_audit import plugins
+    from prune_audit.consoles import Text
 
     width = min(out.width, READABLE) - INDENT
     for name in plugins.names(room):
@@ -76,7 +74,8 @@ def _in_full(out: Console, room: str) -> None:
         if room == "stats":
             blocks.append(f"columns: {', '.join(columns(name))}")
         wrapped = (b if b.startswith(" ") else fill(" ".join(b.split()), width, break_on_hyphens=False) for b in blocks)
-        out.print(Text(indent("\n\n".join(wrapped), " " * INDENT)), soft_wrap=True)
+        for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
+            out.print(Text(line), soft_wrap=True)
 
 
 def columns(statistic: str) -> tuple[str, ...]:

@@ -27,14 +27,14 @@ def run(
 
     Example: prune-audit policy --policy strict > prune-audit.toml
     """
-    from rich.text import Text
-
     from prune_audit import gate, rules
     from prune_audit.cli import _terminal
+    from prune_audit.consoles import Text
     from prune_audit.core import Settings
 
     asked = g.policy(context, policy)
     text = rules.toml(asked, gate.settings_of(asked, Settings()), origins=True)
     with _terminal.printing() as out:
         out.print(Text(f"# policy: {asked.path or f'preset {asked.name}'}"), soft_wrap=True)
-        out.print(Text(text), soft_wrap=True, end="")
+        for line in text.splitlines():
+            out.print(Text(line), soft_wrap=True)

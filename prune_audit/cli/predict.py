@@ -113,6 +113,6 @@ def run(
     models.write_predictions(output, outputs, predictions.ids, predictions.labels, predictions.classes)
     if not quiet:
         for said in words.assumed(provenance.assumptions, [outputs.name]):
-            _terminal.stderr().print(f"assumes {said}", soft_wrap=True)
+            _terminal.note(f"assumes {said}")
         for note in provenance.notes:
-            _terminal.stderr().print(f"note: {note}", soft_wrap=True)
+            _terminal.note(f"note: {note}")

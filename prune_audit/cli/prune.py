@@ -202,9 +202,8 @@ def run(
 
 def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
     """What was written, layer by layer."""
-    from rich.text import Text
-
     from prune_audit.cli import _terminal, inspect
+    from prune_audit.consoles import Text
 
     card = pruned.card
     with _terminal.printing() as out:
@@ -228,9 +227,8 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
 
 def _tell_search(search: Search) -> None:
     """Every density that was tried, and what came of it."""
-    from rich.text import Text
-
     from prune_audit.cli import _terminal
+    from prune_audit.consoles import Text
 
     words = {0: "passes", 1: "fails", 3: "cannot be told"}
     with _terminal.printing() as out:

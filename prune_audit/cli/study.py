@@ -90,7 +90,7 @@ def run(
 
             def told(line: str) -> None:
                 if not quiet:
-                    _terminal.stderr().print(line, soft_wrap=True)
+                    _terminal.note(line)
 
             running.run(
                 wanted,
@@ -110,7 +110,7 @@ def run(
         _write(found, runs, classes, folder)
     if not quiet:
         with _terminal.printing() as out:
-            out.print(writing.text(found, _terminal.console()), end="", soft_wrap=True)
+            out.print(writing.renderable(found, out.width))
             if folder is not None:
                 out.print(f"written to {folder}: runs.csv, classes.csv, a table for each part, study.md and study.html",
                           soft_wrap=True)  # fmt: skip

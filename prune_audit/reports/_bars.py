@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.text import Text
-
+from prune_audit.consoles import Text
 from prune_audit.core import Value
 
 LEAST, MOST = 8, 24  # terminal cells of a bar
@@ -43,4 +42,4 @@ def bar(dense: Value, pruned: Value, width: int, glyphs: Glyphs) -> Text:
     full, odd = divmod(kept, halves)
     changed = -(-end // halves) - full - odd
     mark, style = (glyphs.lost, "red") if pruned < dense else (glyphs.gained, "green")
-    return Text.assemble(glyphs.kept * full + glyphs.half * odd, (mark * changed, style))
+    return Text(glyphs.kept * full + glyphs.half * odd).also(mark * changed, style)

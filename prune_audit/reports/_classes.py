@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.table import Table
-from rich.text import Text
 
 from prune_audit import words as w
+from prune_audit.consoles import Text
 from prune_audit.core import Settings, Value, View
 from prune_audit.reports._bars import LEAST, MOST, Glyphs, bar
 

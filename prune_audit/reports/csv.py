@@ -18,9 +18,9 @@ from prune_audit.rows import rows_of
 
 SUFFIXES = (".csv",)
 
-# What may start a formula; a tab or a line break too, because Excel drops them and looks at what follows (OWASP, CSV
-# injection).
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What may start a formula; a tab or a line break too, because Excel drops them and looks at what follows, and the wide
+# forms, which it takes for the narrow ones where they are usual (OWASP, CSV injection).
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def render(audit: Audit) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from prune_audit.core import Audit
 from prune_audit.document import to_document
+from prune_audit.printable import printable
 
 SUFFIXES = (".json",)
 WIDTH = 120
@@ -37,4 +38,9 @@ def layout(value: Any, indent: str = "") -> str:
 
 
 def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return printable(json.dumps(value, ensure_ascii=False, allow_nan=False), _escaped)
+
+
+def _escaped(character: str) -> str:
+    """A character of a name as JSON spells it, so that the file can be looked at; read back, it is the same one."""
+    return json.dumps(character)[1:-1]

@@ -14,9 +14,10 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
-from rich.text import Text
 
+from prune_audit import consoles
 from prune_audit import words as w
+from prune_audit.consoles import Text
 from prune_audit.core import Audit, Comparison, Settings, View
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _gate as gate
@@ -32,8 +33,7 @@ CHECKS = 8  # that are told under a gate, likewise
 
 def render(audit: Audit) -> str:
     """The whole table as plain text."""
-    console = Console(file=io.StringIO(), width=WIDTH, height=ROWS, color_system=None)
-    return text(audit, console, show_all=True)
+    return text(audit, consoles.Console(io.StringIO(), WIDTH, ROWS, colours=False), show_all=True)
 
 
 def text(audit: Audit, console: Console, *, show_all: bool = False) -> str:

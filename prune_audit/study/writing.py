@@ -16,9 +16,9 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table as Grid
-from rich.text import Text
 
 from prune_audit import words as w
+from prune_audit.consoles import Text
 from prune_audit.reports import _classes as classes
 from prune_audit.reports import _marks as marks
 from prune_audit.reports._bars import LINES
@@ -50,8 +50,13 @@ def csv(table: Table) -> str:
 
 
 def text(analysis: Analysis, console: Console) -> str:
-    """The title, every table in turn, fitted to the width of ``console``, then the notes and what was found."""
-    return plain(Group(*_report(analysis, console.width)), console)
+    """What `renderable` gives, as ``console`` would show it."""
+    return plain(renderable(analysis, console.width), console)
+
+
+def renderable(analysis: Analysis, width: int) -> RenderableType:
+    """The title, every table in turn, fitted to ``width``, then the notes and what was found."""
+    return Group(*_report(analysis, width))
 
 
 def _report(analysis: Analysis, width: int) -> Iterator[RenderableType]:

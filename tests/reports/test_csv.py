@@ -84,7 +84,7 @@ def test_negative_numbers_stay_numbers() -> None:
     assert rows(audits.ten())[7]["change"].startswith("-0.33")
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@home", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@home", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff20home"])
 def test_a_spreadsheet_runs_no_name(name: str) -> None:
     audit = audits.audit([(name, (5, 1, 1, 1), "fine", None), ("b", (5, 1, 1, 1), "fine", None)])
     safe = list(csv.DictReader(io.StringIO(excel(audit).removeprefix("\ufeff"), newline="")))

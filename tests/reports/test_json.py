@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from prune_audit.document import from_document, to_document
-from prune_audit.reports.json import WIDTH, render
+from prune_audit.reports.json import WIDTH, layout, render
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
@@ -41,3 +41,12 @@ def test_not_a_number_is_refused_rather_than_written() -> None:
     broken = replace(audit, provenance=replace(audit.provenance, run={"seconds": float("nan")}))
     with pytest.raises(ValueError, match="not JSON compliant"):
         render(broken)
+
+
+def test_names_are_the_same_when_read_back_and_show_in_the_file() -> None:
+    """The file is looked at in terminals, too."""
+    name = "a\x1b]0;x\x07\x9b\u202e\u200b\u2028\U000e0041é猫"
+    text = layout({name: [name]})
+    assert text.replace("\n", "").isprintable()
+    assert "é猫" in text
+    assert json.loads(text) == {name: [name]}
