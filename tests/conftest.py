@@ -60,16 +60,15 @@ def _command_line_built_once() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without collecting garbage, and leave what lives for the whole run out of it from then on.
+    """Collect tests without collecting garbage: 600,000 objects are made, of which hardly one goes away again.
 
-    The tests and the libraries are 600,000 objects, of which none goes away; to walk through them again and again took
-    a fifth of the collection's time, and its share of each test's.
+    To walk through them again and again took a fifth of the time. (To freeze them for good would be quicker still, but
+    Hypothesis then no longer sees who holds the random generators that it looks after.)
     """
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.freeze()
         gc.enable()
 
 
