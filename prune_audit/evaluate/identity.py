@@ -45,7 +45,7 @@ def source_digest(factory: str | None) -> str | None:
     module = factory.partition(":")[0].strip()
     if module == "prune_audit.networks":  # needs nothing else of this package, of which every release changes something
         return hashlib.sha256((Path(__file__).parents[1] / "networks.py").read_bytes()).hexdigest()
-    with _working_directory():
+    with working_directory():
         top = module.partition(".")[0]
         try:
             spec = importlib.util.find_spec(top)
@@ -92,14 +92,21 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _working_directory() -> Iterator[None]:
-    """Look for modules in the working directory first, as a factory does."""
-    before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
+def working_directory() -> Iterator[None]:
+    """Have modules of the working directory found meanwhile, after all that is installed.
+
+    A folder of models may be anybody's: its ``rich.py`` or ``random.py`` must not stand in for a library.
+    """
+    here = str(Path.cwd())
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
+    importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path[:] = before
+        if added and here in sys.path:
+            sys.path.remove(here)
 
 
 @cache  # libraries that were loaded stay what they are, whatever is installed meanwhile

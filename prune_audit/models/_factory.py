@@ -11,22 +11,33 @@ import ast
 import contextlib
 import difflib
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from prune_audit.core import ModelSource
+from prune_audit.core import Assumption, ModelSource
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate import reads
+from prune_audit.evaluate.identity import working_directory
 
 if TYPE_CHECKING:
     import torch
 
 SYNTAX = "a factory is package.module:name or package.module:name(10, width=0.5), with literal arguments"
 _OFFERED = 8  # names in a hint
+LIBRARIES = frozenset(
+    {
+        *("PIL", "huggingface_hub", "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "pandas", "platformdirs"),
+        *("pyarrow", "requests", "rich", "safetensors", "scipy", "soundfile", "tokenizers", "torch", "transformers"),
+        *("typer", "vl_convert"),
+    }
+)
+"""What this package imports, some of it only later or where it is installed."""
 
 
 def build(text: str) -> torch.nn.Module:
@@ -37,7 +48,8 @@ def build(text: str) -> torch.nn.Module:
 def watched(text: str) -> tuple[torch.nn.Module, tuple[reads.Read, ...] | None]:
     """The network that the factory in ``text`` returns, and the files that it read; None where these are not known.
 
-    The working directory can be imported from while the factory is looked up and called, and not afterwards.
+    The working directory can be imported from while the factory is looked up and called, after all that is installed,
+    and not afterwards.
 
     Raises:
         UsageError: ``text`` is no factory, or names a module or an attribute that is not there.
@@ -46,29 +58,40 @@ def watched(text: str) -> tuple[torch.nn.Module, tuple[reads.Read, ...] | None]:
     import torch
 
     module_name, path, arguments, named = _parse(text)
-    with reads.recorded() as recording, _working_directory():
+    with reads.recorded() as recording, _workspace():
         with recording.importing(module_name):
             factory = _attribute(_import(module_name, text), path, text)
         if not callable(factory):
             raise UsageError(
-                f"{text}: expected a function or a class, found {type(factory).__name__}",
-                hint="name a function that returns the network, or the network's class",
+                f"{text}: expected a function or a class, found {type(factory).__name__}"
+                f"{_installed_first(module_name)}",
+                hint=f"name a function that returns the network, or the network's class{_renamed(module_name)}",
             )
         try:
             built = factory(*arguments, **named)
         # The factory is anybody's code, so anything may be raised.
         except Exception as fault:
             raise ModelError(
-                f"the factory {text} raised {_told(fault)}",
-                hint=f"call it in Python to see where; {SYNTAX}",
+                f"the factory {text} raised {_told(fault)}{_installed_first(module_name)}",
+                hint=f"call it in Python to see where; {SYNTAX}{_renamed(module_name)}",
             ) from fault
     if not isinstance(built, torch.nn.Module):
         found = f"the class {built.__name__}" if isinstance(built, type) else type(built).__name__
         raise ModelError(
-            f"the factory {text}: expected a torch.nn.Module, found {found}",
-            hint="a factory returns the network itself, with or without trained weights",
+            f"the factory {text}: expected a torch.nn.Module, found {found}{_installed_first(module_name)}",
+            hint=f"a factory returns the network itself, with or without trained weights{_renamed(module_name)}",
         )
     return built, recording.found
+
+
+def assumed(source: ModelSource) -> tuple[Assumption, ...]:
+    """What is taken for granted of a factory whose module is there twice, once it was built."""
+    module_name = (source.factory or "").partition(":")[0].strip()
+    if (found := _passed_over(module_name)) is None:
+        return ()
+    why = f"what is installed goes before {found[1]}"
+    value, option = found[0], "another name for that file"
+    return (Assumption(subject=source.name, what=f"module {module_name}", value=value, why=why, option=option),)
 
 
 def refuse_factory(source: ModelSource) -> None:
@@ -115,9 +138,10 @@ def _import(name: str, text: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as fault:
         if fault.name is not None and (name == fault.name or name.startswith(f"{fault.name}.")):
+            top = name.partition(".")[0]
             raise UsageError(
-                f"{text}: there is no module {fault.name}",
-                hint=f"it is looked for in {Path.cwd()} and among the installed packages",
+                f"{text}: there is no module {fault.name}{_installed_first(top)}",
+                hint=f"it is looked for among the installed packages and in {Path.cwd()}{_renamed(top)}",
             ) from fault
         raise _not_imported(name, fault) from fault
     # Importing runs anybody's code, so anything may be raised.
@@ -138,7 +162,10 @@ def _attribute(module: ModuleType, path: list[str], text: str) -> Any:
         if not hasattr(found, name):
             where = getattr(found, "__name__", type(found).__name__)
             offered = ", ".join(_offered(found, name)) or "no public function or class"
-            raise UsageError(f"{text}: {where} has no {name}", hint=f"it has {offered}")
+            top = module.__name__
+            raise UsageError(
+                f"{text}: {where} has no {name}{_installed_first(top)}", hint=f"it has {offered}{_renamed(top)}"
+            )
         found = getattr(found, name)
     return found
 
@@ -161,16 +188,54 @@ def _told(fault: Exception) -> str:
     return f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__
 
 
+def _passed_over(module_name: str) -> tuple[str, Path] | None:
+    """Where the module called ``module_name`` was imported from, and the file here of the same name that was not.
+
+    None where there is no such file.
+    """
+    top = module_name.partition(".")[0]
+    imported = getattr(sys.modules.get(top), "__spec__", None)
+    here = PathFinder.find_spec(top, [str(Path.cwd())])
+    if imported is None or here is None or not here.has_location or here.origin is None:
+        return None
+    origin, own = Path(str(imported.origin)), Path(here.origin)
+    if origin.exists() and origin.samefile(own):
+        return None
+    return str(origin) if imported.has_location else "Python itself", own
+
+
+def _installed_first(module_name: str) -> str:
+    """What to say where somebody may have meant another module than was imported; empty where there is none."""
+    if (found := _passed_over(module_name)) is None:
+        return ""
+    return f" (imported from {found[0]}, for what is installed goes before {found[1]})"
+
+
+def _renamed(module_name: str) -> str:
+    """The hint to `_installed_first`."""
+    if (found := _passed_over(module_name)) is None:
+        return ""
+    folder = Path.cwd()
+    above = f", or call it {folder.name}.{module_name} in {folder.parent}" if folder.name.isidentifier() else ""
+    return f"; if {found[1]} is meant, give it a name that nothing installed has{above}"
+
+
 @contextlib.contextmanager
-def _working_directory() -> Iterator[None]:
-    here = str(Path.cwd())
-    added = here not in sys.path and "" not in sys.path
-    if added:
-        # First, as for `python -m`: people mean their own `models` rather than an installed one.
-        sys.path.insert(0, here)
-    importlib.invalidate_caches()
+def _workspace() -> Iterator[None]:
+    """Have modules of the working directory found meanwhile, and none of them stay in the place of a library."""
+    before = frozenset(sys.modules)
     try:
-        yield
+        with working_directory():
+            yield
     finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
+        for library in LIBRARIES - before:
+            _forget(library)
+
+
+def _forget(library: str) -> None:
+    """Have ``library`` not imported, where it was and only the working directory has it."""
+    origin = getattr(getattr(sys.modules.get(library), "__spec__", None), "origin", None)
+    if origin is not None and Path.cwd() in Path(origin).parents:
+        own = {name: sys.modules.pop(name) for name in list(sys.modules) if f"{name}.".startswith(f"{library}.")}
+        if importlib.util.find_spec(library) is not None:  # it is developed here
+            sys.modules.update(own)

@@ -50,7 +50,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         )
     weights, metadata = _read(source)
     module, reads = _factory.watched(source.factory)
-    assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name))
+    assumed = _weights.fit(module, weights, source, chosen(settings.state_key, source.name)) + _factory.assumed(source)
     return _checkpoint.classifier(
         module, source, settings, form="safetensors", metadata=metadata, reads=reads, assumed=assumed
     )

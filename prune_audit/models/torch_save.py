@@ -60,7 +60,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
                 hint="save the network with torch.save(model.state_dict(), path)",
             )
         module, reads = _factory.watched(source.factory)
-        assumed = _weights.fit(module, content, source, key)
+        assumed = _weights.fit(module, content, source, key) + _factory.assumed(source)
     else:
         module, assumed = _module(content, source, key)
         reads = ()

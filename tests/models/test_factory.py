@@ -1,4 +1,8 @@
+import ast
+import colorsys
 import hashlib
+import importlib
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +12,9 @@ import torch
 
 from prune_audit.core import ModelSource
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.models import _factory
 from prune_audit.models._factory import build, refuse_factory, watched
+from tests.conftest import ROOT
 
 MODULE = "nets_of_test_factory"
 
@@ -165,3 +171,85 @@ def test_what_the_factory_reads_is_told(write: Callable[[str], None], tmp_path: 
     assert read is not None
     for name in ("net.json", "names.txt", f"{MODULE}.py"):
         assert (name, hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()) in read
+
+
+def test_no_file_here_stands_in_for_a_library_or_a_module_of_pythons(
+    write: Callable[[str], None], tmp_path: Path
+) -> None:
+    for name in ("random", "rich", "tabnanny", "torch", "sklearn"):
+        (tmp_path / f"{name}.py").write_text(f"open('marker-{name}', 'w').close()\n")
+    # Without us they run: Python puts the folder of a program first.
+    (tmp_path / "program.py").write_text("import tabnanny, sklearn, random\n")
+    subprocess.run([sys.executable, "program.py"], cwd=tmp_path, check=True)
+    assert {path.name for path in tmp_path.glob("marker-*")} == {"marker-tabnanny", "marker-sklearn", "marker-random"}
+    for path in tmp_path.glob("marker-*"):
+        path.unlink()
+    before = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == "tabnanny"}
+    write("import random, rich, tabnanny, torch, sklearn\ndef tiny(): return torch.nn.Linear(4, 1)\n")
+    try:
+        assert isinstance(build(f"{MODULE}:tiny"), torch.nn.Linear)
+    finally:
+        sys.modules.update(before)
+    assert not list(tmp_path.glob("marker-*"))
+
+
+def test_no_library_of_ours_is_taken_from_here_afterwards(
+    write: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not installed is the factory's own to import; ours is asked for anew."""
+    library = "library_of_test_factory"
+    monkeypatch.setattr(_factory, "LIBRARIES", frozenset({library}))
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text("from . import part\n")
+    (tmp_path / library / "part.py").write_text("")
+    write(f"import torch, {library}\ndef tiny(): return torch.nn.Linear(len([{library}.part]), 1)\n")
+    assert isinstance(build(f"{MODULE}:tiny"), torch.nn.Linear)
+    assert not [name for name in sys.modules if name.startswith(library)]
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(library)
+
+
+def test_a_library_that_is_developed_here_stays(
+    write: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = "developed_of_test_factory"
+    monkeypatch.setattr(_factory, "LIBRARIES", frozenset({library}))
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / f"{library}.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    write(f"import torch, {library}\ndef tiny(): return torch.nn.Linear(4, 1)\n")
+    build(f"{MODULE}:tiny")
+    assert library in sys.modules
+    del sys.modules[library]
+
+
+def test_every_library_that_is_imported_is_known_as_one() -> None:
+    found = set()
+    for path in (ROOT / "prune_audit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                found.add(node.module.partition(".")[0])
+    assert found - sys.stdlib_module_names - {"prune_audit", "_typeshed"} == _factory.LIBRARIES
+
+
+def test_a_module_that_is_there_twice_is_said(write: Callable[[str], None], tmp_path: Path) -> None:
+    """What is installed counts, and whoever meant the file here is told."""
+    (tmp_path / "colorsys.py").write_text("import torch\ndef tiny(): return torch.nn.Linear(4, 1)\n")
+    installed, here = colorsys.__file__, tmp_path / "colorsys.py"
+    write("")
+    with pytest.raises(UsageError, match="colorsys has no tiny") as caught:
+        build("colorsys:tiny")
+    assert f"imported from {installed}, for what is installed goes before {here}" in caught.value.message
+    assert f"{tmp_path.name}.colorsys in {tmp_path.parent}" in caught.value.hint
+    for text in ("colorsys:ONE_THIRD", "colorsys:rgb_to_hsv", "colorsys:rgb_to_hsv(0, 0, 0)", "colorsys.nets:tiny"):
+        with pytest.raises((UsageError, ModelError)) as caught_too:
+            build(text)
+        assert str(installed) in caught_too.value.message
+        assert str(here) in caught_too.value.message + caught_too.value.hint
+    assumption = _factory.assumed(ModelSource(name="a", path=Path("a.pth"), factory="colorsys:tiny"))[0]
+    assert (assumption.subject, assumption.what, assumption.value) == ("a", "module colorsys", installed)
+    assert str(here) in assumption.why
+    assert not _factory.assumed(ModelSource(name="a", path=Path("a.pth"), factory=f"{MODULE}:tiny"))
+    assert not _factory.assumed(ModelSource(name="a", path=Path("a.pth")))
