@@ -9,7 +9,6 @@ are written for other readers and computed anew when read here.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass
@@ -19,7 +18,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
-from prune_audit import packed
+from prune_audit import packed, parse
 from prune_audit.core import (
     Assumption,
     Audit,
@@ -93,23 +92,19 @@ def read_audit(path: str | Path) -> Audit:
     """
     path = Path(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        document = parse.json(path.read_text(encoding="utf-8"))
     except OSError as error:
         hint = "give an audit that `prune-audit compare ... -o audit.json` wrote"
         raise InputError(f"{path}: {error.strerror or error}", hint=hint) from error
     except UnicodeDecodeError as error:
         hint = "give an audit that `prune-audit compare ... -o audit.json` wrote; models go to `compare`"
         raise InputError(f"{path}: expected a JSON document, an audit, found no text", hint=hint) from error
-    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or NaN
+    except ValueError as error:  # not JSON, or NaN
         raise InputError(f"{path}: expected a JSON document, found {error}", hint=_BROKEN) from error
     try:
         return from_document(document)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which is no number")
 
 
 # ---------------------------------------------------------------------------------- how a value is written and read
@@ -144,11 +139,12 @@ def _is(value: object, *types: type) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return _is(value, int, float) and abs(value) <= sys.float_info.max  # JSON can spell infinity, as 1e999
+    # A whole number beyond 64 bits is none that any column of a report could hold.
+    return _is(value, int, float) and abs(value) <= (parse.MOST if isinstance(value, int) else sys.float_info.max)
 
 
 _TEXT = _atom("a text", lambda v: _is(v, str))
-_INTEGER = _atom("a whole number", lambda v: _is(v, int))
+_INTEGER = _atom("a whole number", lambda v: _is(v, int) and abs(v) <= parse.MOST)
 _COUNT = _atom("a count", lambda v: _is(v, int) and 0 <= v < 2**63)
 _NUMBER = _atom("a finite number", _is_finite)
 _FLAG = _atom("true or false", lambda v: _is(v, bool))
@@ -271,12 +267,25 @@ def _read_view(path: str, value: Any) -> View:
     _check_scores(path, pair)
     measures: tuple[Measure, ...] = _MEASURES.read(f"{path}.measures", value.get("measures"))
     for i, measure in enumerate(measures):
+        _check_unit(f"{path}.measures[{i}]", measure)
         for key in ("by_stratum", "low", "high"):
             if len(getattr(measure, key)) not in (0, s):
                 _wrong(f"{path}.measures[{i}].{key}", f"a list of {s}", list(getattr(measure, key)))
         if max(measure.absent, default=-1) >= s:
             _wrong(f"{path}.measures[{i}].absent", f"positions below {s}", max(measure.absent))
     return View(pair=pair, measures=measures)
+
+
+def _check_unit(path: str, measure: Measure) -> None:
+    """That a measure of labels holds text, one of counts whole numbers, and any other numbers."""
+    expected, types = {"label": ("text", (str,)), "count": ("whole numbers", (int,))}.get(
+        measure.unit, ("numbers", (int, float))
+    )
+    for key in ("overall", "by_stratum"):
+        found = getattr(measure, key)
+        for value in found if key == "by_stratum" else [found]:
+            if value is not None and not _is(value, *types):
+                _wrong(f"{path}.{key}", f"{expected}, as {measure.name} is of the unit {measure.unit}", value)
 
 
 def _check_clusters(path: str, clusters: Clusters | None, strata: int) -> None:

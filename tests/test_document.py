@@ -82,7 +82,12 @@ def test_an_audit_that_differs_in_one_count_is_not_equal() -> None:
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-values = st.one_of(st.none(), finite, st.integers(), st.text(max_size=5))
+whole = st.integers(-(2**63) + 1, 2**63 - 1)
+values = {  # by unit
+    "label": st.none() | st.text(max_size=5),
+    "count": st.none() | whole,
+    **dict.fromkeys(("share", "points", "p", "ratio"), st.none() | whole | finite),
+}
 counts = st.tuples(*[st.integers(0, 10**12)] * 4)
 
 
@@ -90,24 +95,22 @@ counts = st.tuples(*[st.integers(0, 10**12)] * 4)
 def some_audits(draw: st.DrawFn) -> Audit:
     table = draw(st.lists(counts, min_size=1, max_size=4))
     size = len(table)
-    columns = st.lists(values, min_size=size, max_size=size).map(tuple)
-    measures = draw(
-        st.lists(
-            st.builds(
-                Measure,
-                name=st.text(max_size=5),
-                title=st.text(max_size=5),
-                unit=st.sampled_from(("share", "points", "p", "ratio", "count", "label")),
-                by_stratum=st.one_of(st.just(()), columns),
-                low=st.one_of(st.just(()), st.lists(st.none() | finite, min_size=size, max_size=size).map(tuple)),
-                absent=st.dictionaries(st.integers(0, size - 1), st.text(max_size=5)),
-                overall=values,
-                overall_high=st.none() | finite,
-                overall_absent=st.none() | st.text(max_size=5),
-            ),
-            max_size=3,
+    measures = []
+    for unit in draw(st.lists(st.sampled_from(list(values)), max_size=3)):
+        columns = st.lists(values[unit], min_size=size, max_size=size).map(tuple)
+        measure = st.builds(
+            Measure,
+            name=st.text(max_size=5),
+            title=st.text(max_size=5),
+            unit=st.just(unit),
+            by_stratum=st.one_of(st.just(()), columns),
+            low=st.one_of(st.just(()), st.lists(st.none() | finite, min_size=size, max_size=size).map(tuple)),
+            absent=st.dictionaries(st.integers(0, size - 1), st.text(max_size=5)),
+            overall=values[unit],
+            overall_high=st.none() | finite,
+            overall_absent=st.none() | st.text(max_size=5),
         )
-    )
+        measures.append(draw(measure))
     names = [str(i) for i in range(size)]
     rows = [(name, row, None, None) for name, row in zip(names, table, strict=True)]
     audit = audits.audit(audits.TEN)
@@ -166,6 +169,9 @@ VIEW = ("comparisons", 0, "views", 0)
         (broken(*VIEW, "measures", value=...), "views[0].measures: expected a list, found None"),
         (broken(*VIEW, "measures", 1, "by_stratum", value=[1, 2]), "measures[1].by_stratum: expected a list of 10"),
         (broken(*VIEW, "measures", 1, "by_stratum", 0, value=1e999), "by_stratum[0]: expected a finite number"),
+        (broken(*VIEW, "measures", 1, "by_stratum", 0, value=2**63), "by_stratum[0]: expected a finite number"),
+        (broken(*VIEW, "measures", 1, "by_stratum", 0, value="lost"), "measures[1].by_stratum: expected numbers, as"),
+        (broken(*VIEW, "measures", 1, "overall", value="lost"), "measures[1].overall: expected numbers, as"),
         (
             broken(*VIEW, "measures", 1, "absent", value={"why": [10]}),
             "measures[1].absent: expected positions below 10",

@@ -26,6 +26,8 @@ from prune_audit.core import DATA, Assumption, Counts, DataSource, Expects
 from prune_audit.data import _class_map, _table, _text
 from prune_audit.errors import DataError
 
+MOST = 1_000_000
+"""Classes that numbers may stand for where nothing names them; a larger one is an id or a fault."""
 _EXACT = 10**15
 FORMS = "one name a line, a JSON list of names, or a JSON object index -> name or name -> index"
 

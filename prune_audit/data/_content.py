@@ -29,11 +29,13 @@ def of_files(files: Sequence[Path], verify: bool) -> str:
         try:
             state = file.stat()
             found.append((state.st_size, state.st_mtime_ns))
-        except OSError:
+        except (OSError, ValueError):  # a path may hold what no path can
             found.append((0, -1))
     whole = verify or sum(size for size, _ in found) <= SMALL
     for file, (size, time) in zip(files, found, strict=True):
-        digest.update(_content(file) if whole else f"{file.absolute()}\0{size}\0{time}\n".encode())
+        digest.update(
+            _content(file) if whole else f"{file.absolute()}\0{size}\0{time}\n".encode("utf-8", "surrogateescape")
+        )
     return ("" if whole else BY_TIMES) + digest.hexdigest()
 
 
@@ -51,5 +53,5 @@ def _content(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).digest()
-    except OSError:
+    except (OSError, ValueError):
         return bytes(32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+
+from prune_audit import archive
 
 _MAGIC = {
     b"\x93NUMPY": "a single NumPy array; np.savez('val.npz', x=x, y=y) saves data, labels alone go into a CSV",
@@ -48,9 +49,6 @@ def describe(path: Path) -> str:
 
 
 def _of_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.namelist()
-    except zipfile.BadZipFile:
+    if not (entries := archive.names(path)):
         return "a zip archive (as .npz files are) that is cut short: its directory, which comes last, is missing"
     return f"a zip archive of {', '.join(entries[:4])}{', ...' if len(entries) > 4 else ''}"

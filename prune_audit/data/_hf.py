@@ -9,10 +9,11 @@ may be larger than memory. None of it is code: loading scripts are another thing
 
 from __future__ import annotations
 
+import errno
 import io
-import json
+import os
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from prune_audit import arrow, parse
+from prune_audit.archive import said
 from prune_audit.data import _table
 from prune_audit.errors import DataError
 
@@ -64,6 +67,8 @@ class Cell:
             return io.BytesIO(held["bytes"])
         if (path := self.path) is None:
             raise ValueError("the cell is empty")
+        if not path.is_file():  # a device would never end
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return path.open(mode)
 
     @property
@@ -109,7 +114,7 @@ def is_folder(path: Path) -> bool:
 
 def is_file(path: Path) -> bool:
     """Whether ``path`` is a Parquet file with a column of images or sounds."""
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
     if not path.is_file():
         return False
@@ -118,7 +123,7 @@ def is_file(path: Path) -> bool:
             return False
     try:
         return any(_table.kind(each.type) == "media" for each in parquet.read_schema(path))
-    except (ArrowException, OSError):
+    except arrow.faults():
         return False
 
 
@@ -142,23 +147,25 @@ def _saved(path: Path) -> Table:
     import pyarrow as pa
 
     try:
-        state = json.loads((path / _STATE).read_text(encoding="utf-8"))
-        files = [path / str(each["filename"]) for each in state["_data_files"]]
+        state = parse.json((path / _STATE).read_text(encoding="utf-8"))
+        files = [path / each for each in _file_names(state["_data_files"])]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path / _STATE} does not list files: {error!r}", hint="save the data again") from error
     parts = []
     for file in files:
         try:
             # What is read refers to the map, which keeps the file open.
-            parts.append(pa.ipc.open_stream(pa.memory_map(str(file))).read_all())
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{file}: no readable Arrow stream: {error}", hint="copy or save the data again") from error
+            parts.append(arrow.validated(pa.ipc.open_stream(pa.memory_map(str(file))).read_all()))
+        except arrow.faults() as error:
+            raise DataError(
+                f"{file}: no readable Arrow stream: {said(error)}", hint="copy or save the data again"
+            ) from error
     whole = _joined(path, parts)
     return _of(path, files, whole, whole.schema, lambda column, row: whole.column(column)[row].as_py())
 
 
 def _parquet(path: Path) -> Table:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
     files, notes = ([path], _alone(path)) if path.is_file() else (_shards(path), ())
     parts, groups = [], []
@@ -166,10 +173,14 @@ def _parquet(path: Path) -> Table:
         try:
             with parquet.ParquetFile(file) as opened:
                 schema = opened.schema_arrow
-                parts.append(opened.read([each.name for each in schema if _table.kind(each.type) != "media"]))
+                _distinct(schema)
+                plain = [each.name for each in schema if _table.kind(each.type) != "media"]
+                parts.append(arrow.validated(opened.read(plain)))
                 groups += [(file, at, opened.metadata.row_group(at).num_rows) for at in range(opened.num_row_groups)]
-        except (ArrowException, OSError) as error:
-            raise DataError(f"{file}: no readable Parquet file: {error}", hint="the file may be incomplete") from error
+        except arrow.faults() as error:
+            raise DataError(
+                f"{file}: no readable Parquet file: {said(error)}", hint="the file may be incomplete"
+            ) from error
     return _of(path, files, _joined(path, parts), schema, _Groups(groups).fetch, notes)
 
 
@@ -191,8 +202,12 @@ class _Groups:
         # Workers ask for neighbours at one time: one reads their group, and the others wait for it.
         with self._lock:
             if (column, at) not in self._read:
-                with parquet.ParquetFile(file) as opened:
-                    self._read[column, at] = opened.read_row_group(number, columns=[column]).column(0)
+                try:
+                    with parquet.ParquetFile(file) as opened:
+                        group = arrow.validated(opened.read_row_group(number, columns=[column]))
+                except arrow.faults() as fault:
+                    raise ValueError(f"row group {number} of {file.name} cannot be read: {said(fault)}") from fault
+                self._read[column, at] = group.column(0)
                 if len(self._read) > _GROUPS_KEPT:
                     self._read.popitem(last=False)
             self._read.move_to_end((column, at))
@@ -201,24 +216,40 @@ class _Groups:
         return cell
 
 
+def _file_names(listed: Any) -> list[str]:
+    """The names of files in ``listed``, as state.json has them. Raises `ValueError` where it is no list of them."""
+    names = [each["filename"] for each in listed]
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise ValueError(f"expected the names of files in this folder, found {str(names)[:80]}")
+    return names
+
+
+def _distinct(schema: Any) -> None:
+    """Raise `ValueError` where two columns have one name, which is then no name."""
+    if twice := [name for name, times in Counter(schema.names).items() if times > 1]:
+        raise ValueError(f"the column {twice[0]!r} is there more than once")
+
+
 def _joined(path: Path, parts: Sequence[Any]) -> Any:
     import pyarrow as pa
 
     try:
         return pa.concat_tables(parts)
-    except pa.ArrowException as error:
+    except arrow.faults() as error:
         raise DataError(f"{path}: its files do not fit together: {error}", hint="save the data again") from error
 
 
 def _of(path: Path, files: Sequence[Path], whole: Any, schema: Any, fetch: Fetch, notes: tuple[str, ...] = ()) -> Table:
     """The table of ``whole``, in which names stand for the numbers of class labels, as the ``schema`` has them."""
+    if twice := [name for name, times in Counter(whole.column_names).items() if times > 1]:
+        raise DataError(f"{path}: the column {twice[0]!r} is there more than once", hint="rename one of them")
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        typed = {name: each for name, each in features.items() if isinstance(each, dict)}
+        features = parse.json((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        typed = {str(name): each for name, each in features.items() if isinstance(each, dict)}
     except (KeyError, ValueError, TypeError, AttributeError):
         typed = {}  # another writer than datasets
     names = {
-        name: tuple(map(str, each["names"]))
+        name: _class_names(path, name, each["names"])
         for name, each in typed.items()
         if each.get("_type") == "ClassLabel" and isinstance(each.get("names"), list)
     }
@@ -235,10 +266,26 @@ def _of(path: Path, files: Sequence[Path], whole: Any, schema: Any, fetch: Fetch
     return Table(files=tuple(files), columns=columns, names=names, media=media, fetch=fetch, notes=notes)
 
 
+def _class_names(path: Path, column: str, names: list[Any]) -> tuple[str, ...]:
+    """The names of the classes in ``column``, which must differ, since labels go by them."""
+    texts = tuple(map(str, names))
+    [(twice, times)] = Counter(texts).most_common(1) or [("", 0)]
+    if times > 1 or not all(each.isascii() or each.encode("utf-8", "ignore").decode() == each for each in texts):
+        what = f"the class {twice!r} is named {times} times" if times > 1 else "a name of a class is no text"
+        raise DataError(f"{path}: {what} in the description of the column {column!r}", hint="name each class once")
+    return texts
+
+
 def _named(path: Path, column: str, numbers: Any, names: tuple[str, ...]) -> Any:
     """Class labels (N,) by their ``names``; -1 is what ``datasets`` writes for a label that is not known."""
     import pyarrow as pa
+    from pyarrow import types
 
+    if not types.is_integer(numbers.type) or types.is_uint64(numbers.type):
+        raise DataError(
+            f"{path}: {column} is described as classes and holds {numbers.type}, expected whole numbers",
+            hint="save the data again with the library datasets, which writes int64",
+        )
     at = numbers.fill_null(-1).to_numpy()  # (N,)
     if len(at) and at.max() >= len(names):
         row = int(np.argmax(at >= len(names)))

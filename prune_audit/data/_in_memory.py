@@ -95,7 +95,7 @@ def _labels(y: Array, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...],
     if y.dtype.kind not in "biu":
         raise DataError(f"labels must be integers or text, found {y.dtype}", hint="give y as integers, or as names")
     y = y.astype(np.int64)
-    limit = len(classes) if classes is not None else int(y.max()) + 1
+    limit = len(classes) if classes is not None else min(int(y.max()) + 1, _classes.MOST)
     wrong = np.flatnonzero((y < 0) | (y >= limit))
     if len(wrong):
         raise DataError(

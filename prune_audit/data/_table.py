@@ -18,6 +18,8 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from prune_audit import arrow
+from prune_audit.archive import said
 from prune_audit.columns import IDS, LABELS, PATHS, blank_first, decoded, delimiter, encoding, nameless, shown, usual
 from prune_audit.core import Counts, DataSource
 from prune_audit.errors import DataError
@@ -202,9 +204,19 @@ def kind(arrow: Any) -> Kind:
         return "number"
     if types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow):
         return "list" if kind(arrow.value_type) == "number" else "other"
-    if types.is_struct(arrow) and {arrow.field(i).name for i in range(arrow.num_fields)} == {"bytes", "path"}:
-        return "media"
-    return "other"
+    return "media" if types.is_struct(arrow) and _is_media(arrow) else "other"
+
+
+def _is_media(arrow: Any) -> bool:
+    """Whether a struct is an image or a sound as Hugging Face stores it: bytes, and a path."""
+    from pyarrow import types
+
+    fields = {arrow.field(at).name: arrow.field(at).type for at in range(arrow.num_fields)}
+    if fields.keys() != {"bytes", "path"} or arrow.num_fields != 2:
+        return False
+    kept, path = fields["bytes"], fields["path"]
+    holds = types.is_binary(kept) or types.is_large_binary(kept) or types.is_null(kept)
+    return bool(holds and (types.is_string(path) or types.is_large_string(path) or types.is_null(path)))
 
 
 def _usual(head: Head, names: Sequence[str], kinds: Sequence[Kind]) -> str | None:
@@ -262,17 +274,21 @@ def _kind_of(cells: Sequence[str]) -> Kind:
 
 
 def _parquet_head(path: Path) -> Head:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
             kinds = {each.name: kind(each.type) for each in file.schema_arrow}
             wanted = [name for name in kinds if kinds[name] in ("text", "number")]
             batch = next(file.iter_batches(batch_size=64, columns=wanted), None) if wanted else None
-    except (ArrowException, OSError):
+        first = {} if batch is None else _cells(arrow.validated(batch))
+    except arrow.faults():
         return Head(delimiter=None, kinds={})
-    first = {} if batch is None else {name: texts(batch.column(name)) for name in batch.schema.names}
     return Head(delimiter=None, kinds=kinds, first=first)
+
+
+def _cells(batch: Any) -> dict[str, list[str]]:
+    return {name: texts(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
 def _csv(path: Path, head: Head) -> list[tuple[str, Any]]:
@@ -285,7 +301,7 @@ def _csv(path: Path, head: Head) -> list[tuple[str, Any]]:
             names = [name.strip() for name in next(rows)]
             while block := list(islice(rows, _BLOCK)):
                 blocks.append([pa.array(cells, pa.large_string()) for cells in zip(*block, strict=True)])
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeError) as error:
         raise DataError(
             f"{path}: no readable CSV: {error}", hint="expected is UTF-8 or UTF-16 text with a header line"
         ) from error
@@ -313,11 +329,16 @@ def _rows(path: Path, file: IO[str], head: Head) -> Iterator[list[str]]:
 
 
 def _parquet(path: Path) -> list[tuple[str, Any]]:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            table = file.read()
-    except (ArrowException, OSError) as error:
-        raise DataError(f"{path}: no readable Parquet file: {error}", hint="the file may be incomplete") from error
+            table = arrow.validated(file.read())
+        for values in table.columns:
+            if kind(values.type) == "other" and not is_nested(values):
+                coded(values)  # a date may be none that Python knows, and a group is made of its text
+    except arrow.faults() as error:
+        raise DataError(
+            f"{path}: no readable Parquet file: {said(error)}", hint="the file may be incomplete"
+        ) from error
     return list(zip(table.column_names, table.columns, strict=True))

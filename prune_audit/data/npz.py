@@ -7,32 +7,25 @@ archive cannot be mapped.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from prune_audit import archive
 from prune_audit.columns import IDS, usual
 from prune_audit.core import Array, Counts, Dataset, DataSource, Expects, Settings
 from prune_audit.data import _arrays, _asked, _class_map, _classes
 from prune_audit.errors import AlignmentError, DataError
 
 NAMES = ("classes", "class_names")
+_FED = "biufc"  # kinds of numbers
 
 
 def recognises(source: DataSource) -> bool:
     """Whether the file is a zip archive of .npy files and nothing else."""
     path = source.path
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except zipfile.BadZipFile:
-        return False
-    return bool(members) and all(member.endswith(".npy") for member in members)
+    return path.is_file() and archive.is_arrays(archive.names(path))
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
@@ -60,7 +53,11 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         raise DataError(f"{path}: y must be one label per sample, found shape {y.shape}", hint="save y with shape (N,)")
     n = len(y)
     for name, values in inputs.items():
-        if len(values) != n:
+        if values.dtype.kind not in _FED:
+            raise DataError(
+                f"{path}: {name} holds {values.dtype}, models are fed with numbers", hint="save numbers, of any type"
+            )
+        if values.shape[:1] != (n,):
             raise DataError(
                 f"{path}: {name} has shape {values.shape}, y {n} labels", hint="the first axis must be the samples"
             )
@@ -98,9 +95,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
 
 def _read(path: Path) -> Mapping[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        return archive.read(path)
+    except ValueError as error:
         raise DataError(
             f"{path}: the arrays cannot be read: {error}",
             hint="save plain arrays with numpy.savez; arrays of Python objects are pickles and are never loaded",
@@ -136,6 +132,8 @@ def _labels(
 
     if y.dtype.kind == "U":
         names = y.tolist()
+        if "" in names:
+            raise DataError(f"{place(names.index(''))} is an empty text", hint="save a label for every sample")
         order = _classes.decided(source, expects, names, own)
         return order, _classes.positions(names, order.classes, place, source.class_map), False
     if y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and abs(y).max() < np.iinfo(np.int32).max:
@@ -150,7 +148,7 @@ def _labels(
         _classes.assumed("labels are positions of outputs", "they are whole numbers, and nothing names them"),
     )
     known = own if own is not None else given
-    limit = len(known) if known is not None else int(y.max()) + 1
+    limit = len(known) if known is not None else min(int(y.max()) + 1, _classes.MOST)
     wrong = np.flatnonzero((y < 0) | (y >= limit))
     if len(wrong):
         raise DataError(

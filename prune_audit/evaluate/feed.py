@@ -101,10 +101,10 @@ def _cast(name: str, wanted: Input, values: Array) -> Array:
     """``values`` in the type that the model declares; none is cut to an integer or made infinite in silence."""
     if wanted.dtype is None or values.dtype == wanted.dtype:
         return values
-    # Casting NaN to an integer changes it, which the comparison below detects.
+    # Casting NaN to an integer changes it, which the comparison below detects; one of complex numbers drops a part.
     with suppress(FloatingPointError), np.errstate(over="raise", invalid="ignore"):
-        cast = values.astype(wanted.dtype)
-        if np.dtype(wanted.dtype).kind not in "iub" or np.array_equal(cast, values):
+        cast = values.astype(wanted.dtype) if values.dtype.kind != "c" or np.dtype(wanted.dtype).kind == "c" else None
+        if cast is not None and (np.dtype(wanted.dtype).kind not in "iub" or np.array_equal(cast, values)):
             return cast
     raise AlignmentError(
         f"model {name}: input {wanted.name!r} takes {wanted.dtype}, "

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from prune_audit import archive, arrow, parse
 from prune_audit.columns import IDS, PATHS, blank_first, decoded, delimiter, encoding, nameless
 from prune_audit.core import Array
 from prune_audit.errors import ModelError
@@ -98,7 +96,7 @@ def opened(path: Path) -> Table:
         raise ModelError(f"{path} holds no predictions", hint=f"expected is {_FORMS}")
     try:
         schema, read = {"parquet": _parquet, "csv": _csv, "json": _json, "npz": _npz}[how](path)
-    except (pa.ArrowException, *_DAMAGED) as fault:
+    except arrow.faults(csv.Error) as fault:
         raise _damaged(path, fault) from fault
     first = _first(path) if how == "csv" else []
     without = len(first) > 1 and nameless(first[0], first[1:])
@@ -120,7 +118,10 @@ def _first(path: Path) -> list[list[str]]:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     lines = head.decode(encoding(head), "replace").splitlines()
-    return list(csv.reader(lines, delimiter=delimiter(lines[0]))) if lines else []
+    try:
+        return list(csv.reader(lines, delimiter=delimiter(lines[0]))) if lines else []
+    except csv.Error:
+        return []
 
 
 def kind(arrow: pa.DataType) -> Kind:
@@ -140,22 +141,18 @@ def kind(arrow: pa.DataType) -> Kind:
     return "other"
 
 
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error)
 _Read = Callable[[Sequence[str], Sequence[str]], Any]
 
 
 def _read(path: Path, read: _Read, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
-    import pyarrow as pa
-
     try:
-        return read(texts, numbers)
-    except (pa.ArrowException, *_DAMAGED) as fault:
+        return arrow.validated(read(texts, numbers))
+    except arrow.faults(csv.Error) as fault:
         raise _damaged(path, fault) from fault
 
 
 def _damaged(path: Path, fault: Exception) -> ModelError:
-    line = next(iter(str(fault).splitlines()), type(fault).__name__)
-    return ModelError(f"{path}: the predictions cannot be read: {line}", hint=f"expected is {_FORMS}")
+    return ModelError(f"{path}: the predictions cannot be read: {archive.said(fault)}", hint=f"expected is {_FORMS}")
 
 
 def _parquet(path: Path) -> tuple[pa.Schema, _Read]:
@@ -210,7 +207,7 @@ def _json(path: Path) -> tuple[pa.Schema, _Read]:
     import pyarrow as pa
 
     held = path.read_bytes()
-    content = json.loads(held.decode(encoding(held)), object_pairs_hook=_object)
+    content = parse.json(held.decode(encoding(held)), finite=False)  # which of the scores are, is looked at later
     columns: Mapping[str, Any]
     if isinstance(content, list) and all(isinstance(each, dict) for each in content):
         table = pa.Table.from_pylist(content)
@@ -231,20 +228,10 @@ def _called(values: Sequence[object]) -> str:
     return "scores" if values and all(isinstance(value, list) for value in values) else "predicted"
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object, in which Python would keep the last of several values of one key."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"{name!r} is there more than once")
-    return found
-
-
 def _npz(path: Path) -> tuple[pa.Schema, _Read]:
     import pyarrow as pa
 
-    with np.load(path, allow_pickle=False) as archive:
-        columns = {name: archive[name] for name in archive.files}
+    columns = archive.read(path)
     rows = {name: values for name, values in columns.items() if values.ndim}
     lengths = {len(values) for values in rows.values()}
     if len(lengths) > 1:
@@ -262,14 +249,10 @@ def _arrow(values: Array) -> Any:
 
 
 def _is_npz(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
+    members = archive.names(path)
     names = {member.removesuffix(".npy").lower() for member in members}
     # With labels beside its arrays it is data, unless it says that it holds predictions.
-    return all(member.endswith(".npy") for member in members) and bool(
+    return archive.is_arrays(members) and bool(
         names & {*PREDICTED, *SCORES} or (names & {*IDS, *PATHS} and "y" not in names)
     )
 

@@ -306,3 +306,61 @@ def test_the_fingerprint_is_of_the_files(tmp_path: Path) -> None:
     flipped: list[Array] = [each[::-1] for each in PIXELS]
     other = to_disk(tmp_path / "again", whole(image=[saved.png(each) for each in flipped]))
     assert load(other).fingerprint(False) != before
+
+
+def test_offsets_that_lie(tmp_path: Path) -> None:
+    table = pa.table({"text": ["first", "second", "third"], "label": [0, 1, 0]})
+    path = saved.save(tmp_path / "saved", saved.table(table.to_pydict(), {"label": saved.labels("a", "b")}), shards=1)
+    file = path / "data-00000-of-00001.arrow"
+    offsets = np.array([0, 5, 11], np.int32).tobytes()
+    assert offsets in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(offsets, np.array([0, 9000, 11], np.int32).tobytes()))
+    with pytest.raises(DataError, match="no readable Arrow stream: its columns are damaged: "):
+        load(path)
+
+
+def test_a_page_that_is_damaged_is_told_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "all.parquet"
+    parquet.write_table(whole(), path, row_group_size=3, compression="snappy", use_dictionary=False)
+    start = parquet.read_metadata(path).row_group(1).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    batch = load(path, preprocess=Preprocess(size=(8, 8))).read(range(7))
+    assert [name for name, _ in batch.bad] == ["3", "4", "5"]
+    assert all("row group 1 of all.parquet cannot be read: " in why for _, why in batch.bad)
+
+
+@pytest.mark.parametrize(
+    ("features", "values", "told"),
+    [
+        (saved.labels("a", "b"), list("abababa"), "label is described as classes and holds string, expected whole"),
+        (saved.labels("a", "b"), [0.5] * 7, "label is described as classes and holds double"),
+        (saved.labels("a", "a"), [0, 1, 0, 1, 0, 1, 0], "the class 'a' is named 2 times in the description"),
+        (saved.labels("a", "\ud800"), [0, 1, 0, 1, 0, 1, 0], "a name of a class is no text in the description"),
+    ],
+)
+def test_descriptions_that_do_not_fit(tmp_path: Path, features: dict[str, Any], values: list[Any], told: str) -> None:
+    table = pa.table({"image": whole()["image"], "label": values})
+    described = {"info": {"features": {"image": saved.IMAGE, "label": features}}}
+    table = table.replace_schema_metadata({"huggingface": json.dumps(described)})
+    with pytest.raises(DataError, match=told):
+        load(one_file(tmp_path, table))
+
+
+def test_files_elsewhere_are_not_opened(tmp_path: Path) -> None:
+    path = to_disk(tmp_path, whole())
+    (path / "state.json").write_text(json.dumps({"_data_files": [{"filename": "../other.arrow"}]}))
+    with pytest.raises(DataError, match="expected the names of files in this folder, found"):
+        load(path)
+
+
+def test_a_struct_of_other_types_is_no_image(tmp_path: Path) -> None:
+    cells = pa.array([{"bytes": "text", "path": 1}] * 7)
+    assert names(one_file(tmp_path, pa.table({"image": cells, "label": list("abababa")}))) == ["labels"]
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    table = whole()
+    with pytest.raises(DataError, match="'site' is there more than once"):
+        load(one_file(tmp_path, table.append_column("site", table["site"])))

@@ -228,3 +228,26 @@ def test_labels_alone_are_data_for_recorded_predictions(tmp_path: Path) -> None:
     with pytest.raises(AlignmentError, match="labels alone"):
         data.read([0])
     assert isinstance(data.fingerprint(False), str)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"x": np.array(list("abcd")), "y": Y}, "x holds <U1, models are fed with numbers"),
+        ({"x": np.zeros(4, "M8[s]"), "y": Y}, "x holds datetime64"),
+        ({"x": X, "y": np.array(["a", "", "b", "b"])}, r"y\[1\] is an empty text"),
+        ({"x": X, "y": np.array([0, 1, 1, 2**62])}, r"y\[3\]: 4611686018427387904 is no class, expected 0 to 999999"),
+        ({"x": X, "y": np.array([0, 1, 1, 2**64 - 1], "u8")}, r"y\[3\]: 18446744073709551615 is no class"),
+    ],
+)
+def test_arrays_of_the_wrong_kind(tmp_path: Path, arrays: dict[str, Any], told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        load(saved(tmp_path, **arrays))
+
+
+def test_members_that_are_no_arrays(tmp_path: Path) -> None:
+    path = saved(tmp_path, x=X, y=Y)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("site.npy", b"left over")
+    with pytest.raises(DataError, match="'site' is no array: expected NumPy's format, found bytes beginning"):
+        load(path)

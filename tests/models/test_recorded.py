@@ -589,7 +589,7 @@ def test_a_row_of_another_length_is_named(path: Path) -> None:
 
 def test_arrays_of_objects_are_never_unpickled(path: Path) -> None:
     save(path, "npz", {"predicted": np.array(["a", None], object)})
-    with pytest.raises(ModelError, match="allow_pickle=False"):
+    with pytest.raises(ModelError, match="never loaded"):
         load(path)
 
 
@@ -656,3 +656,30 @@ def test_ties_are_written_and_read_again_where_there_are_any(path: Path, form: s
     none = Outputs(name="m", predicted=labels, rank=np.zeros(90, np.int32), tied=np.ones(90, np.int64))
     write_predictions(target, none, ids, labels, CLASSES)
     assert load(target).outputs(ids, labels, CLASSES).tied is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"none", "'predicted' is no array"), (b"\x93NUMPY\x01\x00\x04\x00{'a\n", "'predicted' is damaged")],
+)
+def test_members_that_are_no_arrays(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "phone.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("predicted.npy", content)
+    with pytest.raises(ModelError, match=told):
+        load(path)
+
+
+def test_json_that_is_nested_or_says_a_thing_twice(tmp_path: Path) -> None:
+    path = tmp_path / "phone.json"
+    path.write_text('{"predicted": ' + "[" * 90_000)
+    with pytest.raises(ModelError, match="nested too deeply"):
+        load(path)
+
+
+def test_a_cell_beyond_what_is_read_of_csv(tmp_path: Path) -> None:
+    path = tmp_path / "phone.csv"
+    lines = ["id, predicted", *(f"{name}, cat" for name in ("a", "b", "z" * 140_000))]
+    path.write_text("\n".join(["", *lines]).strip())
+    with pytest.raises(ModelError, match="field larger than field limit"):
+        load(path)
