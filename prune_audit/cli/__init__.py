@@ -14,10 +14,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from prune_audit.cli import _streams
+from prune_audit.cli import _interrupt, _streams
 
 IMPOSSIBLE = 2
-INTERRUPTED = 130  # 128 + SIGINT, the shell's own convention
 PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise
 STANDARD_OUTPUT = 1  # its file descriptor, whatever sys.stdout is by then
 
@@ -27,7 +26,8 @@ def main() -> None:
     # Arrow's own allocator holds twice the memory at the peak, for no speed that could be measured here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _streams.guard()  # also for what is written as Python exits
-    sys.exit(invoke(sys.argv[1:]))
+    _interrupt.listen()
+    _interrupt.leave(invoke(sys.argv[1:]))
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -41,7 +41,7 @@ def _invoke(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = _interrupt.INTERRUPTED
     except BaseException as fault:  # whatever it is, it must not leave 1
         # Typer and rich turn a closed pipe into an exit of their own, with code 1.
         if isinstance(fault, BrokenPipeError) or isinstance(fault.__context__, BrokenPipeError):
@@ -53,8 +53,8 @@ def _invoke(arguments: Sequence[str]) -> int:
             sys.stderr.write("hint: make room where it goes, or send it elsewhere\n")
             return IMPOSSIBLE
         return _fault(fault)
-    if code == INTERRUPTED:  # which Typer returns, too, where it was a command that was interrupted
-        sys.stderr.write("interrupted: no report was written; what is finished is kept, and the same command goes on\n")
+    if code == _interrupt.INTERRUPTED:  # which Typer returns, too, where it was a command that was interrupted
+        sys.stderr.write(_interrupt.TOLD)
     return code
 
 

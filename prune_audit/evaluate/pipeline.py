@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from prune_audit.core import Batch, Counts, Dataset
 
@@ -27,6 +27,11 @@ THREADS = "prune-audit"
 AHEAD_PER_WORKER = 2
 # Batches that the fastest model may be ahead of the slowest.
 AHEAD_PER_LANE = 2
+
+
+# Seconds that a thread has to come to its end where the run does not go on. It may never do so: somebody may have made
+# a model or an image for that.
+PATIENCE = 2.0
 
 
 def cores() -> int:
@@ -42,11 +47,27 @@ def batches(dataset: Dataset, parts: Sequence[Counts], *, workers: int) -> Gener
         for part in parts:
             waiting.append(pool.submit(dataset.read, part))
             if len(waiting) > workers * AHEAD_PER_WORKER:
-                yield waiting.popleft().result()
+                yield _first(waiting)
         while waiting:
-            yield waiting.popleft().result()
+            yield _first(waiting)
     finally:
-        pool.shutdown(cancel_futures=True)
+        _end([pool], waiting)
+
+
+def _first(waiting: deque[Future[Batch]]) -> Batch:
+    """The first that is ``waiting``, which it is until it is there."""
+    batch = waiting[0].result()
+    waiting.popleft()
+    return batch
+
+
+def _end(pools: Sequence[ThreadPoolExecutor], running: Iterable[Future[Any]]) -> None:
+    """Begin nothing more in ``pools``, and wait for what is ``running`` there, but not for ever."""
+    for pool in pools:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if not wait([each for each in running if not each.cancelled()], PATIENCE).not_done:
+        for pool in pools:
+            pool.shutdown()
 
 
 class Lanes:
@@ -62,8 +83,11 @@ class Lanes:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for lane in self._lanes:
-            lane.shutdown(cancel_futures=True)
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            _end(self._lanes, [future for futures in self._running for future in futures])
+        else:
+            for lane in self._lanes:
+                lane.shutdown(cancel_futures=True)
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Queue one task per lane; waits where too many are queued, and raises what an earlier task raised."""
@@ -77,5 +101,6 @@ class Lanes:
             self._wait()
 
     def _wait(self) -> None:
-        for future in self._running.popleft():
+        for future in self._running[0]:
             future.result()
+        self._running.popleft()

@@ -228,6 +228,7 @@ class Entry:
         self._found: list[Path] = []  # parts of earlier runs
         self._mine: list[Path] = []
         self._waiting: list[Kept] = []
+        self._forgotten = False
         self._flushed = time.monotonic()
 
     def read(self) -> Kept | None:
@@ -267,6 +268,8 @@ class Entry:
         Raises:
             OutputError: the disk is full, or the folder cannot be written; what was there stays as it was.
         """
+        if self._forgotten:  # by a model that did not stop when the run was interrupted
+            return
         self._waiting.append(kept)
         if time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
@@ -289,6 +292,7 @@ class Entry:
 
     def forget(self) -> None:
         """Remove what this run has kept: it is not known what the rows were predicted from."""
+        self._forgotten = True
         self._waiting, mine, self._mine = [], self._mine, []
         for path in mine:
             path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Batch, Counts
+from prune_audit.evaluate import pipeline
 from prune_audit.evaluate.pipeline import AHEAD_PER_LANE, AHEAD_PER_WORKER, Lanes, batches, cores
 from tests.evaluate._models import ArrayData
 
@@ -45,6 +47,48 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads() -> None:
     with pytest.raises(OSError, match="disk gone"):
         list(batches(Broken({"x": np.zeros((4, 1))}, [0] * 4), cut(np.arange(4), 1), workers=2))
     assert threading.active_count() == before
+
+
+def test_a_sample_that_is_never_read_holds_nobody_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "PATIENCE", 0.2)
+    go_on = threading.Event()
+
+    class Endless(ArrayData):
+        def read(self, rows: Sequence[int] | Counts) -> Batch:
+            if rows[0] == 3:
+                go_on.wait(30)
+            return super().read(rows)
+
+    stream = batches(Endless({"x": np.zeros((9, 1))}, [0] * 9), cut(np.arange(9), 1), workers=2)
+    next(stream)
+    began = time.monotonic()
+    stream.close()
+    assert time.monotonic() - began < 20
+    assert not go_on.is_set()
+    go_on.set()
+
+
+def test_a_lane_that_never_ends_holds_no_interrupt_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "PATIENCE", 0.2)
+    go_on, slow = threading.Event(), threading.Event()
+
+    def never() -> None:
+        go_on.wait(30)
+
+    def slowly() -> None:
+        time.sleep(0.1)
+        slow.set()
+
+    def interrupted() -> None:
+        with Lanes(2) as lanes:
+            lanes.run([never, slowly])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not go_on.is_set()
+    assert slow.is_set()  # what ends within the patience is waited for
+    go_on.set()
 
 
 def test_cores_is_positive() -> None:
