@@ -1,0 +1,759 @@
+"""Valid inputs of every kind, made here from nothing: what is changed must first have been right.
+
+All files lie in one folder (`make`). A `Seed` says which of them are changed, which are only used, and by which
+commands both are read. Three classes are told by where a picture of 8 x 8 pixels is bright, and every model knows that,
+so that the checks before an audit pass. Seeds that carry a payload must be refused as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pickle
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.fuzz.mutate import CANARY
+
+CLASSES = ("ant", "bee", "cat")
+EACH = 14  # samples of a class
+FACTORY = "prune_audit.networks:mlp(3, inputs=64, hidden=[3])"
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """An input of one ``kind``: of ``targets`` (files or folders) something is changed, ``needs`` stay as they are.
+
+    One of ``commands`` reads both. ``makes`` are the names that a command may leave where it succeeds, ``keeps`` those
+    where it fails, too: what a run goes on with. ``share`` is how often the kind is drawn. ``most`` bounds the numbers
+    that are put in where a plan may ask for as much work as it likes. ``hostile`` seeds must be refused unchanged.
+    """
+
+    kind: str
+    targets: tuple[str, ...]
+    commands: tuple[Command, ...]
+    needs: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    share: int = 4
+    bounded: bool = False
+    hostile: bool = False
+
+
+def make(folder: Path) -> list[Seed]:
+    """Write all files into ``folder``, and say what is to be done with them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        x, y = pictures()
+        _data(x, y)
+        _models()
+        _recorded(x, y)
+        _texts()
+        _sounds()
+        _payloads()
+        _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
+        _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
+        _plans()
+    return SEEDS
+
+
+COMPARE = ("-q", "--no-cache")
+MODEL = ("dense.onnx", "x.npz")
+REPORTS = ("r.html", "r.md", "r.csv", "r.parquet", "r.xml", "r.sarif", "r.svg", "r.txt")
+SEEDS = [
+    Seed(
+        kind="onnx",
+        targets=("pruned.onnx",),
+        needs=("dense.onnx", "x.npz", "val"),
+        commands=(
+            ("inspect", "pruned.onnx"),
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", *COMPARE, "-o", "out.json"),
+            ("compare", "pruned.onnx", "dense.onnx", "--data", "x.npz", "--no-cache"),
+            ("predict", "pruned.onnx", "--data", "val", *COMPARE, "-o", "out.csv"),
+            (
+                "prune",
+                "pruned.onnx",
+                "--density",
+                "0.5",
+                "--method",
+                "magnitude",
+                "--data",
+                "x.npz",
+                *COMPARE,
+                "-o",
+                "out.onnx",
+            ),
+        ),
+        makes=("out.json", "out.csv", "out.onnx"),
+        share=8,
+    ),
+    Seed(
+        kind="onnx-external",
+        targets=("ext.onnx", "ext.bin"),
+        needs=MODEL,
+        commands=(
+            ("inspect", "ext.onnx"),
+            ("compare", "dense.onnx", "ext.onnx", "--data", "x.npz", *COMPARE),
+        ),
+        share=2,
+    ),
+    Seed(
+        kind="torchscript",
+        targets=("script.pt",),
+        needs=MODEL,
+        commands=(
+            ("inspect", "script.pt"),
+            ("compare", "dense.onnx", "script.pt", "--data", "x.npz", *COMPARE, "-o", "out.json"),
+        ),
+        makes=("out.json",),
+        share=8,
+    ),
+    Seed(
+        kind="torch-export",
+        targets=("net.pt2",),
+        needs=MODEL,
+        commands=(
+            ("inspect", "net.pt2"),
+            ("compare", "dense.onnx", "net.pt2", "--data", "x.npz", *COMPARE, "-o", "out.json"),
+        ),
+        makes=("out.json",),
+        share=6,
+    ),
+    Seed(
+        kind="state-dict",
+        targets=("state.pth",),
+        needs=MODEL,
+        commands=(
+            ("inspect", "state.pth"),
+            ("inspect", f"state.pth@{FACTORY}"),
+            ("compare", "dense.onnx", f"state.pth@{FACTORY}", "--data", "x.npz", *COMPARE),
+            (
+                "prune",
+                f"state.pth@{FACTORY}",
+                "--density",
+                "0.5",
+                "--method",
+                "magnitude",
+                "--data",
+                "x.npz",
+                *COMPARE,
+                "-o",
+                "out.pth",
+            ),
+        ),
+        makes=("out.pth",),
+        share=8,
+    ),
+    Seed(
+        kind="safetensors",
+        targets=("state.safetensors",),
+        needs=MODEL,
+        commands=(
+            ("inspect", "state.safetensors"),
+            ("compare", "dense.onnx", f"state.safetensors@{FACTORY}", "--data", "x.npz", *COMPARE),
+        ),
+    ),
+    Seed(
+        kind="transformers",
+        targets=("vit",),
+        needs=("val16",),
+        commands=(
+            ("inspect", "vit"),
+            ("predict", "vit", "--data", "val16", *COMPARE, "--batch-size", "9", "-o", "out.parquet"),
+        ),
+        makes=("out.parquet",),
+    ),
+    Seed(
+        kind="tokenizer",
+        targets=("bert",),
+        needs=("texts.csv",),
+        commands=(
+            ("inspect", "bert"),
+            ("predict", "bert", "--data", "texts.csv", *COMPARE, "--batch-size", "9", "-o", "out.npz"),
+        ),
+        makes=("out.npz",),
+    ),
+    Seed(
+        kind="images",
+        targets=("val",),
+        needs=("dense.onnx", "pruned.onnx"),
+        commands=(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "val", *COMPARE, "--skip-bad", "5"),
+            (
+                "compare",
+                "dense.onnx",
+                "pruned.onnx",
+                "--data",
+                "val",
+                "--no-cache",
+                "--thumbnails",
+                "3",
+                "-o",
+                "r.html",
+            ),
+        ),
+        makes=("r.html",),
+    ),
+    Seed(
+        kind="npz",
+        targets=("x.npz",),
+        needs=("dense.onnx", "pruned.onnx"),
+        commands=(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "--no-cache", "--by", "g"),
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", *COMPARE, "--skip-bad", "3", "-o", "out.json"),
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", *COMPARE, "--cluster", "g"),
+        ),
+        makes=("out.json",),
+        share=8,
+    ),
+    Seed(
+        kind="manifest",
+        targets=("list.csv",),
+        needs=("val", "dense.onnx", "pruned.onnx"),
+        commands=(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "list.csv", "--no-cache", "--by", "g", "-o", "r.csv"),
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "list.csv", *COMPARE, "--skip-bad", "3"),
+        ),
+        makes=("r.csv",),
+    ),
+    Seed(
+        kind="features",
+        targets=("flat.csv",),
+        needs=("flat.onnx",),
+        commands=(("compare", "flat.onnx", "flat.onnx", "--data", "flat.csv", "--no-cache", "--by", "g"),),
+    ),
+    Seed(
+        kind="parquet",
+        targets=("images.parquet",),
+        needs=("dense.onnx", "pruned.onnx"),
+        commands=(("compare", "dense.onnx", "pruned.onnx", "--data", "images.parquet", *COMPARE, "--by", "g"),),
+        share=6,
+    ),
+    Seed(
+        kind="table-parquet",
+        targets=("flat.parquet",),
+        needs=("flat.onnx",),
+        commands=(("compare", "flat.onnx", "flat.onnx", "--data", "flat.parquet", "--no-cache", "--by", "g"),),
+    ),
+    Seed(
+        kind="arrow",
+        targets=("saved",),
+        needs=("dense.onnx", "pruned.onnx"),
+        commands=(("compare", "dense.onnx", "pruned.onnx", "--data", "saved", *COMPARE),),
+        share=6,
+    ),
+    Seed(
+        kind="sounds",
+        targets=("sounds",),
+        needs=("wave.onnx",),
+        commands=(("predict", "wave.onnx", "--data", "sounds", *COMPARE, "-o", "out.json", "--skip-bad", "2"),),
+        makes=("out.json",),
+    ),
+    Seed(
+        kind="texts",
+        targets=("texts.csv", "tokenizer.json"),
+        needs=("bert",),
+        commands=(
+            ("predict", "bert", "--data", "texts.csv", "--tokenizer", "tokenizer.json", *COMPARE, "-o", "out.csv"),
+        ),
+        makes=("out.csv",),
+    ),
+    *(
+        Seed(
+            kind=f"recorded-{suffix}",
+            targets=(f"p.{suffix}",),
+            needs=("labels.csv", "p2.csv"),
+            commands=(
+                ("compare", "p2.csv", f"p.{suffix}", "--data", "labels.csv", *COMPARE, "-o", "out.json"),
+                ("compare", f"p.{suffix}", "p2.csv", "--data", "labels.csv", "--no-cache", "--gate"),
+            ),
+            makes=("out.json",),
+        )
+        for suffix in ("csv", "json", "npz", "parquet")
+    ),
+    Seed(
+        kind="recorded-lists",
+        targets=("list.json",),
+        needs=("labels.csv", "p2.csv"),
+        commands=(("compare", "list.json", "p2.csv", "--data", "labels.csv", *COMPARE),),
+        share=2,
+    ),
+    Seed(
+        kind="labels",
+        targets=("labels.csv",),
+        needs=("p.csv", "p2.csv"),
+        commands=(
+            ("compare", "p.csv", "p2.csv", "--data", "labels.csv", "--no-cache", "--by", "g", "-o", "r.md"),
+            ("compare", "p.csv", "p2.csv", "--data", "labels.csv", *COMPARE, "--cluster", "g", "--gate"),
+        ),
+        makes=("r.md",),
+    ),
+    Seed(
+        kind="said",
+        targets=("classes.txt", "map.csv", "map.json", "weights.csv", "weights.json"),
+        needs=("dense.onnx", "pruned.onnx", "x.npz", "named.npz"),
+        commands=tuple(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", data, *COMPARE, option, file)
+            for data, option, file in (
+                ("x.npz", "--classes", "classes.txt"),
+                ("named.npz", "--class-map", "map.csv"),
+                ("named.npz", "--class-map", "map.json"),
+                ("x.npz", "--weights", "weights.csv"),
+                ("x.npz", "--weights", "weights.json"),
+            )
+        ),
+    ),
+    Seed(
+        kind="preprocessing",
+        targets=("pre.json", "pre.toml", "preprocessor_config.json"),
+        needs=("dense.onnx", "pruned.onnx", "val"),
+        commands=tuple(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "val", *COMPARE, "--preprocess", file)
+            for file in ("pre.json", "pre.toml", "preprocessor_config.json")
+        ),
+        share=3,
+    ),
+    Seed(
+        kind="audit",
+        targets=("audit.json",),
+        commands=(
+            *(("report", "audit.json", "--all", "-o", file) for file in REPORTS),
+            ("report", "audit.json"),
+            ("check", "audit.json"),
+            ("check", "audit.json", "--policy", "strict", "--margin", "3", "-o", "r.json"),
+        ),
+        makes=(*REPORTS, "r.json"),
+        share=12,
+    ),
+    Seed(
+        kind="baseline",
+        targets=("before.json",),
+        needs=("audit.json",),
+        commands=(("check", "audit.json", "--baseline", "before.json"),),
+    ),
+    Seed(
+        kind="policy",
+        targets=("policy.toml",),
+        needs=("audit.json",),
+        commands=(
+            ("policy", "--policy", "policy.toml"),
+            ("check", "audit.json", "--policy", "policy.toml"),
+        ),
+        share=6,
+    ),
+    Seed(
+        kind="project",
+        targets=("pyproject.toml",),
+        needs=("audit.json",),
+        commands=(("policy",), ("check", "audit.json")),
+        share=2,
+    ),
+    Seed(
+        kind="plan",
+        targets=("plan.toml",),
+        needs=("small.npz",),
+        commands=(("study", "plan.toml", "-q", "-o", "made"),),
+        keeps=("made",),
+        share=2,
+        bounded=True,
+    ),
+    Seed(
+        kind="study",
+        targets=("studied",),
+        commands=(("study", "studied", "-q", "-o", "made"),),
+        makes=("made",),
+        share=3,
+    ),
+    Seed(
+        kind="runs",
+        targets=("done",),
+        needs=("plan.toml", "small.npz"),
+        commands=(("study", "plan.toml", "-q", "-o", "done"),),
+        keeps=("done",),
+        share=2,
+    ),
+    Seed(
+        kind="store",
+        targets=("kept",),
+        needs=("dense.onnx", "pruned.onnx", "x.npz"),
+        commands=(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "--cache", "kept", "-o", "out.json"),
+            ("cache", "--cache", "kept"),
+        ),
+        makes=("out.json",),
+        keeps=("kept",),
+    ),
+    *(
+        Seed(
+            kind="payload",
+            targets=(name,),
+            needs=("dense.onnx", "x.npz", "labels.csv", "p2.csv"),
+            commands=commands,
+            hostile=True,
+            share=2,
+        )
+        for name, commands in (
+            ("evil.pth", (("inspect", "evil.pth"), ("inspect", f"evil.pth@{FACTORY}"))),
+            ("old.pth", (("inspect", "old.pth"), ("inspect", f"old.pth@{FACTORY}"))),
+            ("evil.npz", (("compare", "dense.onnx", "dense.onnx", "--data", "evil.npz", *COMPARE),)),
+            ("evil-p.npz", (("compare", "evil-p.npz", "p2.csv", "--data", "labels.csv", *COMPARE),)),
+            ("evil.pt", (("compare", "dense.onnx", "evil.pt", "--data", "x.npz", *COMPARE),)),
+            ("remote", (("inspect", "remote"),)),
+            ("outside.onnx", (("inspect", "outside.onnx"),)),
+        )
+    ),
+]
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """What the exporters of torch and the audits say while the files are made is no result."""
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def _run(*arguments: str) -> None:
+    from prune_audit.cli import invoke
+
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = invoke(arguments)
+    if code != 0:
+        raise SystemExit(f"a seed is no seed: prune-audit {' '.join(arguments)} ended with {code}: {said.getvalue()}")
+
+
+def pictures(seed: int = 3, each: int = EACH) -> tuple[Any, Any]:
+    """(N, 8, 8) bytes, of class c bright in the rows from 2c on, and labels (N,); some are hard."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(3 * each) % 3
+    x = rng.integers(0, 90, (len(y), 8, 8))
+    for at, label in enumerate(y):
+        x[at, 2 * label : 2 * label + 2] += 30 + 80 * (at % 7 > 0)
+    return x.astype(np.uint8), y
+
+
+def _bands(scale: float = 1.0) -> Any:
+    """(3, 64) weights that look at the rows of each class."""
+    weight = np.zeros((3, 8, 8), np.float32)
+    for label in range(3):
+        weight[label, 2 * label : 2 * label + 2] = scale
+    return weight.reshape(3, 64)
+
+
+def _data(x: Any, y: Any) -> None:
+    import pyarrow as pa
+    from PIL import Image
+    from pyarrow import parquet
+
+    from tests.data.saved import IMAGE, labels, save, table
+
+    groups = np.array([f"g{at % 4}" for at in range(len(y))])
+    wide = x[:, None].astype(np.float32) / 255
+    names = np.array(CLASSES)
+    np.savez("x.npz", x=wide, y=y, g=groups, classes=names)
+    np.savez_compressed("named.npz", x=wide, y=np.array(["Ant", "Bee", "Cat"])[y])
+    np.savez("small.npz", x=wide, y=y)
+    cells = []
+    for at, (picture, label) in enumerate(zip(x, y, strict=True)):
+        suffix = "jpg" if at % 5 == 4 else "png"
+        path = Path("val", CLASSES[label], f"{at:02}.{suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path, quality=95)
+        larger = Path("val16", CLASSES[label], f"{at:02}.png")
+        larger.parent.mkdir(parents=True, exist_ok=True)
+        if at < 9:
+            Image.fromarray(picture).convert("RGB").resize((16, 16)).save(larger)
+        cells.append({"bytes": path.read_bytes(), "path": path.name})
+    _table(
+        "list.csv",
+        ["path", "label", "g"],
+        [[str(p), p.parent.name, groups[int(p.stem)]] for p in sorted(Path("val").glob("*/*"))],
+    )
+    feature = [[f"{float(v):.6g}" for v in picture.reshape(8, 8).mean(1) / 255] for picture in x]
+    heads = [f"f{at}" for at in range(8)]
+    rows = [[CLASSES[label], groups[at], *feature[at]] for at, label in enumerate(y)]
+    _table("flat.csv", ["label", "g", *heads], rows)
+    columns: dict[str, Any] = {"label": names[y], "g": groups}
+    columns |= {head: [float(f[at]) for f in feature] for at, head in enumerate(heads)}
+    parquet.write_table(pa.table(columns), "flat.parquet", row_group_size=20)
+    whole = table(
+        {"image": cells, "label": y.tolist(), "g": groups.tolist()}, {"image": IMAGE, "label": labels(*CLASSES)}
+    )
+    parquet.write_table(whole, "images.parquet", row_group_size=20)
+    save(Path("saved"), whole, shards=1)
+    Path("classes.txt").write_text("\n".join(CLASSES) + "\n")
+    _table("map.csv", ["data", "model"], [["Ant", "0"], ["Bee", "1"], ["Cat", "2"]])
+    Path("map.json").write_text(json.dumps({"Ant": 0, "Bee": 1, "Cat": 2}))
+    _table("weights.csv", ["class", "weight"], [[name, str(at + 1)] for at, name in enumerate(CLASSES)])
+    Path("weights.json").write_text(json.dumps(dict.fromkeys(CLASSES, 2)))
+    Path("pre.json").write_text(json.dumps({"size": [8, 8], "mean": [0.1], "std": [1.0], "channels": "gray"}))
+    Path("pre.toml").write_text(
+        'size = [8, 8]\nmean = [0.1]\nstd = [1.0]\nchannels = "gray"\ninterpolation = "bicubic"\n'
+    )
+    steps = {
+        **{"do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.1], "image_std": [1.0]},
+        **{"image_processor_type": "ViTImageProcessor", "resample": 2, "rescale_factor": 1 / 255},
+        "size": {"height": 8, "width": 8},
+    }
+    Path("preprocessor_config.json").write_text(json.dumps(steps))
+
+
+def _table(path: str, head: list[str], rows: list[list[str]]) -> None:
+    with Path(path).open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
+
+
+def _onnx(path: str, weight: Any, shape: list[Any], external: str = "") -> None:
+    """Flatten and Gemm, by hand: one tensor in the file or beside it."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    tensor = numpy_helper.from_array(weight.astype(np.float32), "w")
+    if external:
+        Path(external).write_bytes(tensor.raw_data)
+        entries = {"location": external, "offset": "0", "length": str(len(tensor.raw_data))}
+        for key, held in entries.items():
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, held
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["flat"], name="flatten"),
+            helper.make_node("Gemm", ["flat", "w", "b"], ["logits"], name="head", transB=1),
+        ],
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])],
+        [tensor, numpy_helper.from_array(np.zeros(3, np.float32), "b")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(made, {"classes": json.dumps(CLASSES)})
+    Path(path).write_bytes(made.SerializeToString())
+    onnx.checker.check_model(path)
+
+
+def _models() -> None:
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+
+    from tests import hugging_face
+
+    dense, pruned = _bands(), _bands()
+    pruned[:, ::2] = 0
+    pruned[2] *= 0.7
+    _onnx("dense.onnx", dense, ["n", 1, 8, 8])
+    _onnx("pruned.onnx", pruned, ["n", 1, 8, 8])
+    _onnx("p2.onnx", _bands() * (np.arange(64) % 4 > 0), ["n", 1, 8, 8])
+    _onnx("ext.onnx", pruned, ["n", 1, 8, 8], external="ext.bin")
+    _onnx("flat.onnx", np.repeat(np.eye(4, 8)[:3], 1, 0) * 0 + _rows(), ["n", 8])
+    _onnx("wave.onnx", np.random.default_rng(1).normal(size=(3, 80)), ["n", 80])
+    state = {
+        **{"0.weight": torch.from_numpy(pruned), "0.bias": torch.zeros(3)},
+        **{"2.weight": torch.eye(3) * 10, "2.bias": torch.zeros(3)},
+    }
+    from prune_audit import networks
+
+    built = networks.mlp(3, inputs=64, hidden=[3])
+    state = dict(zip(built.state_dict(), state.values(), strict=True))
+    torch.save({"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}}, "state.pth")
+    save_file(state, "state.safetensors", {"format": "pt"})
+    linear = nn.Linear(64, 3)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(pruned))
+        linear.bias.zero_()
+    network = nn.Sequential(nn.Flatten(), linear).eval()
+    example = torch.zeros(2, 1, 8, 8)
+    torch.jit.save(torch.jit.script(network), "script.pt")
+    exported = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.export.save(exported, "net.pt2")
+    hugging_face.save(hugging_face.vit(CLASSES), Path("vit"), 16)
+    hugging_face.save(hugging_face.bert(("neg", "pos"), words=8), Path("bert"))
+
+
+def _rows() -> Any:
+    """(3, 8) weights that look at the mean of the rows of each class."""
+    weight = np.zeros((3, 8), np.float32)
+    for label in range(3):
+        weight[label, 2 * label : 2 * label + 2] = 1
+    return weight
+
+
+def _recorded(x: Any, y: Any) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    scores = x.reshape(len(x), -1).astype(np.float32) @ _bands().T / 255
+    worse = scores + np.random.default_rng(4).normal(size=scores.shape).astype(np.float32) * 2
+    ids = [f"s{at:03}" for at in range(len(y))]
+    _table(
+        "labels.csv",
+        ["id", "label", "g"],
+        [[i, CLASSES[c], f"g{at % 3}"] for at, (i, c) in enumerate(zip(ids, y, strict=True))],
+    )
+    for name, held in (("p", scores), ("p2", worse)):
+        rows = [[i, *(f"{v:.6g}" for v in row)] for i, row in zip(ids, held, strict=True)]
+        _table(f"{name}.csv", ["id", *(f"score_{c}" for c in CLASSES)], rows)
+    Path("p.json").write_text(
+        json.dumps([{"id": i, "predicted": CLASSES[at]} for i, at in zip(ids, scores.argmax(1), strict=True)])
+    )
+    Path("list.json").write_text(
+        json.dumps({"id": ids, "logits": [[float(f"{v:.4g}") for v in row] for row in scores]})
+    )
+    np.savez("p.npz", id=np.array(ids), scores=scores)
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(worse.ravel()), 3)
+    columns = {"id": pa.array(ids), "scores": flat}
+    parquet.write_table(pa.table(columns), "p.parquet", row_group_size=20)
+
+
+def _texts() -> None:
+    from tests.data.test_text import tokenizer
+
+    tokenizer(Path("tokenizer.json"))
+    tokenizer(Path("bert/tokenizer.json"))
+    said = ("good film", "bad film", "good, good", "bad", "film bad bad", "good film good")
+    _table("texts.csv", ["text", "label"], [[text, "neg" if "bad" in text else "pos"] for text in said * 3])
+
+
+def _sounds() -> None:
+    rng = np.random.default_rng(6)
+    for label in CLASSES:
+        for at in range(4):
+            held = rng.integers(-3000, 3000, 80).astype("<i2").tobytes()
+            head = struct.pack(
+                "<4sI4s4sIHHIIHH4sI",
+                b"RIFF",
+                36 + len(held),
+                b"WAVE",
+                b"fmt ",
+                16,
+                1,
+                1,
+                8000,
+                16000,
+                2,
+                16,
+                b"data",
+                len(held),
+            )
+            path = Path("sounds", label, f"{at}.wav")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(head + held)
+
+
+class _Runs:
+    """Unpickled, it makes a file and says so."""
+
+    def __reduce__(self) -> Any:
+        return exec, (f"open({CANARY!r}, 'w').close()",)
+
+
+def _payloads() -> None:
+    import torch
+
+    bad = {"0.weight": torch.zeros(2, 2), "x": _Runs()}
+    torch.save(bad, "evil.pth")
+    torch.save(bad, "old.pth", _use_new_zipfile_serialization=False)
+    with Path("val").joinpath("..", "loose.pkl").open("wb") as file:
+        pickle.dump(_Runs(), file)
+    with contextlib.chdir(Path("loose.pkl").parent):
+        pickle.loads(Path("loose.pkl").read_bytes())
+        if not Path(CANARY).exists():
+            raise SystemExit("the payload is none")
+        Path(CANARY).unlink()
+        Path("loose.pkl").unlink()
+    objects = np.array([_Runs()] * 4, dtype=object)
+    np.savez("evil.npz", x=np.zeros((4, 1, 8, 8), np.float32), y=objects)
+    np.savez("evil-p.npz", id=np.array(["a", "b", "c", "d"]), predicted=objects)
+
+    def prints(x: torch.Tensor) -> torch.Tensor:
+        print("::error::planted")
+        return x.flatten(1)[:, :3]
+
+    class Says(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return prints(x)
+
+    torch.jit.save(torch.jit.script(Says()), "evil.pt")
+    Path("remote").mkdir()
+    config = json.loads(Path("vit/config.json").read_text())
+    config |= {
+        "auto_map": {"AutoModelForImageClassification": "modeling.Net"},
+        "architectures": ["Net"],
+        "model_type": "net",
+    }
+    Path("remote/config.json").write_text(json.dumps(config))
+    Path("remote/modeling.py").write_text(f"open({CANARY!r}, 'w').close()\n")
+    Path("remote/model.safetensors").write_bytes(Path("vit/model.safetensors").read_bytes())
+    _onnx("outside.onnx", _bands(), ["n", 1, 8, 8], external="outside.bin")
+    content = Path("outside.onnx").read_bytes()
+    Path("outside.onnx").write_bytes(content.replace(b"outside.bin", b"../../../ab"))
+
+
+POLICY = """\
+extends = "default"
+inconclusive = "allow"
+
+[rules.recall-drop]
+level = "error"
+limit = 3
+
+[rules.accuracy-drop]
+level = "warn"
+
+[[waivers]]
+rule = "recall-drop"
+class = "cat"
+variant = "pruned*"
+reason = "cats go to a second model"
+expires = 2027-06-30
+"""
+PLAN = """\
+title = "Bands"
+seeds = 2
+densities = [0.5]
+methods = ["magnitude"]
+
+[networks]
+mlp = "prune_audit.networks:mlp(3, inputs=64, hidden=[4])"
+
+[data]
+train = "small.npz"
+audit = "small.npz"
+
+[training]
+epochs = 6
+lr = 0.2
+batch-size = 16
+
+[tuning]
+epochs = 1
+lr = 0.05
+batch-size = 32
+"""
+
+
+def _plans() -> None:
+    Path("policy.toml").write_text(POLICY)
+    inside = POLICY.replace("[[waivers", "[[tool.prune-audit.waivers").replace("[rules", "[tool.prune-audit.rules")
+    Path("pyproject.toml").write_text(f'[project]\nname = "a"\n\n[tool.prune-audit]\n{inside}')
+    Path("plan.toml").write_text(PLAN)
+    _run("study", "plan.toml", "-q", "-o", "done")
+    Path("studied").mkdir()
+    for name in ("runs.csv", "classes.csv", "title.txt"):
+        Path("studied", name).write_bytes(Path("done", name).read_bytes())
