@@ -52,6 +52,12 @@ def _invoke(arguments: Sequence[str]) -> int:
             sys.stderr.write(f"error: standard output cannot be written: {fault.strerror or fault}\n")
             sys.stderr.write("hint: make room where it goes, or send it elsewhere\n")
             return IMPOSSIBLE
+        from prune_audit import memory
+
+        if memory.exhausted(fault):
+            told = " ".join(f"{type(fault).__name__}: {fault}".split())
+            sys.stderr.write(f"error: memory ran out: {told}\nhint: {memory.HINT}\n")
+            return IMPOSSIBLE
         return _fault(fault)
     if code == _interrupt.INTERRUPTED:  # which Typer returns, too, where it was a command that was interrupted
         sys.stderr.write(_interrupt.TOLD)
@@ -75,6 +81,7 @@ def _silence() -> None:
 def _run(arguments: Sequence[str]) -> int:
     import typer
 
+    from prune_audit import memory
     from prune_audit.cli import _app, _environment, _terminal
     from prune_audit.errors import AuditError
 
@@ -82,7 +89,9 @@ def _run(arguments: Sequence[str]) -> int:
         # Not list(arguments): once cli/list.py is imported, `list` names that module here.
         returned = _app.build()(args=[*arguments], prog_name="prune-audit", standalone_mode=False)
     except AuditError as error:
-        _terminal.fail(error.message, error.hint)
+        # Whoever reads a file cannot always tell one that is damaged from one that is too large for this machine.
+        short = memory.exhausted(error) and memory.HINT not in error.hint
+        _terminal.fail(error.message, f"{error.hint}; or memory ran out: {memory.HINT}" if short else error.hint)
         return IMPOSSIBLE
     except typer.TyperException as error:
         # Typer printed the help where there was no argument at all, and has no message then.

@@ -100,6 +100,8 @@ def decode(data: bytes, preprocess: Preprocess, *, turn: bool = False) -> tuple[
             pixels = np.asarray(transform(upright, preprocess))  # (H, W) or (H, W, C)
     except UnidentifiedImageError:
         raise ValueError(f"not an image in {', '.join(formats())}") from None
+    except MemoryError:  # which says nothing of the file
+        raise
     except Exception as error:  # a broken file can raise nearly anything from a decoder
         raise ValueError(str(error) or type(error).__name__) from error
     if pixels.shape[:2] != preprocess.size:

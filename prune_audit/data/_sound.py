@@ -128,6 +128,8 @@ def decode(data: bytes, rate: int) -> Array:
         raise ValueError("the file is empty")
     try:
         frames, own = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)  # (T, channels)
+    except MemoryError:  # which says nothing of the file
+        raise
     except Exception as error:  # a broken file can raise nearly anything from a decoder
         raise ValueError(str(getattr(error, "error_string", "")) or str(error) or type(error).__name__) from error
     if not len(frames):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit import weights
+from prune_audit import memory, weights
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard, Suspect
 from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate.plausible import Norm
@@ -165,10 +165,10 @@ class TorchClassifier:
                 raise
             # A forward pass may run anybody's code, so anything may be raised.
             except Exception as fault:
-                memory = _out_of_memory(fault)
-                if rows == 1 or self.expects.batch is not None or not (memory or self._takes_one(inputs)):
+                short = memory.exhausted(fault)
+                if rows == 1 or self.expects.batch is not None or not (short or self._takes_one(inputs)):
                     raise self._failed(fault, inputs) from fault
-        if not memory:
+        if not short:
             self._most = 1
             self.notes = (f"{self.card.name} fails on several samples at once, so it ran one sample at a time",)
             return None
@@ -284,8 +284,9 @@ class TorchClassifier:
 
     def _failed(self, fault: Exception, inputs: Mapping[str, Array]) -> ModelError:
         given = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in inputs.items())
-        if _out_of_memory(fault):
-            hint = "the device has too little memory for this model; give --device cpu"
+        if memory.exhausted(fault):
+            on_cpu = self._device.type == "cpu"
+            hint = memory.HINT if on_cpu else f"give --device cpu, whose memory is larger, or {memory.HINT}"
         else:
             hint = f"check {_options(inputs)} against what the model was trained on{_reshaped(inputs)}"
         return ModelError(f"{self.card.name} failed on input {given}: {gist(fault)}", hint=hint)
@@ -318,14 +319,6 @@ def _reshaped(inputs: Mapping[str, Array]) -> str:
 
 class _Seen(Exception):
     """A forward pass has come as far as it was wanted."""
-
-
-def _out_of_memory(fault: Exception) -> bool:
-    """By the text as well as by the type, which TorchScript replaces by its own, and which MPS and CPU lack."""
-    import torch
-
-    told = "out of memory" in str(fault) or "can't allocate memory" in str(fault)
-    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or (isinstance(fault, RuntimeError) and told)
 
 
 def _plain_call(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> object:

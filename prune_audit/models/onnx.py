@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from prune_audit import memory
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings, Suspect
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_suspects, _onnx_weights
@@ -115,9 +116,10 @@ class OnnxClassifier:
         # onnxruntime's exceptions share no class but Exception.
         except Exception as fault:
             given = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in feed.items())
+            expected = f"the model expects {', '.join(map(_described, self.expects.inputs))}"
             raise ModelError(
                 f"{self.card.name} failed on input {given}: {_reason(fault)}",
-                hint=f"the model expects {', '.join(map(_described, self.expects.inputs))}",
+                hint=memory.HINT if memory.exhausted(fault) else expected,
             ) from fault
         batch = next(iter(feed.values())).shape[0]
         name = self._outputs.chosen or self._outputs.decide([_seen(*each) for each in results.items()], batch)
