@@ -36,4 +36,5 @@ def test_what_pyarrow_raises_is_among_its_faults() -> None:
     ):
         assert issubclass(fault, arrow.faults())
     assert not issubclass(MemoryError, arrow.faults())
+    assert not issubclass(pa.ArrowMemoryError, arrow.faults())
     assert not issubclass(AttributeError, arrow.faults())  # which is a fault of ours

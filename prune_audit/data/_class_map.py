@@ -8,16 +8,17 @@ are renamed: reports speak of the data's own classes.
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from prune_audit import parse
 from prune_audit.data import _text
 from prune_audit.errors import DataError
 
 FORMS = 'two columns of CSV (class of the data,class of the models), or a JSON object such as {"cat": "n02123045"}'
+_DIGITS = 10  # of no position of a class
 HEADS = (["data", "model"], ["data", "models"])
 
 
@@ -87,14 +88,14 @@ def position(target: str | int, names: Sequence[str]) -> int | None:
     if target in names:
         return names.index(str(target))
     text = str(target)
-    at = int(text) if text.isascii() and text.isdigit() else len(names)
+    at = int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else len(names)
     return at if at < len(names) else None
 
 
 def _of_json(path: Path, text: str) -> list[tuple[str, str | int]]:
     try:
         # Pairs, because a dict would keep the last of two equal keys without a word.
-        value = json.loads(text, object_pairs_hook=tuple)
+        value = parse.json(text, pairs=tuple)
     except ValueError as error:
         raise DataError(f"{path}: no JSON: {error}", hint=f"expected is {FORMS}") from error
     if not isinstance(value, tuple):
@@ -109,7 +110,10 @@ def _of_json(path: Path, text: str) -> list[tuple[str, str | int]]:
 
 
 def _of_csv(path: Path, text: str) -> list[tuple[str, str | int]]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(map(str.strip, row))]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise DataError(f"{path}: no readable CSV: {error}", hint=f"expected is {FORMS}") from error
     for row in rows:
         if len(row) != 2 or not all(row):
             raise DataError(f"{path}: expected two columns, found {','.join(row)!r}", hint=f"expected is {FORMS}")

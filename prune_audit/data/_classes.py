@@ -11,7 +11,6 @@ Tables write one number in many ways: pandas makes 3.0 of 3 where a cell is empt
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prune_audit import parse
 from prune_audit.core import DATA, Assumption, Counts, DataSource, Expects
 from prune_audit.data import _class_map, _table, _text
 from prune_audit.errors import DataError
@@ -112,7 +112,7 @@ def read(path: Path) -> tuple[str, ...]:
     text = _text.read(path, "class list", FORMS)
     if text.lstrip().startswith(("[", "{")):
         try:
-            names = _of_json(json.loads(text))
+            names = _of_json(parse.json(text))
         except ValueError as error:
             raise DataError(f"{path}: no class list: {error}", hint=f"expected is {FORMS}") from error
     else:

@@ -72,6 +72,7 @@ def header(stored: Stored, *, turn: bool = False) -> Header | None:
     try:
         with stored.open("rb") as file, Image.open(file, formats=formats()) as image:
             # What stands behind the pixels, as it may in a PNG, is not looked for.
+            _check_pixels(image.width, image.height)
             way = _orientation(image) if "exif" in image.info else 1
             size = (image.width, image.height) if turn and way in _SIDEWAYS else (image.height, image.width)
             return Header(size=size, gray=_is_deep(image) or image.mode in ("1", "L", "LA"), turned=way != 1)
@@ -93,6 +94,7 @@ def decode(data: bytes, preprocess: Preprocess, *, turn: bool = False) -> tuple[
         raise ValueError("the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=formats()) as opened:
+            _check_pixels(opened.width, opened.height)
             if _is_deep(opened):
                 raise ValueError(f"pixels of more than 8 bits ({opened.mode}): convert the image, or use an .npz file")
             turned = _orientation(opened) != 1
@@ -123,6 +125,7 @@ def transform(image: Image, preprocess: Preprocess) -> Image:
         image = image.convert(mode)
     if preprocess.resize is not None:
         to = resized((image.height, image.width), preprocess.resize)
+        _check_pixels(*to, after=" once resized")
         if to != (image.height, image.width):
             filtered = Resampling[(preprocess.interpolation or "bilinear").upper()]
             image = image.resize((to[1], to[0]), filtered)
@@ -131,6 +134,20 @@ def transform(image: Image, preprocess: Preprocess) -> Image:
         top, left = _offset(image.height, height), _offset(image.width, width)
         image = image.crop((left, top, left + width, top + height))
     return image
+
+
+def most_pixels() -> int | None:
+    """The pixels of an image beyond which it is taken for a bomb: Pillow's limit, at which that only warns."""
+    from PIL import Image
+
+    return Image.MAX_IMAGE_PIXELS
+
+
+def _check_pixels(width: int, height: int, after: str = "") -> None:
+    """Raise `ValueError` for an image that would fill the memory."""
+    most = most_pixels()
+    if most is not None and width * height > most:
+        raise ValueError(f"the image has {width * height:,} pixels{after}, and more than {most:,} are not read")
 
 
 def resized(size: tuple[int, int], to: int | tuple[int, int]) -> tuple[int, int]:

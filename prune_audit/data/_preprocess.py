@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from prune_audit.core import Channels, Expects, Preprocess
-from prune_audit.data._pixels import Header, header, resized
+from prune_audit.data._pixels import Header, header, most_pixels, resized
 from prune_audit.data._preprocess_file import read
 from prune_audit.data._stored import Stored
 from prune_audit.errors import AlignmentError, DataError, UsageError
@@ -110,6 +110,12 @@ def resolve(
     if own is not None and own.resize is not None and own.resize == asked.resize:
         notes = ()  # what the model's own file stretches was stretched when it was trained
     count = 1 if channels == "gray" else 3
+    most = most_pixels()
+    if most is not None and prod(size) > most:
+        raise AlignmentError(
+            f"images are to be of {_by(size)}, and those of more than {most:,} pixels are not read",
+            hint="give the size in pixels, with --size; feed other inputs from an .npz file",
+        )
     return replace(
         asked,
         channels=channels,

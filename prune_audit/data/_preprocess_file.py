@@ -7,14 +7,13 @@ only those are accepted whose pixels were compared with those of the library (`T
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
+from prune_audit import parse
 from prune_audit.core import Channels, Interpolation, Preprocess
 from prune_audit.errors import DataError
 
@@ -36,6 +35,8 @@ STEPS = (
     *("default_to_square", "processor_class", "_processor_class", "_valid_processor_keys", "model_input_names"),
     *("data_format", "input_data_format"),
 )
+_MOST = 2**20  # pixels of a side
+_LARGE = 1e30  # far above any mean of pixels, and below what float32 holds; NaN is not below it either
 _HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 _CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
@@ -93,7 +94,7 @@ def read(path: Path) -> Preprocess:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        values = parse.json(text) if text.lstrip().startswith("{") else parse.toml(text)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: no JSON or TOML: {error}", hint="expected is a file with fields such as size, mean and std"
@@ -175,12 +176,12 @@ def _type(values: Mapping[str, Any], path: Path) -> str:
     named = values.get("image_processor_type") or values.get("feature_extractor_type")
     if named is None:
         try:
-            model = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))["model_type"]
+            model = parse.json((path.parent / "config.json").read_text(encoding="utf-8"))["model_type"]
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(
                 "it names no type of processor (image_processor_type), and no config.json beside it a model_type"
             ) from None
-        if model not in OF_MODELS:
+        if not isinstance(model, str) or model not in OF_MODELS:
             raise ValueError(f"it names no type of processor, and that of a {model} was not compared with its library")
         return OF_MODELS[model]
     kind = re.sub(r"(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(named))
@@ -231,8 +232,8 @@ def _sides(what: str, value: object) -> tuple[int, int]:
 
 
 def _whole(value: object) -> bool:
-    """Whether ``value`` is a positive integer."""
-    return type(value) is int and value > 0
+    """Whether ``value`` is a positive integer, and one that a picture may have as a side."""
+    return type(value) is int and 0 < value <= _MOST
 
 
 def _pair(what: str, value: Any) -> tuple[int, int] | None:
@@ -248,7 +249,7 @@ def _numbers(what: str, value: Any) -> tuple[float, ...] | None:
     if value is None:
         return None
     numbers = value if isinstance(value, list) else [value]
-    if not numbers or not all(type(number) in (int, float) for number in numbers):
+    if not numbers or not all(type(number) in (int, float) and abs(number) < _LARGE for number in numbers):
         raise ValueError(f"{what}: expected a number or a list of them, found {value!r}")
     return tuple(float(number) for number in numbers)
 

@@ -27,6 +27,8 @@ from prune_audit.data._table import SOUNDS
 from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
 
 NAME = "sound"
+_MOST = 2**28  # samples of all channels, 1 GiB as floats: an hour and a half at 48 kHz
+_FASTEST = 10**6  # Hz, above what any recorder takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +112,22 @@ def header(stored: Stored) -> Header | None:
     """The header of a recording, None where it cannot be read."""
     soundfile = _library()
     try:
-        with stored.open("rb") as file:
-            info = soundfile.info(file)
+        with stored.open("rb") as file, soundfile.SoundFile(file) as opened:
+            _check(opened)
+            return Header(rate=opened.samplerate, frames=opened.frames)
     except Exception:  # a broken file can raise nearly anything from a decoder; reading it will say what
         return None
-    return Header(rate=info.samplerate, frames=info.frames)
+
+
+def _check(opened: Any) -> None:
+    """Raise `ValueError` where the header of an ``opened`` recording claims what nobody recorded."""
+    if not 1 <= opened.samplerate <= _FASTEST:
+        raise ValueError(f"the recording claims {opened.samplerate:,} samples a second")
+    if not 0 <= opened.frames * opened.channels <= _MOST:
+        raise ValueError(
+            f"the recording claims {opened.frames:,} samples in {opened.channels} channels, and more than {_MOST:,} "
+            "are not read"
+        )
 
 
 def decode(data: bytes, rate: int) -> Array:
@@ -127,7 +140,10 @@ def decode(data: bytes, rate: int) -> Array:
     if not data:
         raise ValueError("the file is empty")
     try:
-        frames, own = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)  # (T, channels)
+        with soundfile.SoundFile(io.BytesIO(data)) as opened:
+            _check(opened)
+            own = opened.samplerate
+            frames = opened.read(dtype="float32", always_2d=True)  # (T, channels)
     except MemoryError:  # which says nothing of the file
         raise
     except Exception as error:  # a broken file can raise nearly anything from a decoder
@@ -136,6 +152,8 @@ def decode(data: bytes, rate: int) -> Array:
         raise ValueError("the recording has no samples")
     waveform: Array = frames.mean(axis=1)
     if own != rate:
+        if len(waveform) * rate / own > _MOST:
+            raise ValueError(f"the recording is too long at {rate:,} Hz")
         from scipy.signal import resample_poly
 
         common = gcd(own, rate)
@@ -169,9 +187,10 @@ def dataset(
         MissingExtra: soundfile is not installed.
     """
     _library()
-    if source.sample_rate is not None and source.sample_rate < 1:
+    if source.sample_rate is not None and not 1 <= source.sample_rate <= _FASTEST:
         raise UsageError(
-            f"--sample-rate: expected samples per second, found {source.sample_rate}", hint="for example 16000"
+            f"--sample-rate: expected samples per second, {_FASTEST:,} at most, found {source.sample_rate}",
+            hint="for example 16000",
         )
     if source.seconds is not None and not 0 < source.seconds < inf:
         raise UsageError(f"--seconds: expected a length above 0, found {source.seconds:g}", hint="for example 1.5")
@@ -186,6 +205,11 @@ def dataset(
     axes = _axes(wanted, expects)
     rate, of_rate = _rate(source, expects, heads)
     length, of_length = _length(source, wanted, heads, rate)
+    if length > _MOST:
+        raise AlignmentError(
+            f"models are to be fed with {length:,} samples a recording, and more than {_MOST:,} are not read",
+            hint="give the length with --seconds",
+        )
     return SoundDataset(
         name=source.path.resolve().name,
         path=str(source.path),

@@ -334,11 +334,19 @@ def _parquet(path: Path) -> list[tuple[str, Any]]:
     try:
         with parquet.ParquetFile(path) as file:
             table = arrow.validated(file.read())
-        for values in table.columns:
+        columns = [_plain(values) for values in table.columns]
+        for values in columns:
             if kind(values.type) == "other" and not is_nested(values):
                 coded(values)  # a date may be none that Python knows, and a group is made of its text
     except arrow.faults() as error:
         raise DataError(
             f"{path}: no readable Parquet file: {said(error)}", hint="the file may be incomplete"
         ) from error
-    return list(zip(table.column_names, table.columns, strict=True))
+    return list(zip(table.column_names, columns, strict=True))
+
+
+def _plain(values: Any) -> Any:
+    """A column whose cells are written once each, as those of a data frame's categories are, cell by cell."""
+    from pyarrow import types
+
+    return values.cast(values.type.value_type) if types.is_dictionary(values.type) else values

@@ -9,7 +9,6 @@ sentences is a hundred megabytes instead of gigabytes.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,11 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from prune_audit import parse
 from prune_audit.core import Array, Counts
 from prune_audit.errors import DataError, MissingExtra, UsageError
 
 PADS = ("[PAD]", "<pad>", "<PAD>")
 _BLOCK = 4096
+_TRIAL = "A text, to see whether it can be read."
+_NONE = type(None)
+_FIELDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("pad_token", (str, _NONE), "a token"),
+    ("padding_side", (str, _NONE), "left or right"),
+    ("model_max_length", (int, float, _NONE), "a number of tokens"),
+)
+_REPAIR = "repair it, or move the tokenizer elsewhere"
 _ENDLESS = 10**6  # what transformers writes as model_max_length where there is none is far above
 
 
@@ -86,9 +94,13 @@ def read(path: Path) -> Tokenizer:
             hint="--tokenizer takes a tokenizer.json of Hugging Face; tokenizer.save_pretrained writes one",
         ) from fault
     try:
+        _check_template(parse.json(content, finite=False))
         own = tokenizers.Tokenizer.from_str(content.decode("utf-8"))
-    # The library raises Exception itself for whatever it cannot read.
-    except Exception as fault:
+        own.encode(_TRIAL)
+    # The library raises Exception itself for whatever it cannot read, and worse where its own checks fail.
+    except BaseException as fault:
+        if not (isinstance(fault, Exception) or _panicked(fault)):
+            raise
         raise DataError(
             f"{file}: no tokenizer: {fault}",
             hint="expected is a tokenizer.json as the library tokenizers writes it; vocab.txt and *.model files can "
@@ -99,7 +111,7 @@ def read(path: Path) -> Tokenizer:
     names = [padding.get("pad_token"), beside.get("pad_token"), *PADS]
     by_name = next((at for name in names if name and (at := own.token_to_id(name)) is not None), None)
     longest = beside.get("model_max_length")
-    limit = truncation.get("max_length") or (longest if isinstance(longest, int) and longest < _ENDLESS else None)
+    limit = truncation.get("max_length") or (int(longest) if longest is not None and longest < _ENDLESS else None)
     own.no_padding()
     return Tokenizer(
         path=file,
@@ -117,13 +129,58 @@ def tokenised(tokenizer: Tokenizer, texts: Iterable[str]) -> Tokens:
     ids, types = [np.empty(0, np.int32)], [np.empty(0, np.uint8)]
     lengths, cut = [0], 0
     for block in _blocks(texts):
-        made = [encoding for text, encoding in zip(block, tokenizer.own.encode_batch(block), strict=True) if text]
-        ids.append(np.array([at for encoding in made for at in encoding.ids], np.int32))
-        types.append(np.array([at for encoding in made for at in encoding.type_ids], np.uint8))
+        made = [encoding for text, encoding in zip(block, _encoded(tokenizer, block), strict=True) if text]
+        try:
+            ids.append(np.array([at for encoding in made for at in encoding.ids], np.int32))
+            types.append(np.array([at for encoding in made for at in encoding.type_ids], np.uint8))
+        except OverflowError as fault:
+            raise DataError(
+                f"{tokenizer.path}: a token is numbered beyond what models take: {fault}",
+                hint="save the tokenizer again as it was trained",
+            ) from fault
         found = iter(made)
         lengths += [len(next(found).ids) if text else 0 for text in block]
         cut += sum(bool(encoding.overflowing) for encoding in made)
     return Tokens(ids=np.concatenate(ids), types=np.concatenate(types), ends=np.cumsum(lengths), cut=cut)
+
+
+def _encoded(tokenizer: Tokenizer, block: list[str]) -> list[Any]:
+    try:
+        encoded: list[Any] = tokenizer.own.encode_batch(block)
+    # As when it is read: whatever it cannot do to a text is an Exception, or a panic.
+    except BaseException as fault:
+        if not (isinstance(fault, Exception) or _panicked(fault)):
+            raise
+        raise DataError(
+            f"{tokenizer.path}: a text cannot be tokenised: {fault}",
+            hint="save the tokenizer again as it was trained; is the vocabulary whole, and does it have its unknown "
+            "token?",
+        ) from fault
+    return encoded
+
+
+def _panicked(fault: BaseException) -> bool:
+    """Whether ``fault`` is what Rust's libraries raise where they give up, which is no Exception."""
+    return type(fault).__name__ == "PanicException"
+
+
+def _check_template(content: Any) -> None:
+    """That a template knows every token that it adds, which the library finds out with a panic at the first text."""
+    parts = [content.get("post_processor") if isinstance(content, dict) else None]
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        inner = part.get("processors")
+        parts += inner if isinstance(inner, list) else []
+        known = part.get("special_tokens")
+        if part.get("type") != "TemplateProcessing" or not isinstance(known, dict):
+            continue
+        for way in ("single", "pair"):
+            pieces = part.get(way)
+            for piece in pieces if isinstance(pieces, list) else []:
+                token = piece.get("SpecialToken") if isinstance(piece, dict) else None
+                if isinstance(token, dict) and token.get("id") not in known:
+                    raise ValueError(f"its template adds a token {token.get('id')!r} that special_tokens does not have")
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -137,8 +194,14 @@ def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as fault:
-        raise DataError(f"{path}: no JSON: {fault}", hint="repair it, or move the tokenizer elsewhere") from fault
+        found = parse.json(path.read_text(encoding="utf-8"), finite=False)
+    except (OSError, ValueError) as fault:
+        raise DataError(f"{path}: no JSON: {fault}", hint=_REPAIR) from fault
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: expected a JSON object, found {type(found).__name__}", hint=_REPAIR)
     pad = found.get("pad_token")
-    return found | {"pad_token": pad.get("content") if isinstance(pad, dict) else pad}
+    found |= {"pad_token": pad.get("content") if isinstance(pad, dict) else pad}
+    for name, kinds, expected in _FIELDS:
+        if not isinstance(found.get(name), kinds) or isinstance(found.get(name), bool):
+            raise DataError(f"{path}: {name}: expected {expected}, found {repr(found[name])[:60]}", hint=_REPAIR)
+    return found

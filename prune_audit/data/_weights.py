@@ -7,11 +7,11 @@ where they are used, so that counts, shares and percentages all do.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 from typing import Any
 
+from prune_audit import parse
 from prune_audit.data import _text
 from prune_audit.errors import DataError
 
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, float]:
 def _of_json(path: Path, text: str) -> list[tuple[str, Any]]:
     try:
         # Pairs, because a dict would keep the last of two equal keys without a word.
-        value = json.loads(text, object_pairs_hook=lambda pairs: pairs)
+        value = parse.json(text, pairs=lambda pairs: pairs)
     except ValueError as error:
         raise DataError(f"{path}: no JSON: {error}", hint=f"expected are {FORMS}") from error
     if not text.lstrip().startswith("{"):
@@ -55,7 +55,10 @@ def _of_json(path: Path, text: str) -> list[tuple[str, Any]]:
 
 
 def _of_csv(path: Path, text: str) -> list[tuple[str, Any]]:
-    rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"{path}: no readable CSV: {error}", hint=f"expected are {FORMS}") from error
     for row in rows:
         if len(row) != 2:
             raise DataError(f"{path}: expected two columns, found {','.join(row)!r}", hint=f"expected are {FORMS}")
@@ -70,6 +73,6 @@ def _number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number may be larger than any float
         return None
     return number if 0 <= number < math.inf else None

@@ -11,6 +11,7 @@ import ast
 import json
 from collections.abc import Mapping, Sequence
 
+_DIGITS = 10  # of no position of a class
 _KEYS = ("classes", "class_names", "labels", "names", "id2label", "class_to_idx", "label2id")
 
 
@@ -57,4 +58,4 @@ def _in_order(value: object) -> tuple[str, ...] | None:
 def _position(key: object) -> int | None:
     if isinstance(key, int) and not isinstance(key, bool):
         return key
-    return int(key) if isinstance(key, str) and key.isdecimal() else None
+    return int(key) if isinstance(key, str) and key.isdecimal() and len(key) < _DIGITS else None

@@ -100,6 +100,8 @@ _RECURRENT, _BIAS, _STATES, _PEEPHOLES = ("LSTM", "GRU", "RNN", "DynamicQuantize
 # Their weights are attributes, in ways of their own.
 _SEALED = ("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor")
 _TREES = "TreeEnsemble"
+# A sparse weight that is made dense to be counted: numbers that are always few enough, and how many one may stand for.
+_SPARSE, _SPARSEST = 2**24, 100_000
 
 
 class Graph:
@@ -305,6 +307,8 @@ class Graph:
 
         if isinstance(stored, SparseTensorProto):
             values, indices = self._read(stored.values), self._read(stored.indices)
+            if math.prod(stored.dims) > max(_SPARSE, _SPARSEST * len(values)):
+                raise ValueError(f"a sparse weight of {'x'.join(map(str, stored.dims))} stores {len(values)} numbers")
             dense = np.zeros(stored.dims, values.dtype)
             dense[np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)] = values
             return dense

@@ -9,12 +9,12 @@ library makes up at random what a file lacks, and only logs that; here it is an 
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prune_audit import parse
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UnsafeFile
 from prune_audit.models import _architectures, _unpickle, _weights
@@ -38,7 +38,7 @@ def files_of(path: Path) -> list[Path]:
         index = path / f"{name}.index.json"
         if index.is_file():
             try:
-                parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+                parts = sorted(set(parse.json(index.read_text(encoding="utf-8"))["weight_map"].values()))
                 files = [path / Path(part).name for part in parts]
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
                 raise ModelError(f"{index} is damaged: {fault!r}", hint="copy or save the model again") from fault

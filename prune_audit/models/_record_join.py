@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # of ids or classes in a message
 # 1.0, too: pandas makes floats of whole numbers where a cell is empty.
-_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,300})(?:\.0*)?")
 
 
 def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> tuple[Counts, bool]:

@@ -195,6 +195,12 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
         return _load(source, settings)
     except UnicodeDecodeError as fault:
         raise _damaged(source.path) from fault
+    # onnx and numpy raise these for numbers and nodes that onnxruntime takes and that do not fit together.
+    except (ValueError, TypeError, LookupError, OverflowError, RuntimeError) as fault:
+        raise ModelError(
+            f"{source.path}: the weights in its graph cannot be told: {_reason(fault)}",
+            hint="check the export with onnx.checker.check_model, or export the model again",
+        ) from fault
 
 
 def editable(source: ModelSource, settings: Settings) -> Editable:

@@ -7,13 +7,13 @@ of the classes, in the order of the outputs, and how images and texts become inp
 from __future__ import annotations
 
 import inspect
-import json
 import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prune_audit import parse
 from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.models import _classes, _files, _pretrained
@@ -30,10 +30,10 @@ _SHOWN = 3
 def recognises(path: Path) -> bool:
     """Whether ``path`` is a folder whose config.json names an architecture; runs nothing."""
     try:
-        config = json.loads((path / _CONFIG).read_text(encoding="utf-8")) if path.is_dir() else None
+        text = (path / _CONFIG).read_text(encoding="utf-8") if path.is_dir() else ""
     except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and any(key in config for key in ("architectures", "architecture", "model_type"))
+    return any(f'"{key}"' in text for key in ("architectures", "architecture", "model_type"))
 
 
 def load(source: ModelSource, settings: Settings) -> TorchClassifier:
@@ -49,7 +49,7 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
     """
     refuse_factory(source)
     path = source.path
-    config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    config = _config(path / _CONFIG)
     name = _architecture(path, config)
     if own := _own_code(config):
         raise UnsafeFile(
@@ -95,9 +95,24 @@ def _write(classifier: TorchClassifier, source: Path, path: Path) -> None:
             shutil.copyfile(file, path / file.name)
 
 
+def _config(file: Path) -> dict[str, Any]:
+    """The configuration in ``file``, as far as it is read here; the library says what is wrong with the rest."""
+    hint = "copy or save the model again"
+    try:
+        config = parse.json(file.read_text(encoding="utf-8"), finite=False)
+    except (OSError, ValueError) as fault:
+        raise ModelError(f"{file} cannot be read: {fault}", hint=hint) from fault
+    if not isinstance(config, dict):
+        raise ModelError(f"{file}: expected a JSON object, found {type(config).__name__}", hint=hint)
+    names = config.get("architectures")
+    if not (names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names))):
+        raise ModelError(f"{file}: architectures: expected a list of names, found {repr(names)[:60]}", hint=hint)
+    return config
+
+
 def _architecture(path: Path, config: Mapping[str, Any]) -> str:
     """The class of the network, by the names that the configuration gives."""
-    names = [str(name) for name in config.get("architectures") or ()]
+    names: list[str] = config.get("architectures") or []
     found = next((name for name in names if _IMAGES in name or _TEXTS in name), None)
     if found is None and "architecture" in config:
         count = config.get("num_classes", 1000)
@@ -146,6 +161,11 @@ def _expects(path: Path, network: Any, *, images: bool) -> Expects:
             tokenizer=_there(path / "tokenizer.json"),
         )
     channels, size = getattr(config, "num_channels", None), getattr(config, "image_size", None)
+    if not (channels is None or (type(channels) is int and channels > 0)):
+        raise ModelError(
+            f"{path / _CONFIG}: num_channels: expected a number of channels, found {repr(channels)[:60]}",
+            hint="copy or save the model again",
+        )
     preprocess = _there(path / "preprocessor_config.json")
     return Expects(
         inputs=(Input(name=network.main_input_name, dtype=dtype_of(network), shape=(None, channels, None, None)),),
@@ -161,9 +181,15 @@ def _expects(path: Path, network: Any, *, images: bool) -> Expects:
 def _text_inputs(path: Path, network: Any) -> list[str]:
     """The inputs that the tokenizer is to make: those it says, else the usual ones, of those that the network takes."""
     try:
-        told = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8")).get("model_input_names")
-    except (OSError, ValueError, AttributeError):
-        told = None
+        found = parse.json((path / "tokenizer_config.json").read_text(encoding="utf-8"), finite=False)
+    except (OSError, ValueError):
+        found = None  # which the tokenizer says, where it is one
+    told = found.get("model_input_names") if isinstance(found, dict) else None
+    if not (told is None or (isinstance(told, list) and all(isinstance(name, str) for name in told))):
+        raise ModelError(
+            f"{path / 'tokenizer_config.json'}: model_input_names: expected names of inputs, found {repr(told)[:60]}",
+            hint="copy or save the tokenizer again",
+        )
     types = ["token_type_ids"] if (getattr(network.config, "type_vocab_size", None) or 0) > 1 else []
     taken = inspect.signature(network.forward).parameters
     return [name for name in told or ["input_ids", "attention_mask", *types] if name in taken]

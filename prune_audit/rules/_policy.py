@@ -8,14 +8,13 @@ a pyproject.toml; what it holds is the same.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prune_audit import plugins
+from prune_audit import parse, plugins
 from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
 from prune_audit.rules._lines import Key, line_of, lines
@@ -83,7 +82,7 @@ def read_policy(path: Path, *, called: str | None = None) -> Policy:
     if table is None:
         raise PolicyError(f"{file.called}: there is no table [tool.prune-audit]", hint=HINT)
     extends = table.get("extends")
-    if extends is not None and extends not in PRESETS:
+    if extends is not None and not (isinstance(extends, str) and extends in PRESETS):
         file.refuse(f"extends: expected one of {', '.join(PRESETS)}, found {extends!r}", "extends")
     base = preset(extends) if extends else Policy(name="", rules={})
     policy = overlaid(base, file.given(table))
@@ -117,8 +116,8 @@ class _File:
     def read(cls, path: Path, called: str) -> _File:
         text = _text(path)
         try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as e:
+            table = parse.toml(text)
+        except ValueError as e:
             raise PolicyError(f"{called}: expected TOML, found an error: {e}", hint=HINT) from e
         return cls(called, table, lines(text), TABLE if path.name == PROJECT else ())
 

@@ -8,14 +8,13 @@ the file, the line and the key.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from prune_audit import data, models, plugins
+from prune_audit import data, models, parse, plugins
 from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
 from prune_audit.prune import Recipe
@@ -24,6 +23,8 @@ from prune_audit.rules._lines import Key, line_of, lines
 
 T = TypeVar("T")
 
+SEEDS = 10_000
+"""More are a slip of the hand: each is a training."""
 SEED = "{seed}"  # what stands for it in the path of a checkpoint
 HINT = "docs/study.md shows a whole file"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -136,10 +137,10 @@ class _File:
     def read(cls, path: Path) -> _File:
         try:
             text = path.read_text(encoding="utf-8")
-            return cls(path, tomllib.loads(text), lines(text))
+            return cls(path, parse.toml(text), lines(text))
         except OSError as fault:
             raise StudyError(f"{path} cannot be read: {fault.strerror}", hint="name a TOML file") from fault
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        except ValueError as fault:  # no TOML, or no text
             raise StudyError(f"{path}: expected TOML, found an error: {fault}", hint=HINT) from fault
 
     def refuse(self, what: str, *key: str | int, hint: str = HINT) -> NoReturn:
@@ -200,10 +201,12 @@ class _File:
 
 def _seeds(file: _File) -> tuple[int, ...]:
     found = file.table.get("seeds", 5)
-    seeds = range(found) if _is(int, found) else found
+    seeds = range(min(found, SEEDS + 1)) if _is(int, found) else found
     wrong = not isinstance(seeds, list | range) or not all(_is(int, seed) and seed >= 0 for seed in seeds)
-    if wrong or not seeds or len({*seeds}) < len(seeds):
-        file.refuse(f"expected how many, or a list of different numbers from 0 on, found {found!r}", "seeds")
+    if wrong or not seeds or len(seeds) > SEEDS or len({*seeds}) < len(seeds):
+        file.refuse(
+            f"expected how many, or a list of different numbers from 0 on, {SEEDS:,} at most, found {found!r}", "seeds"
+        )
     return tuple(seeds)
 
 
@@ -295,9 +298,11 @@ def _source(file: _File, which: str, instead: Path | None) -> DataSource:
 
 
 def _is(hint: object, value: object) -> bool:
-    """Whether a value of TOML is of a plain type; a whole number is a number, and true is none."""
+    """Whether a value of TOML is of a plain type; a whole number is a number, true and infinity are none."""
     if isinstance(value, bool):
         return hint is bool
+    if isinstance(value, int | float) and not abs(value) <= parse.MOST:
+        return False  # what no column holds, and NaN
     return isinstance(value, (int, float) if hint is float else hint)  # type: ignore[arg-type]
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from prune_audit import reports, rows
+from prune_audit import parse, reports, rows
 from prune_audit.errors import OutputError, StudyError
+from prune_audit.study.analysis import OF_RUNS
 
 TITLE = "title.txt"
 RUNS = "runs"  # the folder of the files, and the name of the table
@@ -37,6 +38,8 @@ LABELS = (  # all else are numbers
 DIGITS = 12  # of a digest, which tell two plans of one study from each other
 _FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
 COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
+_NUMBERS = {*COUNTS, "density", "achieved", *OF_RUNS, *BY_CLASS, *rows.LEADING} - {*LABELS, "by", "stratum", "variant"}
+_NAMES = ("study", "network", "method", "class")  # which every row has
 
 
 def place(folder: Path, network: str, seed: int, method: str, density: float) -> Path:
@@ -171,8 +174,16 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     files = sorted((folder / RUNS).rglob("*.json"))
     if files:
         title = folder / TITLE
-        called = title.read_text(encoding="utf-8") if title.is_file() else folder.name
-        return _frames(called, [_run(file) for file in files])
+        try:
+            called = title.read_text(encoding="utf-8") if title.is_file() else folder.name
+        except (OSError, UnicodeDecodeError) as fault:
+            raise StudyError(f"{title} cannot be read: {fault}", hint="write the title of the study there") from fault
+        try:
+            return _frames(called, [_run(file) for file in files])
+        except ValueError as fault:
+            raise StudyError(
+                f"{folder / RUNS} holds runs that are none: {fault}", hint="remove them, and they are run again"
+            ) from fault
     tables = [folder / f"{name}.csv" for name in (RUNS, CLASSES)]
     if not all(table.is_file() for table in tables):
         raise StudyError(
@@ -206,8 +217,8 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict) and "key" in record:
+        record = parse.json(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict) and isinstance(record.get("key"), str):
             return record
     except (OSError, ValueError):
         pass
@@ -216,13 +227,52 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _run(path: Path) -> dict[str, Any]:
     record = _read(path)
-    if record.keys() >= _FIELDS:
+    if record.keys() >= _FIELDS and (what := _wrong(record)) is None:
         return record
-    raise _no_run(path)
+    raise _no_run(path, what if record.keys() >= _FIELDS else "")
 
 
-def _no_run(path: Path) -> StudyError:
-    return StudyError(f"{path} is no run of a study", hint="remove it, and it is run again")
+def _wrong(record: Mapping[str, Any]) -> str | None:
+    """What is not as a run has it, where something is not."""
+    texts = {name: record[name] for name in ("network", "method", "plan", "data")}
+    if other := [name for name, value in texts.items() if not isinstance(value, str)]:
+        return f"{other[0]} is no text"
+    if not (isinstance(record["failed"], str) or record["failed"] is None):
+        return "failed is neither a reason nor nothing"
+    if not (_is_whole(record["seed"]) and _is_number(record["density"])):
+        return "seed and density are no numbers"
+    if not isinstance(record["at"], list) or not all(map(_is_whole, record["at"])):
+        return "at holds no places"
+    if not (record.get("achieved") is None or _is_number(record["achieved"])):
+        return "achieved is no number"
+    whole, classes = record.get("run", {}), record.get("classes", [])
+    if not isinstance(whole, dict) or not isinstance(classes, list):
+        return "run or classes are not what was measured"
+    for row in (whole, *classes):
+        if not isinstance(row, dict) or not all(_fits(name, value) for name, value in row.items()):
+            return "run or classes hold values that were not measured"
+    if any(not isinstance(row.get("stratum"), str) for row in classes):
+        return "a class has no name"
+    return None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= parse.MOST
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether ``value`` may stand in the column ``name``."""
+    if value is None:
+        return True
+    return _is_number(value) if name in _NUMBERS else isinstance(value, str) or _is_number(value)
+
+
+def _no_run(path: Path, why: str | None = "") -> StudyError:
+    return StudyError(f"{path} is no run of a study{f': {why}' if why else ''}", hint="remove it, and it is run again")
 
 
 def _table(path: Path) -> pd.DataFrame:
@@ -235,6 +285,8 @@ def _table(path: Path) -> pd.DataFrame:
         for row in reader:
             if tuple(row[: len(FACTORS)]) == FACTORS:
                 header = row
+                if len({*header}) < len(header):
+                    raise ValueError("two columns have one name")
             elif len(row) != len(header):
                 raise ValueError(f"line {reader.line_num} has {len(row)} fields, expected {len(header)}")
             else:
@@ -255,21 +307,37 @@ def _table(path: Path) -> pd.DataFrame:
 def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """Each column as text or None, where it is a label, or as numbers, to the last bit."""
     frame = pd.DataFrame(
-        {name: _labels(values) if name in LABELS else _numbers(values) for name, values in columns.items()}
+        {name: _labels(values) if name in LABELS else _numbers(name, values) for name, values in columns.items()}
     )
+    for name in ("seed", "density", *_NAMES):
+        if name in frame and frame[name].isna().any():
+            raise ValueError(f"a row has no {name}")
     return frame.astype({"seed": "int64"}) if "seed" in frame else frame
 
 
-def _numbers(values: Sequence[Any]) -> pd.Series[Any]:
+def _numbers(name: str, values: Sequence[Any]) -> pd.Series[Any]:
     try:
-        numbers = [math.nan if value is None else float(value) for value in values]
-    except ValueError:  # a measure may be a label, too
-        return _labels(values)
+        numbers = [math.nan if value is None else _number(name, value) for value in values]
+    except ValueError:
+        if name in _NUMBERS:
+            raise
+        return _labels(values)  # a measure may be a label, too
     return pd.Series(numbers, dtype="float64")
 
 
+def _number(name: str, value: Any) -> float:
+    """``value`` of the column ``name``, a number or what stands in a table. Raises `ValueError` where it is none."""
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or (name in COUNTS and (number != int(number) or abs(number) > 2**53)):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, expected a {'whole ' if name in COUNTS else ''}number")
+    return number
+
+
 def _labels(values: Sequence[Any]) -> pd.Series[Any]:
-    return pd.Series(list(values), dtype="object")
+    return pd.Series([None if value is None else str(value) for value in values], dtype="object")
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from PIL import Image
 from prune_audit.core import Array, Preprocess
 from prune_audit.data import _pixels
 from prune_audit.data._pixels import header, resized, transform
+from tests.data.conftest import Draw
 
 SIDES = (1, 2, 7, 31, 32, 33, 40, 57)
 RESIZES: tuple[int | tuple[int, int], ...] = (32, 33, (40, 25))
@@ -240,3 +241,19 @@ def test_bgr_is_rgb_with_the_colours_turned_round() -> None:
     data = saved(image)
     rgb, bgr = (decode(data, Preprocess(size=(5, 6), channels=channels)) for channels in ("rgb", "bgr"))
     np.testing.assert_array_equal(bgr, rgb[::-1])
+
+
+def test_bombs_are_errors_and_not_only_warnings(draw: Draw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = draw(tmp_path / "large.png", (30, 40))
+    _pixels.quiet_pillow()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # at which Pillow warns; its errors begin at twice as many
+    assert header(path) is None
+    with pytest.raises(ValueError, match="the image has 1,200 pixels, and more than 1,000 are not read"):
+        _pixels.decode(path.read_bytes(), Preprocess(size=(30, 40)))
+    assert header(draw(tmp_path / "small.png", (25, 40))) is not None
+
+
+def test_a_thin_image_does_not_grow_into_a_bomb(draw: Draw, tmp_path: Path) -> None:
+    path = draw(tmp_path / "thin.png", (1, 60_000))
+    with pytest.raises(ValueError, match="the image has 3,010,560,000 pixels once resized"):
+        _pixels.decode(path.read_bytes(), Preprocess(resize=224, crop=(224, 224), size=(224, 224)))

@@ -226,3 +226,31 @@ def test_the_missing_library_is_named(val: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingExtra, match="soundfile") as raised:
         load(val)
     assert raised.value.hint == "pip install 'prune-audit[sound]'"
+
+
+def test_headers_that_claim_too_much(val: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sound, "_MOST", 250)
+    found = load(val)
+    assert found.read([0]).inputs["sound"].shape == (1, 100)  # as long as the longest of the others
+    bad = dict(found.read([0, 1, 2]).bad)
+    assert bad["no/b.flac"] == "the recording claims 300 samples in 1 channels, and more than 250 are not read"
+    assert "claims 200 samples in 2 channels" in bad["yes/deep/c.wav"]
+
+
+def test_a_flac_file_that_lies_about_its_length(val: Path) -> None:
+    content = bytearray((val / "no/b.flac").read_bytes())
+    # 36 bits of the first block hold how many samples there are, behind 4 of the marker, 4 of the block and 13 others.
+    content[21] = content[21] & 0xF0 | 0x0F
+    (val / "no/b.flac").write_bytes(content)
+    found = load(val)
+    assert found.read([0]).inputs["sound"].shape == (1, 200)
+    assert [name for name, _ in found.read([0, 1, 2]).bad] == ["no/b.flac"]
+
+
+def test_rates_and_lengths_beyond_reason(val: Path) -> None:
+    with pytest.raises(UsageError, match="expected samples per second, 1,000,000 at most, found 1000000000"):
+        load(val, sample_rate=10**9)
+    with pytest.raises(AlignmentError, match="to be fed with 80,000,000,000 samples a recording"):
+        load(val, seconds=10**7)
+    with pytest.raises(AlignmentError, match="samples a recording, and more than"):
+        load(val, takes(2**62))

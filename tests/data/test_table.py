@@ -367,3 +367,22 @@ def test_many_rows(tmp_path: Path) -> None:
     found = load(path, one("float32", None, 4))
     assert time.perf_counter() - started < 20  # about half a second
     np.testing.assert_array_equal(next(iter(found.read(range(100_000)).inputs.values())), drawn.astype(np.float32))
+
+
+def test_categories_of_a_data_frame_are_their_text(tmp_path: Path) -> None:
+    codes = pa.array([0, 1, 0])
+    coded = {"id": pa.DictionaryArray.from_arrays(codes, ["p", "q"]), "width": pa.array([1.5, 2.5, 3.5])}
+    coded["height"] = pa.DictionaryArray.from_arrays(codes, ["7", "9"])
+    path = table(tmp_path, coded | {"label": pa.DictionaryArray.from_arrays(codes, ["x", "y"])})
+    found = data.load(DataSource(path=path, features=("width", "height")), Expects(), Settings())
+    assert found.classes == ("x", "y")
+    np.testing.assert_array_equal(found.read([1, 0]).inputs["features"], [[2.5, 9], [1.5, 7]])
+
+
+def test_dates_that_python_does_not_know_and_columns_of_one_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no readable Parquet file: "):
+        load(table(tmp_path, {"width": [1.5], "label": ["x"], "day": pa.array([2**40], pa.timestamp("s"))}))
+    twice = pa.Table.from_arrays([pa.array([1.5]), pa.array(["x"]), pa.array([2.5])], names=["width", "label", "width"])
+    parquet.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="'width' is there more than once"):
+        load(tmp_path / "t.parquet")

@@ -236,3 +236,61 @@ def test_the_identity_is_that_of_what_is_fed(tmp_path: Path) -> None:
     others = [identity(TEXT.replace("good film", "bad film")), identity(max_length=5), identity(TEXT, IDS, MASK)]
     tokenizer(path, direction="left")
     assert len({first, *others, identity()}) == 5
+
+
+def changed(path: Path, **fields: Any) -> Path:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    return path
+
+
+def test_a_template_that_adds_what_it_does_not_know(tmp_path: Path) -> None:
+    path = tokenizer(tmp_path / "tokenizer.json")
+    template = json.loads(path.read_text())["post_processor"]
+    del template["special_tokens"]["[SEP]"]
+    changed(path, post_processor={"type": "Sequence", "processors": [template]})
+    with pytest.raises(DataError, match=r"no tokenizer: its template adds a token '\[SEP\]' that special_tokens does"):
+        load(csv(tmp_path), tokenizer=path)
+
+
+def test_a_tokenizer_that_fails_at_a_text(tmp_path: Path) -> None:
+    path = tokenizer(tmp_path / "tokenizer.json")
+    model = json.loads(path.read_text())["model"]
+    del model["vocab"]["[UNK]"]
+    changed(path, model=model)
+    with pytest.raises(DataError, match=r"no tokenizer: "):
+        load(csv(tmp_path), tokenizer=path)
+
+
+@pytest.mark.parametrize(("number", "what"), [(2**32 - 1, "bad"), (2**31, "film")])
+def test_numbers_of_tokens_that_no_model_takes(tmp_path: Path, number: int, what: str) -> None:
+    path = tokenizer(tmp_path / "tokenizer.json")
+    model = json.loads(path.read_text())["model"]
+    model["vocab"][what] = number
+    changed(path, model=model)
+    with pytest.raises(DataError, match="a token is numbered beyond what models take"):
+        load(csv(tmp_path), tokenizer=path)
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ("null", "expected a JSON object, found NoneType"),
+        ("[" * 90_000, "no JSON: values nested too deeply"),
+        ('{"pad_token": 3}', "pad_token: expected a token, found 3"),
+        ('{"pad_token": {"content": ["x"]}}', "pad_token: expected a token"),
+        ('{"model_max_length": "long"}', "model_max_length: expected a number of tokens, found 'long'"),
+        ('{"padding_side": true}', "padding_side: expected left or right, found True"),
+        ('{"model_max_length": 8, "model_max_length": 9}', "'model_max_length' is there more than once"),
+    ],
+)
+def test_settings_beside_the_tokenizer_that_are_none(tmp_path: Path, beside: str, told: str) -> None:
+    path = tokenizer(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer_config.json").write_text(beside)
+    with pytest.raises(DataError, match=told):
+        load(csv(tmp_path), tokenizer=path)
+
+
+def test_a_length_without_end_is_none(tmp_path: Path) -> None:
+    path = tokenizer(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 1e30}')  # as transformers writes it
+    assert load(csv(tmp_path), tokenizer=path).read([0]).inputs["input_ids"].shape == (1, 6)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from prune_audit.core import Array, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import onnx
-from prune_audit.models._onnx_graph import external_files
+from prune_audit.models._onnx_graph import Graph, external_files
 
 Shape = Sequence[int | str | None]
 
@@ -336,7 +336,7 @@ import sys, numpy
 from pathlib import Path
 from prune_audit.core import ModelSource, Settings
 from prune_audit.models import onnx
-from prune_audit.models._onnx_graph import external_files
+from prune_audit.models._onnx_graph import Graph, external_files
 assert not {{"onnx", "onnxruntime"}} & set(sys.modules)
 path = Path({str(path)!r})
 assert onnx.recognises(path)
@@ -792,3 +792,33 @@ def test_a_model_without_outputs_is_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     with pytest.raises(ModelError, match=r"found none$|onnxruntime cannot load"):
         load(save(tmp_path / "m", nodes, {"x": ("float32", ["N", 3])}, {}, {}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensor: tensor.dims.extend([2**40, 2**40]), "cannot load|cannot be told|cannot be read"),
+        (lambda tensor: tensor.segment.SetInParent(), "the weights in its graph cannot be told: .*segments"),
+    ],
+)
+def test_numbers_that_are_no_array(tmp_path: Path, rng: np.random.Generator, change: Any, said: str) -> None:
+    path = linear(tmp_path / "model.onnx", rng.normal(size=(4, 2)).astype(np.float32))
+    model = onnx_library.load(path)
+    other = numpy_helper.from_array(np.ones((4, 2), np.float32), "unused")
+    change(other)
+    model.graph.initializer.append(other)
+    model.graph.node.insert(0, helper.make_node("Gemm", ["x", "unused"], ["left over"]))
+    onnx_library.save(model, path)
+    with pytest.raises(ModelError, match=said):
+        load(path)
+
+
+def test_a_sparse_weight_that_would_fill_the_memory(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = linear(tmp_path / "model.onnx", rng.normal(size=(4, 2)).astype(np.float32))
+    model = onnx_library.load(path)
+    values = numpy_helper.from_array(np.ones(1, np.float32), "huge")
+    indices = numpy_helper.from_array(np.zeros(1, np.int64), "at")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2**20, 2**20]))
+    model.graph.node.append(helper.make_node("MatMul", ["left", "huge"], ["over"]))
+    with pytest.raises(ValueError, match="a sparse weight of 1048576x1048576 stores 1 numbers"):
+        Graph(model, path)

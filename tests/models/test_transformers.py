@@ -269,3 +269,28 @@ def test_the_missing_library_is_named(images: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(MissingExtra, match="transformers") as caught:
         load(images)
     assert caught.value.hint == "pip install 'prune-audit[transformers]'"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"architectures": 1e-12}, "architectures: expected a list of names, found 1e-12"),
+        ({"architectures": [["ViTForImageClassification"]]}, "architectures: expected a list of names, found"),
+        (["architectures"], "config.json: expected a JSON object, found list"),
+        ('{"architectures": ' + "[" * 90_000, "cannot be read: values nested too deeply"),
+        ('{"architectures": [], "architectures": []}', "'architectures' is there more than once"),
+        ('{"architectures": ', "config.json cannot be read"),
+    ],
+)
+def test_configurations_that_are_none(images: Path, content: Any, message: str) -> None:
+    (images / "config.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(ModelError, match=message):
+        load(images)
+
+
+@pytest.mark.parametrize("names", [["input_ids", {"a": 1}], 3.5, {"input_ids": 0}])
+def test_names_of_inputs_that_are_none(tmp_path: Path, names: object) -> None:
+    path = save(bert(("neg", "pos")), tmp_path / "bert")
+    (path / "tokenizer_config.json").write_text(json.dumps({"model_input_names": names}))
+    with pytest.raises(ModelError, match="model_input_names: expected names of inputs, found"):
+        load(path)

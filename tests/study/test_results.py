@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -206,3 +208,60 @@ def test_a_file_is_of_one_key(tmp_path: Path) -> None:
         results.is_done(path, "l")
     with pytest.raises(OutputError, match="cannot be made"):
         results.put(path / "below" / "x.json", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "told"),
+    [
+        ("runs.csv", "density", "half", "density is 'half', expected a number"),
+        ("runs.csv", "seed", "0.5", "seed is '0.5', expected a whole number"),
+        ("runs.csv", "seed", "", "a row has no seed"),
+        ("runs.csv", "network", "", "a row has no network"),
+        ("runs.csv", "accuracy", "inf", "accuracy is 'inf', expected a number"),
+        ("runs.csv", "nonzero", "1e300", "nonzero is '1e300', expected a whole number"),
+        ("classes.csv", "support", "many", "support is 'many', expected a whole number"),
+        ("classes.csv", "dense_balance", "fine", "dense_balance is 'fine', expected a number"),
+        ("classes.csv", "class", "", "a row has no class"),
+    ],
+)
+def test_cells_of_another_type(tmp_path: Path, name: str, column: str, cell: str, told: str) -> None:
+    folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
+    rows = list(csv.reader((folder / name).read_text().splitlines()))
+    rows[2][rows[0].index(column)] = cell
+    with (folder / name).open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    with pytest.raises(StudyError, match=told) as caught:
+        results.read([folder])
+    assert name in caught.value.message
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
+    text = (folder / "runs.csv").read_text()
+    (folder / "runs.csv").write_text(text.replace("nonzero", "accuracy", 1))
+    with pytest.raises(StudyError, match="two columns have one name"):
+        results.read([folder])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"network": None}, "network is no text"),
+        ({"seed": "1"}, "seed and density are no numbers"),
+        ({"density": True}, "seed and density are no numbers"),
+        ({"at": 3}, "at holds no places"),
+        ({"failed": 7}, "failed is neither a reason nor nothing"),
+        ({"achieved": "all"}, "achieved is no number"),
+        ({"run": []}, "run or classes are not what was measured"),
+        ({"run": {"nonzero": "many"}}, "hold values that were not measured"),
+        ({"run": {"churn": [1]}}, "hold values that were not measured"),
+        ({"classes": [{"support": 3}]}, "a class has no name"),
+        ({"key": 1}, "is no run of a study"),
+    ],
+)
+def test_files_of_runs_that_are_none(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    folder = written(tmp_path / "files")
+    path = sorted((folder / "runs").rglob("*.json"))[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StudyError, match=told):
+        results.read([folder])
