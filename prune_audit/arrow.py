@@ -14,11 +14,14 @@ from prune_audit.archive import said
 
 def faults(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """What pyarrow raises for files that are damaged or made up, and ``others``."""
-    from pyarrow import ArrowException
+    from pyarrow import lib
 
+    # Not ArrowException, of which want of memory is one: that says nothing of the file.
     return (
         *others,
-        ArrowException,
+        lib.ArrowInvalid,
+        lib.ArrowSerializationError,
+        lib.ArrowCapacityError,
         OSError,
         ValueError,
         KeyError,

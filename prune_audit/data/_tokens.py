@@ -99,7 +99,7 @@ def read(path: Path) -> Tokenizer:
         own.encode(_TRIAL)
     # The library raises Exception itself for whatever it cannot read, and worse where its own checks fail.
     except BaseException as fault:
-        if not (isinstance(fault, Exception) or _panicked(fault)):
+        if not _is_of_the_file(fault):
             raise
         raise DataError(
             f"{file}: no tokenizer: {fault}",
@@ -149,7 +149,7 @@ def _encoded(tokenizer: Tokenizer, block: list[str]) -> list[Any]:
         encoded: list[Any] = tokenizer.own.encode_batch(block)
     # As when it is read: whatever it cannot do to a text is an Exception, or a panic.
     except BaseException as fault:
-        if not (isinstance(fault, Exception) or _panicked(fault)):
+        if not _is_of_the_file(fault):
             raise
         raise DataError(
             f"{tokenizer.path}: a text cannot be tokenised: {fault}",
@@ -159,9 +159,10 @@ def _encoded(tokenizer: Tokenizer, block: list[str]) -> list[Any]:
     return encoded
 
 
-def _panicked(fault: BaseException) -> bool:
-    """Whether ``fault`` is what Rust's libraries raise where they give up, which is no Exception."""
-    return type(fault).__name__ == "PanicException"
+def _is_of_the_file(fault: BaseException) -> bool:
+    """Whether ``fault`` says something of the file. What Rust's libraries raise where they give up is no Exception."""
+    panicked = type(fault).__name__ == "PanicException"
+    return panicked or (isinstance(fault, Exception) and not isinstance(fault, MemoryError))
 
 
 def _check_template(content: Any) -> None:

@@ -145,8 +145,14 @@ _Read = Callable[[Sequence[str], Sequence[str]], Any]
 
 
 def _read(path: Path, read: _Read, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
     try:
-        return arrow.validated(read(texts, numbers))
+        table = arrow.validated(read(texts, numbers))
+        for at, field in enumerate(table.schema):
+            if pa.types.is_uint64(field.type):  # whole numbers are compared as such that have a sign
+                table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
+        return table
     except arrow.faults(csv.Error) as fault:
         raise _damaged(path, fault) from fault
 

@@ -683,3 +683,16 @@ def test_a_cell_beyond_what_is_read_of_csv(tmp_path: Path) -> None:
     path.write_text("\n".join(["", *lines]).strip())
     with pytest.raises(ModelError, match="field larger than field limit"):
         load(path)
+
+
+@pytest.mark.parametrize("form", ["parquet", "npz"])
+def test_numbers_beyond_those_with_a_sign(tmp_path: Path, form: str) -> None:
+    numbers = np.array([0, 1, 2, 2**64 - 1], np.uint64)
+    path = tmp_path / "phone"
+    if form == "npz":
+        np.savez(path.with_suffix(".npz"), id=np.array(IDS), predicted=numbers)
+        path.with_suffix(".npz").replace(path)
+    else:
+        parquet.write_table(pa.table({"id": list(IDS), "predicted": pa.array(numbers)}), path)
+    with pytest.raises(ModelError, match="18446744073709551615 not in range"):
+        outputs(path)
