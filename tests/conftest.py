@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,33 @@ _skipped: list[str] = []
 def sample_models() -> Path:
     """The folder of the sample models."""
     return ROOT / "sample_models"
+
+
+@pytest.fixture(scope="session")
+def few_digits(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty of each digit of the sample data, for tests of which nothing hangs on how many there are."""
+    folder = tmp_path_factory.mktemp("few")
+    for digit in sorted((sample_models / "val").iterdir()):
+        if digit.is_dir():
+            (folder / digit.name).mkdir()
+            for file in sorted(digit.iterdir())[:40]:
+                (folder / digit.name / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _source_digest() -> Callable[[str | None], str | None]:
+    from prune_audit.evaluate import identity
+
+    return functools.cache(identity.source_digest)
+
+
+@pytest.fixture
+def unchanged_code(_source_digest: Callable[[str | None], str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the code of a factory once for all: beside the sample's lie 500 files, which a run reads ten times."""
+    from prune_audit.evaluate import store
+
+    monkeypatch.setattr(store, "source_digest", _source_digest)
 
 
 @pytest.fixture(scope="session")

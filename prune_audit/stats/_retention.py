@@ -14,7 +14,7 @@ import numpy as np
 
 from prune_audit.core import Array, Floats, Pair
 from prune_audit.stats import _tango
-from prune_audit.stats._root import falling_root, standardised
+from prune_audit.stats._root import limits, standardised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,6 +98,6 @@ def interval(own: Side, rest: Side, confidence: float) -> tuple[Floats, Floats, 
     value = (own.pruned / own.dense) / (rest.pruned / rest.dense)
     at = value / (1 + value)
     nothing = own.pruned == 0  # whatever the rest kept: the limit is 0, and the statistic at 0 is not defined
-    low = falling_root(lambda u: score(own, rest, u / (1 - u)) - z, np.zeros_like(at), np.where(nothing, 0.5, at))
-    high = falling_root(lambda u: score(own, rest, u / (1 - u)) + z, at, np.ones_like(at))
+    below, above = (np.zeros_like(at), np.where(nothing, 0.5, at)), (at, np.ones_like(at))
+    low, high = limits(lambda u: score(own, rest, u / (1 - u)), z, below, above)
     return value, np.where(nothing, 0.0, low / (1 - low)), high / (1 - high)

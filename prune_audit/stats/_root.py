@@ -7,22 +7,37 @@ agree to the last bit and costs the same whatever the data.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from prune_audit.core import Floats
+
+Brackets: TypeAlias = tuple[Floats, Floats]
+"""Where to look for the root of each stratum: from (S,) to (S,)."""
 
 HALVINGS = 60
 """Brackets here are at most 2 wide, so 60 halvings end below the spacing of doubles near 1 (2.2e-16)."""
 
 
 def falling_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    """The x (S,) within [low, high] where ``f`` falls through zero; the bracket's own end where it does not."""
+    """The x within [low, high], of any shape, where ``f`` falls through zero; the bracket's end where it does not."""
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         above = f(middle) > 0
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return (low + high) / 2
+
+
+def limits(f: Callable[[Floats], Floats], z: float, low: Brackets, high: Brackets) -> tuple[Floats, Floats]:
+    """Where ``f`` falls through ``z`` within ``low`` and through ``-z`` within ``high``, each (S,).
+
+    ``f`` is asked for both at once, (2, S), since for a few strata a call costs more than its numbers.
+    """
+    level = np.array([[z], [-z]])
+    start, end = (np.stack(ends) for ends in zip(low, high, strict=True))
+    first, second = falling_root(lambda x: f(x) - level, start, end)
+    return first, second
 
 
 def standardised(difference: Floats, variance: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from prune_audit.core import Array, Floats
 from prune_audit.stats import _tango
-from prune_audit.stats._root import falling_root, standardised
+from prune_audit.stats._root import limits, standardised
 
 
 def score(right: Array, n: Array, rest_right: Array, rest_n: Array, ratio: Floats) -> Floats:
@@ -34,10 +34,9 @@ def interval(
     z = _tango.two_sided(confidence)
     own, rest = right / n, rest_right / rest_n
     at = own / (own + rest)
-    low = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) - z, np.zeros_like(at), at)
     alone = rest_right == 0  # an infinite ratio, whatever the class: the limit is the end of the bracket
-    start, end = np.where(alone, 0.5, at), np.where(alone, 0.5, 1.0)
-    high = falling_root(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)) + z, start, end)
+    below, above = (np.zeros_like(at), at), (np.where(alone, 0.5, at), np.where(alone, 0.5, 1.0))
+    low, high = limits(lambda u: score(right, n, rest_right, rest_n, u / (1 - u)), z, below, above)
     high = np.where(alone, 1.0, high)
     low, high = (u / (share * u + (1 - share) * (1 - u)) - 1 for u in (low, high))
     return low, high

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from prune_audit.core import Array, Floats
-from prune_audit.stats._root import falling_root, standardised
+from prune_audit.stats._root import limits, standardised
 
 
 def two_sided(confidence: float) -> float:
@@ -35,6 +35,4 @@ def interval(lost: Array, gained: Array, n: Array, confidence: float) -> tuple[F
     z = two_sided(confidence)
     drop = np.asarray((lost - gained) / n, np.float64)
     ones = np.ones_like(drop)
-    low = falling_root(lambda d: score(lost, gained, n, d) - z, -ones, drop)
-    high = falling_root(lambda d: score(lost, gained, n, d) + z, drop, ones)
-    return low, high
+    return limits(lambda d: score(lost, gained, n, d), z, (-ones, drop), (drop, ones))

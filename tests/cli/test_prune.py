@@ -22,7 +22,7 @@ METHODS = plugins.names("pruning")
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -33,11 +33,12 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("dense", [DENSE, SAFE])
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_pruned_trained_and_audited(
-    method: str, dense: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, dense: str, few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, report = tmp_path / f"out{Path(dense.partition('@')[0]).suffix}", tmp_path / "audit.json"
-    arguments = ["prune", dense, "--method", method, "--density", "0.5", "--data", VAL, "--epochs", "1", "-o", output]
-    code = invoke([*map(str, arguments), "--audit", VAL, "-r", str(report), "--threads", "1"])
+    arguments: list[str | Path] = ["prune", dense, "--method", method, "--density", "0.5", "--data", few_digits]
+    arguments += ["--epochs", "1", "-o", output]
+    code = invoke([*map(str, arguments), "--audit", str(few_digits), "-r", str(report), "--threads", "1"])
     seen = capsys.readouterr()
     told = json.loads(report.read_text())
     assert code in (0, 1)
@@ -54,8 +55,9 @@ def test_each_method_pruned_trained_and_audited(
     network().load_state_dict(state)
 
 
-def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(tmp_path: Path) -> None:
-    common = ["prune", DENSE, "--method", "magnitude", "--audit", VAL, "-q", "-o", str(tmp_path / "out.pth")]
+def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(few_digits: Path, tmp_path: Path) -> None:
+    common = ["prune", DENSE, "--method", "magnitude", "--audit", str(few_digits), "-q"]
+    common += ["-o", str(tmp_path / "out.pth")]
     assert invoke([*common, "--density", "0.02"]) == 1
     assert invoke([*common, "--density", "0.02", "--exit-zero"]) == 0
     assert invoke([*common, "--density", "1"]) == 0
@@ -79,17 +81,17 @@ def test_of_a_checkpoint_the_weights_that_were_asked_for_are_cut_and_written_alo
     assert "weights of dense: ema (as asked" in capsys.readouterr().out
 
 
-def test_until_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out.pth"
-    arguments = ["prune", DENSE, "--method", "magnitude", "--until-harm", "--audit", VAL, "-o", str(output)]
-    assert invoke(arguments) == 0
+    arguments = ["prune", DENSE, "--method", "magnitude", "--until-harm", "-o", str(output)]
+    assert invoke([*arguments, "--audit", str(few_digits)]) == 0
     seen = capsys.readouterr().out
     assert "density  10.00 %  fails" in seen
     assert "density  31.62 %  passes" in seen
     assert "confirm it on others" in " ".join(seen.split())
     assert output.exists()
     output.unlink()
-    assert invoke([*arguments, "--method", "random", "--density", "0.6"]) == 1
+    assert invoke([*arguments, "--audit", VAL, "--method", "random", "--density", "0.6"]) == 1
     assert "nothing was written" in capsys.readouterr().out
     assert not output.exists()
 

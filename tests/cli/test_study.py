@@ -1,4 +1,7 @@
-"""prune-audit study as people run it: to the end, killed and again, over shards, and with what makes no sense."""
+"""prune-audit study as people run it: to the end, killed and again, over shards, and with what makes no sense.
+
+The first run is a process of its own, and so is the one that is killed; what follows them need not import torch anew.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from tests.cli._run import process
+from tests.cli._run import here, process
 from tests.conftest import ROOT
 from tests.study.studies import PLAN, planned
 
 TABLES = ("runs.csv", "runs.parquet", "classes.csv", "classes.parquet", "study.md", "study.html")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +67,17 @@ def test_results_are_analysed_again_without_the_data(
     (tmp_path / "kept").mkdir()
     for name in ("runs.csv", "classes.csv"):
         shutil.copy(folder / "digits" / name, tmp_path / "kept")
-    again = process(["study", "kept", "-o", "again"], environment=ENVIRONMENT, cwd=tmp_path)
+    again = here(["study", "kept", "-o", "again"], environment=ENVIRONMENT, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stderr == ""
     assert again.stdout == ended.stdout.replace("written to digits:", "written to again:")
     for name in TABLES:
         if not name.endswith(".parquet"):
             assert (tmp_path / "again" / name).read_bytes() == (folder / "digits" / name).read_bytes()
-    only = process(["study", "kept"], environment=ENVIRONMENT, cwd=tmp_path)
+    only = here(["study", "kept"], environment=ENVIRONMENT, cwd=tmp_path)
     assert "written to" not in only.stdout
     assert sorted(each.name for each in tmp_path.iterdir()) == ["again", "kept"]
-    quiet = process(["study", "kept", "-q"], environment=ENVIRONMENT, cwd=tmp_path)
+    quiet = here(["study", "kept", "-q"], environment=ENVIRONMENT, cwd=tmp_path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
@@ -87,7 +99,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.json")}
     assert len(before) < 8
     assert not (tmp_path / "digits" / "runs.csv").exists()
-    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    ended = here(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert len(ended.stderr.splitlines()) == 8 - len(before)
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
@@ -100,14 +112,14 @@ def test_shards_join(done: tuple[Path, subprocess.CompletedProcess[str]], tmp_pa
     _, ended = done
     planned(tmp_path)
     for shard in ("1/2", "2/2"):
-        part = process(
+        part = here(
             ["study", "digits.toml", "--shard", shard, "-o", shard[0], "--threads", "1", "-q"],
             environment=ENVIRONMENT,
             cwd=tmp_path,
         )
         assert part.returncode == 0, part.stderr
         assert len(pd.read_csv(tmp_path / shard[0] / "runs.csv")) == 4
-    joined = process(["study", "1", "2"], environment=ENVIRONMENT, cwd=tmp_path)
+    joined = here(["study", "1", "2"], environment=ENVIRONMENT, cwd=tmp_path)
     assert joined.stdout == ended.stdout.partition("written to")[0]
 
 
@@ -130,7 +142,7 @@ def test_what_makes_no_sense_ends_with_a_hint(arguments: list[str], said: str, t
     planned(tmp_path)
     (tmp_path / "broken.toml").write_text(PLAN.replace("seeds = 2", "seeds = 'two'"))
     before = sorted(tmp_path.rglob("*"))
-    ended = process(["study", *arguments], environment=ENVIRONMENT, cwd=tmp_path)
+    ended = here(["study", *arguments], environment=ENVIRONMENT, cwd=tmp_path)
     assert ended.returncode == 2
     assert said in ended.stderr
     assert "hint:" in ended.stderr
@@ -146,7 +158,7 @@ def test_a_smaller_plan_reports_its_own_runs_alone(
     shutil.copytree(folder / "digits", tmp_path / "digits")
     text = PLAN.replace("[0.1, 0.5]", "[0.5]")
     planned(tmp_path, text[: text.index(", { name")] + text[text.index("]\n\n[networks]") :])
-    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    ended = here(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     runs = pd.read_csv(tmp_path / "digits" / "runs.csv")
     assert runs[["method", "density"]].drop_duplicates().to_numpy().tolist() == [["magnitude", 0.5]]
@@ -156,7 +168,7 @@ def test_a_smaller_plan_reports_its_own_runs_alone(
 
 def test_a_study_of_which_no_run_finished_is_no_success(tmp_path: Path) -> None:
     planned(tmp_path, PLAN.replace("seeds = 2", "seeds = 1").replace("lr = 0.05", "lr = 1e9"))
-    ended = process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
+    ended = here(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=tmp_path)
     assert ended.returncode == 2
     assert "error: none of 4 runs finished; the first failed because the loss is" in ended.stderr
     assert "Every run failed of magnitude at 50 and 10 %; layer at 50 and 10 %." in " ".join(ended.stdout.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prune_audit.stats._root import falling_root, standardised
+from prune_audit.stats._root import falling_root, limits, standardised
 
 
 def test_root_is_found_to_the_last_bit() -> None:
@@ -16,6 +16,17 @@ def test_root_is_found_to_the_last_bit() -> None:
 def test_no_crossing_ends_at_the_bracket() -> None:
     assert falling_root(np.ones_like, np.zeros(1), np.ones(1))[0] == 1
     assert falling_root(lambda x: -np.ones_like(x), np.zeros(1), np.ones(1))[0] < 1e-15
+
+
+def test_both_limits_are_found_each_within_its_own_bracket() -> None:
+    middle, slope = np.array([-0.5, 0.0, 0.25]), np.array([4.0, 8.0, 100.0])
+    ends = np.full(3, -1.0), np.ones(3)
+    low, high = limits(lambda x: slope * (middle - x), 1.5, (ends[0], middle), (middle, ends[1]))
+    np.testing.assert_allclose(low, middle - 1.5 / slope, atol=1e-15)
+    np.testing.assert_allclose(high, middle + 1.5 / slope, atol=1e-15)
+    low, high = limits(lambda x: slope * (middle - x), 1000.0, (ends[0], middle), (middle, ends[1]))
+    np.testing.assert_allclose(low, ends[0], atol=1e-15)  # nothing crosses
+    np.testing.assert_allclose(high, ends[1], atol=1e-15)
 
 
 def test_no_variance_is_no_evidence_only_where_nothing_differs() -> None:
