@@ -28,7 +28,7 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, culprits, plausible, reading, sample_checks
+from prune_audit.evaluate import alignment, culprits, plausible, reading, sample_checks, watch
 from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
@@ -84,7 +84,7 @@ def evaluate(
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data, or recorded ones not its samples.
         DataError: more than ``settings.skip_bad`` samples cannot be read, or one holds NaN or infinities and so do
-            the scores of a model.
+            the scores of a model; or the data were changed meanwhile.
         ModelError: a model cannot run, gives NaN or infinities, or answers at random.
         OutputError: the store cannot be written.
     """
@@ -92,6 +92,8 @@ def evaluate(
     for model in models:
         if isinstance(model, Chooses):
             model.expect_classes(len(dataset.classes), more=dataset.indexed)
+    reads = store is None and not all(isinstance(model, Recorded) for model in models)
+    before = watch.of_data(dataset) if reads else {}
     head = stratified(dataset.labels[rows], FIRST, settings.seed)
     stages = (rows[head],) if first_only else (rows[head], np.delete(rows, head))
     fixed = max(model.expects.batch or 1 for model in models)
@@ -142,9 +144,10 @@ def evaluate(
                 checking_seconds += time.perf_counter() - checking
                 alignment.check(predictions, doubts)
                 alignment.check_expected(predictions, settings, doubts, luck=stage is stages[0])
-        if not _keep(running, dataset, store):
+        other = watch.changed(before) if _keep(running, dataset, store) else dataset.path
+        if other is not None:
             raise DataError(
-                f"{dataset.path} was changed while the audit was under way",
+                f"{other} was changed while the audit was under way",
                 hint="audit a copy of data that are still being written",
             )
         for tally in running:

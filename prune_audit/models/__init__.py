@@ -14,8 +14,9 @@ from typing import Any, cast
 from prune_audit import plugins
 from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Settings
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate import watch
 from prune_audit.evaluate.store import Store
-from prune_audit.models import _known, _through_onnx
+from prune_audit.models import _files, _known, _through_onnx
 from prune_audit.models._accuracy import of_name as of_name
 from prune_audit.models._container import describe
 from prune_audit.models._editable import Editable as Editable
@@ -104,12 +105,10 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
 
     # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.
     def load_it() -> Any:
-        before = _state(path)
+        before = watch.states([path])
         model = module.load(source, settings)
-        if _state(path) != before:  # so that what was loaded and what it is told by may not be of one file
-            raise ModelError(
-                f"{path} was changed while it was read", hint="audit a copy of a file that is still being written"
-            )
+        if (other := watch.changed(before)) is not None:  # else it may not be what it is told by
+            raise _files.changed(other)
         return _through_onnx.wrap(model, settings)
 
     if store is None:
@@ -153,15 +152,6 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
         )
     made: Editable = module.editable(source, settings)
     return made
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """What changes where a file is written to or replaced; None where it is gone."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check_key(module: Any, source: ModelSource, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prune_audit.core import Layer, ModelCard, ModelSource
+from prune_audit.errors import ModelError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,6 +59,13 @@ def measured(*paths: Path) -> tuple[str, int, int]:
                     compressor.write(piece)
                     size += len(piece)
     return running.hexdigest(), size, sink.count
+
+
+def changed(path: Path) -> ModelError:
+    """The refusal of a file that somebody wrote to while it was read."""
+    return ModelError(
+        f"{path} was changed while it was read", hint="audit a copy of a file that is still being written"
+    )
 
 
 class _Counter(io.RawIOBase):

@@ -17,6 +17,7 @@ import numpy as np
 from prune_audit import memory
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings, Suspect
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate import watch
 from prune_audit.models import _activation_onnx, _files, _macs_onnx, _onnx_suspects, _onnx_weights
 from prune_audit.models._editable import Editable
 from prune_audit.models._factory import refuse_factory
@@ -220,6 +221,7 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
 def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     model = _parse(source.path)
     beside = external_files(model, source.path)
+    before = watch.states(beside)
     made = session(source.path, settings.threads)
     graph = Graph(model, source.path)
     card = _files.card(
@@ -231,6 +233,8 @@ def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
         parameters=graph.parameters(),
         uncounted=graph.uncounted(),
     )
+    if (other := watch.changed(before)) is not None:
+        raise _files.changed(other)
     outputs, labels = of(source, settings), labels_of(model)
     scores = outputs.declared(outputs_of(made))
     keys = [] if scores is None else labels.get(scores.name) or named(model, scores.name)

@@ -822,3 +822,30 @@ def test_a_sparse_weight_that_would_fill_the_memory(tmp_path: Path, rng: np.rand
     model.graph.node.append(helper.make_node("MatMul", ["left", "huge"], ["over"]))
     with pytest.raises(ValueError, match="a sparse weight of 1048576x1048576 stores 1 numbers"):
         Graph(model, path)
+
+
+def test_external_data_that_change_while_they_are_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.arange(2000, dtype=np.float32).reshape(500, 4)
+    path = save(
+        tmp_path / "m.onnx",
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": ("float32", ("n", 500))},
+        {"y": ("float32", ("n", 4))},
+        {"w": values},
+    )
+    model = onnx_library.load(path)
+    onnx_library.save(model, path, save_as_external_data=True, location="m.bin", size_threshold=0)
+    source = ModelSource(name="m", path=path)
+    onnx.load(source, Settings())
+    session = onnx.session
+
+    def slow(path: Path, threads: int | None) -> Any:
+        made = session(path, threads)
+        (tmp_path / "m.bin").write_bytes((values + 1).tobytes() + b"more")
+        return made
+
+    monkeypatch.setattr(onnx, "session", slow)
+    with pytest.raises(ModelError, match=r"m\.bin was changed while it was read"):
+        onnx.load(source, Settings())
