@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit.core import BY_TIMES, Array
+from prune_audit.data._stored import opened
 
 SMALL = 256 * 2**20
 """Bytes that are read within the time that it takes to import torch."""
@@ -51,7 +52,7 @@ def of_arrays(arrays: Mapping[str, Array]) -> str:
 
 def _content(file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).digest()
+        with opened(file) as whole:
+            return hashlib.file_digest(whole, lambda: hashlib.blake2b(digest_size=32)).digest()
     except (OSError, ValueError):
         return bytes(32)

@@ -73,8 +73,11 @@ class Cell:
 
     @property
     def path(self) -> Path | None:
-        """The file outside the table; None where the cell holds the bytes themselves, or nothing."""
-        held = self._held()
+        """The file outside the table; None where the cell holds the bytes themselves, nothing, or cannot be read."""
+        try:
+            held = self._held()
+        except ValueError:  # whoever opens the cell is told
+            return None
         bare = held.get("bytes") is None and held.get("path")
         return self.table.files[0].parent / held["path"] if bare else None
 

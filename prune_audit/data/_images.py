@@ -30,7 +30,7 @@ from prune_audit.core import (
 from prune_audit.data import _content
 from prune_audit.data._pixels import PLAIN, decode, header, quiet_pillow
 from prune_audit.data._preprocess import GLANCE, fewer_axes, resolve
-from prune_audit.data._stored import Stored
+from prune_audit.data._stored import Stored, opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +68,7 @@ class ImageDataset:
         for row in map(int, rows):
             at = len(kept)
             try:
-                with self.files[row].open("rb") as file:
+                with opened(self.files[row]) as file:
                     data = file.read()
                 images[at], turns = decode(data, self.preprocess, turn=self.turn)
             except OSError as error:

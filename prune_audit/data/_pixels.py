@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prune_audit.core import Array, Preprocess
-from prune_audit.data._stored import Stored
+from prune_audit.data._stored import Stored, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,7 +70,7 @@ def header(stored: Stored, *, turn: bool = False) -> Header | None:
     from PIL import Image
 
     try:
-        with stored.open("rb") as file, Image.open(file, formats=formats()) as image:
+        with opened(stored) as file, Image.open(file, formats=formats()) as image:
             # What stands behind the pixels, as it may in a PNG, is not looked for.
             _check_pixels(image.width, image.height)
             way = _orientation(image) if "exif" in image.info else 1

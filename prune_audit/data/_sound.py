@@ -22,7 +22,7 @@ import numpy as np
 from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Input, Preprocess, Settings
 from prune_audit.data import _content, _folders
 from prune_audit.data._pixels import suffixes as of_images
-from prune_audit.data._stored import Stored
+from prune_audit.data._stored import Stored, opened
 from prune_audit.data._table import SOUNDS
 from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
 
@@ -72,7 +72,7 @@ class SoundDataset:
         for row in map(int, rows):
             at = len(kept)
             try:
-                with self.files[row].open("rb") as file:
+                with opened(self.files[row]) as file:
                     data = file.read()
                 waveform = decode(data, self.rate)[: self.length]
             except OSError as error:
@@ -112,9 +112,9 @@ def header(stored: Stored) -> Header | None:
     """The header of a recording, None where it cannot be read."""
     soundfile = _library()
     try:
-        with stored.open("rb") as file, soundfile.SoundFile(file) as opened:
-            _check(opened)
-            return Header(rate=opened.samplerate, frames=opened.frames)
+        with opened(stored) as file, soundfile.SoundFile(file) as sound:
+            _check(sound)
+            return Header(rate=sound.samplerate, frames=sound.frames)
     except Exception:  # a broken file can raise nearly anything from a decoder; reading it will say what
         return None
 

@@ -41,7 +41,7 @@ from prune_audit.evaluate import reads, sealed
 from prune_audit.evaluate.identity import source_digest, versions
 from prune_audit.evaluate.outcome import Kept
 
-FORM = 3  # of what is kept; another one makes other entries, and so do other fields
+FORM = 4  # of what is kept; another one makes other entries, and so do other fields
 _FIELDS = [each.name for kind in (Kept, ModelCard, Layer, Expects, Input) for each in fields(kind)]
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
@@ -260,7 +260,7 @@ class Entry:
 
     def tell(self) -> None:
         """Write the facts that were noted, though no row may follow. Raises `OutputError` as `add` does."""
-        sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), self._folder.name)
+        sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), noted_of(self._folder))
 
     def add(self, kept: Kept) -> None:
         """Keep further rows. They are on disk some `FLUSH_SECONDS` later, while further rows come, or after `flush`.
@@ -432,10 +432,15 @@ def _listed(entry: Path) -> Listed | None:
     )
 
 
+def noted_of(entry: Path) -> str:
+    """What the notes on an entry are sealed for: not for what its parts are, or a part would do in their place."""
+    return f"{entry.name} {ABOUT}"
+
+
 def _about(entry: Path) -> Mapping[str, Any]:
     """What runs noted of the entry in the folder ``entry``; empty where there is nothing. Raises `DamagedFile`."""
     try:
-        found: dict[str, Any] = json.loads(sealed.read(entry / ABOUT, entry.name))
+        found: dict[str, Any] = json.loads(sealed.read(entry / ABOUT, noted_of(entry)))
     except OSError:
         return {}
     return found

@@ -331,6 +331,17 @@ def test_a_page_that_is_damaged_is_told_with_its_rows(tmp_path: Path) -> None:
     assert all("row group 1 of all.parquet cannot be read: " in why for _, why in batch.bad)
 
 
+def test_a_damaged_first_page_names_no_files_beside_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "all.parquet"
+    parquet.write_table(whole(), path, row_group_size=3, compression="snappy", use_dictionary=False)
+    start = parquet.read_metadata(path).row_group(0).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    found = load(path, preprocess=Preprocess(size=(8, 8)))
+    assert [name for name, _ in found.read(range(7)).bad] == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize(
     ("features", "values", "told"),
     [

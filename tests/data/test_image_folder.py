@@ -338,3 +338,12 @@ def test_a_folder_that_may_not_be_listed_is_named(val: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "scandir", refusing)
     with pytest.raises(DataError, match=f"{closed} cannot be read: Permission denied"):
         load(val)
+
+
+def test_a_link_to_a_device_is_no_image_and_is_not_read(val: Path) -> None:
+    # /dev/zero and pipes never end; this one does, so that the test would.
+    (val / "dog/c.png").symlink_to("/dev/null")
+    found = load(val)
+    bad = (("dog/c.png", "neither a file nor a link to one"),)
+    assert (found.ids[-1], found.read([0, 5]).bad) == ("dog/c.png", bad)
+    assert found.fingerprint(True) == load(val).fingerprint(True)

@@ -254,3 +254,9 @@ def test_rates_and_lengths_beyond_reason(val: Path) -> None:
         load(val, seconds=10**7)
     with pytest.raises(AlignmentError, match="samples a recording, and more than"):
         load(val, takes(2**62))
+
+
+def test_a_link_to_a_device_is_no_sound_and_is_not_read(val: Path) -> None:
+    (val / "yes/d.wav").symlink_to("/dev/null")
+    found = load(val)
+    assert found.read([2]).bad == (("yes/d.wav", "neither a file nor a link to one"),)

@@ -197,6 +197,19 @@ def test_damage_is_seen_where_parts_are_listed(tmp_path: Path) -> None:
     assert [(e.rows, e.samples, e.model) for e in Store(tmp_path).entries()] == [(0, 0, "unknown")]
 
 
+def test_a_part_in_the_place_of_the_notes_is_damage_and_so_are_notes_in_the_place_of_a_part(tmp_path: Path) -> None:
+    first = run(Store(tmp_path), model())
+    [about], [part] = tmp_path.rglob("about.json"), tmp_path.rglob("part-*")
+    whole = about.read_bytes(), part.read_bytes()
+    for place, content in ((about, whole[1]), (part, whole[0])):
+        place.write_bytes(content)
+        assert len(Store(tmp_path).entries()) == 1
+        told: list[str] = []
+        again = run(Store(tmp_path, told=told.append), model())
+        assert again.predictions.labels.tolist() == first.predictions.labels.tolist()
+        assert told[0].startswith(f"{place} is damaged and is not used")
+
+
 def test_rows_without_what_is_known_of_them_are_evaluated_again(tmp_path: Path) -> None:
     run(Store(tmp_path), model())
     [path] = tmp_path.rglob("about.json")
@@ -546,9 +559,9 @@ def test_unreadable_samples_are_tried_again(tmp_path: Path) -> None:
 def test_a_size_that_was_asked_for_or_being_tried_binds_no_later_run(tmp_path: Path) -> None:
     evaluate([model()], data(), np.arange(10), Settings(workers=1, batch_size=1), store=Store(tmp_path))
     [about] = tmp_path.rglob("about.json")
-    noted = json.loads(sealed.read(about, about.parent.name))
+    noted = json.loads(sealed.read(about, module.noted_of(about.parent)))
     assert "fitted" not in noted
-    sealed.write(about, json.dumps({**noted, "fitted": 7}).encode(), about.parent.name)
+    sealed.write(about, json.dumps({**noted, "fitted": 7}).encode(), module.noted_of(about.parent))
     again = model()
     run(Store(tmp_path), again)
     assert max(shape[0] for shape in again.shapes) == 7  # as the run began that it goes on with

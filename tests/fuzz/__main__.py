@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,12 +43,13 @@ def main() -> None:
         if asked.commands:
             ways.append(("as a command", alone, asked.commands))
         try:
-            prove(found, ways[0][1], room)
-            print(f"{len(found)} seeds are what they should be", flush=True)
+            if not asked.only:
+                prove(found, ways[0][1], room)
+                print(f"{len(found)} seeds are what they should be", flush=True)
             for name, runner, many in ways:
-                numbers = [asked.only] if asked.only is not None else range(many)
+                numbers = asked.only or range(many)
                 share = asked.seconds / len(ways) if asked.seconds else None
-                rows[name] = _run(found, runner, numbers, share, asked.seed, room, asked.keep, briefly=runner is common)
+                rows[name] = _run(found, runner, numbers, share, room, asked)
         finally:
             common.close()
     bad = sum(counts["mishandled"] for counts in rows.values())
@@ -56,18 +57,20 @@ def main() -> None:
     sys.exit(1 if bad else 0)
 
 
-def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def _asked() -> Namespace:
+    parser = ArgumentParser(
         prog="python -m tests.fuzz",
         description=tests.fuzz.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, help="stop after as long, half of it for commands")
     parser.add_argument("--inputs", type=int, default=INPUTS, help=f"inputs in one process: {INPUTS}")
     parser.add_argument("--commands", type=int, default=COMMANDS, help=f"inputs as commands of their own: {COMMANDS}")
     parser.add_argument("--kind", help="only kinds that this regular expression matches")
     parser.add_argument("--seed", type=int, default=1, help="draws the inputs: 1")
-    parser.add_argument("--only", type=int, help="only the input of this number")
+    parser.add_argument(
+        "--only", type=int, action="append", help="only the input of this number, saved whatever comes of it; repeats"
+    )
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where mishandled inputs are saved")
     parser.add_argument("--list", action="store_true", help="name the kinds and stop")
     return parser.parse_args()
@@ -93,43 +96,33 @@ def _try(drawn: Drawn, runner: Runner, room: Path) -> tuple[Verdict, str]:
 
 
 def _run(
-    found: Sequence[Seed],
-    runner: Runner,
-    numbers: Sequence[int],
-    seconds: float | None,
-    of: int,
-    room: Path,
-    keep: Path,
-    *,
-    briefly: bool,
+    found: Sequence[Seed], runner: Runner, numbers: Sequence[int], share: float | None, room: Path, asked: Namespace
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
     signs: Counter[str] = Counter()
     begun = time.monotonic()
-    for done, number in enumerate(numbers):
-        if seconds is not None and time.monotonic() - begun > seconds:
+    common = isinstance(runner, Common)
+    for done, number in enumerate(numbers, 1):
+        if share is not None and time.monotonic() - begun > share:
             break
-        drawn = drawing.draw(found, of, number, briefly=briefly)
+        drawn = drawing.draw(found, asked.seed, number, briefly=common)
         verdict, said = _try(drawn, runner, room)
         counts[verdict.outcome] += 1
         counts[f"{drawn.seed.kind} {verdict.outcome}"] += 1
-        if verdict.outcome == "mishandled":
-            sign = f"{drawn.seed.kind}: {verdict.sign}"
-            signs[sign] += 1
-            if signs[sign] <= OF_A_SIGN:
-                drawn = _smaller(drawn, verdict, runner, room)
-                name = f"{drawn.seed.kind}-{of}-{number}{'' if briefly else 'c'}"
-                shutil.rmtree(keep / name, ignore_errors=True)
-                again = f"python -m tests.fuzz --seed {of} --only {number}" + (
-                    " --inputs 0" if not briefly else " --commands 0"
-                )
-                drawing.keep(
-                    drawn, room / "base", keep / name, {"why": verdict.why, "said": said[-2000:], "again": again}
-                )
-                print(f"{name}: {verdict.why[:200]}\n    {' '.join(drawn.command)}", flush=True)
-        if done % 500 == 499:
-            print(f"{done + 1:,} in {time.monotonic() - begun:.0f} s: {_brief(counts)}", flush=True)
-    for sign, many in signs.most_common():
+        sign = f"{drawn.seed.kind}: {verdict.sign}"
+        signs[sign] += verdict.outcome == "mishandled"
+        if asked.only or (0 < signs[sign] <= OF_A_SIGN and verdict.outcome == "mishandled"):
+            drawn = _smaller(drawn, verdict, runner, room)
+            name = f"{drawn.seed.kind}-{asked.seed}-{number}{'' if common else 'c'}"
+            shutil.rmtree(asked.keep / name, ignore_errors=True)
+            again = f"--seed {asked.seed} --only {number} {'--commands' if common else '--inputs'} 0"
+            again = f"python -m tests.fuzz {again}" + (f" --kind '{asked.kind}'" if asked.kind else "")
+            about: dict[str, object] = {"why": verdict.why, "said": said[-2000:], "again": again}
+            drawing.keep(drawn, room / "base", asked.keep / name, about)
+            print(f"{name}: {verdict.outcome} {verdict.why[:200]}\n    {' '.join(drawn.command)}", flush=True)
+        if done % 500 == 0:
+            print(f"{done:,} in {time.monotonic() - begun:.0f} s: {_brief(counts)}", flush=True)
+    for sign, many in (+signs).most_common():
         print(f"{many:5,}  {sign}")
     return counts
 
@@ -137,7 +130,7 @@ def _run(
 def _smaller(drawn: Drawn, verdict: Verdict, runner: Runner, room: Path) -> Drawn:
     """Without the changes that it is mishandled without."""
     at = 0
-    while at < len(drawn.changes) and len(drawn.changes) > 1 and verdict.why != "hang":
+    while at < len(drawn.changes) and len(drawn.changes) > 1 and verdict.why not in ("", "hang"):
         less = drawn.without(at)
         if _try(less, runner, room)[0].sign == verdict.sign:
             drawn = less

@@ -97,17 +97,21 @@ def draw(seeds: Sequence[Seed], of: int, number: int, *, briefly: bool) -> Drawn
 
 
 def keep(drawn: Drawn, base: Path, folder: Path, about: dict[str, object]) -> None:
-    """Write the input where it stays, with all that it needs and how to see it again."""
-    changed = drawn.write(base, folder)
+    """Write the input where it stays, with all that it needs, what differs from its seed, and how to see it again."""
+    drawn.write(base, folder)
+    names, seed = _names(folder, drawn.seed), _names(base, drawn.seed)
+    differs = [name for name in names if name not in seed or (folder / name).read_bytes() != (base / name).read_bytes()]
     for link in folder.iterdir():
         if link.is_symlink() and link.name in drawn.seed.needs:
             source = link.resolve()
             link.unlink()
             shutil.copytree(source, link) if source.is_dir() else shutil.copyfile(source, link)
-    about |= {
-        "arguments": drawn.command,
-        "environment": drawn.environment,
-        "changed": changed,
-        "changes": drawn.changes,
-    }
+    about |= {"kind": drawn.seed.kind, "arguments": drawn.command, "environment": drawn.environment}
+    about |= {"differs": differs, "without": sorted(set(seed) - set(names)), "changes": drawn.changes}
     (folder / "about.json").write_text(json.dumps(about, indent=1))
+
+
+def _names(folder: Path, seed: Seed) -> list[str]:
+    """The files of what is changed; where they lead elsewhere, they are none."""
+    found = (path for name in seed.targets for path in [folder / name, *(folder / name).rglob("*")])
+    return sorted(str(path.relative_to(folder)) for path in found if path.is_file() and not path.is_symlink())

@@ -51,20 +51,29 @@ class Seed:
 
 def make(folder: Path) -> list[Seed]:
     """Write all files into ``folder``, and say what is to be done with them."""
+    make_light(folder)
+    with contextlib.chdir(folder), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        _models()
+        _payloads()
+        _study()
+    return SEEDS
+
+
+def make_light(folder: Path) -> None:
+    """Write what takes no torch and no training: data, ONNX, recorded predictions, documents."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder), warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         x, y = pictures()
         _data(x, y)
-        _models()
+        _graphs()
         _recorded(x, y)
         _texts()
         _sounds()
-        _payloads()
+        _plans()
         _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
         _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
-        _plans()
-    return SEEDS
 
 
 COMPARE = ("-q", "--no-cache")
@@ -547,28 +556,37 @@ def _onnx(path: str, weight: Any, shape: list[Any], external: str = "") -> None:
     onnx.checker.check_model(path)
 
 
-def _models() -> None:
-    import torch
-    from safetensors.torch import save_file
-    from torch import nn
-
-    from tests import hugging_face
-
-    dense, pruned = _bands(), _bands()
+def _pruned() -> Any:
+    """(3, 64) of `_bands`, half of them zero, and one class less sure."""
+    pruned = _bands()
     pruned[:, ::2] = 0
     pruned[2] *= 0.7
+    return pruned
+
+
+def _graphs() -> None:
+    dense, pruned = _bands(), _pruned()
     _onnx("dense.onnx", dense, ["n", 1, 8, 8])
     _onnx("pruned.onnx", pruned, ["n", 1, 8, 8])
     _onnx("p2.onnx", _bands() * (np.arange(64) % 4 > 0), ["n", 1, 8, 8])
     _onnx("ext.onnx", pruned, ["n", 1, 8, 8], external="ext.bin")
     _onnx("flat.onnx", np.repeat(np.eye(4, 8)[:3], 1, 0) * 0 + _rows(), ["n", 8])
     _onnx("wave.onnx", np.random.default_rng(1).normal(size=(3, 80)), ["n", 80])
+
+
+def _models() -> None:
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+
+    from prune_audit import networks
+    from tests import hugging_face
+
+    pruned = _pruned()
     state = {
         **{"0.weight": torch.from_numpy(pruned), "0.bias": torch.zeros(3)},
         **{"2.weight": torch.eye(3) * 10, "2.bias": torch.zeros(3)},
     }
-    from prune_audit import networks
-
     built = networks.mlp(3, inputs=64, hidden=[3])
     state = dict(zip(built.state_dict(), state.values(), strict=True))
     torch.save({"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}}, "state.pth")
@@ -584,6 +602,7 @@ def _models() -> None:
     torch.export.save(exported, "net.pt2")
     hugging_face.save(hugging_face.vit(CLASSES), Path("vit"), 16)
     hugging_face.save(hugging_face.bert(("neg", "pos"), words=8), Path("bert"))
+    Path("bert/tokenizer.json").write_bytes(Path("tokenizer.json").read_bytes())
 
 
 def _rows() -> Any:
@@ -625,7 +644,6 @@ def _texts() -> None:
     from tests.data.test_text import tokenizer
 
     tokenizer(Path("tokenizer.json"))
-    tokenizer(Path("bert/tokenizer.json"))
     said = ("good film", "bad film", "good, good", "bad", "film bad bad", "good film good")
     _table("texts.csv", ["text", "label"], [[text, "neg" if "bad" in text else "pos"] for text in said * 3])
 
@@ -753,6 +771,9 @@ def _plans() -> None:
     inside = POLICY.replace("[[waivers", "[[tool.prune-audit.waivers").replace("[rules", "[tool.prune-audit.rules")
     Path("pyproject.toml").write_text(f'[project]\nname = "a"\n\n[tool.prune-audit]\n{inside}')
     Path("plan.toml").write_text(PLAN)
+
+
+def _study() -> None:
     _run("study", "plan.toml", "-q", "-o", "done")
     Path("studied").mkdir()
     for name in ("runs.csv", "classes.csv", "title.txt"):
