@@ -19,6 +19,7 @@ from xml.etree import ElementTree as Xml
 
 from prune_audit import words as w
 from prune_audit.core import Audit, Check, Comparison, Outcome
+from prune_audit.printable import lines
 from prune_audit.reports import _gate as gate
 
 SUFFIXES = (".xml",)
@@ -43,6 +44,10 @@ def render(audit: Audit) -> bytes:
         suites.append(_suite(audit, comparison))
     for total in ("tests", "failures", "errors"):
         suites.set(total, str(sum(int(suite.get(total, "0")) for suite in suites)))
+    for element in suites.iter():
+        # XML knows no way to write most of what does not show.
+        element.attrib.update({name: w.printable(value) for name, value in element.attrib.items()})
+        element.text = None if element.text is None else lines(element.text)
     Xml.indent(suites)
     written: bytes = Xml.tostring(suites, encoding="utf-8", xml_declaration=True)
     return written + b"\n"
@@ -50,13 +55,13 @@ def render(audit: Audit) -> bytes:
 
 def _suite(audit: Audit, comparison: Comparison) -> Xml.Element:
     cases = list(_cases(audit, comparison))
-    name = w.printable(comparison.pruned.name)
+    name = comparison.pruned.name
     suite = Xml.Element("testsuite", name=f"prune-audit: {name}", tests=str(len(cases)), time="0")
     for total, result in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(total, str(sum(case.result == result for case in cases)))
     properties = Xml.SubElement(suite, "properties")
     for key, value in _properties(audit, comparison).items():
-        Xml.SubElement(properties, "property", name=key, value=w.printable(str(value)))
+        Xml.SubElement(properties, "property", name=key, value=str(value))
     for case in cases:
         element = Xml.SubElement(suite, "testcase", classname=name, name=case.name, time="0")
         if case.result != "passed":

@@ -85,7 +85,7 @@ def _checks(audit: Audit) -> Iterator[str]:
     rows = [
         [
             "warning" if check.level == "warn" and check.outcome == "failed" else check.outcome,
-            check.rule,
+            prose(check.rule),
             code(name),
             code(check.subject),
             prose(check.message),

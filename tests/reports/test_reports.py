@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from prune_audit import reports
-from prune_audit.document import read_audit
-from prune_audit.errors import OutputError, UsageError
+from prune_audit.document import from_document, read_audit, to_document
+from prune_audit.errors import InputError, OutputError, UsageError
 from tests.reports import audits
 
 
@@ -153,3 +156,39 @@ def test_a_name_beside_chooses_the_same_report(name: str, expected: str, tmp_pat
     for path in (tmp_path / name, beside):
         reports.write(audit, path)
     assert beside.read_bytes() == (tmp_path / name).read_bytes()
+
+
+UNSEEN = "X\x1b[2J\x9b1m\r\n::error::hi\u202e\u2066\u200b\u2060\ufeff\xad\U000e0041\u2028 ##[error]"
+OURS = {"html": {"\xa0"}, "md": {"\u200b"}}  # blanks that hold a line together; what keeps an @ from calling somebody
+
+
+def texts(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where in a document there are texts."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from texts(part, (*path, key))
+    if isinstance(value, str):
+        yield path
+
+
+def test_whatever_an_audit_says_is_shown_in_every_report() -> None:
+    """An audit that somebody edited holds such text wherever it is still understood."""
+    document, changed = to_document(audits.judged()), 0
+    for path in list(texts(document)):
+        place: Any = document
+        for key in path[:-1]:
+            place = place[key]
+        before = place[path[-1]]
+        place[path[-1]] = f"{UNSEEN}{before}"
+        try:
+            from_document(json.loads(json.dumps(document)))
+            changed += 1
+        except InputError:
+            place[path[-1]] = before
+    assert changed > 60
+    evil = from_document(json.loads(json.dumps(document)))
+    for suffix in ("html", "md", "xml", "sarif", "txt"):
+        text = reports.content(evil, f"a.{suffix}").decode()
+        unseen = {c for c in text if not c.isprintable()} - {"\n"} - OURS.get(suffix, set())
+        assert not unseen, suffix
+    assert ElementTree.fromstring(reports.content(evil, "a.xml")).tag == "testsuites"
