@@ -24,6 +24,7 @@ from prune_audit.errors import AlignmentError, DataError, ModelError, OutputErro
 from prune_audit.prune import Recipe
 from prune_audit.pruning._train import Training
 from sample_models.make import network
+from tests.cli._run import here
 from tests.conftest import ROOT
 
 FACTORY = "sample_models.make:network"
@@ -34,7 +35,7 @@ TOTAL = 29_808  # weights of the sample's convolution and linear layers
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -66,7 +67,9 @@ def test_every_method_writes_a_network_of_the_density(method: str, tmp_path: Pat
 
 @pytest.mark.parametrize("method", ["undecayed", "surgery"])
 @pytest.mark.parametrize("schedule", ["one-shot", "iterative", "gradual", "surgery"])
-def test_every_schedule_ends_at_the_density_with_a_trained_network(method: str, schedule: Any, tmp_path: Path) -> None:
+def test_every_schedule_ends_at_the_density_with_a_trained_network(
+    method: str, schedule: Any, few_digits: Path, tmp_path: Path
+) -> None:
     recipe = Recipe(
         method=method,
         density=0.2,
@@ -81,12 +84,12 @@ def test_every_schedule_ends_at_the_density_with_a_trained_network(method: str, 
         tmp_path / "out.pth",
         recipe,
         Settings(),
-        source=DIGITS,
+        source=DataSource(path=few_digits),
         progress=lambda stage: lambda at, of: told.append((at, of)),
     )
     assert abs(done.density - 0.2) <= (0.005 if method == "surgery" else 0.5 / TOTAL)
     assert nonzero(tmp_path / "out.pth") == round(done.density * TOTAL)
-    steps = 4 * -(-(1078 - 108) // 64)
+    steps = 4 * -(-(400 - 40) // 64)
     assert told == [(i, steps) for i in range(1, steps + 1)]
     assert len(done.history) == 4
     assert all(epoch.held_out is not None for epoch in done.history)
@@ -104,10 +107,10 @@ def test_training_brings_accuracy_back(tmp_path: Path) -> None:
     assert scores[6] > scores[0] + 0.1
 
 
-def test_equal_runs_write_equal_weights_and_another_seed_others(tmp_path: Path) -> None:
+def test_equal_runs_write_equal_weights_and_another_seed_others(few_digits: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="undecayed", density=0.3, samples=100, training=Training(epochs=1, balanced=True))
     for name, each in (("a", recipe), ("b", recipe), ("c", replace(recipe, training=replace(recipe.training, seed=1)))):
-        prune.run(DENSE, tmp_path / name, each, Settings(), source=DIGITS)
+        prune.run(DENSE, tmp_path / name, each, Settings(), source=DataSource(path=few_digits))
     a, b, c = (torch.load(tmp_path / name, weights_only=True) for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
@@ -273,13 +276,14 @@ def test_a_sample_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         )
 
 
-def gated(made: ModelSource) -> Audit:
-    return audit.run(DENSE, [made], DIGITS, Settings(), policy=rules.chosen("default", start=ROOT))
+def gated(made: ModelSource, data: DataSource = DIGITS) -> Audit:
+    return audit.run(DENSE, [made], data, Settings(), policy=rules.chosen("default", start=ROOT))
 
 
-def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
+def test_the_search_ends_at_the_sparsest_that_passes(few_digits: Path, tmp_path: Path) -> None:
+    data = DataSource(path=few_digits)
     recipe = Recipe(method="magnitude", density=0.01)
-    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
+    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, data))
     assert found.pruned is not None
     passed = [density for density, code in found.tried if code == 0]
     failed = [density for density, code in found.tried if code != 0]
@@ -287,7 +291,7 @@ def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
     assert max(failed) < min(passed) < 1.1 * max(failed)
     assert found.tried[0][0] == pytest.approx(0.1)
     assert nonzero(tmp_path / "out.pth") == round(found.pruned.density * TOTAL)
-    assert gated(found.pruned.source).exit_code == 0
+    assert gated(found.pruned.source, data).exit_code == 0
     assert found.pruned.card.path == str(tmp_path / "out.pth")
     assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
 
@@ -397,7 +401,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     before = calls()
     subprocess.run(command(0.05, "resumed.pth"), cwd=tmp_path, env=environment, check=True)
     resumed = calls() - before
-    subprocess.run(command(0, "whole.pth"), cwd=tmp_path, env=environment, check=True)
+    whole = here(command(0, "whole.pth")[3:], cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
     assert calls() - before - resumed == 30  # 970 samples in ten batches, three times
     assert resumed <= 30 - 13
     first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("resumed.pth", "whole.pth"))
