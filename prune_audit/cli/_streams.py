@@ -62,7 +62,7 @@ class Shown:
             said = list(whole)
             for mark in _COMMAND.finditer(whole):
                 end = mark.end() - 1
-                said[end] = f"\\x{ord(whole[end]):02x}"
+                said[end] = f"\\u{ord(whole[end]):04x}"  # as Python, JSON and TOML read it
             yield part[: len(part) - (len(whole) - len(before))] + "".join(said[len(before) :])
             line = "".join(said)
             # What is left out between is no part of any mark.

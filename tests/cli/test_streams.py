@@ -61,7 +61,7 @@ def test_a_console_passes_its_codes_and_no_command() -> None:
     stream = _streams.ForConsole(_streams.Shown(out))  # type: ignore[arg-type]  # a stream for all that it does
     stream.write("\x1b[1m::error::x\x1b[0m ##[error]\n  :")
     stream.write("\x1b[1m:\x1b[0mwarning::\n")
-    assert out.getvalue() == ("\x1b[1m:\\x3aerror::x\x1b[0m ##\\x5berror]\n  :\x1b[1m\\x3a\x1b[0mwarning::\n")
+    assert out.getvalue() == ("\x1b[1m:\\u003aerror::x\x1b[0m ##\\u005berror]\n  :\x1b[1m\\u003a\x1b[0mwarning::\n")
 
 
 def test_a_console_goes_on_with_the_line_that_somebody_began() -> None:
@@ -69,7 +69,7 @@ def test_a_console_goes_on_with_the_line_that_somebody_began() -> None:
     stream = _streams.Shown(out)
     stream.write(" :")
     _streams.ForConsole(stream).write(":error::x\n")  # type: ignore[arg-type]  # likewise
-    assert out.getvalue() == " :\\x3aerror::x\n"
+    assert out.getvalue() == " :\\u003aerror::x\n"
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_no_line_of_the_table_is_a_command(capsys: pytest.CaptureFixture[str]) -
     """One of the classes is called ``::error::x``."""
     deliver(github=True, quiet=False)
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(":\\x3aerror::x") for line in lines)
+    assert any(line.startswith(":\\u003aerror::x") for line in lines)
     heard = [line for line in lines if line.lstrip().startswith("::")]
     assert heard
     assert all(line.startswith("::error title=") for line in heard)
@@ -222,7 +222,7 @@ def test_a_line_that_is_printed_above_bars_shows_what_it_holds(monkeypatch: pyte
 def test_an_error_is_two_lines_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     _terminal.fail("no class a\nhint: run this\r\x1b[2J", "give\n##[error]b\u2028c")
     told = capsys.readouterr().err
-    assert told == "error: no class a\\nhint: run this\\r\\x1b[2J\nhint: give\\n##\\x5berror]b\\u2028c\n"
+    assert told == "error: no class a\\nhint: run this\\r\\x1b[2J\nhint: give\\n##\\u005berror]b\\u2028c\n"
 
 
 def test_a_dialect_reaches_the_file(tmp_path: Path) -> None:

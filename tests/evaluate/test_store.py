@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -309,7 +311,10 @@ def test_files_that_changed_places_are_never_believed(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
-def test_five_runs_at_once_and_whoever_clears_meanwhile_disturb_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remove", [lambda kept: Store(kept).clear(), partial(shutil.rmtree, ignore_errors=True)])
+def test_five_runs_at_once_and_whoever_removes_all_meanwhile_disturb_nobody(
+    tmp_path: Path, remove: Callable[[Path], None]
+) -> None:
     whole = run(Store(tmp_path / "other"), model(), reversing("n"))
     done, failed = list[Evaluation](), list[BaseException]()
 
@@ -324,7 +329,7 @@ def test_five_runs_at_once_and_whoever_clears_meanwhile_disturb_nobody(tmp_path:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        Store(tmp_path / "kept").clear()
+        remove(tmp_path / "kept")
     for thread in threads:
         thread.join()
     assert failed == []
