@@ -128,7 +128,7 @@ def _header(file: IO[bytes], name: str) -> tuple[np.dtype[Any], Any, tuple[int, 
     magic = file.read(8)
     version = tuple(magic[6:8])
     if magic[:6] != _MAGIC or version not in _LENGTHS:
-        raise ValueError(f"{name!r} is no array: expected NumPy's format, found bytes beginning {magic[:8].hex(' ')!r}")
+        raise ValueError(f"{name!r} is no array: expected NumPy's format, found {_head(magic)}")
     how = _LENGTHS[version]
     (length,) = struct.unpack(how, file.read(struct.calcsize(how)))
     if length > _HEADER:
@@ -148,6 +148,10 @@ def _header(file: IO[bytes], name: str) -> tuple[np.dtype[Any], Any, tuple[int, 
     if len(shape) > _AXES or not isinstance(fortran, bool):
         raise ValueError(f"the header of the array {name!r} is damaged: {text.strip()[:80]!r}")
     return _dtype(header["descr"], name), "F" if fortran else "C", shape, 8 + struct.calcsize(how) + length
+
+
+def _head(found: bytes) -> str:
+    return f"bytes beginning {found.hex(' ')}" if found else "nothing"
 
 
 def _dtype(written: object, name: str) -> np.dtype[Any]:

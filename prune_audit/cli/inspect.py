@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ Model = Annotated[
 ]
 
 SHOWN = 10  # of what is not counted
+_LARGEST = 2**28  # numbers in a sample whose work is counted
 
 
 def run(
@@ -73,7 +75,10 @@ def _macs(classifier: Classifier | Recorded) -> int | None:
     for declared in classifier.expects.inputs:
         if declared.dtype is None or declared.shape is None or None in declared.shape[1:]:
             return None
-        sample[declared.name] = np.zeros((count, *(n or 1 for n in declared.shape[1:])), declared.dtype)
+        shape = (count, *(n or 1 for n in declared.shape[1:]))
+        if math.prod(shape) > _LARGEST:
+            return None
+        sample[declared.name] = np.zeros(shape, declared.dtype)
     macs = classifier.macs(sample)
     return None if macs is None else macs // count
 

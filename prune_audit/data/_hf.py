@@ -67,7 +67,7 @@ class Cell:
             return io.BytesIO(held["bytes"])
         if (path := self.path) is None:
             raise ValueError("the cell is empty")
-        if not path.is_file():  # a device would never end
+        if not _table.is_file(path):  # a device would never end
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return path.open(mode)
 

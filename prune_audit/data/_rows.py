@@ -88,6 +88,11 @@ def rows(
     label = label_column(source, columns)
     if label in inputs:
         raise DataError(f"{source.path}: the column {label!r} is both input and label", hint="name two columns")
+    if _table.is_nested(columns[label]):
+        raise DataError(
+            f"{source.path}: the column {label!r} holds {columns[label].type}, expected a label in each cell",
+            hint="name the column of labels with --label-column",
+        )
     if not len(columns[label]):
         raise DataError(f"{source.path}: the table has no rows", hint="expected is one row for each sample")
     asked_for = source.id_column is not None and not _is_elsewhere(source, expects, columns)

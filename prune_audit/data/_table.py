@@ -88,7 +88,7 @@ def _paths_in(source: DataSource, head: Head) -> str | None:
         if head.kinds[name] != "number" or name.strip().lower() != "image":
             return head.kinds[name] in ("text", "number")
         first = next((cell for cell in head.first.get(name, ()) if cell), "")
-        return first != "" and (source.path.parent / first).is_file()
+        return first != "" and is_file(source.path.parent / first)
 
     return usual([name for name in head.kinds if holds(name)], PATHS)
 
@@ -154,6 +154,14 @@ def column(path: Path, columns: Mapping[str, Any], what: str, asked: str | None,
         f"{path}: no {what} column: expected {' or '.join(wanted)}, found {shown(columns)}",
         hint=f"name it with --{what}-column" if asked is None else f"--{what}-column takes one of these",
     )
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at ``path``, which a cell of a table may have made of anything."""
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, say
+        return False
 
 
 def texts(values: Any) -> list[str]:

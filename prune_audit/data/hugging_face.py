@@ -104,6 +104,14 @@ def _only(table: _hf.Table) -> str | None:
 def _beside(table: _hf.Table, column: str, count: int) -> list[Path]:
     """The files whose paths stand in ``column``, where the table holds paths alone, as its first row tells."""
     cells = _hf.Cells(table=table, column=column, rows=range(count))
-    if cells[0].path is None:
+    if _beside_of(cells[0]) is None:
         return []
-    return [cell.path for cell in cells if cell.path is not None]
+    return [path for path in map(_beside_of, cells) if path is not None]
+
+
+def _beside_of(cell: _hf.Cell) -> Path | None:
+    """The file of a ``cell``; None where it has none, or cannot be read, which reading the sample says."""
+    try:
+        return cell.path
+    except (OSError, ValueError):
+        return None

@@ -41,7 +41,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
             f"{_rows.place(source, paths.index(''))}: {paths_in} is empty", hint="fill it in, or remove the row"
         )
     files = [source.path.parent / each for each in paths]
-    if not expects.runs and not all(file.is_file() for file in files):
+    if not expects.runs and not all(map(_table.is_file, files)):
         return _arrays.unfed(source, rows)
     _check(files, partial(_rows.place, source), settings.skip_bad)
     return _images.dataset(
@@ -65,7 +65,7 @@ def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> Non
     Those are then unreadable samples like others, and the report lists them.
     """
     quiet_pillow()
-    gone = [row for row, file in enumerate(files) if not file.is_file()]
+    gone = [row for row, file in enumerate(files) if not _table.is_file(file)]
     if len(gone) > most:
         others = f" ({len(gone):,} of {len(files):,} files are missing)" if len(gone) > 1 else ""
         raise DataError(
@@ -75,7 +75,7 @@ def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> Non
         )
     bad = len(gone)
     for row, file in enumerate(files):
-        if file.name.lower().endswith(suffixes()) or not file.is_file() or header(file) is not None:
+        if file.name.lower().endswith(suffixes()) or not _table.is_file(file) or header(file) is not None:
             continue
         bad += 1
         if bad > most:

@@ -55,7 +55,7 @@ def _listed(source: DataSource, expects: Expects, settings: Settings) -> Dataset
     paths = _table.texts(columns[name])
     rows = _rows.rows(source, expects, columns, inputs=(name,), groups=_rows.asked(settings), ids=paths)
     files = [source.path.parent / each for each in paths]
-    gone = [at for at, file in enumerate(files) if not file.is_file()]
+    gone = [at for at, file in enumerate(files) if not _table.is_file(file)]
     if gone and not expects.runs:
         return _arrays.unfed(source, rows)
     if len(gone) > settings.skip_bad:

@@ -38,7 +38,8 @@ def shapes(model: ModelProto, inputs: Mapping[str, Array]) -> dict[str, Shape]:
     for stored in model.graph.initializer:
         types[stored.name] = helper.make_tensor_type_proto(stored.data_type, list(stored.dims))
         if math.prod(stored.dims) <= _LONGEST and stored.data_location != TensorProto.EXTERNAL:
-            numbers[stored.name] = numpy_helper.to_array(stored)
+            with suppress(ValueError):  # numbers that do not fit the shape are no shape that anybody could read
+                numbers[stored.name] = numpy_helper.to_array(stored)
     for sparse in model.graph.sparse_initializer:
         types[sparse.values.name] = helper.make_tensor_type_proto(sparse.values.data_type, list(sparse.dims))
     for name, array in inputs.items():

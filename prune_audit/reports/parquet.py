@@ -30,8 +30,8 @@ def render(audit: Audit) -> bytes:
 
     names, rows = rows_of(audit)
     types = {"count": pyarrow.int64(), "number": pyarrow.float64(), "label": pyarrow.string()}
-    schema = pyarrow.schema([pyarrow.field(name, types[kind]) for name, kind in kinds(audit, names).items()])
-    columns = {name: [_text(row.get(name)) for row in rows] for name in names}
+    schema = pyarrow.schema([pyarrow.field(_text(name), types[kind]) for name, kind in kinds(audit, names).items()])
+    columns = {_text(name): [_text(row.get(name)) for row in rows] for name in names}
     written = io.BytesIO()
     parquet.write_table(pyarrow.table(columns, schema=schema), written, compression="zstd")
     return written.getvalue()

@@ -9,7 +9,8 @@ import onnx
 import pytest
 import torch
 
-from prune_audit.cli import invoke
+from prune_audit.cli import inspect, invoke
+from prune_audit.core import Expects, Input
 from tests.conftest import ROOT
 
 
@@ -159,3 +160,13 @@ def test_outputs_with_their_shapes(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "assumes" not in text
     text = " ".join(told(capsys, str(tmp_path / "m.onnx"), "--model-output", "b").split())
     assert "assumes output b (batch, 3) (as asked; not read: a (batch, 3); --model-output OUTPUT)" in text
+
+
+def test_no_macs_of_a_sample_that_would_fill_the_memory() -> None:
+    class Huge:
+        expects = Expects(inputs=(Input(name="x", dtype="float32", shape=(None, 2**40, 2**20)),))
+
+        def macs(self, inputs: object) -> int:
+            raise AssertionError(inputs)
+
+    assert inspect._macs(Huge()) is None  # type: ignore[arg-type]  # the rest of a model is not asked for

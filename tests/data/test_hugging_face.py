@@ -319,16 +319,17 @@ def test_offsets_that_lie(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_page_that_is_damaged_is_told_with_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("group", "rows"), [(0, ["0", "1", "2"]), (1, ["3", "4", "5"])])
+def test_a_page_that_is_damaged_is_told_with_its_rows(tmp_path: Path, group: int, rows: list[str]) -> None:
     path = tmp_path / "all.parquet"
     parquet.write_table(whole(), path, row_group_size=3, compression="snappy", use_dictionary=False)
-    start = parquet.read_metadata(path).row_group(1).column(0).data_page_offset
+    start = parquet.read_metadata(path).row_group(group).column(0).data_page_offset
     content = bytearray(path.read_bytes())
     content[start : start + 20] = b"\xff" * 20
     path.write_bytes(content)
     batch = load(path, preprocess=Preprocess(size=(8, 8))).read(range(7))
-    assert [name for name, _ in batch.bad] == ["3", "4", "5"]
-    assert all("row group 1 of all.parquet cannot be read: " in why for _, why in batch.bad)
+    assert [name for name, _ in batch.bad] == rows
+    assert all(f"row group {group} of all.parquet cannot be read: " in why for _, why in batch.bad)
 
 
 def test_a_damaged_first_page_names_no_files_beside_the_table(tmp_path: Path) -> None:

@@ -243,3 +243,10 @@ def test_ids_by_name(images: Path) -> None:
 def test_what_images_do_not_have(images: Path) -> None:
     with pytest.raises(UsageError, match="these data are images, to which --sample-rate does not apply"):
         data.load(DataSource(path=as_csv(images, TABLE), path_column="path", sample_rate=8000), Expects(), Settings())
+
+
+@pytest.mark.parametrize("name", ["9" * 5000 + ".png", "a\0b.png"])
+def test_paths_that_can_be_none(images: Path, name: str) -> None:
+    table = {**TABLE, "path": [*TABLE["path"][:3], name]}
+    with pytest.raises(DataError, match="row 4: there is no file"):
+        load(as_parquet(images, table))

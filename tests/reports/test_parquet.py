@@ -46,3 +46,12 @@ def test_what_is_absent_is_null() -> None:
 def test_a_name_that_is_no_unicode_is_spelled_out() -> None:
     audit = audits.audit([("b\udcff", (5, 1, 1, 1), "fine", None), ("c", (5, 1, 1, 1), "fine", None)])
     assert table(audit).column("stratum").to_pylist() == ["b\\udcff", "c"]
+
+
+def test_a_statistic_whose_name_is_no_unicode_is_spelled_out() -> None:
+    audit = audits.ten()
+    [comparison] = audit.comparisons[:1]
+    view = comparison.views[0]
+    odd = replace(view.measures[1], name="odd\ud800")
+    changed = replace(comparison, views=(replace(view, measures=(*view.measures, odd)),))
+    assert "odd\\ud800" in table(replace(audit, comparisons=(changed,))).column_names
