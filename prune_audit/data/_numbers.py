@@ -37,7 +37,7 @@ def not_numeric(values: Any) -> str | None:
     """The first cell of a column of text that is no number though others are; None where it is text altogether."""
     import pyarrow.compute as pc
 
-    if _table.kind(values.type) != "text" or not len(values):
+    if _table.kind(values.type) != "text" or values.null_count == len(values):
         return None
     number = pc.match_substring_regex(values, _table.NUMBER)
     other = values.filter(pc.and_(pc.invert(number), pc.invert(_missing(values))))

@@ -31,12 +31,18 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
     only fit as numbers, 17 being 17.0 and 017, or without blanks around them.
 
     Raises:
-        AlignmentError: an id has no prediction or several.
+        AlignmentError: an id has no prediction or several, or the column holds none.
     """
     import pyarrow as pa
     from pyarrow import compute
 
-    known = compute.cast(given, pa.string()).combine_chunks()
+    try:
+        known = compute.cast(given, pa.string()).combine_chunks()
+    except pa.ArrowException as fault:  # a list, a struct, bytes that are no text
+        raise AlignmentError(
+            f"{path}: the column {column!r} of ids holds {given.type}, which are no ids",
+            hint="ids are text or whole numbers; --id-column names another column",
+        ) from fault
     if known.null_count:
         at = compute.index(known.is_null(), True).as_py()
         raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")

@@ -226,6 +226,13 @@ def test_what_is_likely_no_feature_is_said(tmp_path: Path) -> None:
     assert "'depth' is none, for it holds '3mm'" in raised.value.message
 
 
+def test_a_column_without_a_cell_beside_too_few_features(tmp_path: Path) -> None:
+    nothing = pa.nulls(120)
+    path = table(tmp_path, {"width": np.arange(120) % 7 / 2, "depth": nothing, "label": ["x", "y"] * 60})
+    with pytest.raises(AlignmentError, match="the models take 2 features, and there are 1 columns"):
+        load(path, one("float32", None, 2))
+
+
 def test_text_among_numbers_that_were_asked_for_is_unreadable(tmp_path: Path) -> None:
     found = load(csv(tmp_path, "a,b,y\n1,2,u\n3mm,2,v\n,4,u\n"), features=("a", "b"))
     assert found.read([0, 1, 2]).bad == (

@@ -24,6 +24,8 @@ def main() -> None:
     # The commands are built once: that takes longer than to refuse a file.
     built = typer.main.get_command(_app.build())
     _app.build = lambda: built  # type: ignore[assignment, return-value]
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         job = json.loads(line)
         os.environ.pop("GITHUB_ACTIONS", None)

@@ -19,8 +19,8 @@ from tests.conftest import ROOT
 from tests.fuzz.outcome import MEMORY, Ran
 from tests.fuzz.seeds import Command
 
-SECONDS = 30.0  # that a command in the common process may take; the slowest seed takes a tenth
-ALONE = 90.0  # and one in its own, which imports torch first, on a machine that others use
+SECONDS = 60.0  # that a command in the common process may take; the slowest seed takes a tenth
+ALONE = 180.0  # and one in its own, which imports torch first, on a machine that others use
 MOST = MEMORY + (3 << 30)  # bytes of all its processes together, at which it is ended
 Runner = Callable[[Command, Path, Mapping[str, str]], Ran]
 
@@ -81,6 +81,8 @@ class Common:
             cwd=ROOT,
             env=environment(self._scratch),
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it has imported what it needs
         return self._process
 
     def close(self) -> None:

@@ -177,7 +177,7 @@ SEEDS = [
         targets=("vit",),
         needs=("val16",),
         commands=(
-            ("inspect", "vit"),
+            *[("inspect", "vit")] * 3,
             ("predict", "vit", "--data", "val16", *COMPARE, "--batch-size", "9", "-o", "out.parquet"),
         ),
         makes=("out.parquet",),
@@ -187,7 +187,7 @@ SEEDS = [
         targets=("bert",),
         needs=("texts.csv",),
         commands=(
-            ("inspect", "bert"),
+            *[("inspect", "bert")] * 2,
             ("predict", "bert", "--data", "texts.csv", *COMPARE, "--batch-size", "9", "-o", "out.npz"),
         ),
         makes=("out.npz",),
@@ -373,7 +373,7 @@ SEEDS = [
         needs=("small.npz",),
         commands=(("study", "plan.toml", "-q", "-o", "made"),),
         keeps=("made",),
-        share=2,
+        share=1,
         bounded=True,
     ),
     Seed(

@@ -396,6 +396,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"id": [*IDS, "0011"], "predicted": [0] * 5}, CLASSES, "several predictions for '0011'"),
     ({"id": ["p", "q", "r", "s"], "predicted": [0] * 4}, CLASSES, "no id in common: .*'p', 'q', 'r', .*'a/0010.png'"),
     ({"id": [*IDS[:3], None], "predicted": [0] * 4}, CLASSES, "row 4 has no id"),
+    ({"id": [[1.5]] * 4, "predicted": [0] * 4}, CLASSES, "column 'id' of ids holds list<.*>, which are no ids"),
+    ({"id": [b"\xff"] * 4, "predicted": [0] * 4}, CLASSES, "column 'id' of ids holds binary, which are no ids"),
     ({"id": IDS, "predicted": ["cat", "dog", "cow", "cat"]}, CLASSES, "prediction 'cow' for sample 'x,y' is none of"),
     ({"id": IDS, "predicted": [0, 3, 0, 0]}, CLASSES, "prediction 3 for sample '0011' is none of the 3 classes"),
     ({"id": IDS, "predicted": ["0", "1.5", "0", "0"]}, CLASSES, "prediction '1.5' for sample '0011' is none of"),
