@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prune_audit.errors import ModelError, UnsafeFile
+from prune_audit.models import _operators
 
 _HINT = "export the model to ONNX or save its state dict, or give --allow-pickle if you trust the file"
 
@@ -42,9 +43,7 @@ _PLAIN = re.compile(r"(?!.*\b__\w+__\b)[\w .:@/+\-<>=]*", re.ASCII)
 _RANGE = re.compile(r"[\w .,+\-*/%()<>=]*", re.ASCII)
 _TEXT = re.compile(r"[^\"'\\{}\x00-\x1f\x7f-\xff]*", re.ASCII)
 
-_OPERATOR = re.compile(
-    r"torch\.ops\.(aten|prims|quantized|quantized_decomposed)\.(?!from_file\b)(\w+)\.(\w+)", re.ASCII
-)
+_OPERATOR = re.compile(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)", re.ASCII)
 _PLAIN_OPERATOR = re.compile(
     r"_operator\.(eq|ne|le|ge|lt|gt|neg|pos|mul|add|sub|floordiv|truediv|mod|pow|and_|or_|lshift|rshift|getitem)"
     r"|torch\.sym_(not|int|float|ite|max|min|sqrt)|math\.(trunc|floor|ceil)"
@@ -159,7 +158,7 @@ def _string(text: str, key: str) -> str:
         # The keys of inputs become parameters of the function that is made; those of outputs stay strings.
         return json.dumps([protocol, _tree(tree[0], _NAME if key == "in_spec" else _PLAIN)])
     if key in ("target", "as_operator"):
-        _must(_is_operator(text), "an operator that only computes", text)
+        _must(_is_operator(text), "an operator that is known to do nothing but compute", text)
     elif key in ("name", "as_name", "forward_arg_names"):
         _must(_NAME.fullmatch(text), "a name", text)
     elif key in ("as_string", "as_strings"):
@@ -172,15 +171,10 @@ def _string(text: str, key: str) -> str:
 
 
 def _is_operator(target: str) -> bool:
-    import torch
-
     if _PLAIN_OPERATOR.fullmatch(target):
         return True
     found = _OPERATOR.fullmatch(target)
-    if not found:
-        return False
-    packet = getattr(getattr(torch.ops, found[1]), found[2], None)
-    return isinstance(packet, torch._ops.OpOverloadPacket) and found[3] in packet.overloads()
+    return found is not None and "{}::{}.{}".format(*found.groups()) in _operators.overloads()
 
 
 def _tree(spec: Any, form: re.Pattern[str]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Say what a TorchScript archive could do when loaded, before it is loaded.
 
-Loading runs every ``__setstate__`` of the archive and predicting runs ``forward``. Their language cannot call Python,
-but it has operators that write and map files, and classes of torch's own that talk to networks. The code is text, so
-it is searched as text, by words and not by grammar: a parser of ours that read it otherwise than torch's would be a
-hole. Words that a harmless model has no use for are refused wherever they stand, and ways to reach a name without
-writing it are allowed only in the plain form in which torch itself writes them.
+Loading runs every ``__setstate__`` of the archive, and predicting runs ``forward``. Their language cannot call Python,
+but it has operators that write and map files, that print, and that take memory for what it is not. So the code, which
+is text, may call only the operators on our list and what the archive itself defines. It is read token by token and not
+by grammar: whatever stands before a parenthesis must be a name, as it is in all that torch itself writes, and a name
+must be known. So nothing has to be told of what a name stands for: an alias of an operator is a name that is not.
 
 A tensor takes as many bytes as its pickle says from a record of any length: beyond its end is other memory. So records
 are measured, too.
@@ -12,24 +12,82 @@ are measured, too.
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 import pickle
 import pickletools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prune_audit.errors import ModelError
+from prune_audit.models import _operators
 
-# aten::save and aten::from_file are all the operators of torch that take a file's name; tests/models look for others.
-_WORDS = re.compile(r"\b(save|from_file|rpc_async|rpc_sync|rpc_remote|\w*PythonOp)\b", re.ASCII)
-_NAMESPACES = "aten|prim|prims|quantized|_quantized|quantized_decomposed|sparse|prepacked|mkldnn_prepacked"
-_CLASSES = "quantized|sparse|xnnpack|mkldnn|rnn"
-_OPS = re.compile(rf"(?<![\w.])ops\b(?!\.(?:{_NAMESPACES})\.\w| : )(.{{0,40}})", re.ASCII)
-_CLASS = re.compile(rf"\btorch\s*\.\s*classes\b(?!\.(?:{_CLASSES})\.\w)(.{{0,40}})", re.ASCII)
+# As torch's own lexer has them. What torch does not write into archives (comments, strings in other quotes) is none.
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t]+)|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<word>[A-Za-z_]\w*)"""
+    r"""|(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?j?)|(?P<mark>[\n()\[\]{}.,:=+\-*/%<>!?&|^~@])""",
+    re.ASCII,
+)
+_KEYWORDS = frozenset(
+    [
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "if",
+        "elif",
+        "else",
+        "while",
+        "for",
+        "return",
+        "assert",
+        "raise",
+        "del",
+        "with",
+        "as",
+    ]
+)
+# What the language itself has; aten has the rest.
+_LANGUAGE = frozenset(
+    [
+        "annotate",
+        "unchecked_cast",
+        "uninitialized",
+        "isinstance",
+        "hasattr",
+        "getattr",
+        "range",
+        "int",
+        "float",
+        "bool",
+        "complex",
+        "str",
+        "Dict",
+    ]
+)
+_METHODS = frozenset(("__new__", "unpack"))  # of classes, and of packed weights
+_QUANTIZED = "LinearPackedParamsBase Conv2dPackedParamsBase Conv3dPackedParamsBase EmbeddingPackedParamsBase"
+_CLASSES = "|".join(
+    (
+        *(f"quantized\\.{name}" for name in _QUANTIZED.split()),
+        r"sparse\.LinearPackedParamsBase",
+        r"rnn\.CellParamsBase",
+        r"xnnpack\.(?:Linear|Conv2d|TransposeConv2d)OpContext",
+        r"mkldnn\.ConvOpContext",
+    )
+)
+_CLASS = re.compile(rf"\btorch\s*\.\s*classes\b(?!\.(?:{_CLASSES})\b)(.{{0,40}})", re.ASCII)
+_OPS = re.compile(r"(?<![\w.])ops\b(?!\.\w+\.\w+\(| : )(.{0,40})", re.ASCII)
 _ROOT = re.compile(r"__torch__\b(?!\.\w)|__torch__\.torch\b(?!\.)", re.ASCII)
-_GETATTR = re.compile(r"""\bgetattr\((?!getattr)(?:\w+|\(\w+(?:\.\w+)*\))(?:\.\w+)*, "[\w.\-]*"\)""", re.ASCII)
-_PYTHON_OP = re.compile(r"\^\s*\w")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_VALUE = re.compile(r'[)\]}]|\d.*|".*', re.DOTALL)
+_ALIAS = re.compile(r"_\d+", re.ASCII)
+_LONGEST = 6  # ". ops . aten . name"
+_WARN = re.compile(rb"\btorch\.warn\(")
+_DEFINED = re.compile(r"\b(?:def|class)\s+(\w+)", re.ASCII)
 
 _BUILT = re.compile(
     r"__torch__\.|torch\.jit\._pickle\.\w+$|torch\._utils\._rebuild_\w+$|torch\.\w+$|collections\.OrderedDict$"
@@ -112,37 +170,132 @@ class _Storages(pickle.Unpickler):
         return _Inert()
 
 
+def silenced(records: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The ``records`` of an archive whose code warns of nothing.
+
+    Honest code of torch's own warns, of deprecated arguments for one, and a warning says whatever its author likes.
+    What stands in its place takes the same arguments, a text and a number, and makes a text that nobody reads.
+    """
+    quiet = {name: _WARN.sub(b"torch.expandtabs(", content) for name, content in records.items() if _is_code(name)}
+    return {**records, **quiet}
+
+
 def objections(records: Mapping[str, bytes]) -> Iterator[str]:
     """What speaks against loading an archive of ``records``, one line each; nothing where all is harmless.
+
+    Call it after `silenced`.
 
     Raises:
         ModelError: a pickle cannot be read.
     """
+    # One character per byte, and only ASCII makes words: torch's own lexer reads it so.
+    code = {name: content.decode("latin-1") for name, content in records.items() if _is_code(name)}
+    own = frozenset(name for text in code.values() for name in _DEFINED.findall(text)) - _of_torch()
+    for name, text in code.items():
+        yield from (f"{name} {what}" for what in _in_code(text, own))
     for name, content in records.items():
-        if name.startswith("code/"):
-            # One character per byte, and only ASCII makes words: torch's own lexer reads it so.
-            yield from (f"{name} {what}" for what in _in_code(content.decode("latin-1")))
-        elif name.endswith(".pkl"):
+        if name.endswith(".pkl"):
             yield from (f"{name} {what}" for what in _in_pickle(name, content))
 
 
-def _in_code(text: str) -> Iterator[str]:
-    if word := _WORDS.search(text):
-        yield f"uses {word[1]}"
-    if found := _OPS.search(text):
-        yield f"reaches operators outside the known ones: ops{found[1]}"
+def _is_code(name: str) -> bool:
+    return name.startswith("code/")
+
+
+@functools.cache
+def _of_torch() -> frozenset[str]:
+    """The names of all operators of the torch that is here, which an archive must not call its own functions by."""
+    import torch
+
+    return frozenset(schema.name.partition("::")[2] for schema in torch._C._jit_get_all_schemas())
+
+
+def _in_code(text: str, own: frozenset[str]) -> Iterator[str]:
+    """What speaks against the code ``text`` of an archive that defines the functions and classes ``own``."""
     if found := _CLASS.search(text):
         yield f"uses a class of the runtime: torch.classes{found[1]}"
+    if found := _OPS.search(text):
+        yield f"handles a list of operators: ops{found[1]}"
     if _ROOT.search(text):
         yield "handles the root of all names, __torch__"
-    if _PYTHON_OP.search(text):
-        yield "calls Python"
-    # Inner calls first, so that a chain of them folds up.
-    plain = text
-    while (folded := _GETATTR.sub("self", plain)) != plain:
-        plain = folded
-    if "getattr" in plain:
-        yield "computes the name of an attribute"
+    lines: list[list[str]] = []
+    for line in _lines(text):
+        if line is None:
+            yield "holds what torch does not write: comments, other quotes or other letters"
+            return
+        if line[:1] == ["def"]:
+            yield from _in_function(lines, own)
+            lines = []
+        lines.append(line)
+    yield from _in_function(lines, own)
+
+
+def _lines(text: str) -> Iterator[list[str] | None]:
+    """The tokens of each line of ``text``, which goes on within brackets; None, and no more, where torch wrote none."""
+    line: list[str] = []
+    depth = at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        # Three quotes open a string that ends elsewhere.
+        if found is None or depth < 0 or (found[0][0] == text[found.end() : found.end() + 1] == '"'):
+            yield None
+            return
+        at = found.end()
+        if found[0] == "\n" and depth == 0:
+            yield line
+            line = []
+        elif not found[0].isspace():
+            depth += (found[0] in "([{") - (found[0] in ")]}")
+            line.append(found[0])
+    yield line
+
+
+def _in_function(lines: Sequence[list[str]], own: frozenset[str]) -> Iterator[str]:
+    """What speaks against the ``lines`` of one function, from its ``def`` to the next one."""
+    named = _aliases(lines, own)
+    for line in lines:
+        for at, token in enumerate(line):
+            if token == "(" and (why := _called(line[max(0, at - _LONGEST) : at], own, named)):
+                yield why
+            if token == "^" and _NAME.fullmatch((*line[at + 1 : at + 2], "")[0]):
+                yield "calls Python"
+
+
+def _aliases(lines: Sequence[list[str]], own: frozenset[str]) -> frozenset[str]:
+    """The names that stand for functions of the archive in all ``lines``: bound to one alone, and then only called.
+
+    They are of the form that torch gives them, which nothing of the language's has.
+    """
+    bound: set[str] = set()
+    others: set[str] = set()
+    for line in lines:
+        if line[1:3] == ["=", "__torch__"] and set(line[3::2]) == {"."} and _known(line[-1], own):
+            bound.add(line[0])
+        else:
+            pairs = itertools.pairwise([*line, ""])
+            others.update(token for token, after in pairs if after != "(" and _ALIAS.fullmatch(token))
+    return frozenset(name for name in bound - others if _ALIAS.fullmatch(name))
+
+
+def _known(name: str, own: frozenset[str]) -> bool:
+    return name in own or f"aten::{name}" in _operators.names()
+
+
+def _called(line: Sequence[str], own: frozenset[str], aliases: frozenset[str]) -> str | None:
+    """Why what stands at the end of a ``line``, before a parenthesis, must not be called; None where nothing is."""
+    last, before = (*line[-1:], "")[0], (*line[-2:-1], "")[0]
+    if not _NAME.fullmatch(last):
+        return "calls what it computes" if _VALUE.fullmatch(last) else None
+    if before != ".":
+        plain = before in ("def", "class") or last in _KEYWORDS or last in _LANGUAGE or last in aliases
+        return None if plain else f"calls {last}, which is no part of the language that torch writes"
+    if list(line[-5:-3]) == ["ops", "."] and list(line[-6:-5]) != ["."]:
+        operator = f"{line[-3]}::{last}"
+        known = operator in _operators.names()
+    else:
+        operator = f"aten::{last}"
+        known = _known(last, own) or last in _METHODS
+    return None if known else f"calls {operator}, and expected were operators that are known to do nothing but compute"
 
 
 def _in_pickle(name: str, content: bytes) -> Iterator[str]:

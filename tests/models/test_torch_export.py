@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pickle
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -335,6 +336,41 @@ def test_payloads_do_not_run(
     assert not caplog.records
 
 
+def calling(target: str, **texts: str) -> Callable[[str, bytes], bytes]:
+    """A change of a program: first it calls the operator ``target`` with ``texts``, and a weight where it takes one."""
+
+    def change(document: Json) -> None:
+        given: list[Json] = [{"name": k, "arg": {"as_string": text}, "kind": 1} for k, text in texts.items()]
+        if "filename" in texts:
+            given.insert(0, {"name": "item", "arg": {"as_tensor": {"name": "p_weight"}}, "kind": 1})
+        node = {"target": target, "inputs": given, "outputs": [], "metadata": {}, "name": "u"}
+        document["graph_module"]["graph"]["nodes"].insert(0, node | {"is_hop_single_tensor_return": None})
+
+    return in_program(change)
+
+
+def test_an_operator_that_writes_files_is_refused(linear_file: Path, rewritten: Rewritten, marker: Path) -> None:
+    path = rewritten(linear_file, calling("torch.ops.aten.save.default", filename=str(marker)))
+    # It is called, and fails only over what it is to save.
+    with pytest.raises(RuntimeError, match=r"aten::save\(\) Expected a value"):
+        torch.export.load(io.BytesIO(path.read_bytes())).module()(torch.zeros(2, 3))
+    with pytest.raises(UnsafeFile, match=r"but compute, found 'torch\.ops\.aten\.save\.default'") as caught:
+        loaded(path)
+    assert "--allow-pickle" in caught.value.hint
+
+
+def test_an_operator_that_prints_is_refused(
+    linear_file: Path, rewritten: Rewritten, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = rewritten(linear_file, calling("torch.ops.aten._print.default", s="::error::heard"))
+    code = f"import torch; torch.export.load({str(path)!r}).module()(torch.zeros(2, 3))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert b"::error::heard" in done.stdout
+    with pytest.raises(UnsafeFile, match=r"but compute, found 'torch\.ops\.aten\._print\.default'"):
+        loaded(path)
+    assert "heard" not in "".join(capfd.readouterr())
+
+
 def test_legacy_weights_are_read_and_pickled_anew(linear_file: Path, rewritten: Rewritten) -> None:
     weights = {"weight": nn.Parameter(torch.ones(2, 3)), "bias": nn.Parameter(torch.zeros(2))}
     path = rewritten(linear_file, unchanged, {"data/weights/model.pt": as_torch(weights)})
@@ -366,6 +402,11 @@ def test_a_record_that_is_there_twice_is_refused(linear_file: Path, rewritten: R
     [
         ("target", "torch.serialization.os.system"),
         ("target", "torch.ops.aten.from_file.default"),
+        ("target", "torch.ops.aten.save.default"),
+        ("target", "torch.ops.aten._print.default"),
+        ("target", "torch.ops.aten._sparse_coo_tensor_unsafe.default"),
+        ("target", "torch.ops.aten.add.Nothing"),
+        ("target", "torch.ops.image.add.Tensor"),
         ("target", "torch.ops.aten.relu.__class__"),
         ("target", "torch.ops.aten.__class__.__init__"),
         ("target", "torch.ops.mylib.evil.default"),
