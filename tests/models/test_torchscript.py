@@ -262,7 +262,7 @@ LOUD = {
 }
 WARNING = '_0 = "::error::heard\\033[31m"\n    torch.warn(_0)\n    torch.warn(torch.format("{}", _0), 2)'
 OVERRUN = (
-    "y = torch._sparse_coo_tensor_unsafe(torch.full([1, 1], 1000000000000), torch.ones([1]), [4])\n"
+    "y = torch._sparse_coo_tensor_unsafe(torch.full([1, 1], 1000000000000, dtype=4), torch.ones([1]), [4])\n"
     "    x = torch.add(x, torch.sum(torch.to_dense(y)))"
 )
 
