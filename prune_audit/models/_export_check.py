@@ -90,7 +90,10 @@ def _measure(records: Mapping[str, bytes]) -> None:
 
     for name in _CONFIGS:
         config = _json(name, records[name]) if name in records else {}
-        for called, entry in (config.get("config") or {}).items():
+        entries = (config.get("config") or {}) if isinstance(config, dict) else None
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise ModelError(f"{name} does not say by name what tensors there are", hint=_AGAIN)
+        for called, entry in entries.items():
             record = f"{name.rpartition('/')[0]}/{entry.get('path_name')}"
             try:
                 meta = entry["tensor_meta"]

@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=KILLS, help=f"runs that are killed: {KILLS}")
     parser.add_argument("--full", type=int, default=FULL, help=f"runs on a disk that becomes full: {FULL}")
+    parser.add_argument("--seconds", type=float, help="stop after as long")
     parser.add_argument("--seed", type=int, default=1, help="draws the moments: 1")
     asked = parser.parse_args()
     _import()
@@ -68,17 +69,20 @@ def main() -> None:
         whole = {each.name: _undisturbed(each, root / "whole") for each in told}
         for name, run in whole.items():
             print(f"{name}: {run.seconds:.1f} s, {run.size >> 10:,} KiB undisturbed", flush=True)
-        for what, trial, many in (("killed", _killed, asked.kills), ("disk full", _full, asked.full)):
-            rng = random.Random(f"{asked.seed} {what}")
-            for at in range(many):
-                each = told[at % len(told)]
-                counts = rows.setdefault(f"{each.name}, {what}", Counter())
-                # What came too late says nothing: the run was over.
-                while (found := trial(each, whole[each.name], root / "trial", rng)) is None:
-                    counts["late"] += 1
-                counts.update(["tried", *found])
-                if found != ["the same"]:
-                    print(f"{each.name}, {what}: {', '.join(found)}", flush=True)
+        rng, begun = random.Random(asked.seed), time.monotonic()
+        trials = [("killed", _killed)] * asked.kills + [("disk full", _full)] * asked.full
+        rng.shuffle(trials)
+        for done, (what, trial) in enumerate(trials):
+            if asked.seconds is not None and time.monotonic() - begun > asked.seconds:
+                break
+            each = told[rng.choice((0, 0, 0, 1, 1, 1, 2, 2, 2, 3))]  # a study takes as long as all others together
+            counts = rows.setdefault(f"{each.name}, {what}", Counter())
+            # What came too late says nothing: the run was over.
+            while (found := trial(each, whole[each.name], root / "trial", rng)) is None:
+                counts["late"] += 1
+            counts.update(["tried", *found])
+            if found != ["the same"] or done % 20 == 19:
+                print(f"{done + 1}: {each.name}, {what}: {', '.join(found)}", flush=True)
     print(table(rows))
 
 
@@ -86,7 +90,9 @@ def table(rows: dict[str, Counter[str]]) -> str:
     """Markdown: a line a command and fault."""
     columns = ("tried", "the same", "half-written", "other bytes", "wrong end", "left over")
     lines = [f"| run | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-    lines += [f"| {name} | {' | '.join(str(counts[each]) for each in columns)} |" for name, counts in rows.items()]
+    lines += [
+        f"| {name} | {' | '.join(str(counts[each]) for each in columns)} |" for name, counts in sorted(rows.items())
+    ]
     total = sum(rows.values(), Counter())
     return "\n".join([*lines, f"| **all** | {' | '.join(str(total[each]) for each in columns)} |"])
 

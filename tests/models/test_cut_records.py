@@ -74,3 +74,14 @@ def test_a_cut_record_is_refused(tmp_path: Path, name: str, keep: int) -> None:
 def test_a_cut_buffer_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError, match=r"is cut: expected 160 bytes.*found 159$"):
         load(cut(saved(tmp_path / name), 160, 159))
+
+
+@pytest.mark.parametrize("held", ["1", "[]", '{"config": 1}', '{"config": [{}]}', '{"config": {"l.weight": 1}}'])
+def test_a_list_of_tensors_that_is_none(tmp_path: Path, held: str) -> None:
+    path, target = saved(tmp_path / "m.pt2"), tmp_path / "n.pt2"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as copy:
+        for entry in archive.infolist():
+            said = entry.filename.endswith("model_weights_config.json")
+            copy.writestr(entry.filename, held if said else archive.read(entry))
+    with pytest.raises(ModelError, match=r"model_weights_config\.json does not say by name what tensors there are"):
+        load(target)
