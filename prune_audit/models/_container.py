@@ -21,6 +21,7 @@ from prune_audit.models import _record_file
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 _HINT = "copy or export the file again"
 _PIECE = 1 << 20
+_SHRUNK = 50
 
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes it",
@@ -54,6 +55,7 @@ def read(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     records: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            _fits(archive, path)
             for entry in archive.infolist():
                 name = entry.filename.partition("/")[2]
                 if name in records:
@@ -74,12 +76,30 @@ def verify(path: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _fits(archive, path)
             for entry in archive.infolist():
                 with _record(archive, entry) as record:
                     while record.read(_PIECE):
                         pass
     except _DAMAGED as fault:
         raise ModelError(f"{path}: the archive is damaged: {fault}", hint=_HINT) from fault
+
+
+def _fits(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise `ModelError` where the records of ``archive`` take more than its file at ``path`` can hold.
+
+    torch stores records as they are; what others compressed may be large, but no model shrinks to a fiftieth.
+    """
+    held = path.stat().st_size
+    for what, total, most in (
+        ("take", sum(entry.compress_size for entry in archive.infolist()), held),
+        ("unpack to", sum(entry.file_size for entry in archive.infolist()), _SHRUNK * held),
+    ):
+        if total > most:
+            raise ModelError(
+                f"{path}: its records {what} {total:,} bytes, and expected were {most:,} at most of a file of {held:,}",
+                hint=_HINT,
+            )
 
 
 def _record(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> IO[bytes]:

@@ -52,7 +52,8 @@ def load(source: ModelSource, settings: Settings) -> TorchClassifier:
         try:
             # Constants of a frozen module move only while it is loaded.
             module: Any = torch.jit.load(content, map_location=device)
-        except (RuntimeError, ValueError, TypeError, AttributeError) as fault:
+        # What torch cannot rebuild fails in whatever part of it that reaches.
+        except Exception as fault:
             raise ModelError(
                 f"{path} is TorchScript that torch {torch.__version__} cannot load: {gist(fault)}",
                 hint="export it again with the torch that is installed here",

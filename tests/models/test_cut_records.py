@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,40 @@ def test_a_list_of_tensors_that_is_none(tmp_path: Path, held: str) -> None:
             copy.writestr(entry.filename, held if said else archive.read(entry))
     with pytest.raises(ModelError, match=r"model_weights_config\.json does not say by name what tensors there are"):
         load(target)
+
+
+@pytest.mark.parametrize("name", ["z.pt", "z.pt2"])
+def test_an_archive_that_unpacks_to_more_than_its_file_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path / name)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        folder = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{folder}/data/9", bytes(8_000_000))
+    with zipfile.ZipFile(path) as archive:  # unpacked without us
+        assert len(archive.read(f"{folder}/data/9")) == 8_000_000
+    with pytest.raises(ModelError, match=r"its records unpack to 8,\d+,\d+ bytes, and expected were"):
+        load(path)
+
+
+def test_an_archive_whose_records_overlap_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "o.pt")
+    with zipfile.ZipFile(path, "a") as archive:
+        [entry] = [e for e in archive.infolist() if e.file_size == 480]
+        for number in range(40):  # the same bytes under other names
+            twin = copy.copy(entry)
+            twin.filename = f"{entry.filename}{number}"
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+        archive._didModify = True  # type: ignore[attr-defined]  # to write the directory anew
+    with pytest.raises(ModelError, match="its records take"):
+        load(path)
+
+
+def test_what_torch_cannot_rebuild_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "i.pt")
+
+    def lost(*_: object, **__: object) -> None:
+        raise IndexError("Argument passed to at() was not in the map.")
+
+    monkeypatch.setattr(torch.jit, "load", lost)
+    with pytest.raises(ModelError, match="cannot load"):
+        load(path)
