@@ -54,6 +54,7 @@ from prune_audit.scores import Bins, Calibration, Ties, TopK
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parent / "audit-1.schema.json"
 
+_SAMPLES = 2**53  # far more than anybody has, and few enough that no sum of counts runs over
 _BROKEN = (
     "the file was edited, cut short, or written by another version of prune-audit; write it again with "
     "`prune-audit compare ... -o audit.json`"
@@ -261,6 +262,8 @@ def _read_view(path: str, value: Any) -> View:
     for key, length in lengths.items():
         if len(getattr(pair, key)) != length:
             _wrong(f"{path}.{key}", f"a list of {length}", value[key])
+        if float(getattr(pair, key).sum(dtype=float)) > _SAMPLES:
+            _wrong(f"{path}.{key}", f"counts of {_SAMPLES:,} samples at most", max(value[key]))
     if len(pair.moves) and pair.moves[:, :3].max() >= c:
         _wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
     _check_clusters(path, pair.clusters, s)

@@ -162,6 +162,10 @@ VIEW = ("comparisons", 0, "views", 0)
         (broken("policy", "rules", "harmed", "level", value="loud"), "policy.rules.harmed.level: expected one of off"),
         (broken("comparisons", value={}), "comparisons: expected a list, found an object"),
         (broken(*VIEW, "lost", value=[1]), "comparisons[0].views[0].lost: expected a list of 10, found a list of 1"),
+        (
+            broken(*VIEW, "lost", 4, value=2**62),
+            "views[0].lost: expected counts of 9,007,199,254,740,992 samples at most",
+        ),
         (broken(*VIEW, "lost", 4, value=1.5), "comparisons[0].views[0].lost[4]: expected a count, found 1.5"),
         (broken(*VIEW, "labelled", value=[]), "views[0].labelled: expected a list of 10"),
         (broken(*VIEW, "moves", "label", value=[1]), "views[0].moves: expected lists label, dense, pruned, count"),

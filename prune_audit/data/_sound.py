@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageErr
 
 NAME = "sound"
 _MOST = 2**28  # samples of all channels, 1 GiB as floats: an hour and a half at 48 kHz
+_RATIO, _SURELY = 1000, 2**22  # samples for each byte, which even silence does not come to, once there are many
 _FASTEST = 10**6  # Hz, above what any recorder takes
 
 
@@ -112,17 +114,22 @@ def header(stored: Stored) -> Header | None:
     """The header of a recording, None where it cannot be read."""
     soundfile = _library()
     try:
-        with opened(stored) as file, soundfile.SoundFile(file) as sound:
-            _check(sound)
-            return Header(rate=sound.samplerate, frames=sound.frames)
+        with opened(stored) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            with soundfile.SoundFile(file) as sound:
+                _check(sound, size)
+                return Header(rate=sound.samplerate, frames=sound.frames)
     except Exception:  # a broken file can raise nearly anything from a decoder; reading it will say what
         return None
 
 
-def _check(opened: Any) -> None:
-    """Raise `ValueError` where the header of an ``opened`` recording claims what nobody recorded."""
+def _check(opened: Any, size: int) -> None:
+    """Raise `ValueError` where the header of what was ``opened``, of ``size`` bytes, claims what nobody recorded."""
     if not 1 <= opened.samplerate <= _FASTEST:
         raise ValueError(f"the recording claims {opened.samplerate:,} samples a second")
+    if opened.frames > max(_SURELY, _RATIO * size):
+        raise ValueError(f"the recording claims {opened.frames:,} samples in {size:,} bytes")
     if not 0 <= opened.frames * opened.channels <= _MOST:
         raise ValueError(
             f"the recording claims {opened.frames:,} samples in {opened.channels} channels, and more than {_MOST:,} "
@@ -140,10 +147,10 @@ def decode(data: bytes, rate: int) -> Array:
     if not data:
         raise ValueError("the file is empty")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as opened:
-            _check(opened)
-            own = opened.samplerate
-            frames = opened.read(dtype="float32", always_2d=True)  # (T, channels)
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            _check(sound, len(data))
+            own = sound.samplerate
+            frames = sound.read(dtype="float32", always_2d=True)  # (T, channels)
     except MemoryError:  # which says nothing of the file
         raise
     except Exception as error:  # a broken file can raise nearly anything from a decoder

@@ -698,3 +698,9 @@ def test_numbers_beyond_those_with_a_sign(tmp_path: Path, form: str) -> None:
         parquet.write_table(pa.table({"id": list(IDS), "predicted": pa.array(numbers)}), path)
     with pytest.raises(ModelError, match="18446744073709551615 not in range"):
         outputs(path)
+
+
+def test_ids_in_bytes_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "phone"
+    parquet.write_table(pa.table({"id": [name.encode() for name in IDS], "predicted": PREDICTED}), path)
+    np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
