@@ -317,7 +317,15 @@ LANGUAGE = frozenset(
     ]
 )
 # Functions of tensors as PyTorch's documentation has them: from their shapes and numbers they make other tensors.
-TENSORS = frozenset(f"aten::{name}" for name in _TENSORS.split())
+# What exports make of these. Those called unsafe check sizes and indices as the others do; they only share no memory.
+_INSIDE = """
+    _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_scalar _cdist_forward _conj _fft_c2c
+    _fused_rms_norm _local_scalar_dense _log_softmax _native_batch_norm_legit _pdist_forward
+    _scaled_dot_product_flash_attention_for_cpu _softmax _to_copy _unsafe_index _unsafe_view _upsample_bicubic2d_aa
+    _upsample_bilinear2d_aa _weight_norm_interface detach_copy lift_fresh lift_fresh_copy
+    sym_constrain_range sym_constrain_range_for_size unsafe_chunk unsafe_split unsafe_split_with_sizes
+"""
+TENSORS = frozenset(f"aten::{name}" for name in f"{_TENSORS} {_INSIDE}".split())
 # Whole families of functions of tensors alone, by how their names begin.
 FAMILIES = ("aten::fft_", "aten::linalg_", "aten::special_", "quantized_decomposed::")
 # What torch builds with XNNPACK lay out for phones; the others have not even their schemas.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 
 from prune_audit.models import _operators
@@ -51,9 +52,19 @@ def test_nothing_on_the_list_reaches_out() -> None:
     for word in ("filename", "Storage", "Stream", "RRef", "Future", "__torch__", "Capsule", "str path", "url"):
         odd = [schema for schema in listed.values() if word in schema]
         assert all(word == "__torch__" and "torch.classes" in schema for schema in odd), odd
-    odd = [
-        operator for operator in listed if "unsafe" in operator and "chunk" not in operator and "split" not in operator
-    ]
-    assert odd == []
-    for name in ("save", "from_file", "_print", "warn", "set_", "set_data", "resize_", "_sparse_coo_tensor_unsafe"):
+    unsafe = {operator.partition(".")[0] for operator in listed if "unsafe" in operator}
+    # Read: these check their sizes and indices, as the test below shows of two.
+    kinds = ("chunk", "split", "split_with_sizes")
+    assert unsafe <= {"aten::_unsafe_index", "aten::_unsafe_view", *(f"aten::unsafe_{kind}" for kind in kinds)}
+    for name in ("save", "from_file", "_print", "warn", "set_", "set_data", "resize_", "_reshape_alias"):
         assert f"aten::{name}" not in _operators.names()
+
+
+def test_what_takes_sizes_and_indices_checks_them() -> None:
+    three = torch.zeros(3)
+    with pytest.raises(IndexError, match="out of bounds"):
+        torch.ops.aten._unsafe_index(three, [torch.tensor([10**9])])
+    with pytest.raises(RuntimeError, match="invalid for input of size 3"):
+        torch.ops.aten._unsafe_view(three, [10**6])
+    with pytest.raises(RuntimeError, match="out of bounds for storage"):
+        torch.ops.aten.as_strided(three, [10**6], [1])
