@@ -177,7 +177,8 @@ def predict(
 class _Opened:
     """Models and data that fit together as far as can be seen without a run."""
 
-    models: tuple[Classifier | Recorded, ...]
+    loaded: tuple[Classifier | Recorded, ...]
+    models: tuple[Classifier | Recorded, ...]  # without the outputs that are left out
     dataset: Dataset
     rows: Counts  # (R,) what is to be audited
     settings: Settings
@@ -227,8 +228,13 @@ class _Opened:
             versions=_versions(cards, self.settings, images=dataset.preprocess is not None),
             notes=said,
             assumptions=(*dataset.assumptions, *evaluation.assumptions),
-            run=evaluation.run,
+            run={**evaluation.run, **self.isolation()},
         )
+
+    def isolation(self) -> Mapping[str, str]:
+        """What is around each model that runs."""
+        running = [model for model in self.loaded if not isinstance(model, Recorded)]
+        return {f"isolation, {model.card.name}": models.isolation(model) for model in running}
 
 
 def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Settings, store: Store | None) -> _Opened:
@@ -247,7 +253,7 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     dataset = data.load(source, declared, settings) if isinstance(source, DataSource) else source
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
-    return _Opened(models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
+    return _Opened(loaded=tuple(loaded), models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
 
 
 def _check_names(settings: Settings, names: Sequence[str]) -> None:

@@ -41,6 +41,7 @@ Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
+Isolate = Literal["auto", "never"]
 Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
 Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
 Channels = Literal["rgb", "bgr", "gray"]
@@ -151,6 +152,9 @@ class Settings:
     What a run takes for granted of its models, each as ``VALUE`` or ``NAME=VALUE`` of one model (`chosen`): ``scores``
     one of `Scores`, ``model_output`` the output to read, by name or position, and ``state_key`` the entry of a
     checkpoint whose weights are used.
+    Files that hold programs run in processes of their own where ``isolate`` is "auto". Each may take ``memory`` bytes
+    beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. What is
+    predicted is the same, so that these three are not part of an audit's document.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -181,6 +185,9 @@ class Settings:
     expect_accuracy: float | None = None
     expect_tolerance: float = 0.02
     plausibility: bool = True
+    isolate: Isolate = "never"
+    memory: int | None = None
+    sample_timeout: float = 60.0
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:
@@ -218,6 +225,8 @@ class Settings:
             if kind not in get_args(Scores):
                 known = ", ".join(get_args(Scores))
                 raise UsageError(f"--scores: expected one of {known}, found {kind!r}", hint="write KIND or NAME=KIND")
+        need(self.memory is None or self.memory > 0, "the memory must be a positive number of bytes", self.memory)
+        need(self.sample_timeout > 0, "the time for a sample must be a positive number of seconds", self.sample_timeout)
         need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)
 
 
@@ -491,6 +500,26 @@ class Chooses(Protocol):
 
     def expect_classes(self, classes: int, *, more: bool) -> None:
         """The data have so many ``classes``, or ``more`` than that where only their labels are known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Norm:
+    """What a network's first batch normalisation learnt of its inputs, and what it was given; (C,) each."""
+
+    name: str
+    running_mean: Floats
+    running_var: Floats
+    mean: Floats
+    var: Floats
+
+
+@runtime_checkable
+class Normalising(Protocol):
+    """A model that can tell what its first batch normalisation sees."""
+
+    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
+        """For ``inputs``; None where there is no such layer, or it cannot be looked into."""
         ...
 
 

@@ -5,6 +5,7 @@ Drops are points on the command line (``--margin 2``) and shares inside (.02).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -357,6 +358,37 @@ Runtime = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Isolate = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|never",
+        envvar="PRUNE_AUDIT_ISOLATE",
+        show_envvar=False,
+        help="auto: run TorchScript, torch.export, ONNX and transformers in confined processes of their own; never: in "
+        "the process of the audit (default).",
+        rich_help_panel=RUN,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        envvar="PRUNE_AUDIT_MEMORY",
+        show_envvar=False,
+        help="Memory that each such process may take beside its libraries, such as 4GB; by default the machine's.",
+        rich_help_panel=RUN,
+    ),
+]
+SampleTimeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        envvar="PRUNE_AUDIT_SAMPLE_TIMEOUT",
+        show_envvar=False,
+        help="Time that a model in such a process may take for a sample.",
+        rich_help_panel=RUN,
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -447,6 +479,28 @@ def runtime(value: str) -> str:
     from prune_audit.core import Runtime
 
     return _choice("--runtime", value, get_args(Runtime)) or value
+
+
+def isolation(isolate: str, memory: str | None, sample_timeout: float) -> dict[str, Any]:
+    """How models run that are programs, as fields of `prune_audit.core.Settings`."""
+    from prune_audit.core import Isolate
+
+    return {
+        "isolate": _choice("--isolate", isolate, get_args(Isolate)),
+        "memory": None if memory is None else _size("--memory", memory),
+        "sample_timeout": sample_timeout,
+    }
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def _size(option: str, text: str) -> int:
+    """A number of bytes, such as 4GB or 512MiB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower())
+    if found is None or found[2] not in _UNITS or not (size := int(float(found[1]) * _UNITS[found[2]])):
+        raise UsageError(f"{option}: expected a size, found {text!r}", hint=f"for example {option} 4GB or 512MiB")
+    return size
 
 
 def expected(percent: float | None, tolerance: float | None) -> dict[str, Any]:

@@ -101,6 +101,9 @@ def run(
     threads: o.Threads = None,
     device: o.Device = "cpu",
     runtime: o.Runtime = "own",
+    isolate: o.Isolate = "never",
+    memory: o.Memory = None,
+    sample_timeout: o.SampleTimeout = 60,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
     verify_data: o.VerifyData = False,
@@ -116,9 +119,8 @@ def run(
     """
     from dataclasses import replace
 
-    from prune_audit import audit, models, reports
     from prune_audit import data as data_room
-    from prune_audit.cli import _terminal, _trial
+    from prune_audit import models
     from prune_audit.core import DataSource, Settings
     from prune_audit.errors import UsageError
 
@@ -150,6 +152,7 @@ def run(
         state_key=tuple(state_key or ()),
         plausibility=not no_plausibility,
         **o.expected(expect_accuracy, expect_tolerance),
+        **o.isolation(isolate, memory, sample_timeout),
         runtime=o.runtime(runtime),  # type: ignore[arg-type]  # checked there
     )
     source = DataSource(
@@ -169,6 +172,12 @@ def run(
         preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
     )
     sources = models.parse(dense), [models.parse(each) for each in pruned]
+    store = None if dry_run else o.store(cache, off=no_cache, verify=verify_data)
+    models.prepare([sources[0], *sources[1]], settings, store)
+    # While what runs the models is imported in another process.
+    from prune_audit import audit, reports
+    from prune_audit.cli import _terminal, _trial
+
     if dry_run:
         _trial.show(audit.trial(*sources, source, settings))
         if output:
@@ -181,7 +190,6 @@ def run(
     services = o.log(log, one=confirm is None)
     for path in output or ():
         reports.check_writable(path)
-    store = o.store(cache, off=no_cache, verify=verify_data)
     with _terminal.progress(quiet=quiet) as progress:
         done = audit.run(
             *sources, source, settings, policy=judged, store=store, thumbnails=thumbnails, progress=progress

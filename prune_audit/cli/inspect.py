@@ -28,6 +28,9 @@ def run(
     model_output: o.ModelOutput = None,
     state_key: o.StateKey = None,
     allow_pickle: o.AllowPickle = False,
+    isolate: o.Isolate = "never",
+    memory: o.Memory = None,
+    sample_timeout: o.SampleTimeout = 60,
 ) -> None:
     """Show what a model file holds: density layer by layer, parameters, multiply-accumulates, sizes, declared inputs.
 
@@ -41,7 +44,10 @@ def run(
     from prune_audit.core import Expects, Settings
 
     settings = Settings(
-        allow_pickle=allow_pickle, model_output=tuple(model_output or ()), state_key=tuple(state_key or ())
+        allow_pickle=allow_pickle,
+        model_output=tuple(model_output or ()),
+        state_key=tuple(state_key or ()),
+        **o.isolation(isolate, memory, sample_timeout),
     )
     source = models.parse(model)
     card = models.bare(source, settings)

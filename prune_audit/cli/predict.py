@@ -54,6 +54,9 @@ def run(
     threads: o.Threads = None,
     device: o.Device = "cpu",
     runtime: o.Runtime = "own",
+    isolate: o.Isolate = "never",
+    memory: o.Memory = None,
+    sample_timeout: o.SampleTimeout = 60,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
     verify_data: o.VerifyData = False,
@@ -65,8 +68,7 @@ def run(
 
     Example: prune-audit predict pruned.onnx --data val/ -o pruned.parquet
     """
-    from prune_audit import audit, models, words
-    from prune_audit.cli import _terminal
+    from prune_audit import models
     from prune_audit.core import DataSource, Settings
 
     settings = Settings(
@@ -82,6 +84,7 @@ def run(
         scores=tuple(scores or ()),
         model_output=tuple(model_output or ()),
         state_key=tuple(state_key or ()),
+        **o.isolation(isolate, memory, sample_timeout),
         runtime=o.runtime(runtime),  # type: ignore[arg-type]  # checked there
     )
     source = DataSource(
@@ -101,14 +104,15 @@ def run(
         preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
     )
     models.check_predictions_path(output)
+    asked = models.parse(model)
+    store = o.store(cache, off=no_cache, verify=verify_data)
+    models.prepare([asked], settings, store)
+    # While what runs the model is imported in another process.
+    from prune_audit import audit, words
+    from prune_audit.cli import _terminal
+
     with _terminal.progress(quiet=quiet) as progress:
-        predictions, provenance = audit.predict(
-            models.parse(model),
-            source,
-            settings,
-            store=o.store(cache, off=no_cache, verify=verify_data),
-            progress=progress,
-        )
+        predictions, provenance = audit.predict(asked, source, settings, store=store, progress=progress)
     [outputs] = predictions.models
     models.write_predictions(output, outputs, predictions.ids, predictions.labels, predictions.classes)
     if not quiet:

@@ -21,11 +21,12 @@ from prune_audit.core import (
     Counts,
     Expects,
     ModelCard,
+    Norm,
+    Normalising,
     Recorded,
     Suspect,
 )
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.evaluate.plausible import Norm, Normalising
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy.special import bdtrc, betaincinv
 
-from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Floats, Preprocess
+from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Norm, Normalising, Preprocess
 from prune_audit.evaluate.feed import Feeder
 from prune_audit.evaluate.fit import FREE, Plan
 from prune_audit.evaluate.tally import predict
@@ -39,26 +39,6 @@ _MEANS = {
     "CIFAR-10's mean and std": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
 }
 _GRAY = {"MNIST's mean and std": ((0.1307,), (0.3081,))}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Norm:
-    """What a network's first batch normalisation learnt of its inputs, and what it was given; (C,) each."""
-
-    name: str
-    running_mean: Floats
-    running_var: Floats
-    mean: Floats
-    var: Floats
-
-
-@runtime_checkable
-class Normalising(Protocol):
-    """A model that can tell what its first batch normalisation sees."""
-
-    def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
-        """For ``inputs``; None where there is no such layer, or it cannot be looked into."""
-        ...
 
 
 @runtime_checkable

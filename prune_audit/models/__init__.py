@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from prune_audit import plugins
 from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Settings
-from prune_audit.errors import ModelError, UsageError
+from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate import watch
 from prune_audit.evaluate.store import Store
-from prune_audit.models import _files, _known, _through_onnx
+from prune_audit.models import _files, _isolated, _known, _through_onnx
 from prune_audit.models._accuracy import of_name as of_name
 from prune_audit.models._container import describe
 from prune_audit.models._editable import Editable as Editable
@@ -25,6 +27,7 @@ from prune_audit.models._in_memory import as_found as as_found
 from prune_audit.models._in_memory import in_memory as in_memory
 from prune_audit.models._record_write import check_predictions_path as check_predictions_path
 from prune_audit.models._record_write import write_predictions as write_predictions
+from prune_audit.sandbox import Held, process
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
 
@@ -106,10 +109,14 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     # `Recorded` is never known to a store, so what is found there is loaded as a `Classifier`.
     def load_it() -> Any:
         before = watch.states([path])
-        model = module.load(source, settings)
+        model: Classifier | Recorded
+        if isolates(module, settings):
+            model = _isolated.Isolated(str(plugin), source, settings, module.RUNTIME)
+        else:
+            model = _through_onnx.wrap(module.load(source, settings), settings)
         if (other := watch.changed(before)) is not None:  # else it may not be what it is told by
             raise _files.changed(other)
-        return _through_onnx.wrap(model, settings)
+        return model
 
     if store is None:
         return cast("Classifier | Recorded", load_it())
@@ -119,6 +126,37 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     if not isinstance(model, Recorded):
         _known.learn(model, source, settings, store)
     return model
+
+
+def isolates(module: Any, settings: Settings) -> bool:
+    """Whether files of the format ``module`` run in workers: they hold programs, and ``settings`` do not say no."""
+    return hasattr(module, "RUNTIME") and settings.isolate == "auto" and _isolated.supported()
+
+
+def prepare(sources: Sequence[ModelSource], settings: Settings, store: Store | None) -> None:
+    """Have imported elsewhere what runs the models at ``sources``, while this process imports the rest.
+
+    Nothing is done for models that ``store`` knows, and nothing said of what is wrong with others: `load` says it.
+    """
+    wanted: list[str] = []
+    for source in sources:
+        with suppress(OSError, AuditError):
+            name = plugins.choose("models", source.path) if source.path.exists() else None
+            module: Any = plugins.load("models", name) if name is not None else None
+            known = store is not None and _known.knows(source, settings, store)
+            if isolates(module, settings) and not known:
+                wanted += module.RUNTIME
+    if wanted:
+        process.server().ahead(wanted)
+
+
+def isolation(model: Classifier | Recorded) -> str:
+    """What is around ``model`` while it runs, for people."""
+    held: Held | None = getattr(model, "held", None)
+    if held is None:
+        return "none, it runs in the process of the audit"
+    absent = "".join(f"; no {name}: {why}" for name, why in held.absent)
+    return f"a process of its own, {', '.join(held.barriers) or 'without barriers'}{absent}"
 
 
 def bare(source: ModelSource, settings: Settings) -> ModelCard | None:

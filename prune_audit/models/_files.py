@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _PIECE = 1 << 20
+_elsewhere: list[Path] | None = None
 
 
 def card(
@@ -48,6 +51,9 @@ def card(
 
 def measured(*paths: Path) -> tuple[str, int, int]:
     """The SHA-256 of ``paths``, one after the other, in hexadecimal digits, their bytes, and those bytes compressed."""
+    if _elsewhere is not None:
+        _elsewhere.extend(paths)
+        return "", 0, 0
     import pyarrow
 
     running, size, sink = hashlib.sha256(), 0, _Counter()
@@ -66,6 +72,17 @@ def changed(path: Path) -> ModelError:
     return ModelError(
         f"{path} was changed while it was read", hint="audit a copy of a file that is still being written"
     )
+
+
+@contextmanager
+def measured_elsewhere() -> Iterator[list[Path]]:
+    """Have `measured` note the files alone, for whoever measures them and need not believe this process."""
+    global _elsewhere
+    before, _elsewhere = _elsewhere, []
+    try:
+        yield _elsewhere
+    finally:
+        _elsewhere = before
 
 
 class _Counter(io.RawIOBase):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
 from prune_audit.core import (
     Activation,
@@ -20,13 +22,15 @@ from prune_audit.core import (
     Expects,
     ModelCard,
     ModelSource,
+    Norm,
+    Normalising,
     Settings,
     Suspect,
 )
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import reads
-from prune_audit.evaluate.plausible import Norm, Normalising
 from prune_audit.evaluate.store import Store, asked
+from prune_audit.sandbox import Held
 
 
 class Known:
@@ -48,6 +52,11 @@ class Known:
     def assumptions(self) -> tuple[Assumption, ...]:
         """Those of the model where it ran."""
         return self._loaded.assumptions if self._loaded is not None else ()
+
+    @property
+    def held(self) -> Held | None:
+        """What is around the process that it runs in, where it was loaded into one of its own."""
+        return getattr(self._loaded, "held", None)
 
     def expect_classes(self, classes: int, *, more: bool) -> None:
         """As `Chooses.expect_classes`, once it is loaded."""
@@ -99,13 +108,16 @@ class Known:
 
 def find(source: ModelSource, settings: Settings, store: Store, load: Callable[[], Classifier]) -> Known | None:
     """The model at ``source``, where ``store`` knows its file; ``load`` loads it where it has to run after all."""
-    found = (
-        store.facts(_digest(source), source.factory, asked(settings, source.name)) if source.path.is_file() else None
-    )
+    found = _facts(source, settings, store)
     if found is None:
         return None
     card, expects = found
     return Known(replace(card, name=source.name, path=str(source.path)), expects, load)
+
+
+def knows(source: ModelSource, settings: Settings, store: Store) -> bool:
+    """Whether `find` finds the model at ``source``."""
+    return _facts(source, settings, store) is not None
 
 
 def learn(model: Classifier, source: ModelSource, settings: Settings, store: Store) -> None:
@@ -116,6 +128,18 @@ def learn(model: Classifier, source: ModelSource, settings: Settings, store: Sto
         store.learn(card, model.expects, asked(settings, source.name))
 
 
+def _facts(source: ModelSource, settings: Settings, store: Store) -> tuple[ModelCard, Expects] | None:
+    if not source.path.is_file():
+        return None
+    return store.facts(_digest(source), source.factory, asked(settings, source.name))
+
+
 def _digest(source: ModelSource) -> str:
-    with source.path.open("rb") as file:
+    state = source.path.stat()
+    return _hashed(source.path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # a file is asked for before, while and after it is loaded
+def _hashed(path: Path, *_state: int) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

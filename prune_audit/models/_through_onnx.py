@@ -20,9 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Recorded, Settings, Suspect
+from prune_audit.core import (
+    Activation,
+    Array,
+    Assumption,
+    Classifier,
+    Expects,
+    ModelCard,
+    Norm,
+    Recorded,
+    Settings,
+    Suspect,
+)
 from prune_audit.errors import MissingExtra, ModelError, UsageError
-from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import onnx
 from prune_audit.models._onnx_interface import expects_of, outputs_of
 from prune_audit.models._outputs import Outputs

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prune_audit import memory, weights
-from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard, Suspect
+from prune_audit.core import Activation, Array, Assumption, Expects, Input, Layer, ModelCard, Norm, Suspect
 from prune_audit.errors import AuditError, ModelError, UsageError
-from prune_audit.evaluate.plausible import Norm
 from prune_audit.models import _activation, _macs, _packed, _rounding, _suspects
 from prune_audit.models._outputs import Output, Outputs, table
 
@@ -244,7 +243,7 @@ class TorchClassifier:
         """Scores by the faster module where there is one that agrees; any fault of it leaves the module itself."""
         own = None
         if self._make_faster is not None:
-            own = self._scores(self.call(tensors), rows)
+            own = self._scores(self.call({name: tensor.clone() for name, tensor in tensors.items()}), rows)
             make, self._make_faster = self._make_faster, None
             # Optimisers fail in whatever part of torch they reach.
             with contextlib.suppress(Exception):
@@ -261,8 +260,8 @@ class TorchClassifier:
         """``array`` on the device, and in the type of the network where that is one that numpy lacks."""
         import torch
 
-        # from_numpy shares memory, which it warns of when that memory is read-only.
-        tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+        # A copy, since a network may change what it is given, which others are to see as it was.
+        tensor = torch.from_numpy(array.copy())
         if self._narrow and tensor.is_floating_point():
             tensor = tensor.to(torch.bfloat16)
         if self._device.type == "cuda":

@@ -29,6 +29,9 @@ from prune_audit.models._outputs import Output, Outputs, of, table
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+RUNTIME = ("onnxruntime", "onnx")
+"""What runs such a file, which holds a program: it is loaded in a worker, which imports this."""
+
 # The fields of onnx.proto's ModelProto: those that hold a number, and those that hold bytes.
 _NUMBERS, _BYTES = {1, 5}, {2, 3, 4, 6, 7, 8, 14, 20, 25, 26}
 _IR_VERSION, _GRAPH = 1, 7

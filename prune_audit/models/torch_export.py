@@ -25,6 +25,9 @@ from prune_audit.models._torch import TorchClassifier, device_of, numpy_name, te
 if TYPE_CHECKING:
     import torch
 
+RUNTIME = ("torch",)
+"""What runs such a file, which holds a program: it is loaded in a worker, which imports this."""
+
 
 def recognises(path: Path) -> bool:
     """Whether ``path`` is a zip archive with an exported program; runs nothing."""

@@ -24,6 +24,9 @@ from prune_audit.models._torch import TorchClassifier, device_of, gist, paramete
 if TYPE_CHECKING:
     import torch
 
+RUNTIME = ("torch",)
+"""What runs such a file, which holds a program: it is loaded in a worker, which imports this."""
+
 # Warning filters are process-wide, while models run in separate threads.
 _OPTIMISING = threading.Lock()
 # None is a constant like any other.

@@ -22,6 +22,9 @@ from prune_audit.models._factory import refuse_factory
 from prune_audit.models._outputs import of
 from prune_audit.models._torch import TorchClassifier, dtype_of, layers, parameters, uncounted
 
+RUNTIME = ("torch", "transformers")
+"""What runs such a file, which holds a program: it is loaded in a worker, which imports this."""
+
 _CONFIG = "config.json"
 _IMAGES, _TEXTS = "ForImageClassification", "ForSequenceClassification"
 _SHOWN = 3

@@ -141,4 +141,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
     monkeypatch.setattr(onnx, "load", slow)
     with pytest.raises(ModelError, match=r"m\.onnx was changed while it was read"):
-        models.load(ModelSource(name="m", path=path), Settings())
+        models.load(ModelSource(name="m", path=path), Settings(isolate="never"))

@@ -20,7 +20,7 @@ from prune_audit.models._through_onnx import COMPARED, ThroughOnnx, wrap
 from prune_audit.models._torch import TorchClassifier, expects_of
 
 CARD = ModelCard(name="dense", path="m.pt", format="test", digest="", size=0)
-SETTINGS = Settings(runtime="onnxruntime")
+SETTINGS = Settings(runtime="onnxruntime", isolate="never")
 
 
 def wrapped(module: nn.Module, expects: Expects | None = None) -> ThroughOnnx:
@@ -249,4 +249,4 @@ def test_only_torch_models_on_request_on_the_cpu(conv_net: nn.Sequential, monkey
 def test_models_are_loaded_through_it(sample_models: Path) -> None:
     source = ModelSource(name="dense", path=sample_models / "dense.pt")
     assert isinstance(load(source, SETTINGS), ThroughOnnx)
-    assert isinstance(load(source, Settings()), TorchClassifier)
+    assert isinstance(load(source, Settings(isolate="never")), TorchClassifier)

@@ -8,6 +8,7 @@ import pickle
 import runpy
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from tests.hugging_face import bert, resnet, save, vit
 
 
 def load(path: Path, settings: Settings | None = None, factory: str | None = None) -> TorchClassifier:
-    found = models.load(ModelSource(name="m", path=path, factory=factory), settings or Settings())
+    found = models.load(
+        ModelSource(name="m", path=path, factory=factory), replace(settings or Settings(), isolate="never")
+    )
     assert isinstance(found, TorchClassifier)
     return found
 
