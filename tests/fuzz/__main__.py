@@ -106,7 +106,10 @@ def _run(
         if share is not None and time.monotonic() - begun > share:
             break
         drawn = drawing.draw(found, asked.seed, number, briefly=common)
-        verdict, said = _try(drawn, runner, room)
+        try:
+            verdict, said = _try(drawn, runner, room)
+        except KeyboardInterrupt:  # what was found so far is worth a table
+            break
         counts[verdict.outcome] += 1
         counts[f"{drawn.seed.kind} {verdict.outcome}"] += 1
         sign = f"{drawn.seed.kind}: {verdict.sign}"
