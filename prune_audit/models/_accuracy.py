@@ -40,6 +40,8 @@ def of_name(path: Path) -> tuple[str, float] | None:
 def of_card(folder: Path) -> tuple[str, float] | None:
     """What the model card in ``folder``, a README.md that begins with YAML, says of accuracy."""
     path = folder / "README.md"
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             text = file.read(_CARD_BYTES).decode("utf-8", "replace")

@@ -33,7 +33,8 @@ _SHOWN = 3
 def recognises(path: Path) -> bool:
     """Whether ``path`` is a folder whose config.json names an architecture; runs nothing."""
     try:
-        text = (path / _CONFIG).read_text(encoding="utf-8") if path.is_dir() else ""
+        # A link to a device would be read without an end.
+        text = (path / _CONFIG).read_text(encoding="utf-8") if (path / _CONFIG).is_file() else ""
     except (OSError, ValueError):
         return False
     return any(f'"{key}"' in text for key in ("architectures", "architecture", "model_type"))
@@ -183,8 +184,9 @@ def _expects(path: Path, network: Any, *, images: bool) -> Expects:
 
 def _text_inputs(path: Path, network: Any) -> list[str]:
     """The inputs that the tokenizer is to make: those it says, else the usual ones, of those that the network takes."""
+    told_in = path / "tokenizer_config.json"
     try:
-        found = parse.json((path / "tokenizer_config.json").read_text(encoding="utf-8"), finite=False)
+        found = parse.json(told_in.read_text(encoding="utf-8"), finite=False) if told_in.is_file() else None
     except (OSError, ValueError):
         found = None  # which the tokenizer says, where it is one
     told = found.get("model_input_names") if isinstance(found, dict) else None

@@ -297,3 +297,25 @@ def test_names_of_inputs_that_are_none(tmp_path: Path, names: object) -> None:
     (path / "tokenizer_config.json").write_text(json.dumps({"model_input_names": names}))
     with pytest.raises(ModelError, match="model_input_names: expected names of inputs, found"):
         load(path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "README.md"])
+def test_links_to_devices_are_no_files_of_the_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(bert(("neg", "pos")), tmp_path / "bert")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("/dev/null")
+    opened: list[Path] = []
+    whole = Path.open
+
+    def noted(path: Path, *args: Any, **asked: Any) -> Any:
+        opened.append(path)
+        return whole(path, *args, **asked)
+
+    monkeypatch.setattr(Path, "open", noted)
+    if name == "config.json":
+        assert plugins.choose("models", folder) is None
+    else:
+        models.load(ModelSource(name="m", path=folder), Settings())
+    assert folder / name not in opened
