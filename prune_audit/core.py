@@ -185,9 +185,9 @@ class Settings:
     expect_accuracy: float | None = None
     expect_tolerance: float = 0.02
     plausibility: bool = True
-    isolate: Isolate = "never"
-    memory: int | None = None
-    sample_timeout: float = 60.0
+    isolate: Isolate = field(default="never", compare=False)
+    memory: int | None = field(default=None, compare=False)
+    sample_timeout: float = field(default=60.0, compare=False)
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:
