@@ -116,7 +116,9 @@ def measured(audit: Audit) -> str:
         Head(title="SHA-256", number=False),
     ]
     models = table("Models", heads, [_model(card) for card in cards.values()])
-    settings = [(name, _plain(getattr(p.settings, name))) for name in Settings.__dataclass_fields__]
+    # Those that compare: the others say where models ran, which changes nothing of what is reported.
+    names = [name for name, each in Settings.__dataclass_fields__.items() if each.compare]
+    settings = [(name, _plain(getattr(p.settings, name))) for name in names]
     versions = [(name, version) for name, version in p.versions.items()]
     run = [(name, _plain(value)) for name, value in p.run.items()]
     return (
