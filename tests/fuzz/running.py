@@ -93,10 +93,10 @@ class Common:
 
 
 class Alone:
-    """A process for each command, as ``prune-audit`` starts it, with whatever workers it starts itself."""
+    """A process for each command, as ``prune-audit`` starts it, whose models run in confined workers of their own."""
 
     def __init__(self, scratch: Path) -> None:
-        self._environment = environment(scratch)
+        self._environment = environment(scratch) | {"PRUNE_AUDIT_ISOLATE": "auto"}
         self._scratch = scratch
 
     def __call__(self, command: Command, folder: Path, extra: Mapping[str, str]) -> Ran:
