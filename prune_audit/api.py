@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prune_audit import audit, charts, logs, models, reports, rules
 from prune_audit import data as data_room
-from prune_audit.charts._picture import svg
 from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource, Policy, Preprocess, Settings, chosen
 from prune_audit.errors import UsageError
+from prune_audit.evaluate.cache import Store, folder
 from prune_audit.evaluate.loop import Progress
 from prune_audit.evaluate.pipeline import cores
-from prune_audit.evaluate.store import Store, folder
 from prune_audit.printable import printable
+from prune_audit.render import picture
+from prune_audit.render.picture import svg
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,7 @@ def compare(
 class Picture:
     """One or several charts, drawn below one another: what a notebook shows, and what `save` writes."""
 
-    charts: tuple[charts.Chart, ...]
+    charts: tuple[picture.Chart, ...]
 
     def _repr_svg_(self) -> str:
         return svg(self.charts)

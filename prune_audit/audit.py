@@ -42,13 +42,13 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate import plausible
-from prune_audit.evaluate.draw import stratified
-from prune_audit.evaluate.drop import dropped
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.drop_outputs import dropped
 from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
 from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
-from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.thumbnail import with_thumbnails
 
 Model: TypeAlias = ModelSource | Classifier

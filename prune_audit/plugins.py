@@ -63,8 +63,9 @@ def choose(room: str, what: object) -> str | None:
 
 def docstring(room: str, name: str) -> str:
     """The plugin's whole docstring, without indentation, read without importing the plugin."""
-    source = (folder(room) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source)) or ""
+    place = folder(room) / name.replace("-", "_")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
 
 
 def help_line(room: str, name: str) -> str:

@@ -3,7 +3,7 @@
 Names come from files that anybody may have made. A control character steers a terminal, a bidirectional one puts the
 end of a name before its beginning, one without width makes two names look alike. All of these are written as Python
 writes them (``\\x1b``, ``\\u202e``), so that they show, and do nothing. Whatever prints goes through here
-(`prune_audit.consoles`, `prune_audit.cli._streams`), so that nobody has to remember to.
+(`prune_audit.render.consoles`, `prune_audit.cli._streams`), so that nobody has to remember to.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,23 +17,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from prune_audit import data, models, plugins
-from prune_audit.core import Audit, Dataset, DataSource, ModelCard, ModelSource, Settings
+from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
+from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
-from prune_audit.evaluate.remembered import Remembered
-from prune_audit.pruning import Cut, Scope, _data, _masks, _schedule, _train, check_density
-from prune_audit.pruning._examples import Examples
-from prune_audit.pruning._resume import Resume
-from prune_audit.pruning._schedule import Kind
-from prune_audit.pruning._train import Epoch, Training
+from prune_audit.nets import masking, schedule, train_loop, training_data
+from prune_audit.nets.examples import Examples
+from prune_audit.nets.resume import Resume
+from prune_audit.nets.schedule import Kind
+from prune_audit.nets.scope import Scope, check_density
+from prune_audit.nets.train_loop import Epoch, Training
+from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
-    from prune_audit.pruning._masks import Masks
+    from prune_audit.nets.masking import Masks
+
 
 Stages = Callable[[str], Progress | None]
-
-LOWEST = 0.01  # the density below which nobody looks without being asked
-RATIO = 1.1  # the search ends where the next density would be this close
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,7 @@ class Recipe:
 
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
     None where ``c_rates`` decide, as (pattern of names of layers, c_rate) of surgery. ``exempt`` as in
-    `prune_audit.pruning._masks.prunable`. ``schedule`` and its ``rounds`` as in `prune_audit.pruning._schedule.plan`;
+    `prune_audit.nets.masking.prunable`. ``schedule`` and its ``rounds`` as in `prune_audit.nets.schedule.plan`;
     None is the method's usual one. ``samples`` of the training data score, all where None.
     """
 
@@ -80,16 +79,6 @@ class Pruned:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """The sparsest network that passed, None where none did; every (density, exit code) that was tried, in order; and
-    the audit of the last one that did not pass, None where all did."""
-
-    pruned: Pruned | None
-    tried: tuple[tuple[float, int], ...]
-    failed: Audit | None
-
-
 def run(
     dense: ModelSource,
     output: Path,
@@ -108,19 +97,19 @@ def run(
     Raises:
         AuditError: the network cannot be read, cut, trained or written, data are missing, or do not fit.
     """
-    _check_output(dense.path, output)
+    check_output(dense.path, output)
     method = plugins.load("pruning", recipe.method)
     opened = models.editable(dense, settings)
     _use(settings.threads)
-    masks = _masks.whole(opened.module, _masks.prunable(opened.module, recipe.exempt))
-    left = (*_masks.left_whole(opened.module), *opened.card.uncounted)
+    masks = masking.whole(opened.module, masking.prunable(opened.module, recipe.exempt))
+    left = (*masking.left_whole(opened.module), *opened.card.uncounted)
     cut = Cut(scope=recipe.scope, seed=recipe.training.seed, weight_decay=recipe.training.weight_decay)
     if recipe.c_rates:
         cut = _fixed(method, opened, masks, cut, recipe)
     needs = method.NEEDS_DATA or recipe.training.epochs > 0
     given = None
     if needs or export is not None:
-        given = _given(opened, recipe.training, _needed(recipe, source, trains=needs), settings, trains=needs)
+        given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), settings, trains=needs)
     masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, output, progress)
     opened.save(output)
     if export is not None and given is not None:
@@ -129,7 +118,7 @@ def run(
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
     _state(output).unlink(missing_ok=True)
-    return Pruned(source=made, card=card, density=_masks.kept(masks), history=history, left=left)
+    return Pruned(source=made, card=card, density=masking.kept(masks), history=history, left=left)
 
 
 def train(
@@ -152,15 +141,15 @@ def train(
 
     _check_folder(output)
     _use(settings.threads)
-    with _beside(output) as folder:
+    with beside(output) as folder:
         start = Path(folder) / output.name
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
             torch.save(models.build(factory).state_dict(), start)
         opened = models.editable(ModelSource(name=output.stem, path=start, factory=factory), settings)
-    given = _given(opened, training, source, settings, trains=True, trained=False)
+    given = open_data(opened, training, source, settings, trains=True, trained=False)
     assert given.examples is not None  # it trains
-    _, history = _train.train(
+    _, history = train_loop.train(
         opened.module,
         {},
         given.examples,
@@ -175,70 +164,12 @@ def train(
     return history
 
 
-def until_harm(
-    dense: ModelSource,
-    output: Path,
-    recipe: Recipe,
-    settings: Settings,
-    audited: Callable[[ModelSource], Audit],
-    *,
-    source: DataSource | Dataset | None = None,
-    export: Path | None = None,
-    progress: Stages | None = None,
-) -> Search:
-    """Search the sparsest network whose audit passes, by bisection of the logarithm of the density, and write it.
-
-    The density of ``recipe`` is the lowest that is looked at. Each try is cut anew from the dense network at one blow,
-    and trained where the recipe says so. That a sparser network does more harm is taken for granted, as in any
-    bisection; that the last to pass was chosen by these very data is why it should be confirmed on others.
-
-    Raises:
-        UsageError: the recipe has a schedule of several cuts, or no density.
-        AuditError: as `run`, and whatever ``audited`` raises.
-    """
-    if recipe.density is None or recipe.schedule not in (None, "one-shot"):
-        raise UsageError(
-            "the search for the sparsest network cuts at one blow, at densities of its own",
-            hint="leave --schedule and --c-rate out, or give a --density without --until-harm",
-        )
-    _check_output(dense.path, output)
-    low, high = recipe.density, 1.0
-    tried: list[tuple[float, int]] = []
-    best: Pruned | None = None
-    failed: Audit | None = None
-    with _beside(output) as folder:
-        kept: Path | None = None
-        while not tried or high / low > RATIO:
-            density = math.sqrt(low * high)
-            place = Path(folder) / str(len(tried))
-            place.mkdir()
-            step = replace(recipe, density=density, schedule="one-shot")
-            made = run(dense, place / output.name, step, settings, source=source, export=None, progress=progress)
-            audit = audited(made.source)
-            tried.append((density, audit.exit_code))
-            if audit.exit_code == 0:
-                high, best, kept = density, made, place
-            else:
-                low, failed = density, audit
-        if best is None or kept is None:
-            return Search(pruned=None, tried=tuple(tried), failed=failed)
-        for each in sorted(kept.iterdir(), key=lambda each: each.name == output.name):
-            each.replace(output.parent / each.name)
-    if export is not None:
-        opened = models.editable(replace(dense, path=output), settings)
-        given = _given(opened, recipe.training, _needed(recipe, source, trains=False), settings, trains=False)
-        opened.export(given.reader.arrays(given.rows[:2]), export)
-    where = replace(best.source, path=output)
-    pruned = replace(best, source=where, card=replace(best.card, path=str(output)))
-    return Search(pruned=pruned, tried=tuple(tried), failed=failed)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
+class Split:
     """The data, as they are read; ``examples`` to train on and ``held_out`` ones where the network is to be run."""
 
     dataset: Dataset
-    reader: _data.Reader
+    reader: training_data.Reader
     rows: Any  # (N,) to train on
     examples: Examples | None = None
     held_out: Examples | None = None
@@ -249,11 +180,11 @@ class _Given:
             return None
         import torch
 
-        rows = _data.subset(self.dataset.labels, self.rows, samples, seed)
+        rows = training_data.subset(self.dataset.labels, self.rows, samples, seed)
         return replace(self.examples, rows=torch.from_numpy(rows))
 
 
-def _needed(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool) -> DataSource | Dataset:
+def require_data(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool) -> DataSource | Dataset:
     """``source``. Raises `UsageError` where there is none."""
     if source is not None:
         return source
@@ -262,7 +193,7 @@ def _needed(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool
     raise UsageError(f"{what} needs labelled training data, found none", hint=f"give them with --data; {none}")
 
 
-def _given(
+def open_data(
     opened: models.Editable,
     training: Training,
     source: DataSource | Dataset,
@@ -270,7 +201,7 @@ def _given(
     *,
     trains: bool,
     trained: bool = True,
-) -> _Given:
+) -> Split:
     """The data at ``source``, split; ``trained`` says that the network knows its classes already."""
     import torch
 
@@ -280,20 +211,20 @@ def _given(
     if isinstance(dataset, DataSource):
         # Every epoch shows the same samples.
         dataset = Remembered(data.load(dataset, opened.source.expects, settings))
-    reader = _data.Reader(dataset, opened.card.name, opened.source.expects)
+    reader = training_data.Reader(dataset, opened.card.name, opened.source.expects)
     seed, labels = training.seed, dataset.labels
-    rows, held_out = _data.split(labels, training.held_out if training.epochs else 0.0, seed)
+    rows, held_out = training_data.split(labels, training.held_out if training.epochs else 0.0, seed)
     if not trains:
-        return _Given(dataset=dataset, reader=reader, rows=rows)
+        return Split(dataset=dataset, reader=reader, rows=rows)
     examples = Examples(
         labels=torch.from_numpy(labels.astype("int64")),
         rows=torch.from_numpy(rows),
-        read=_data.as_tensors(reader, opened.tensors),
+        read=training_data.as_tensors(reader, opened.tensors),
         forward=lambda _, inputs: opened.scores(inputs),
         size=training.batch_size,
     )
-    _data.check(examples, dataset, opened.module, opened.card.name, seed, trained=trained)
-    return _Given(
+    training_data.check(examples, dataset, opened.module, opened.card.name, seed, trained=trained)
+    return Split(
         dataset=dataset,
         reader=reader,
         rows=rows,
@@ -308,7 +239,7 @@ def _tuned(
     method: ModuleType,
     cut: Cut,
     recipe: Recipe,
-    given: _Given | None,
+    given: Split | None,
     output: Path,
     progress: Stages | None,
 ) -> tuple[Masks, tuple[Epoch, ...]]:
@@ -316,9 +247,9 @@ def _tuned(
     module, training = opened.module, recipe.training
     lasting = getattr(method, "STRAIGHT_THROUGH", False)
     examples = given.examples if given is not None else None
-    steps = _train.steps(examples, training) if examples is not None else 0
+    steps = train_loop.steps(examples, training) if examples is not None else 0
     kind = recipe.schedule or ("surgery" if lasting and steps else "one-shot")
-    plan = _schedule.plan(kind, recipe.density or 1.0, steps=steps, rounds=recipe.rounds, seed=training.seed)
+    plan = schedule.plan(kind, recipe.density or 1.0, steps=steps, rounds=recipe.rounds, seed=training.seed)
     due: dict[int, list[float]] = {}
     for step, density in plan:
         due.setdefault(step, []).append(density)
@@ -329,14 +260,14 @@ def _tuned(
         for density in due.get(step, ()):
             masks = method.update(module, masks, density, scored, cut)
             if not lasting:
-                _masks.apply(module, masks)
+                masking.apply(module, masks)
         return masks
 
     if examples is None or given is None or not training.epochs:
         masks = update(0, masks)
-        _masks.apply(module, masks)
+        masking.apply(module, masks)
         return masks, ()
-    return _train.train(
+    return train_loop.train(
         module,
         masks,
         examples,
@@ -389,7 +320,8 @@ def _check_folder(output: Path) -> None:
         raise OutputError(f"{output} cannot be written: there is no folder {output.parent}", hint="make it first")
 
 
-def _check_output(dense: Path, output: Path) -> None:
+def check_output(dense: Path, output: Path) -> None:
+    """Raise where a network cannot be written to ``output``, or where it is the ``dense`` one itself."""
     _check_folder(output)
     if output.exists() and dense.exists() and output.samefile(dense):
         raise UsageError(f"{output} is the dense model itself", hint="write the pruned one under another name")
@@ -397,7 +329,7 @@ def _check_output(dense: Path, output: Path) -> None:
         raise OutputError(f"{output} is a folder that is there already", hint="remove it, or write elsewhere")
 
 
-def _beside(output: Path) -> TemporaryDirectory[str]:
+def beside(output: Path) -> TemporaryDirectory[str]:
     """A folder from which files can be renamed to ``output``."""
     try:
         return TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)

@@ -43,17 +43,17 @@ def few_digits(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def _source_digest() -> Callable[[str | None], str | None]:
-    from prune_audit.evaluate import identity
+    from prune_audit.evaluate import cache_key
 
-    return functools.cache(identity.source_digest)
+    return functools.cache(cache_key.source_digest)
 
 
 @pytest.fixture
 def unchanged_code(_source_digest: Callable[[str | None], str | None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the code of a factory once for all: beside the sample's lie 500 files, which a run reads ten times."""
-    from prune_audit.evaluate import store
+    from prune_audit.evaluate import cache
 
-    monkeypatch.setattr(store, "source_digest", _source_digest)
+    monkeypatch.setattr(cache, "source_digest", _source_digest)
 
 
 @pytest.fixture(scope="session")

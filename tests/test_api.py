@@ -21,7 +21,7 @@ import prune_audit
 from prune_audit import audit as story
 from prune_audit.core import Array, Audit, DataSource, ModelSource, Preprocess, Settings
 from prune_audit.errors import AlignmentError, AuditError, DataError, ModelError, PolicyError, UsageError
-from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.cache import Store
 from prune_audit.reports import table as report
 from tests.conftest import ROOT
 from tests.reports import audits

@@ -95,6 +95,32 @@ def modules_after(code: str) -> set[str]:
     return set(done.stderr.split())
 
 
+def private_imports(package: Path) -> set[str]:
+    """Of the modules under ``package``, those that import a module of another room whose name begins with _."""
+    found = set()
+    for file in package.rglob("*.py"):
+        inside = (package.name, *file.relative_to(package).parts[:-1])
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(package.name):
+                continue
+            for parts in [(*str(node.module).split("."), alias.name) for alias in node.names]:
+                hidden = next((i for i, part in enumerate(parts) if part.startswith("_") and part[1:2] != "_"), None)
+                if hidden is not None and parts[:hidden] != inside[:hidden]:
+                    found.add(f"{file.relative_to(package)}: {'.'.join(parts)}")
+    return found
+
+
+def test_no_module_imports_what_another_room_keeps_to_itself() -> None:
+    assert not private_imports(ROOT / "prune_audit")
+
+
+def test_an_import_of_what_another_room_keeps_to_itself_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "house" / "kitchen").mkdir(parents=True)
+    (tmp_path / "house" / "kitchen" / "_oven.py").write_text("from house.kitchen._pans import PAN\n")
+    (tmp_path / "house" / "bath.py").write_text("def wash():\n    from house.kitchen import _oven\n")
+    assert private_imports(tmp_path / "house") == {"bath.py: house.kitchen._oven"}
+
+
 def test_help_imports_nothing_heavy() -> None:
     loaded = modules_after("from prune_audit.cli import invoke; assert invoke(['compare', '--help']) == 0")
     assert "typer" in loaded
@@ -123,7 +149,7 @@ PRINTS = {
     "prune_audit/cli/_terminal.py": {"sys.stdout", "sys.stderr"},
     "prune_audit/sandbox/server.py": {"sys.stdout", "sys.stderr"},  # flushes those of a worker
     "prune_audit/sandbox/wire.py": {"os.write"},  # messages
-    "prune_audit/consoles.py": {"rich.console.Console", "rich.text.Text"},
+    "prune_audit/render/consoles.py": {"rich.console.Console", "rich.text.Text"},
 }
 PRINTING = {
     "print",

@@ -18,11 +18,11 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from prune_audit import audit, plugins, prune, rules
+from prune_audit import audit, plugins, prune, rules, search
 from prune_audit.core import Audit, DataSource, ModelSource, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
+from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
-from prune_audit.pruning._train import Training
 from sample_models.make import network
 from tests.cli._run import here
 from tests.conftest import ROOT
@@ -283,7 +283,7 @@ def gated(made: ModelSource, data: DataSource = DIGITS) -> Audit:
 def test_the_search_ends_at_the_sparsest_that_passes(few_digits: Path, tmp_path: Path) -> None:
     data = DataSource(path=few_digits)
     recipe = Recipe(method="magnitude", density=0.01)
-    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, data))
+    found = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, data))
     assert found.pruned is not None
     passed = [density for density, code in found.tried if code == 0]
     failed = [density for density, code in found.tried if code != 0]
@@ -298,14 +298,14 @@ def test_the_search_ends_at_the_sparsest_that_passes(few_digits: Path, tmp_path:
 
 def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
     recipe = Recipe(method="random", density=0.5)
-    found = prune.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
+    found = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
     assert found.pruned is None
     assert found.failed is not None
     assert {code for _, code in found.tried} == {1}
     assert not list(tmp_path.iterdir())
     for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", c_rates=(("*", 1.0),))):
         with pytest.raises(UsageError, match="one blow"):
-            prune.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
+            search.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
 
 
 MLP = "prune_audit.networks:mlp(10, inputs=64, hidden=[32])"
@@ -344,8 +344,8 @@ def test_a_network_that_does_not_fit_is_not_trained(tmp_path: Path) -> None:
 COMMAND = """
 import sys
 from prune_audit.cli import main
-from prune_audit.pruning import _resume
-_resume.SECONDS = 0.0
+from prune_audit.nets import resume
+resume.SECONDS = 0.0
 main()
 """
 SLOW = """
@@ -411,7 +411,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_run_stops_before_it_is_lost(tmp_path: Path) -> None:
-    from prune_audit.pruning._resume import Resume
+    from prune_audit.nets.resume import Resume
 
     Resume(tmp_path / "out.pth.resume", "of another run").write({"step": 1})
     recipe = Recipe(method="random", density=0.5, training=Training(epochs=1))

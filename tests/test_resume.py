@@ -19,8 +19,8 @@ from tests.conftest import ROOT
 COMMAND = """
 import sys
 from prune_audit.cli import main
-from prune_audit.evaluate import store
-store.FLUSH_SECONDS = 0.05
+from prune_audit.evaluate import cache
+cache.FLUSH_SECONDS = 0.05
 main()
 """
 NETWORK = """

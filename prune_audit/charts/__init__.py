@@ -8,41 +8,14 @@ theme, and never alone: a shape, a place or a word says the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from prune_audit import plugins
 from prune_audit.core import Audit
 from prune_audit.errors import UsageError
+from prune_audit.render.picture import Chart
 
 
 class NothingToDraw(UsageError):
     """The audit has nothing for the chart that was asked for: no fault of the audit, which is as good without it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """One picture: its title, what it is of, what it shows in words, how to read it, its Vega-Lite specification.
-
-    ``of`` names the models. ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position
-    of the comparison that it is of, None where it is of the whole audit; ``by`` names the view where it is not that by
-    class.
-    """
-
-    title: str
-    of: str
-    shows: str
-    reading: str
-    spec: Mapping[str, Any]
-    variant: int | None = None
-    by: str = "class"
-
-    def _repr_svg_(self) -> str:
-        """What a notebook shows."""
-        from prune_audit.charts._picture import svg
-
-        return svg([self])
 
 
 def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import color
-from prune_audit.charts._picture import WIDTH
-from prune_audit.core import Audit, View
+from prune_audit.core import Audit, View, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.colors import color
+from prune_audit.render.picture import WIDTH, Chart
 
 RANK = 40
 
@@ -33,17 +33,17 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     made = []
     settings = audit.provenance.settings
     for variant, comparison in enumerate(audit.comparisons):
-        view = w.by_class(comparison)
+        view = lookup.by_class(comparison)
         points = _points(view) if view else []
         if view is None or not points:
             continue
-        alpha = w.find(view, "intensification")
+        alpha = lookup.find(view, "intensification")
         slope = alpha.overall if alpha and isinstance(alpha.overall, (int, float)) else None
         fits = _fits(view)
         shows, line = "No line describes these classes.", ""
         if slope is not None:
-            shows = f"Alpha, the slope of the line, is {w.ratio(slope)} {w.slope(view, settings)}."
-            if grown := w.gaps(view, settings):
+            shows = f"Alpha, the slope of the line, is {rounded.ratio(slope)} {wording.slope(view, settings)}."
+            if grown := wording.gaps(view, settings):
                 shows += f" Gaps: {grown}."
             line = " The solid line has the slope alpha."
             if not fits:
@@ -51,7 +51,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         made.append(
             Chart(
                 title="Balance of each class",
-                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
+                of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
                 shows=shows,
                 reading=(
                     "A class at 0 is recognised as often as samples are on average. On the dashed line nothing "
@@ -66,30 +66,33 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
 
 def _fits(view: View) -> bool:
     """Whether alpha describes the classes: there is one without noise, and one line describes enough of them."""
-    fit, corrected = w.find(view, "r_squared"), w.find(view, "alpha_corrected")
+    fit, corrected = lookup.find(view, "r_squared"), lookup.find(view, "alpha_corrected")
     if corrected and (corrected.overall is None or corrected.overall_low is None or corrected.overall_high is None):
         return False
-    return not fit or not isinstance(fit.overall, (int, float)) or fit.overall >= w.ONE_LINE
+    return not fit or not isinstance(fit.overall, (int, float)) or fit.overall >= wording.ONE_LINE
 
 
 def _points(view: View) -> list[dict[str, Any]]:
-    dense, pruned, distortion = (w.column(view, name) for name in ("dense_balance", "pruned_balance", "distortion"))
+    dense, pruned, distortion = (
+        lookup.column(view, name) for name in ("dense_balance", "pruned_balance", "distortion")
+    )
     points: list[dict[str, Any]] = []
-    for i in w.worst_first(view):
+    for i in lookup.worst_first(view):
         before, after = dense[i], pruned[i]
         if isinstance(before, (int, float)) and isinstance(after, (int, float)):
-            name = w.printable(view.strata[i])
+            name = printable(view.strata[i])
             points.append(
                 {
                     "dense": before,
                     "pruned": after,
                     "harm": "harmed"
-                    if distortion[i] in w.HARMED
+                    if distortion[i] in lookup.HARMED
                     else "cannot tell"
-                    if distortion[i] == w.CANNOT_TELL
+                    if distortion[i] == lookup.CANNOT_TELL
                     else "not harmed",
                     "name": name,
-                    "said": f"{name}: balance {w.ratio(before)} to {w.ratio(after)}, {w.label(distortion[i])}",
+                    "said": f"{name}: balance {rounded.ratio(before)} to {rounded.ratio(after)}, "
+                    f"{rounded.label(distortion[i])}",
                 }
             )
     return points

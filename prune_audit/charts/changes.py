@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import color
-from prune_audit.charts._picture import WIDTH
 from prune_audit.charts.recalls import MOST
-from prune_audit.core import Audit, View
+from prune_audit.core import Audit, View, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.colors import color
+from prune_audit.render.picture import WIDTH, Chart
 
 RANK = 15
 
@@ -25,18 +25,19 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     made = []
     settings = audit.provenance.settings
     for variant, comparison in enumerate(audit.comparisons):
-        view = w.by_class(comparison)
+        view = lookup.by_class(comparison)
         rows = _rows(view) if view and len(view.strata) > MOST else []
         if view is None or not rows:
             continue
         made.append(
             Chart(
                 title=f"Change of all {len(rows):,} classes",
-                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
-                shows=w.drops(view, settings),
+                of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
+                shows=wording.drops(view, settings),
                 reading=(
-                    f"Line: change of recall, the worst class on the left. Band: its {w.limit(settings.confidence)} % "
-                    f"interval. Dashed: the margin of {w.loss(settings.margin)}."
+                    f"Line: change of recall, the worst class on the left. Band: its "
+                    f"{rounded.limit(settings.confidence)} % "
+                    f"interval. Dashed: the margin of {rounded.loss(settings.margin)}."
                 ),
                 spec=_spec(rows, settings.margin),
                 variant=variant,
@@ -46,7 +47,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
 
 
 def _rows(view: View) -> list[dict[str, float]]:
-    change = w.find(view, "change")
+    change = lookup.find(view, "change")
     if change is None or not change.low or not change.high:
         return []
     known = [

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import LOSSES, color
-from prune_audit.charts._picture import WIDTH
-from prune_audit.core import Audit, Comparison, View
+from prune_audit.core import Audit, Comparison, View, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.colors import LOSSES, color
+from prune_audit.render.picture import WIDTH, Chart
 
 RANK = 20
 
@@ -26,7 +26,11 @@ SHADES = (*LOSSES, "still", "gain-1", "gain-2")
 
 def draw(audit: Audit) -> tuple[Chart, ...]:
     """One chart of all variants, none where there is only one."""
-    variants = [(c, view) for c in w.densest_first(audit) if (view := w.by_class(c)) and w.find(view, "change")]
+    variants = [
+        (c, view)
+        for c in lookup.densest_first(audit.comparisons)
+        if (view := lookup.by_class(c)) and lookup.find(view, "change")
+    ]
     if len(variants) < 2:
         return ()
     classes = _worst(variants)
@@ -36,8 +40,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     return (
         Chart(
             title=f"Change of each class by variant{cut}",
-            of=f"against {w.printable(variants[0][0].dense.name)}",
-            shows=f"{w.several(broken, 'class', 'classes')} drawn regressed or harmed in some variant.",
+            of=f"against {printable(variants[0][0].dense.name)}",
+            shows=f"{rounded.several(broken, 'class', 'classes')} drawn regressed or harmed in some variant.",
             reading=(
                 "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class "
                 "regressed or is harmed there."
@@ -51,15 +55,15 @@ def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
     """Names of the classes that fell furthest in any variant, the worst first."""
     worst: dict[str, float] = {}
     for _, view in variants:
-        for name, moved in zip(view.strata, w.column(view, "change"), strict=True):
+        for name, moved in zip(view.strata, lookup.column(view, "change"), strict=True):
             if isinstance(moved, (int, float)):
                 worst[name] = min(moved, worst.get(name, moved))
     return sorted(worst, key=lambda name: worst[name])[:MOST]
 
 
 def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
-    variant = f"{w.printable(comparison.pruned.name)} ({w.kept(comparison)})"
-    change, verdict, distortion = (w.column(view, name) for name in ("change", "verdict", "distortion"))
+    variant = f"{printable(comparison.pruned.name)} ({wording.kept(comparison)})"
+    change, verdict, distortion = (lookup.column(view, name) for name in ("change", "verdict", "distortion"))
     at = {name: i for i, name in enumerate(view.strata)}
     cells = []
     for name in classes:
@@ -67,17 +71,18 @@ def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[
         moved = None if i is None else change[i]
         if i is None or not isinstance(moved, (int, float)):
             continue
-        found = [str(said[i]) for said in (verdict, distortion) if said[i] in (w.REGRESSED, *w.HARMED)]
-        shown = w.printable(name)
+        found = [str(said[i]) for said in (verdict, distortion) if said[i] in (lookup.REGRESSED, *lookup.HARMED)]
+        shown = printable(name)
         cells.append(
             {
                 "class": shown,
                 "variant": variant,
                 "change": moved,
-                "text": w.points(moved) + (" ▼" if found else ""),
+                "text": rounded.points(moved) + (" ▼" if found else ""),
                 "dark": moved < STEPS[0],
                 "broken": bool(found),
-                "said": f"{shown}, {variant}: {w.points(moved)} points, {', '.join(found) or w.label(verdict[i])}",
+                "said": f"{shown}, {variant}: {rounded.points(moved)} points, "
+                f"{', '.join(found) or rounded.label(verdict[i])}",
             }
         )
     return cells

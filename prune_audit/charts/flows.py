@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import color
-from prune_audit.charts._picture import WIDTH
-from prune_audit.core import Audit, Pair
+from prune_audit.core import Audit, Pair, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded
+from prune_audit.render.colors import color
+from prune_audit.render.picture import WIDTH, Chart
 
 RANK = 30
 
@@ -26,22 +26,23 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     """One chart for each variant that lost samples."""
     made = []
     for variant, comparison in enumerate(audit.comparisons):
-        view = w.by_class(comparison)
+        view = lookup.by_class(comparison)
         flows = _flows(view.pair) if view else []
         if view is None or not flows:
             continue
-        names = [w.printable(name) for name in view.pair.classes]
+        names = [printable(name) for name in view.pair.classes]
         shown = flows[:MOST]
         total = sum(count for _, _, count in flows)
         drawn = sum(count for _, _, count in shown)
         told = [f"{names[a]} to {names[b]} {count:,}" for a, b, count in shown[:3]]
-        smaller = f" Not drawn: {w.several(total - drawn, 'sample')} in {w.several(len(flows) - MOST, 'smaller flow')}."
+        left = rounded.several(total - drawn, "sample")
+        smaller = f" Not drawn: {left} in {rounded.several(len(flows) - MOST, 'smaller flow')}."
         rest = smaller if len(flows) > MOST else ""
         made.append(
             Chart(
                 title="Where lost samples went",
-                of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
-                shows=f"Of {w.several(total, 'lost sample')}: {'; '.join(told)}.",
+                of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
+                shows=f"Of {rounded.several(total, 'lost sample')}: {'; '.join(told)}.",
                 reading=f"Left: what the samples are and the dense model said. Right: what the pruned one says.{rest}",
                 spec=_spec(shown, names),
                 variant=variant,
@@ -64,7 +65,7 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
     bands = [
         {
             "flow": i, "x": x, "top": at - n * scale / 2, "bottom": at + n * scale / 2,
-            "said": f"{names[a]} taken for {names[b]}: {w.several(n, 'sample')}",
+            "said": f"{names[a]} taken for {names[b]}: {rounded.several(n, 'sample')}",
         }
         for i, (a, b, n) in enumerate(flows)
         for x, at in zip(BEND, (left_place[i], left_place[i], right_place[i], right_place[i]), strict=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import VERDICTS, color
-from prune_audit.charts._picture import WIDTH
-from prune_audit.core import Audit, View
+from prune_audit.core import Audit, View, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.colors import VERDICTS, color
+from prune_audit.render.picture import WIDTH, Chart
 
 RANK = 10
 
@@ -30,18 +30,18 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     for variant, comparison in enumerate(audit.comparisons):
         for view, rows in drawn[variant]:
             if rows:
-                what = "Recall of each class" if view.by == "class" else f"Accuracy by {w.printable(view.by)}"
+                what = "Recall of each class" if view.by == "class" else f"Accuracy by {printable(view.by)}"
                 cut = f", the {MOST} worst of {len(view.strata):,}" if len(view.strata) > MOST else ""
                 reading = (
                     "Tick: dense model. Mark: pruned model, its shape the verdict. Band: where the pruned model may "
-                    f"lie ({w.limit(audit.provenance.settings.confidence)} % interval of the change). Number: change "
-                    "in points."
+                    f"lie ({rounded.limit(audit.provenance.settings.confidence)} % interval of the change). "
+                    "Number: change in points."
                 )
                 made.append(
                     Chart(
                         title=f"{what}{cut}",
-                        of=f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}",
-                        shows=f"{w.drops(view, audit.provenance.settings)} Worst: {rows[0]['said']}.",
+                        of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
+                        shows=f"{wording.drops(view, audit.provenance.settings)} Worst: {rows[0]['said']}.",
                         reading=reading,
                         spec=_spec(rows, floor),
                         variant=variant,
@@ -53,28 +53,28 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
 
 def _rows(view: View) -> list[dict[str, Any]]:
     """What is drawn of each class, in the order of drawing."""
-    change = w.find(view, "change")
+    change = lookup.find(view, "change")
     if change is None:
         return []
-    dense, pruned, verdict = (w.column(view, name) for name in ("dense_recall", "pruned_recall", "verdict"))
+    dense, pruned, verdict = (lookup.column(view, name) for name in ("dense_recall", "pruned_recall", "verdict"))
     low, high = change.low or (None,) * len(dense), change.high or (None,) * len(dense)
     rows = []
-    for i in w.worst_first(view)[:MOST]:
+    for i in lookup.worst_first(view)[:MOST]:
         before, after, moved = dense[i], pruned[i], change.by_stratum[i]
         if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
             continue
-        said = f"{w.percent(before)} to {w.percent_sign(after)}, change {w.points(moved)} points"
+        said = f"{rounded.percent(before)} to {rounded.percent_sign(after)}, change {rounded.points(moved)} points"
         least, most = low[i], high[i]
         rows.append(
             {
-                "name": w.printable(view.strata[i]),
+                "name": printable(view.strata[i]),
                 "dense": before,
                 "pruned": after,
                 "low": max(0.0, before + least) if least is not None else after,
                 "high": min(1.0, before + most) if most is not None else after,
                 "verdict": verdict[i] or "not judged",
-                "change": w.points(moved),
-                "said": f"{w.printable(view.strata[i])}: {said} ({w.between(least, most)}), {verdict[i]}",
+                "change": rounded.points(moved),
+                "said": f"{printable(view.strata[i])}: {said} ({rounded.between(least, most)}), {verdict[i]}",
             }
         )
     return rows

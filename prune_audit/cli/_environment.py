@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 import typer
 
-from prune_audit.cli._gate import PREFIX
+from prune_audit.cli._policy_options import PREFIX
 
 # What is read elsewhere: where a fault of our own is shown, and in the tests, which run commands.
 OTHERS = ("DEBUG", "UPDATE", "NO_SKIP")

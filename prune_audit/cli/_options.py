@@ -15,7 +15,7 @@ from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
     from prune_audit.core import Preprocess
-    from prune_audit.evaluate.store import Store
+    from prune_audit.evaluate.cache import Store
 
 MODELS = "Models"
 DATA, IMAGES, OTHER, STATISTICS = "Data", "Images", "Text, sound and tables", "Statistics"
@@ -456,7 +456,7 @@ def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
     if off:
         return None
     from prune_audit.cli import _terminal
-    from prune_audit.evaluate.store import Store, folder, refuses
+    from prune_audit.evaluate.cache import Store, folder, refuses
 
     def tell(line: str) -> None:
         _terminal.note(f"note: {line}")

@@ -1,8 +1,8 @@
 """Standard output and error while a command runs: whatever is written to them is shown, and nothing in it is obeyed.
 
-Our own reports go through `prune_audit.consoles`, but libraries warn, and what a factory or a model prints is up to
-whoever made it. All of it passes here: control characters are spelled out, for a terminal's sake, and so are marks of
-commands, for a job's. GitHub's runner takes a line for a command that begins with ``::`` after any blanks, or that
+Our own reports go through `prune_audit.render.consoles`, but libraries warn, and what a factory or a model prints is up
+to whoever made it. All of it passes here: control characters are spelled out, for a terminal's sake, and so are marks
+of commands, for a job's. GitHub's runner takes a line for a command that begins with ``::`` after any blanks, or that
 holds ``##[`` anywhere (ActionCommand.cs of actions/runner), and Azure's and TeamCity's take ``##vso[`` and
 ``##teamcity[``. These are broken everywhere and not in jobs alone, so that a log says the same wherever it was written.
 """

@@ -1,8 +1,8 @@
 """What people see: consoles, the progress bar, errors, and an audit delivered.
 
 Standard output holds reports alone; progress, errors and asides go to standard error. Text is shown and never obeyed
-(`prune_audit.consoles`, `prune_audit.cli._streams`). Widths are set here, because rich falls back to 80 columns in a
-pipe or a dumb terminal, and ignores a width that comes without a height.
+(`prune_audit.render.consoles`, `prune_audit.cli._streams`). Widths are set here, because rich falls back to 80 columns
+in a pipe or a dumb terminal, and ignores a width that comes without a height.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
 from prune_audit.cli import _streams
-from prune_audit.consoles import Console, Text
 from prune_audit.printable import printable
+from prune_audit.render.consoles import Console, Text
 
 if TYPE_CHECKING:
     from prune_audit.core import Audit

@@ -25,8 +25,8 @@ def run(
     from rich.table import Table
 
     from prune_audit.cli import _terminal
-    from prune_audit.consoles import Text
-    from prune_audit.evaluate.store import Store, folder
+    from prune_audit.evaluate.cache import Store, folder
+    from prune_audit.render.consoles import Text
 
     kept = Store(cache if cache is not None else folder())
     entries = kept.entries()

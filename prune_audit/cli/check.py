@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
+from prune_audit.cli import _policy_options as g
 
 
 def run(

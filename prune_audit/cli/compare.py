@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
+from prune_audit.cli import _policy_options as g
 
 if TYPE_CHECKING:
     from prune_audit.core import Audit
@@ -176,10 +176,10 @@ def run(
     models.prepare([sources[0], *sources[1]], settings, store)
     # While what runs the models is imported in another process.
     from prune_audit import audit, reports
-    from prune_audit.cli import _terminal, _trial
+    from prune_audit.cli import _dry_run, _terminal
 
     if dry_run:
-        _trial.show(audit.trial(*sources, source, settings))
+        _dry_run.show(audit.trial(*sources, source, settings))
         if output:
             names = ", ".join(map(str, output))
             _terminal.note(f"note: a dry run makes no report: {names} not written")

@@ -40,8 +40,8 @@ def run(
     """
     from prune_audit import models
     from prune_audit.cli import _terminal
-    from prune_audit.consoles import Text
     from prune_audit.core import Expects, Settings
+    from prune_audit.render.consoles import Text
 
     settings = Settings(
         allow_pickle=allow_pickle,
@@ -103,7 +103,7 @@ def _facts(
 ) -> RenderableType:
     from rich.table import Table
 
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     facts = [
         ("name", card.name),
@@ -137,7 +137,7 @@ def layers(card: ModelCard) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
 
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     rounds = any(layer.rounded for layer in card.layers)
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

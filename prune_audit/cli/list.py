@@ -30,8 +30,8 @@ def run(
     """
     from prune_audit import plugins
     from prune_audit.cli import _terminal
-    from prune_audit.consoles import Text
     from prune_audit.errors import UsageError
+    from prune_audit.render.consoles import Text
 
     if kind is not None and kind not in plugins.ROOMS:
         raise UsageError(f"there is no kind of plugin {kind!r}", hint=f"known: {', '.join(plugins.ROOMS)}")
@@ -49,7 +49,7 @@ def _in_one_line(out: Console, room: str) -> None:
     from rich.table import Table
 
     from prune_audit import plugins
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(min_width=max(len(name) for each in plugins.ROOMS for name in plugins.names(each)), no_wrap=True)
@@ -64,7 +64,7 @@ def _in_full(out: Console, room: str) -> None:
     from textwrap import fill, indent
 
     from prune_audit import plugins
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     width = min(out.width, READABLE) - INDENT
     for name in plugins.names(room):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from prune_audit.cli import _gate as g
+from prune_audit.cli import _policy_options as g
 
 
 def run(
@@ -29,8 +29,8 @@ def run(
     """
     from prune_audit import gate, rules
     from prune_audit.cli import _terminal
-    from prune_audit.consoles import Text
     from prune_audit.core import Settings
+    from prune_audit.render.consoles import Text
 
     asked = g.policy(context, policy)
     text = rules.toml(asked, gate.settings_of(asked, Settings()), origins=True)

@@ -108,15 +108,16 @@ def run(
     store = o.store(cache, off=no_cache, verify=verify_data)
     models.prepare([asked], settings, store)
     # While what runs the model is imported in another process.
-    from prune_audit import audit, words
+    from prune_audit import audit
     from prune_audit.cli import _terminal
+    from prune_audit.render import wording
 
     with _terminal.progress(quiet=quiet) as progress:
         predictions, provenance = audit.predict(asked, source, settings, store=store, progress=progress)
     [outputs] = predictions.models
     models.write_predictions(output, outputs, predictions.ids, predictions.labels, predictions.classes)
     if not quiet:
-        for said in words.assumed(provenance.assumptions, [outputs.name]):
+        for said in wording.assumed(provenance.assumptions, [outputs.name]):
             _terminal.note(f"assumes {said}")
         for note in provenance.notes:
             _terminal.note(f"note: {note}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prune_audit.cli import _gate as g
 from prune_audit.cli import _options as o
-from prune_audit.cli import _pruning as p
+from prune_audit.cli import _policy_options as g
+from prune_audit.cli import _pruning_options as p
 from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
-    from prune_audit.prune import Pruned, Search
+    from prune_audit.prune import Pruned
+    from prune_audit.search import Search
 
 Written = Annotated[
     Path, typer.Option("--output", "-o", help="The pruned network, in the format of DENSE.", rich_help_panel=o.OUTPUT)
@@ -105,10 +106,10 @@ def run(
     --audit val/
     """
     from prune_audit import audit as auditing
-    from prune_audit import models, prune, reports
+    from prune_audit import models, prune, reports, search
     from prune_audit.cli import _terminal
     from prune_audit.core import Audit, DataSource, ModelSource, Settings
-    from prune_audit.pruning._train import Training
+    from prune_audit.nets.train_loop import Training
 
     if until_harm and audit is None:
         raise UsageError("--until-harm needs labelled data that tell what is harm", hint="give them with --audit")
@@ -128,7 +129,7 @@ def run(
     )
     recipe = prune.Recipe(
         method=method,
-        density=prune.LOWEST if until_harm and density is None else density,
+        density=search.LOWEST if until_harm and density is None else density,
         scope=p.choice("--scope", scope, ("global", "layer")),  # type: ignore[arg-type]  # checked there
         exempt=tuple(exempt or ()),
         c_rates=p.c_rates(c_rate),
@@ -180,10 +181,10 @@ def run(
             return auditing.run(named, [made], source(audit), settings, policy=judged, store=store, progress=stages)
 
         if until_harm:
-            search = prune.until_harm(
+            found = search.until_harm(
                 named, output, recipe, settings, audited, source=training, export=beside, progress=stages
             )
-            pruned, done = search.pruned, search.failed
+            pruned, done = found.pruned, found.failed
         else:
             pruned = prune.run(named, output, recipe, settings, source=training, export=beside, progress=stages)
             done = None
@@ -191,7 +192,7 @@ def run(
             done = audited(pruned.source)
     if not quiet:
         if until_harm:
-            _tell_search(search)
+            _tell_search(found)
         if pruned is not None:
             _tell(pruned, method, [output, *([beside] if beside is not None else [])])
     if done is None:
@@ -203,7 +204,7 @@ def run(
 def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
     """What was written, layer by layer."""
     from prune_audit.cli import _terminal, inspect
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     card = pruned.card
     with _terminal.printing() as out:
@@ -228,7 +229,7 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
 def _tell_search(search: Search) -> None:
     """Every density that was tried, and what came of it."""
     from prune_audit.cli import _terminal
-    from prune_audit.consoles import Text
+    from prune_audit.render.consoles import Text
 
     words = {0: "passes", 1: "fails", 3: "cannot be told"}
     with _terminal.printing() as out:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from prune_audit import plugins
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _found, _preprocess, _weights
+from prune_audit.data import _preprocess, _weights
 from prune_audit.data._in_memory import arrays as arrays
 from prune_audit.data._in_memory import class_names as class_names
 from prune_audit.errors import DataError
+from prune_audit.files import sniff
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
@@ -33,7 +34,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     name = plugins.choose("data", source)
     if name is None:
         raise DataError(
-            f"{path} is in no form of labelled data that prune-audit can read: it is {_found.describe(path)}",
+            f"{path} is in no form of labelled data that prune-audit can read: it is {sniff.describe(path)}",
             hint=f"forms are told by content, whatever the suffix; known: {', '.join(plugins.names('data'))} "
             "(see `prune-audit list data`)",
         )

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Preprocess
-from prune_audit.data import _content
 from prune_audit.data._rows import Rows
 from prune_audit.errors import AlignmentError
+from prune_audit.files import fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,8 +51,8 @@ class ArrayDataset:
         )
 
     def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - arrays in memory are always looked at
-        """Of the arrays, and of which rows cannot be fed; see `prune_audit.data._content`."""
-        return f"{_content.of_arrays(self.inputs)}-{sorted(self.bad)}"
+        """Of the arrays, and of which rows cannot be fed; see `prune_audit.files.fingerprint`."""
+        return f"{fingerprint.of_arrays(self.inputs)}-{sorted(self.bad)}"
 
 
 def unfed(source: DataSource, rows: Rows) -> ArrayDataset:

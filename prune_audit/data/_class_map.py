@@ -13,9 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from prune_audit import parse
-from prune_audit.data import _text
 from prune_audit.errors import DataError
+from prune_audit.files import parse, text_file
 
 FORMS = 'two columns of CSV (class of the data,class of the models), or a JSON object such as {"cat": "n02123045"}'
 _DIGITS = 10  # of no position of a class
@@ -28,7 +27,7 @@ def read(path: Path) -> dict[str, str | int]:
     Raises:
         DataError: the file cannot be read, is in neither form, is empty, or names a class of the data twice.
     """
-    text = _text.read(path, "class map", FORMS)
+    text = text_file.read(path, "class map", FORMS)
     pairs = _of_json(path, text) if text.lstrip().startswith(("{", "[")) else _of_csv(path, text)
     if not pairs:
         raise DataError(f"{path}: the class map is empty", hint=f"expected is {FORMS}")

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prune_audit import parse
 from prune_audit.core import DATA, Assumption, Counts, DataSource, Expects
-from prune_audit.data import _class_map, _table, _text
+from prune_audit.data import _class_map
 from prune_audit.errors import DataError
+from prune_audit.files import parse, tables, text_file
 
 MOST = 1_000_000
 """Classes that numbers may stand for where nothing names them; a larger one is an id or a fault."""
@@ -109,7 +109,7 @@ def read(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file cannot be read, is in none of the forms, or names a class twice.
     """
-    text = _text.read(path, "class list", FORMS)
+    text = text_file.read(path, "class list", FORMS)
     if text.lstrip().startswith(("[", "{")):
         try:
             names = _of_json(parse.json(text))
@@ -162,7 +162,7 @@ def whole(text: str) -> int | None:
 
 def _number(text: str) -> Decimal | None:
     """The number that ``text`` is; one of more than three digits of exponent is none that anybody meant."""
-    found = re.match(_table.NUMBER, text)
+    found = re.match(tables.NUMBER, text)
     return None if found is None or len((found[2] or "").lstrip("eE+-0")) > 3 else Decimal(text.strip())
 
 

@@ -22,10 +22,9 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from prune_audit import arrow, parse
-from prune_audit.archive import said
-from prune_audit.data import _table
 from prune_audit.errors import DataError
+from prune_audit.files import arrow, parse, tables
+from prune_audit.files.archive import said
 
 Media = Literal["image", "sound"]
 # Row of a column of media -> {"bytes", "path"}, None where the cell is empty.
@@ -61,13 +60,13 @@ class Cell:
     row: int
 
     def open(self, mode: Literal["rb"]) -> IO[bytes]:
-        """As `prune_audit.data._stored.Stored`."""
+        """As `prune_audit.files.stored.Stored`."""
         held = self._held()
         if held.get("bytes") is not None:
             return io.BytesIO(held["bytes"])
         if (path := self.path) is None:
             raise ValueError("the cell is empty")
-        if not _table.is_file(path):  # a device would never end
+        if not tables.is_file(path):  # a device would never end
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return path.open(mode)
 
@@ -125,7 +124,7 @@ def is_file(path: Path) -> bool:
         if file.read(4) != b"PAR1":
             return False
     try:
-        return any(_table.kind(each.type) == "media" for each in parquet.read_schema(path))
+        return any(tables.kind(each.type) == "media" for each in parquet.read_schema(path))
     except arrow.faults():
         return False
 
@@ -177,7 +176,7 @@ def _parquet(path: Path) -> Table:
             with parquet.ParquetFile(file) as opened:
                 schema = opened.schema_arrow
                 _distinct(schema)
-                plain = [each.name for each in schema if _table.kind(each.type) != "media"]
+                plain = [each.name for each in schema if tables.kind(each.type) != "media"]
                 parts.append(arrow.validated(opened.read(plain)))
                 groups += [(file, at, opened.metadata.row_group(at).num_rows) for at in range(opened.num_row_groups)]
         except arrow.faults() as error:
@@ -259,7 +258,7 @@ def _of(path: Path, files: Sequence[Path], whole: Any, schema: Any, fetch: Fetch
     media: dict[str, Media] = {
         each.name: "sound" if typed.get(each.name, {}).get("_type") == "Audio" else "image"
         for each in schema
-        if _table.kind(each.type) == "media"
+        if tables.kind(each.type) == "media"
     }
     columns = {
         name: _named(path, name, whole.column(name), names[name]) if name in names else whole.column(name)

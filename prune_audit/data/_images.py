@@ -27,10 +27,10 @@ from prune_audit.core import (
     Preprocess,
     Settings,
 )
-from prune_audit.data import _content
 from prune_audit.data._pixels import PLAIN, decode, header, quiet_pillow
 from prune_audit.data._preprocess import GLANCE, fewer_axes, resolve
-from prune_audit.data._stored import Stored, opened
+from prune_audit.files import fingerprint
+from prune_audit.files.stored import Stored, opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,8 +94,8 @@ class ImageDataset:
         return replace(self, preprocess=preprocess)
 
     def fingerprint(self, verify: bool) -> str:
-        """Of the files, and of how they are turned; see `prune_audit.data._content`."""
-        return f"{_content.of_files(self.kept_in, verify)}-{self.column}" + ("-turned" if self.turn else "")
+        """Of the files, and of how they are turned; see `prune_audit.files.fingerprint`."""
+        return f"{fingerprint.of_files(self.kept_in, verify)}-{self.column}" + ("-turned" if self.turn else "")
 
 
 def dataset(

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prune_audit.core import Array
-from prune_audit.data import _table
 from prune_audit.errors import AlignmentError, DataError
+from prune_audit.files import tables
 
 Mask = npt.NDArray[np.bool_]
 WHOLE = r"^\s*-?\d{1,18}\s*$"
@@ -26,20 +26,20 @@ def numeric(values: Any, text: bool) -> bool:
     """Whether all cells of a column that are not missing are numbers; ``text`` where these are written as text."""
     import pyarrow.compute as pc
 
-    kind = _table.kind(values.type)
+    kind = tables.kind(values.type)
     if kind != "text" or not text:
         return kind == "number"
     found = values.filter(pc.invert(_missing(values)))
-    return len(found) > 0 and bool(pc.all(pc.match_substring_regex(found, _table.NUMBER)).as_py())
+    return len(found) > 0 and bool(pc.all(pc.match_substring_regex(found, tables.NUMBER)).as_py())
 
 
 def not_numeric(values: Any) -> str | None:
     """The first cell of a column of text that is no number though others are; None where it is text altogether."""
     import pyarrow.compute as pc
 
-    if _table.kind(values.type) != "text" or values.null_count == len(values):
+    if tables.kind(values.type) != "text" or values.null_count == len(values):
         return None
-    number = pc.match_substring_regex(values, _table.NUMBER)
+    number = pc.match_substring_regex(values, tables.NUMBER)
     other = values.filter(pc.and_(pc.invert(number), pc.invert(_missing(values))))
     return str(other[0].as_py()) if pc.any(number).as_py() and len(other) else None
 
@@ -57,9 +57,9 @@ def of_cells(path: Path, name: str, values: Any) -> tuple[Array, Mask]:
         values = values.cast(values.type.value_type)
     if pa.types.is_boolean(values.type):
         values = values.cast(pa.int8())
-    if _table.kind(values.type) == "text":
+    if tables.kind(values.type) == "text":
         values = values.cast(pa.large_string())
-        good = pc.fill_null(pc.match_substring_regex(values, _table.NUMBER), False)
+        good = pc.fill_null(pc.match_substring_regex(values, tables.NUMBER), False)
         if not pc.any(good).as_py():
             raise DataError(
                 f"{path}: the column {name!r} holds no numbers ({str(values[0].as_py())!r} in row 1)",
@@ -70,7 +70,7 @@ def of_cells(path: Path, name: str, values: Any) -> tuple[Array, Mask]:
         values = numbers.cast(pa.float64() if not whole else pa.int64())
     elif pa.types.is_decimal(values.type):
         values = values.cast(pa.float64())
-    elif _table.kind(values.type) != "number":
+    elif tables.kind(values.type) != "number":
         raise DataError(
             f"{path}: the column {name!r} holds {values.type}, no numbers", hint="leave it out of --features"
         )
@@ -125,7 +125,7 @@ def few(values: Any) -> bool:
     """Whether a column has so few different values that they make groups."""
     import pyarrow.compute as pc
 
-    return not _table.is_nested(values) and pc.count_distinct(values).as_py() <= FEW
+    return not tables.is_nested(values) and pc.count_distinct(values).as_py() <= FEW
 
 
 def counts(values: Array) -> bool:
@@ -150,7 +150,7 @@ def _missing(values: Any) -> Any:
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_trim_whitespace(values)
-    return pc.fill_null(pc.is_in(trimmed, value_set=pa.array(_table.ABSENT, trimmed.type)), True)
+    return pc.fill_null(pc.is_in(trimmed, value_set=pa.array(tables.ABSENT, trimmed.type)), True)
 
 
 _INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))

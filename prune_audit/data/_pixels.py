@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prune_audit.core import Array, Preprocess
-from prune_audit.data._stored import Stored, opened
+from prune_audit.files.stored import Stored, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image

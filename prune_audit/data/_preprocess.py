@@ -24,8 +24,8 @@ from typing import TypeAlias
 from prune_audit.core import Channels, Expects, Preprocess
 from prune_audit.data._pixels import Header, header, most_pixels, resized
 from prune_audit.data._preprocess_file import read
-from prune_audit.data._stored import Stored
 from prune_audit.errors import AlignmentError, DataError, UsageError
+from prune_audit.files.stored import Stored
 
 Size: TypeAlias = tuple[int, int]
 

@@ -13,9 +13,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from prune_audit import parse
 from prune_audit.core import Channels, Interpolation, Preprocess
 from prune_audit.errors import DataError
+from prune_audit.files import parse
 
 OURS = tuple(f.name for f in fields(Preprocess))
 

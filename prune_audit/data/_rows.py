@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.columns import IDS, LABELS, usual
 from prune_audit.core import Array, Assumption, Counts, DataSource, Expects, Settings
-from prune_audit.data import _classes, _table
+from prune_audit.data import _classes
 from prune_audit.errors import DataError
+from prune_audit.files import tables
+from prune_audit.files.columns import IDS, LABELS, usual
 
 MISSING = "(missing)"
 
@@ -41,7 +42,7 @@ def place(source: DataSource, row: int) -> str:
 
 def label_column(source: DataSource, columns: Mapping[str, Any]) -> str:
     """The name of the column of labels. Raises `DataError` where there is none."""
-    return _table.column(source.path, columns, "label", source.label_column, LABELS)
+    return tables.column(source.path, columns, "label", source.label_column, LABELS)
 
 
 def id_column(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> str | None:
@@ -52,7 +53,7 @@ def id_column(source: DataSource, expects: Expects, columns: Mapping[str, Any]) 
     """
     if source.id_column is None or _is_elsewhere(source, expects, columns):
         return usual(columns, IDS)
-    return _table.column(source.path, columns, "id", source.id_column, ())
+    return tables.column(source.path, columns, "id", source.id_column, ())
 
 
 def _is_elsewhere(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> bool:
@@ -88,7 +89,7 @@ def rows(
     label = label_column(source, columns)
     if label in inputs:
         raise DataError(f"{source.path}: the column {label!r} is both input and label", hint="name two columns")
-    if _table.is_nested(columns[label]):
+    if tables.is_nested(columns[label]):
         raise DataError(
             f"{source.path}: the column {label!r} holds {columns[label].type}, expected a label in each cell",
             hint="name the column of labels with --label-column",
@@ -98,7 +99,7 @@ def rows(
     asked_for = source.id_column is not None and not _is_elsewhere(source, expects, columns)
     named = id_column(source, expects, columns) if ids is None or asked_for else None
     if named is not None:
-        ids = _table.texts(columns[named])
+        ids = tables.texts(columns[named])
         if len(set(ids)) < len(ids):
             if must_differ or asked_for:
                 [(twice, times)] = Counter(ids).most_common(1)
@@ -109,7 +110,7 @@ def rows(
             named, ids = None, None
     if ids is None:
         ids = [str(row) for row in range(len(columns[label]))]
-    names, codes = _table.coded(columns[label])  # (U,), (N,)
+    names, codes = tables.coded(columns[label])  # (U,), (N,)
     first = np.unique(codes, return_index=True)[1] if names else codes  # (U,) row where each is first found
 
     def found(at: int) -> str:
@@ -126,10 +127,10 @@ def rows(
     for name, values in columns.items():
         if name in (label, named) or (name in inputs and name not in groups):
             continue
-        if _table.is_nested(values):
+        if tables.is_nested(values):
             unused.append(name)
         else:
-            cells, at = _table.coded(values)
+            cells, at = tables.coded(values)
             # Of objects, so that a long text that is there a million times is there once.
             grouped[name] = np.array([cell or MISSING for cell in cells], object)[at]
     if unused:

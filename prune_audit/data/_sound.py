@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expects, Input, Preprocess, Settings
-from prune_audit.data import _content, _folders
+from prune_audit.data import _folders
 from prune_audit.data._pixels import suffixes as of_images
-from prune_audit.data._stored import Stored, opened
-from prune_audit.data._table import SOUNDS
 from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
+from prune_audit.files import fingerprint
+from prune_audit.files.stored import Stored, opened
+from prune_audit.files.tables import SOUNDS
 
 NAME = "sound"
 _MOST = 2**28  # samples of all channels, 1 GiB as floats: an hour and a half at 48 kHz
@@ -96,8 +97,8 @@ class SoundDataset:
         )
 
     def fingerprint(self, verify: bool) -> str:
-        """Of the files, the rate and the shape; see `prune_audit.data._content`."""
-        return f"{_content.of_files(self.kept_in, verify)}-{self.column}-{self.rate}-{self.length}-{self.axes}"
+        """Of the files, the rate and the shape; see `prune_audit.files.fingerprint`."""
+        return f"{fingerprint.of_files(self.kept_in, verify)}-{self.column}-{self.rate}-{self.length}-{self.axes}"
 
 
 def is_folder(root: Path) -> bool:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit import parse
 from prune_audit.core import Array, Counts
 from prune_audit.errors import DataError, MissingExtra, UsageError
+from prune_audit.files import parse
 
 PADS = ("[PAD]", "<pad>", "<PAD>")
 _BLOCK = 4096

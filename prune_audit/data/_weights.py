@@ -11,9 +11,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from prune_audit import parse
-from prune_audit.data import _text
 from prune_audit.errors import DataError
+from prune_audit.files import parse, text_file
 
 FORMS = 'two columns of CSV (class,weight), or a JSON object such as {"cat": 3, "dog": 1}'
 
@@ -25,7 +24,7 @@ def read(path: Path) -> dict[str, float]:
         DataError: the file cannot be read, is in neither form, names a class twice, or has a weight that is no number
             of 0 or above.
     """
-    text = _text.read(path, "file of weights", FORMS)
+    text = text_file.read(path, "file of weights", FORMS)
     pairs = _of_json(path, text) if text.lstrip().startswith(("{", "[")) else _of_csv(path, text)
     weights: dict[str, float] = {}
     for name, value in pairs:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from prune_audit.columns import LABELS, usual
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _asked, _hf, _images, _rows, _sound, _table, text
+from prune_audit.data import _hf, _images, _rows, _sound, _unsupported, text
 from prune_audit.errors import DataError
+from prune_audit.files import tables
+from prune_audit.files.columns import LABELS, usual
 
 HAS = {
     "image": ("path_column", "id_column", "preprocess", "exif"),
@@ -41,7 +42,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     texts = None if table.media else _texts(source, table)
     column = texts or _column(source, table)
     what = table.media.get(column, "text")
-    _asked.refuse(source, f"a dataset of {what}s", has=HAS[what])
+    _unsupported.refuse(source, f"a dataset of {what}s", has=HAS[what])
     if source.label_column is None and usual(table.columns, LABELS) is None:
         source = replace(source, label_column=_only(table))
     label = _rows.label_column(source, table.columns)
@@ -92,8 +93,8 @@ def _column(source: DataSource, table: _hf.Table) -> str:
 
 def _texts(source: DataSource, table: _hf.Table) -> str | None:
     """The column of texts: the one that was asked for, or the first with a usual name; None where there is none."""
-    names = _table.TEXTS if source.text_column is None else (source.text_column,)
-    return next((n for n in names if n in table.columns and _table.kind(table.columns[n].type) == "text"), None)
+    names = tables.TEXTS if source.text_column is None else (source.text_column,)
+    return next((n for n in names if n in table.columns and tables.kind(table.columns[n].type) == "text"), None)
 
 
 def _only(table: _hf.Table) -> str | None:

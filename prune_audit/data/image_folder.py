@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _asked, _folders, _hf, _images, _sound
+from prune_audit.data import _folders, _hf, _images, _sound, _unsupported
 from prune_audit.data._pixels import LATER, suffixes
 
 
@@ -21,8 +21,11 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         AlignmentError: the images do not fit what was asked for or what the models expect.
         UsageError: something was asked for that a folder of images does not have, such as columns.
     """
-    _asked.refuse(
-        source, "a folder of images", has=("preprocess", "exif", *_asked.joined(source, expects)), but=("label_column",)
+    _unsupported.refuse(
+        source,
+        "a folder of images",
+        has=("preprocess", "exif", *_unsupported.joined(source, expects)),
+        but=("label_column",),
     )
     found = _folders.listed(source, expects, suffixes(), "image", "a CSV with path and label", LATER)
     return _images.dataset(

@@ -7,12 +7,13 @@ in a few seconds.
 from __future__ import annotations
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _arrays, _asked, _rows, _table
+from prune_audit.data import _arrays, _rows, _unsupported
+from prune_audit.files import tables
 
 
 def recognises(source: DataSource) -> bool:
     """Whether the file is a table with nothing in it that a model could be fed with."""
-    return _table.form(source) == "labels"
+    return tables.form(source) == "labels"
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
@@ -22,5 +23,5 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         DataError: the table cannot be read, has no column of labels, repeats an id, or a label is missing or no class.
         UsageError: something was asked for that labels do not have.
     """
-    _asked.refuse(source, "labels alone", has=("id_column",))
-    return _arrays.unfed(source, _rows.rows(source, expects, _table.read(source), must_differ=True))
+    _unsupported.refuse(source, "labels alone", has=("id_column",))
+    return _arrays.unfed(source, _rows.rows(source, expects, tables.read(source), must_differ=True))

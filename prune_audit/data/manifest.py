@@ -11,15 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _arrays, _asked, _images, _rows, _table
+from prune_audit.data import _arrays, _images, _rows, _unsupported
 from prune_audit.data._pixels import formats, header, quiet_pillow, suffixes
 from prune_audit.errors import DataError
+from prune_audit.files import tables
 
 
 def recognises(source: DataSource) -> bool:
     """Whether the file is a table with a column of paths, and these are not of sounds."""
-    first = _table.first_path(source)
-    return first is not None and not first.lower().endswith(_table.SOUNDS)
+    first = tables.first_path(source)
+    return first is not None and not first.lower().endswith(tables.SOUNDS)
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
@@ -31,17 +32,17 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         AlignmentError: the images do not fit what was asked for or what the models expect.
         UsageError: something was asked for that images do not have.
     """
-    _asked.refuse(source, "images", has=("path_column", "id_column", "preprocess", "exif"))
-    columns = _table.read(source)
-    paths_in = _table.path_column(source, columns)
-    paths = _table.texts(columns[paths_in])
+    _unsupported.refuse(source, "images", has=("path_column", "id_column", "preprocess", "exif"))
+    columns = tables.read(source)
+    paths_in = tables.path_column(source, columns)
+    paths = tables.texts(columns[paths_in])
     rows = _rows.rows(source, expects, columns, inputs=(paths_in,), groups=_rows.asked(settings), ids=paths)
     if "" in paths:
         raise DataError(
             f"{_rows.place(source, paths.index(''))}: {paths_in} is empty", hint="fill it in, or remove the row"
         )
     files = [source.path.parent / each for each in paths]
-    if not expects.runs and not all(map(_table.is_file, files)):
+    if not expects.runs and not all(map(tables.is_file, files)):
         return _arrays.unfed(source, rows)
     _check(files, partial(_rows.place, source), settings.skip_bad)
     return _images.dataset(
@@ -65,7 +66,7 @@ def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> Non
     Those are then unreadable samples like others, and the report lists them.
     """
     quiet_pillow()
-    gone = [row for row, file in enumerate(files) if not _table.is_file(file)]
+    gone = [row for row, file in enumerate(files) if not tables.is_file(file)]
     if len(gone) > most:
         others = f" ({len(gone):,} of {len(files):,} files are missing)" if len(gone) > 1 else ""
         raise DataError(
@@ -75,7 +76,7 @@ def _check(files: Sequence[Path], place: Callable[[int], str], most: int) -> Non
         )
     bad = len(gone)
     for row, file in enumerate(files):
-        if file.name.lower().endswith(suffixes()) or not _table.is_file(file) or header(file) is not None:
+        if file.name.lower().endswith(suffixes()) or not tables.is_file(file) or header(file) is not None:
             continue
         bad += 1
         if bad > most:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from prune_audit import archive
-from prune_audit.columns import IDS, usual
 from prune_audit.core import Array, Counts, Dataset, DataSource, Expects, Settings
-from prune_audit.data import _arrays, _asked, _class_map, _classes
+from prune_audit.data import _arrays, _class_map, _classes, _unsupported
 from prune_audit.errors import AlignmentError, DataError
+from prune_audit.files import archive
+from prune_audit.files.columns import IDS, usual
 
 NAMES = ("classes", "class_names")
 _FED = "biufc"  # kinds of numbers
@@ -42,7 +42,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: preprocessing or columns were asked for.
     """
     path = source.path
-    _asked.refuse(source, "arrays, fed as they are", has=("id_column",), but=("label_column",))
+    _unsupported.refuse(source, "arrays, fed as they are", has=("id_column",), but=("label_column",))
     arrays = _read(path)
     fed = any(values.ndim > 1 for values in arrays.values()) or "x" in arrays
     inputs = _inputs(path, arrays, expects) if fed or expects.inputs else {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from prune_audit.core import Dataset, DataSource, Expects, Settings
-from prune_audit.data import _arrays, _asked, _folders, _rows, _sound, _table
+from prune_audit.data import _arrays, _folders, _rows, _sound, _unsupported
 from prune_audit.errors import DataError
+from prune_audit.files import tables
 
 HAS = ("sample_rate", "seconds")
 
@@ -13,7 +14,7 @@ def recognises(source: DataSource) -> bool:
     """Whether it is a folder with sounds and without images, or a table whose first path is that of a sound."""
     if source.path.is_dir():
         return _sound.is_folder(source.path)
-    return (_table.first_path(source) or "").lower().endswith(_table.SOUNDS)
+    return (tables.first_path(source) or "").lower().endswith(tables.SOUNDS)
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
@@ -32,8 +33,10 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
 
 
 def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
-    _asked.refuse(source, "a folder of sounds", has=(*HAS, *_asked.joined(source, expects)), but=("label_column",))
-    found = _folders.listed(source, expects, _table.SOUNDS, "sound", "a CSV with path and label")
+    _unsupported.refuse(
+        source, "a folder of sounds", has=(*HAS, *_unsupported.joined(source, expects)), but=("label_column",)
+    )
+    found = _folders.listed(source, expects, tables.SOUNDS, "sound", "a CSV with path and label")
     return _sound.dataset(
         source,
         expects,
@@ -49,13 +52,13 @@ def _folder(source: DataSource, expects: Expects, settings: Settings) -> Dataset
 
 
 def _listed(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
-    _asked.refuse(source, "sounds", has=("path_column", "id_column", *HAS))
-    columns = _table.read(source)
-    name = _table.path_column(source, columns)
-    paths = _table.texts(columns[name])
+    _unsupported.refuse(source, "sounds", has=("path_column", "id_column", *HAS))
+    columns = tables.read(source)
+    name = tables.path_column(source, columns)
+    paths = tables.texts(columns[name])
     rows = _rows.rows(source, expects, columns, inputs=(name,), groups=_rows.asked(settings), ids=paths)
     files = [source.path.parent / each for each in paths]
-    gone = [at for at, file in enumerate(files) if not _table.is_file(file)]
+    gone = [at for at, file in enumerate(files) if not tables.is_file(file)]
     if gone and not expects.runs:
         return _arrays.unfed(source, rows)
     if len(gone) > settings.skip_bad:

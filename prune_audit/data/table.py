@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.columns import shown
 from prune_audit.core import DATA, Array, Assumption, Dataset, DataSource, Expects, Input, Settings
-from prune_audit.data import _arrays, _asked, _numbers, _rows, _table
+from prune_audit.data import _arrays, _numbers, _rows, _unsupported
 from prune_audit.errors import AlignmentError, DataError, UsageError
+from prune_audit.files import tables
+from prune_audit.files.columns import shown
 
 STACKED = Input(name="features")
 
 
 def recognises(source: DataSource) -> bool:
     """Whether the file is a table with columns of numbers, and neither of paths nor of texts."""
-    return _table.form(source) == "numbers"
+    return tables.form(source) == "numbers"
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
@@ -40,8 +41,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         AlignmentError: the columns are not those that the models take.
         UsageError: something was asked for that a table does not have.
     """
-    _asked.refuse(source, "a table of numbers", has=("id_column", "features"))
-    columns = _table.read(source)
+    _unsupported.refuse(source, "a table of numbers", has=("id_column", "features"))
+    columns = tables.read(source)
     known = {each.name: each for each in expects.inputs}
     asked = _rows.asked(settings)
     if not expects.runs:  # nothing is fed
@@ -101,9 +102,9 @@ def _of_one(
     """
     wanted = expects.inputs[0] if expects.inputs else STACKED
     own = {_rows.label_column(source, columns), _rows.id_column(source, expects, columns), *asked}
-    text = not _table.is_parquet(source.path)
+    text = not tables.is_parquet(source.path)
     numbers = [name for name, values in columns.items() if name not in own and _numbers.numeric(values, text)]
-    lists = [name for name, values in columns.items() if name not in own and _table.kind(values.type) == "list"]
+    lists = [name for name, values in columns.items() if name not in own and tables.kind(values.type) == "list"]
     if source.features:
         chosen = _asked_for(source, columns)
     elif wanted.name in lists or (wanted.name in numbers and _width(wanted) == 1):
@@ -144,7 +145,7 @@ def _asked_for(source: DataSource, columns: Mapping[str, Any]) -> tuple[str, ...
     twice = [name for at, name in enumerate(features) if name in features[:at]]
     if twice:
         raise UsageError(f"--features names {twice[0]!r} more than once", hint="name each column once")
-    lists = [name for name in features if _table.kind(columns[name].type) == "list"]
+    lists = [name for name in features if tables.kind(columns[name].type) == "list"]
     if lists and len(features) > 1:
         raise UsageError(
             f"{source.path}: the column {lists[0]!r} holds lists, which are not stacked with others",
@@ -187,7 +188,7 @@ def _filled(source: DataSource, wanted: Input, columns: Mapping[str, Any]) -> tu
     """The array (N, ...) that ``columns`` make, and the rows that cannot be read, with reasons."""
     parts, bad = [], dict[int, str]()
     for name, values in columns.items():
-        of = _numbers.of_lists if _table.kind(values.type) == "list" else _numbers.of_cells
+        of = _numbers.of_lists if tables.kind(values.type) == "list" else _numbers.of_cells
         cells, good = of(source.path, name, values)
         parts.append(cells)
         for row in np.flatnonzero(~good).tolist():

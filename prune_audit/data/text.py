@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from prune_audit.core import Array, Assumption, Batch, Counts, Dataset, DataSource, Expects, Input, Preprocess, Settings
-from prune_audit.data import _arrays, _asked, _content, _rows, _table, _tokens
+from prune_audit.data import _arrays, _rows, _tokens, _unsupported
 from prune_audit.errors import AlignmentError, DataError
+from prune_audit.files import fingerprint, tables
 
 # What models call the three things that are made of a text.
 CALLED = {
@@ -79,15 +80,15 @@ class TextDataset:
         )
 
     def fingerprint(self, verify: bool) -> str:  # noqa: ARG002 - the texts were all read
-        """Of the tokens and of what makes inputs of them; see `prune_audit.data._content`."""
-        tokens = _content.of_arrays({"ids": self.tokens.ids, "types": self.tokens.types, "ends": self.tokens.ends})
+        """Of the tokens and of what makes inputs of them; see `prune_audit.files.fingerprint`."""
+        tokens = fingerprint.of_arrays({"ids": self.tokens.ids, "types": self.tokens.types, "ends": self.tokens.ends})
         made = (tokens, self.tokenizer.digest, self.tokenizer.pad_id, self.tokenizer.left, self.length)
         return hashlib.sha256(repr((*made, sorted(self.feeds.items()))).encode()).hexdigest()
 
 
 def recognises(source: DataSource) -> bool:
     """Whether the file is a table with a column of texts, and none of paths."""
-    return _table.form(source) == "texts"
+    return tables.form(source) == "texts"
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  # noqa: ARG001 - every format's signature
@@ -102,10 +103,10 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:  
         UsageError: something was asked for that texts do not have, or too small a limit.
         MissingExtra: the library `tokenizers` is not installed.
     """
-    _asked.refuse(source, "texts", has=HAS)
-    columns = _table.read(source)
+    _unsupported.refuse(source, "texts", has=HAS)
+    columns = tables.read(source)
     return dataset(
-        source, expects, columns, _table.column(source.path, columns, "text", source.text_column, _table.TEXTS)
+        source, expects, columns, tables.column(source.path, columns, "text", source.text_column, tables.TEXTS)
     )
 
 
@@ -142,7 +143,7 @@ def dataset(
     tokenizer = _tokens.read(path)
     limit = _limit(source, tokenizer, fixed)
     tokenizer.cut_at(limit)
-    tokens = _tokens.tokenised(tokenizer, _table.texts(columns[named]))
+    tokens = _tokens.tokenised(tokenizer, tables.texts(columns[named]))
     lengths = np.diff(tokens.ends)
     longest, shortest = int(lengths.max()), int(lengths[lengths > 0].min(initial=lengths.max()))
     length = fixed or max(longest, 1)

@@ -28,11 +28,11 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, culprits, plausible, reading, sample_checks, watch
-from prune_audit.evaluate.draw import stratified
-from prune_audit.evaluate.feed import Feeder
+from prune_audit.evaluate import alignment, diagnose, plausible, reading, sample_checks, watch
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.pipeline import Lanes, batches, cores
-from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.tally import Given, Tally
 
 Progress = Callable[[int, int], None]
@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]
 # Samples that the alignment of models and labels is judged by before the long run.
 FIRST = 300
 # Samples that are decoded and made into floats together: some 16 photographs of 224 pixels, and never more than
-# `BATCH_MOST`. Models take them in pieces of their own size (`prune_audit.evaluate.fit`).
+# `BATCH_MOST`. Models take them in pieces of their own size (`prune_audit.evaluate.batch_size`).
 BATCH_BYTES = 10 * 2**20
 BATCH_MOST = 256
 
@@ -230,7 +230,7 @@ def _predictions(
     said = [note for tally in running for note in tally.notes(kept[tally.name])]
     said += [note for each in outputs if (note := reading.ties(each))]
     turned = np.unique(np.concatenate([rows[:0], *(tally.turned(rows) for tally in running)]))
-    return predictions, (*said, *culprits.told(dataset, odd), *culprits.turned(dataset, turned))
+    return predictions, (*said, *diagnose.told(dataset, odd), *diagnose.turned(dataset, turned))
 
 
 def _readable(running: Sequence[Tally], asked: Counts) -> Counts:

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import bdtrc, betaincinv
 
 from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Norm, Normalising, Preprocess
-from prune_audit.evaluate.feed import Feeder
-from prune_audit.evaluate.fit import FREE, Plan
+from prune_audit.evaluate.batch_size import FREE, Plan
+from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.tally import predict
 
 # In training and use alike, ResNet-32 on CIFAR-10 has .39 and .044; a normalisation by .5 and .5 makes it 1.96, none

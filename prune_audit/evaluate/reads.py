@@ -26,7 +26,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prune_audit.evaluate.identity import INSTALLED
+from prune_audit.evaluate.cache_key import INSTALLED
 from prune_audit.evaluate.pipeline import THREADS
 
 Read: TypeAlias = tuple[str, str | None]

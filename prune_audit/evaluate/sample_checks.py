@@ -30,10 +30,10 @@ from prune_audit.core import (
     Suspect,
 )
 from prune_audit.errors import ModelError
-from prune_audit.evaluate.feed import Feeder
-from prune_audit.evaluate.fit import FREE, Plan
+from prune_audit.evaluate.batch_size import FREE, Plan
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.pipeline import Lanes
-from prune_audit.evaluate.store import Store
 from prune_audit.evaluate.tally import check_input, joined, predict
 
 CHECKED = 8  # samples

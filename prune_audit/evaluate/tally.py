@@ -28,11 +28,11 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import AlignmentError, ModelError
-from prune_audit.evaluate import culprits, reading
-from prune_audit.evaluate.fit import FREE, BatchSize, Plan
-from prune_audit.evaluate.outcome import Kept, broken
+from prune_audit.evaluate import diagnose, reading
+from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
+from prune_audit.evaluate.cache import Entry
+from prune_audit.evaluate.kept_scores import Kept, broken
 from prune_audit.evaluate.reading import Reading
-from prune_audit.evaluate.store import Entry
 
 FACTS: tuple[str, ...] = (
     *("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted"),
@@ -109,7 +109,7 @@ class Tally:
             check_input(self._model, inputs)
         scores = self._predict(inputs, len(batch.labels))
         if broken(scores).any():
-            raise culprits.not_finite(self.name, scores, batch, self._dataset)
+            raise diagnose.not_finite(self.name, scores, batch, self._dataset)
         self._fits(scores.shape[1] if scores.ndim > 1 else 0)
         self._note_odd(batch)
         if first:
@@ -240,9 +240,9 @@ class Tally:
 
         Where the predictions are known, no sample is read.
         """
-        for what, found in (("odd", culprits.odd(batch)), ("turned", batch.turned)):
+        for what, found in (("odd", diagnose.odd(batch)), ("turned", batch.turned)):
             if len(found):
-                self.facts[what] = sorted({*self.facts.get(what, []), *found.tolist()})[: culprits.ODD_MOST]
+                self.facts[what] = sorted({*self.facts.get(what, []), *found.tolist()})[: diagnose.ODD_MOST]
 
     def _keep(self, kept: Kept) -> None:
         self.known[kept.rows] = True
@@ -252,7 +252,7 @@ class Tally:
         """Check that the scores of ``kept`` are what the first ones were taken for, once that is decided."""
         if self._reading is None or (at := reading.contradicted(kept, self._reading)) is None:
             return
-        raise reading.refuse(kept, self._reading, self.name, repr(culprits.place(self._dataset, int(kept.rows[at]))))
+        raise reading.refuse(kept, self._reading, self.name, repr(diagnose.place(self._dataset, int(kept.rows[at]))))
 
     def _learn(self, inputs: Mapping[str, Array], scores: Array) -> None:
         """What one sample tells of the model."""
@@ -289,7 +289,7 @@ class Tally:
         raise AlignmentError(
             f"model {self.name} has {width} output column{'s' if width > 1 else ''}, "
             f"the data have {len(named)} classes ({_some(named)})"
-            f"{culprits.too_many(self._dataset, self.columns) if few else ''}",
+            f"{diagnose.too_many(self._dataset, self.columns) if few else ''}",
             hint="is this the right model for these data? The model must know every class of the data; "
             "a stray label makes a class of its own"
             if few

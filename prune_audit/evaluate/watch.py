@@ -1,7 +1,7 @@
 """Whether files stay what they are while they are read, of models while they load and of data while models run.
 
 They need not be read twice for that: sizes, times and inodes say so. Where predictions are kept, the data's fingerprint
-is taken before and after besides (`prune_audit.evaluate.store`).
+is taken before and after besides (`prune_audit.evaluate.cache`).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Audit
+from prune_audit.core.rows import overall_of
 from prune_audit.errors import MissingExtra, OutputError
-from prune_audit.rows import overall_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +30,7 @@ FOLDER = "prune-audit"  # of the artifacts in the run
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 BATCH = 1000  # metrics that MLflow takes at once
 LONGEST = 250  # characters of a metric's name
-# Of the model as a whole, and the columns of `prune_audit.rows.overall_of` that are called otherwise there.
+# Of the model as a whole, and the columns of `prune_audit.core.rows.overall_of` that are called otherwise there.
 OVERALL = (
     *("density", "kept", "macs", "dense_accuracy", "accuracy", "change", "change_low", "change_high"),
     *("regressed", "harmed", "cannot_tell", "worst_plausible_drop", "churn"),
@@ -135,7 +135,7 @@ def metrics(audit: Audit) -> dict[str, float]:
 
 
 def _metrics(audit: Audit) -> Iterator[tuple[str, float]]:
-    wholes = {row["variant"]: row for row in overall_of(audit) if row["by"] == "class"}
+    wholes = {row["variant"]: row for row in overall_of(audit.comparisons, audit.outcomes) if row["by"] == "class"}
     for comparison in audit.comparisons:
         variant = _safe(comparison.pruned.name)
         row = wholes.get(comparison.pruned.name, {})

@@ -17,16 +17,17 @@ from prune_audit import plugins
 from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Settings
 from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate import watch
-from prune_audit.evaluate.store import Store
-from prune_audit.models import _files, _isolated, _known, _through_onnx
+from prune_audit.evaluate.cache import Store
+from prune_audit.files import on_disk
+from prune_audit.models import _deferred, _isolated, _through_onnx
 from prune_audit.models._accuracy import of_name as of_name
 from prune_audit.models._container import describe
-from prune_audit.models._editable import Editable as Editable
 from prune_audit.models._factory import build as build
 from prune_audit.models._in_memory import as_found as as_found
 from prune_audit.models._in_memory import in_memory as in_memory
-from prune_audit.models._record_write import check_predictions_path as check_predictions_path
-from prune_audit.models._record_write import write_predictions as write_predictions
+from prune_audit.models.recorded.write import check_predictions_path as check_predictions_path
+from prune_audit.models.recorded.write import write_predictions as write_predictions
+from prune_audit.nets.editable import Editable as Editable
 from prune_audit.sandbox import Held, process
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
@@ -115,16 +116,16 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
         else:
             model = _through_onnx.wrap(module.load(source, settings), settings)
         if (other := watch.changed(before)) is not None:  # else it may not be what it is told by
-            raise _files.changed(other)
+            raise on_disk.changed(other)
         return model
 
     if store is None:
         return cast("Classifier | Recorded", load_it())
-    if (before := _known.find(source, settings, store, load_it)) is not None:
+    if (before := _deferred.find(source, settings, store, load_it)) is not None:
         return before
     model = cast("Classifier | Recorded", load_it())
     if not isinstance(model, Recorded):
-        _known.learn(model, source, settings, store)
+        _deferred.learn(model, source, settings, store)
     return model
 
 
@@ -143,7 +144,7 @@ def prepare(sources: Sequence[ModelSource], settings: Settings, store: Store | N
         with suppress(OSError, AuditError):
             name = plugins.choose("models", source.path) if source.path.exists() else None
             module: Any = plugins.load("models", name) if name is not None else None
-            known = store is not None and _known.knows(source, settings, store)
+            known = store is not None and _deferred.knows(source, settings, store)
             if isolates(module, settings) and not known:
                 wanted += module.RUNTIME
     if wanted:

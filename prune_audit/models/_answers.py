@@ -27,7 +27,7 @@ from prune_audit.core import (
     Settings,
     Suspect,
 )
-from prune_audit.models._outputs import Output
+from prune_audit.evaluate.model_output import Output
 
 Found = TypeVar("Found")
 

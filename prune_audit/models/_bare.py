@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from prune_audit.core import Layer, ModelCard, ModelSource
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models import _files, _tree, _weights
-from prune_audit.models._torch import layer
-from prune_audit.weights import is_matrix, label
+from prune_audit.files import on_disk
+from prune_audit.models import _tree, _weights
+from prune_audit.nets.module import layer
+from prune_audit.nets.weights import is_matrix, label
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,7 @@ def _card(weights: Mapping[str, object], source: ModelSource, form: str) -> Mode
             layers.append(layer(name, kind, tensor))
         elif floats or "weight" in name.rpartition(".")[2]:  # packed into integers by who knows whom
             uncounted.append(label(name, tensor.shape))
-    return _files.card(
+    return on_disk.card(
         source, source.path, form=form, layers=tuple(layers), parameters=numbers, uncounted=tuple(uncounted)
     )
 

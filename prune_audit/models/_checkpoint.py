@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prune_audit.core import Assumption, ModelSource, Settings
-from prune_audit.models import _accuracy, _classes, _files
-from prune_audit.models._outputs import of
-from prune_audit.models._torch import TorchClassifier, expects_of, layers, parameters, uncounted
+from prune_audit.evaluate.model_output import of
+from prune_audit.files import on_disk
+from prune_audit.models import _accuracy, _classes
+from prune_audit.nets.module import TorchClassifier, expects_of, layers, parameters, uncounted
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,7 @@ def classifier(
     ``reads`` are the files that its factory read, as `ModelCard` has them, and ``assumed`` is what was taken for
     granted of its weights.
     """
-    card = _files.card(
+    card = on_disk.card(
         source,
         source.path,
         form=form,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from prune_audit.errors import ModelError
-from prune_audit.models import _record_file
+from prune_audit.files import recorded_tables
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 _HINT = "copy or export the file again"
@@ -141,7 +141,7 @@ def describe(path: Path) -> str:
         text = head[: fault.start].decode() if fault.start > len(head) - 4 else ""
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
         line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-        return f"text beginning {line[:40]!r}{_record_file.uneven(path)}" if line else "blank text"
+        return f"text beginning {line[:40]!r}{recorded_tables.uneven(path)}" if line else "blank text"
     western = head.decode("cp1252", "replace")
     if not text and all(letter.isprintable() or letter.isspace() for letter in western):
         return "text in another encoding than UTF-8; a spreadsheet saves UTF-8 as 'CSV UTF-8'"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from prune_audit.core import Assumption, ModelSource
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate import reads
-from prune_audit.evaluate.identity import working_directory
+from prune_audit.evaluate.cache_key import working_directory
 
 if TYPE_CHECKING:
     import torch

@@ -17,8 +17,8 @@ import numpy as np
 
 from prune_audit.core import Activation, Array, Assumption, Classifier, Expects, ModelCard, Suspect
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._outputs import Output, Outputs
-from prune_audit.models._torch import TorchClassifier, expects_of, layers, numpy_name, parameters, tensors_in, uncounted
+from prune_audit.evaluate.model_output import Output, Outputs
+from prune_audit.nets.module import TorchClassifier, expects_of, layers, numpy_name, parameters, tensors_in, uncounted
 
 if TYPE_CHECKING:
     import torch

@@ -24,7 +24,8 @@ import numpy as np
 
 from prune_audit.core import Activation, Array, Assumption, ModelSource, Norm, Settings, Suspect
 from prune_audit.errors import ModelError
-from prune_audit.models import _answers, _files
+from prune_audit.files import on_disk
+from prune_audit.models import _answers
 from prune_audit.sandbox import Barriers, Held, limits, process
 
 _ENTRY = "prune_audit.models._worker:serve"
@@ -72,7 +73,7 @@ class Isolated:
         asked = {"do": "load", "plugin": plugin, **_answers.request(source, settings)}
         found = self._ask("was loaded", asked, _LOADING)
         with self._believing():
-            measured = _files.measured(*_answers.files(found.get("files"), source))
+            measured = on_disk.measured(*_answers.files(found.get("files"), source))
             self.card = _answers.card(found.get("card"), source, measured)
             self.expects = _answers.expects(found.get("expects"), source)
             self.gives = _answers.outputs(found.get("gives"))

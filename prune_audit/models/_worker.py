@@ -18,7 +18,8 @@ import numpy as np
 from prune_audit import memory, plugins
 from prune_audit.core import Array, Chooses, Classifier, Normalising, Settings
 from prune_audit.errors import AuditError
-from prune_audit.models import _answers, _files, _through_onnx
+from prune_audit.files import on_disk
+from prune_audit.models import _answers, _through_onnx
 from prune_audit.sandbox import wire
 
 
@@ -85,7 +86,7 @@ class Served:
     def _load(self, request: Mapping[str, Any]) -> dict[str, Any]:
         source, settings = _answers.requested(request)
         self._name = source.name
-        with _files.measured_elsewhere() as files:
+        with on_disk.measured_elsewhere() as files:
             loaded = plugins.load("models", request["plugin"]).load(source, settings)
         model = _through_onnx.wrap(loaded, settings)
         assert not hasattr(model, "outputs")  # a recorded one needs no worker

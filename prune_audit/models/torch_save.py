@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from prune_audit.core import Assumption, ModelCard, ModelSource, Settings, chosen
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
 from prune_audit.models import _bare, _checkpoint, _container, _factory, _tree, _unpickle, _weights
-from prune_audit.models._editable import Editable, of_torch, state
-from prune_audit.models._torch import TorchClassifier
+from prune_audit.nets.editable import Editable, of_torch, state
+from prune_audit.nets.module import TorchClassifier
 
 if TYPE_CHECKING:
     import torch

@@ -1,10 +1,10 @@
 """Model and masks to new masks: a pruning method is a file here.
 
 A plugin defines ``update(model, masks, density, batches, settings) -> masks``, ``NEEDS_DATA`` (whether it looks at
-``batches``, which are None otherwise), and nothing of when it is called (`_schedule`) or how one trains between
-(`_train`). Masks are booleans under the names of the parameters that may be cut, true where a weight is kept;
-``density`` is the share of these weights to keep. Nothing of the model is changed by ``update``: no parameter, buffer,
-gradient or mode, nor the random numbers of torch. A method whose cut weights may come back sets
+``batches``, which are None otherwise), and nothing of when it is called (`prune_audit.nets.schedule`) or how one trains
+between (`prune_audit.nets.train_loop`). Masks are booleans under the names of the parameters that may be cut, true
+where a weight is kept; ``density`` is the share of these weights to keep. Nothing of the model is
+changed by ``update``: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may come back sets
 ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
 """
 
@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from prune_audit.errors import UsageError
-
-Scope = Literal["global", "layer"]
+from prune_audit.nets.scope import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +36,3 @@ class Cut:
             raise UsageError(
                 f"the weight decay must be at least 0 and below 1, found {self.weight_decay:g}", hint="5e-4 is usual"
             )
-
-
-def check_density(density: float) -> None:
-    """Raise `UsageError` where ``density`` is no share of weights to keep."""
-    if not 0 < density <= 1:
-        raise UsageError(
-            f"the density must be a share in (0, 1], found {density:g}",
-            hint="it is what is kept: .1 keeps a tenth of the weights and cuts nine tenths",
-        )

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prune_audit.pruning import Cut, _masks
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.pruning._examples import Examples
-    from prune_audit.pruning._masks import Masks
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = False
 
 
 def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.pruning._masks.keep_largest`, of absolute weights; ``batches`` are not looked at."""
+    """As `prune_audit.nets.masking.keep_largest`, of absolute weights; ``batches`` are not looked at."""
     del batches
     scores = {name: model.get_parameter(name).detach().abs() for name in masks}
-    return _masks.keep_largest(scores, masks, density, settings.scope)
+    return masking.keep_largest(scores, masks, density, settings.scope)

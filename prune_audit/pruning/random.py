@@ -12,22 +12,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prune_audit.pruning import Cut, _masks
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.pruning._examples import Examples
-    from prune_audit.pruning._masks import Masks
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = False
 
 
 def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.pruning._masks.keep_largest`, of random scores; ``batches`` are not looked at."""
+    """As `prune_audit.nets.masking.keep_largest`, of random scores; ``batches`` are not looked at."""
     import torch
 
     del model, batches
     generator = torch.Generator().manual_seed(settings.seed)
     scores = {name: torch.rand(mask.shape, generator=generator).to(mask.device) for name, mask in masks.items()}
-    return _masks.keep_largest(scores, masks, density, settings.scope)
+    return masking.keep_largest(scores, masks, density, settings.scope)

@@ -18,13 +18,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from prune_audit.pruning import Cut, _masks, check_density
+from prune_audit.nets import masking
+from prune_audit.nets.scope import check_density
+from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.pruning._examples import Examples
-    from prune_audit.pruning._masks import Masks, Tensors
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks, Tensors
 
 NEEDS_DATA = False
 STRAIGHT_THROUGH = True
@@ -87,12 +89,12 @@ def _solved(weights: Tensors, masks: Tensors, density: float) -> Masks:
     high = max(((top / CUT - mean) / sd for mean, sd, top in spread), default=0.0)  # cuts everything
     best = at(low)
     for _ in range(_HALVINGS):
-        apart = abs(_masks.kept(best) - density)
+        apart = abs(masking.kept(best) - density)
         if apart <= TOLERANCE:
             break
         middle = (low + high) / 2
         tried = at(middle)
-        low, high = (middle, high) if _masks.kept(tried) > density else (low, middle)
-        if abs(_masks.kept(tried) - density) < apart:
+        low, high = (middle, high) if masking.kept(tried) > density else (low, middle)
+        if abs(masking.kept(tried) - density) < apart:
             best = tried
     return best

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prune_audit.pruning import Cut, _masks
-from prune_audit.pruning._examples import needed
-from prune_audit.pruning._gradients import task_gradients
+from prune_audit.nets import masking
+from prune_audit.nets.examples import needed
+from prune_audit.nets.gradients import task_gradients
+from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.pruning._examples import Examples
-    from prune_audit.pruning._masks import Masks
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = True
 
 
 def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.pruning._masks.keep_largest`, of the released score over all ``batches``.
+    """As `prune_audit.nets.masking.keep_largest`, of the released score over all ``batches``.
 
     Raises:
         ModelError: there are no batches, or no gradient.
@@ -35,4 +36,4 @@ def update(model: torch.nn.Module, masks: Masks, density: float, batches: Exampl
     for name, gradient in scores.items():
         weight = model.get_parameter(name).detach()
         gradient.neg_().add_(weight, alpha=settings.weight_decay).mul_(weight).abs_()
-    return _masks.keep_largest(scores, masks, density, settings.scope)
+    return masking.keep_largest(scores, masks, density, settings.scope)

@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_audit import words as w
-from prune_audit.core import SINCE, Audit, Check, Comparison, Outcome
+from prune_audit.core import SINCE, Audit, Check, Comparison, Outcome, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
 
 
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
@@ -30,9 +31,12 @@ def telling(audit: Audit) -> list[Comparison]:
         return list(audit.comparisons)
     return [
         comparison
-        for comparison in w.densest_first(audit)
+        for comparison in lookup.densest_first(audit.comparisons)
         if outcome_of(audit, comparison) == "failed"
-        or any(w.those(v, "verdict", [w.REGRESSED]) or w.those(v, "distortion", w.HARMED) for v in comparison.views)
+        or any(
+            lookup.those(v, "verdict", [lookup.REGRESSED]) or lookup.those(v, "distortion", lookup.HARMED)
+            for v in comparison.views
+        )
     ]
 
 
@@ -45,17 +49,17 @@ def told(audit: Audit) -> str:
         return "No gate was asked for; `prune-audit check` judges a saved audit, `compare --gate` a new one."
     checks = [c for comparison in audit.comparisons for c in comparison.checks if c.level == "error"]
     count = {outcome: sum(c.outcome == outcome for c in checks) for outcome in ("failed", "inconclusive")}
-    name = f"Gate {w.printable(policy.name)}" + (f" against {w.printable(audit.baseline)}" if audit.baseline else "")
-    unsettled = w.several(count["inconclusive"], "check")
+    name = f"Gate {printable(policy.name)}" + (f" against {printable(audit.baseline)}" if audit.baseline else "")
+    unsettled = rounded.several(count["inconclusive"], "check")
     if audit.outcome == "failed":
         also = f", {count['inconclusive']:,} could not be settled" if count["inconclusive"] else ""
-        waived = f" {w.several(audit.waived, 'check')} waived." if audit.waived else ""
-        return f"{name}: FAILED. {count['failed']:,} of {w.several(len(checks), 'check')} failed{also}.{waived}"
+        waived = f" {rounded.several(audit.waived, 'check')} waived." if audit.waived else ""
+        return f"{name}: FAILED. {count['failed']:,} of {rounded.several(len(checks), 'check')} failed{also}.{waived}"
     if not any(c.outcome != "skipped" for c in checks):
         return f"{name}: nothing was checked, which says nothing about the models."
-    excused = f" with {w.several(audit.waived, 'check')} waived" if audit.waived else ""
+    excused = f" with {rounded.several(audit.waived, 'check')} waived" if audit.waived else ""
     rest = len(checks) - audit.waived
-    others = f"{'the other ' if audit.waived else ''}{w.several(rest, 'check')}"
+    others = f"{'the other ' if audit.waived else ''}{rounded.several(rest, 'check')}"
     said = f"None of {others} failed" if rest else "There is no other"
     if audit.outcome == "inconclusive":
         verb = "forbids" if policy.inconclusive == "forbid" else "allows"
@@ -75,20 +79,20 @@ def sparsest(audit: Audit) -> str | None:
     found = audit.sparsest
     if found is None:
         return None
-    tried = f"{found.tried:,} of {w.several(found.variants, 'variant')} tried"
+    tried = f"{found.tried:,} of {rounded.several(found.variants, 'variant')} tried"
     order = "the densest first" if found.order == "density" else "in the order given, because densities are unknown"
     if found.name is None:
         return f"Sparsest variant that passes: none ({tried}, {order})."
     chosen = next(c for c in audit.comparisons if c.pruned.name == found.name)
     unsure = " Not everything about it could be told." if outcome_of(audit, chosen) == "inconclusive" else ""
-    name = w.printable(found.name)
+    name = printable(found.name)
     if not found.waived:
         return f"Sparsest variant that passes: {name} ({tried}, {order}).{unsure} Confirm it on fresh data."
-    known = f" or known in {w.printable(audit.baseline)}" if audit.baseline else ""
+    known = f" or known in {printable(audit.baseline)}" if audit.baseline else ""
     return (
         f"Sparsest variant that the gate lets through: {name} ({tried}, {order}), with "
-        f"{w.several(found.waived, 'check')} waived{known} up to it.{unsure} Sparsest that passes without: "
-        f"{'none' if found.unwaived is None else w.printable(found.unwaived)}. Confirm it on fresh data."
+        f"{rounded.several(found.waived, 'check')} waived{known} up to it.{unsure} Sparsest that passes without: "
+        f"{'none' if found.unwaived is None else printable(found.unwaived)}. Confirm it on fresh data."
     )
 
 
@@ -105,18 +109,18 @@ def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
     settings, found = audit.provenance.settings, []
     for view in comparison.views:
         for rule, name, fails, limit in (
-            ("recall-drop", "verdict", (w.REGRESSED,), settings.margin),
-            ("harmed", "distortion", w.HARMED, settings.retention_margin),
+            ("recall-drop", "verdict", (lookup.REGRESSED,), settings.margin),
+            ("harmed", "distortion", lookup.HARMED, settings.retention_margin),
         ):
-            measure = w.find(view, name)
-            for i, verdict in enumerate(w.column(view, name)):
+            measure = lookup.find(view, name)
+            for i, verdict in enumerate(lookup.column(view, name)):
                 outcome: Outcome = "failed" if verdict in fails else "passed"
-                if verdict is None or verdict == w.CANNOT_TELL:
+                if verdict is None or verdict == lookup.CANNOT_TELL:
                     outcome = "inconclusive" if verdict else "skipped"
                 found.append(
                     Check(
                         rule=rule,
-                        subject=w.subject(view, i),
+                        subject=wording.subject(view, i),
                         outcome=outcome,
                         level="warn",
                         observed=None,
@@ -138,7 +142,9 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
     seen = []
     for comparison in audit.comparisons:
         changes = {
-            w.subject(view, i): change for view in comparison.views for i, change in enumerate(w.column(view, "change"))
+            wording.subject(view, i): change
+            for view in comparison.views
+            for i, change in enumerate(lookup.column(view, "change"))
         }
         for check in checks(audit, comparison):
             if check.outcome in order:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prune_audit import words as w
 from prune_audit.core import Audit, ModelCard, Settings
+from prune_audit.render import rounded, wording
+from prune_audit.render.page import Head, facts, fold, table, text, word
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page import Head, facts, fold, table, text, word
 
 CHECKS = 200  # that are listed
 
@@ -30,15 +30,15 @@ def checks(audit: Audit) -> str:
     body = table("Checks that did not pass, the worst first", heads, rows, kind="sorts") if rows else ""
     return (
         f'<section id="checks" aria-labelledby="checks-title"><h2 id="checks-title">What the gate looked at</h2>\n'
-        f"<p>Policy {text(audit.policy.name)}: {w.several(len(every), 'check')}, {counted or 'none'}.</p>\n"
+        f"<p>Policy {text(audit.policy.name)}: {rounded.several(len(every), 'check')}, {counted or 'none'}.</p>\n"
         f"{body}{more}</section>\n"
     )
 
 
 def words(settings: Settings) -> str:
     """What the words mean, in short; the guide that comes with prune-audit has the rest."""
-    margin, assure = w.loss(settings.margin), w.loss(settings.assure)
-    kept, sure = w.limit(settings.retention_margin), w.limit(settings.confidence)
+    margin, assure = rounded.loss(settings.margin), rounded.loss(settings.assure)
+    kept, sure = rounded.limit(settings.retention_margin), rounded.limit(settings.confidence)
     drop = [
         (
             "regressed",
@@ -98,11 +98,11 @@ def measured(audit: Audit) -> str:
         ("data", p.data),
         ("samples", f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
         ("digest", p.data_digest),
-        ("inputs", w.inputs(audit)),
-        *(("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))),
-        ("scope", w.scope(audit)),
-        *(("density", said) for said in w.densities(audit)),
-        *(("counted", said) for said in w.counted(p.settings)),
+        ("inputs", wording.inputs(audit)),
+        *(("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))),
+        ("scope", wording.scope(audit)),
+        *(("density", said) for said in wording.densities(audit)),
+        *(("counted", said) for said in wording.counted(p.settings)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),
         *([("baseline", audit.baseline)] if audit.baseline else []),
@@ -133,11 +133,11 @@ def measured(audit: Audit) -> str:
 
 
 def _plain(value: object) -> str:
-    return w.DASH if value in (None, (), "") else str(value)
+    return rounded.DASH if value in (None, (), "") else str(value)
 
 
 def _count(value: int | None) -> str:
-    return w.DASH if value is None else f"{value:,}"
+    return rounded.DASH if value is None else f"{value:,}"
 
 
 def _model(card: ModelCard) -> str:
@@ -151,7 +151,7 @@ def _model(card: ModelCard) -> str:
     )
     return (
         f'<tr><th scope="row">{text(card.name)}</th><td class="l">{text(card.format)}</td>'
-        f'<td class="l">{text(path)}</td><td>{w.density(card)}</td>'
+        f'<td class="l">{text(path)}</td><td>{wording.density(card)}</td>'
         + "".join(f"<td>{_count(number)}</td>" for number in numbers)
         + f'<td class="l digest">{text(card.digest)}</td></tr>'
     )

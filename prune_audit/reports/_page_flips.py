@@ -6,7 +6,7 @@ People look at these first, and they show what no number does: whether the lost 
 from __future__ import annotations
 
 from prune_audit.core import Comparison, Flip
-from prune_audit.reports._page import Head, fold, table, text
+from prune_audit.render.page import Head, fold, table, text
 
 PNG = "iVBOR"  # how the eight bytes that open every PNG file begin in base 64
 

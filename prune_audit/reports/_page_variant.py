@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View
-from prune_audit.reports._page import Head, facts, figure, fold, limits, prose, shown, table, text, word
+from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View, lookup
+from prune_audit.render import rounded, wording
+from prune_audit.render.page import Head, facts, figure, fold, limits, prose, shown, table, text, word
+from prune_audit.render.picture import Chart
 from prune_audit.reports._page_flips import flips
 from prune_audit.reports._page_verdict import sentences
 
@@ -40,7 +40,7 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
     parts.append(f'<h2 id="variant-{position}-title">{text(title)}</h2>\n')
     for n, view in enumerate(comparison.views):
         if view.by != "class":
-            parts.append(f"<h3>By {text(view.by)}: {w.several(len(view.strata), *w.noun(view))}</h3>\n")
+            parts.append(f"<h3>By {text(view.by)}: {rounded.several(len(view.strata), *lookup.noun(view))}</h3>\n")
         if view.by != "class" or len(audit.comparisons) > 1:
             parts += [f"<p>{prose(said)}</p>\n" for said in sentences(view, audit)]
         if view.by == "class":
@@ -57,16 +57,18 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
 
 def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     """The figures of the whole model."""
-    before, after = (w.overall(view, name) for name in ("dense_recall", "pruned_recall"))
-    sure = f"{w.limit(settings.confidence)} % interval"
-    tiles = [("weights left", w.kept(comparison), "of the dense model")]
+    before, after = (lookup.overall(view, name) for name in ("dense_recall", "pruned_recall"))
+    sure = f"{rounded.limit(settings.confidence)} % interval"
+    tiles = [("weights left", wording.kept(comparison), "of the dense model")]
     if after is not None:
-        tiles.append(("accuracy", f"{w.percent(before, 2)} → {w.percent_sign(after, 2)}", "dense to pruned"))
+        tiles.append(
+            ("accuracy", f"{rounded.percent(before, 2)} → {rounded.percent_sign(after, 2)}", "dense to pruned")
+        )
     for name, title in (("change", "change of accuracy"), ("calibration_change", "change of calibration error")):
-        measure = w.find(view, name)
+        measure = lookup.find(view, name)
         if measure and measure.overall is not None:
-            interval = w.between(measure.overall_low, measure.overall_high, 2)
-            tiles.append((title, f"{w.points(measure.overall, 2)} points", f"{sure} {interval}"))
+            interval = rounded.between(measure.overall_low, measure.overall_high, 2)
+            tiles.append((title, f"{rounded.points(measure.overall, 2)} points", f"{sure} {interval}"))
     lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
     tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
     cells = "".join(
@@ -79,19 +81,19 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
 def _classes(audit: Audit, view: View, name: str) -> str:
     """The table of classes, worst first, with what the script needs to filter it."""
     settings = audit.provenance.settings
-    order = w.worst_first(view)
+    order = lookup.worst_first(view)
     most = max(50, ROWS // len(audit.comparisons))
-    measures = [m for shows, _, _ in MAIN if (m := w.find(view, shows))]
+    measures = [m for shows, _, _ in MAIN if (m := lookup.find(view, shows))]
     heads = [Head(title=view.by, number=False)]
     for shows, title, meaning in MAIN:
-        if measure := w.find(view, shows):
+        if measure := lookup.find(view, shows):
             heads.append(Head(title=title, meaning=meaning, number=measure.unit != "label"))
             if shows == "change" and measure.low:
-                sure = f"{w.limit(settings.confidence)} % interval"
+                sure = f"{rounded.limit(settings.confidence)} % interval"
                 heads.append(Head(title=sure, meaning="of the change, in points"))
     heads += [Head(title=title, meaning=meaning) for _, title, meaning in COUNTS]
     rows = [_row(view, i, measures) for i in order[:most]]
-    many = w.noun(view)[1]
+    many = lookup.noun(view)[1]
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
     return (
         f'<div class="filter" hidden data-for="{name}"></div>\n'
@@ -107,12 +109,12 @@ def _dashes(view: View, measures: list[Measure]) -> list[str]:
     for measure in measures:
         for i in sorted(measure.absent):
             reasons.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
-    return [f"{reason} ({w.listed(list(strata))})" for reason, strata in reasons.items()]
+    return [f"{reason} ({rounded.listed(list(strata))})" for reason, strata in reasons.items()]
 
 
 def _row(view: View, i: int, measures: list[Measure]) -> str:
-    before, after = w.column(view, "dense_recall")[i], w.column(view, "pruned_recall")[i]
-    bar = f' style="--d:{w.percent(before)}%;--p:{w.percent(after)}%"' if before is not None else ""
+    before, after = lookup.column(view, "dense_recall")[i], lookup.column(view, "pruned_recall")[i]
+    bar = f' style="--d:{rounded.percent(before)}%;--p:{rounded.percent(after)}%"' if before is not None else ""
     cells = []
     for measure in measures:
         value = measure.by_stratum[i] if measure.by_stratum else None
@@ -138,7 +140,7 @@ def _model(view: View) -> str:
         if measure.overall is not None or measure.overall_absent
     ]
     what = "The model as a whole" if view.by == "class" else "All groups together"
-    return fold(f"{what}: {w.several(len(rows), 'measure')}", facts(rows)) if rows else ""
+    return fold(f"{what}: {rounded.several(len(rows), 'measure')}", facts(rows)) if rows else ""
 
 
 def _with_unit(measure: Measure, value: Value) -> str:
@@ -151,7 +153,7 @@ def _interval(measure: Measure) -> str:
     if low is not None and high is None:
         return f" (interval at least {shown(measure, low)})"
     found = limits(measure, low, high)
-    return "" if found == w.DASH else f" (interval {found})"
+    return "" if found == rounded.DASH else f" (interval {found})"
 
 
 def _every(audit: Audit, view: View) -> str:
@@ -162,7 +164,7 @@ def _every(audit: Audit, view: View) -> str:
         unit = {"share": ", %", "points": ", points"}.get(measure.unit, "")
         heads.append(Head(title=f"{measure.title}{unit}", number=measure.unit != "label"))
         heads += [Head(title="interval")] if measure.low else []
-    many = w.noun(view)[1]
+    many = lookup.noun(view)[1]
     title = f"Every measure of the {many}: {len(measures)} columns"
     views = sum(len(comparison.views) for comparison in audit.comparisons)
     if len(heads) * len(view.strata) * views > CELLS:
@@ -170,7 +172,7 @@ def _every(audit: Audit, view: View) -> str:
             f"{len(view.strata):,} {many} and {len(measures)} measures are too much for a page; the CSV file has all."
         )
         return fold(title, f"<p>{said}</p>\n")
-    rows = [_whole_row(view, i, measures) for i in w.worst_first(view)]
+    rows = [_whole_row(view, i, measures) for i in lookup.worst_first(view)]
     return fold(title, table(title, heads, rows, kind="sorts"), paper=False)
 
 

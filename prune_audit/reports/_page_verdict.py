@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prune_audit import words as w
-from prune_audit.core import Audit, Comparison, Outcome, Value, View
+from prune_audit.core import Audit, Comparison, Outcome, Value, View, lookup
+from prune_audit.render import rounded, wording
+from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page import Head, commands, prose, table, text, word
 
 CARDS = 6  # findings that are told in full before the table
 
@@ -35,9 +35,11 @@ class _Finding:
 def verdict(audit: Audit) -> str:
     """The first section of the page."""
     look, said = banner(audit)
-    parts = [f'<p class="banner unsure">{prose(w.doubted(audit, doubt))}</p>' for doubt in audit.comparisons[0].doubts]
+    parts = [
+        f'<p class="banner unsure">{prose(wording.doubted(audit, doubt))}</p>' for doubt in audit.comparisons[0].doubts
+    ]
     one = audit.comparisons[0] if len(audit.comparisons) == 1 else None
-    view = w.by_class(one) if one else None
+    view = lookup.by_class(one) if one else None
     if view is not None:
         parts += [f"<p>{prose(sentence)}</p>" for sentence in sentences(view, audit)]
     else:
@@ -58,10 +60,14 @@ def banner(audit: Audit) -> tuple[str, str]:
         return BANNERS[audit.outcome]
     views = [view for comparison in audit.comparisons for view in comparison.views if view.by == "class"]
     lost, harmed, unsure = (
-        max((len(w.those(view, name, verdicts)) for view in views), default=0)
-        for name, verdicts in (("verdict", [w.REGRESSED]), ("distortion", w.HARMED), ("verdict", [w.CANNOT_TELL]))
+        max((len(lookup.those(view, name, verdicts)) for view in views), default=0)
+        for name, verdicts in (
+            ("verdict", [lookup.REGRESSED]),
+            ("distortion", lookup.HARMED),
+            ("verdict", [lookup.CANNOT_TELL]),
+        )
     )
-    said = f"{w.several(lost, 'class', 'classes')} regressed, {harmed:,} harmed, {unsure:,} cannot be told"
+    said = f"{rounded.several(lost, 'class', 'classes')} regressed, {harmed:,} harmed, {unsure:,} cannot be told"
     most = "Up to " if len(views) > 1 else ""
     no_gate = (
         f"a sample only, {p.samples:,} of {p.available:,}: this never gates" if p.limited else "no gate was asked for"
@@ -72,9 +78,9 @@ def banner(audit: Audit) -> tuple[str, str]:
 def sentences(view: View, audit: Audit) -> list[str]:
     """What is to be said of a view, the most important first."""
     settings = audit.provenance.settings
-    whole = (w.collapse(view), w.fall(view, settings)) if view.by == "class" else ()
-    found = [said for said in (*whole, w.drops(view, settings), w.distortions(view, settings)) if said]
-    worst = [f"{said[0].upper()}{said[1:]}." for name, said in w.model(view, settings) if name == "at worst"]
+    whole = (wording.collapse(view), wording.fall(view, settings)) if view.by == "class" else ()
+    found = [said for said in (*whole, wording.drops(view, settings), wording.distortions(view, settings)) if said]
+    worst = [f"{said[0].upper()}{said[1:]}." for name, said in wording.model(view, settings) if name == "at worst"]
     return [*found, *worst]
 
 
@@ -83,9 +89,9 @@ def _findings(audit: Audit) -> list[_Finding]:
     found = []
     for comparison in audit.comparisons:
         for view in comparison.views:
-            change, drop, harm = (w.column(view, name) for name in ("change", "verdict", "distortion"))
+            change, drop, harm = (lookup.column(view, name) for name in ("change", "verdict", "distortion"))
             for i, moved in enumerate(change):
-                if isinstance(moved, (int, float)) and (drop[i] == w.REGRESSED or harm[i] in w.HARMED):
+                if isinstance(moved, (int, float)) and (drop[i] == lookup.REGRESSED or harm[i] in lookup.HARMED):
                     found.append(_Finding(comparison.pruned.name, view, i, moved))
     return sorted(found, key=lambda finding: finding.change)
 
@@ -105,20 +111,22 @@ def _card(finding: _Finding, audit: Audit) -> str:
     view, i = finding.view, finding.position
 
     def value(name: str) -> Value:
-        return w.column(view, name)[i]
+        return lookup.column(view, name)[i]
 
-    change = w.find(view, "change")
-    interval = w.between(change.low[i], change.high[i]) if change and change.low and change.high else w.DASH
-    before, after = w.percent(value("dense_recall")), w.percent(value("pruned_recall"))
+    change = lookup.find(view, "change")
+    interval = rounded.between(change.low[i], change.high[i]) if change and change.low and change.high else rounded.DASH
+    before, after = rounded.percent(value("dense_recall")), rounded.percent(value("pruned_recall"))
     name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
     of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
-    words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (w.REGRESSED, *w.HARMED))
-    sure = f"{w.limit(audit.provenance.settings.confidence)} % interval {interval}"
+    words = " ".join(
+        word(said) for said in (value("verdict"), value("distortion")) if said in (lookup.REGRESSED, *lookup.HARMED)
+    )
+    sure = f"{rounded.limit(audit.provenance.settings.confidence)} % interval {interval}"
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
-    counts = f"Recall {before} % → {after} %: {lost:,} of {w.several(n, 'sample')} lost, {gained:,} gained"
+    counts = f"Recall {before} % → {after} %: {lost:,} of {rounded.several(n, 'sample')} lost, {gained:,} gained"
     return (
         f'<li class="card"><p class="name">{text(name)} {of}</p>'
-        f'<p class="by">{w.points(change.by_stratum[i] if change else None)} <small>points</small></p>'
+        f'<p class="by">{rounded.points(change.by_stratum[i] if change else None)} <small>points</small></p>'
         f'<p class="sure">{prose(sure)}</p>'
         f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
         f"<p>{prose(counts)}</p>"
@@ -140,29 +148,31 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
         Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
         Head(title="at worst", meaning="no class lost more, for all classes at once"),
     ]
-    rows = [_summary_row(audit, comparison, linked) for comparison in w.densest_first(audit)]
+    rows = [_summary_row(audit, comparison, linked) for comparison in lookup.densest_first(audit.comparisons)]
     return table(f"{len(rows)} variants, the densest first", heads, rows)
 
 
 def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
-    view = w.by_class(comparison)
+    view = lookup.by_class(comparison)
 
     def count(name: str, verdicts: tuple[str, ...], look: str) -> str:
-        if view is None or w.find(view, name) is None:
-            return w.DASH
-        n = len(w.those(view, name, verdicts))
+        if view is None or lookup.find(view, name) is None:
+            return rounded.DASH
+        n = len(lookup.those(view, name, verdicts))
         return f'<span class="is {look}">{n:,}</span>' if n else "0"
 
-    change = w.find(view, "change")
-    interval = w.between(change.overall_low, change.overall_high, 2) if change else w.DASH
+    change = lookup.find(view, "change")
+    interval = rounded.between(change.overall_low, change.overall_high, 2) if change else rounded.DASH
     cells = [
-        w.kept(comparison),
-        w.percent_sign(w.overall(view, "pruned_recall"), 2),
-        f"{w.points(w.overall(view, 'change'), 2)} <small>({interval})</small>",
-        count("verdict", (w.REGRESSED,), "bad"),
-        count("distortion", w.HARMED, "bad"),
-        count("verdict", (w.CANNOT_TELL,), "unsure"),
-        f"-{w.percent(worst)}" if (worst := w.overall(view, "worst_plausible_drop")) is not None else w.DASH,
+        wording.kept(comparison),
+        rounded.percent_sign(lookup.overall(view, "pruned_recall"), 2),
+        f"{rounded.points(lookup.overall(view, 'change'), 2)} <small>({interval})</small>",
+        count("verdict", (lookup.REGRESSED,), "bad"),
+        count("distortion", lookup.HARMED, "bad"),
+        count("verdict", (lookup.CANNOT_TELL,), "unsure"),
+        f"-{rounded.percent(worst)}"
+        if (worst := lookup.overall(view, "worst_plausible_drop")) is not None
+        else rounded.DASH,
     ]
     outcome = ""
     if audit.policy is not None:

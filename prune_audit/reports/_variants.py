@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from prune_audit import words as w
-from prune_audit.core import Audit, Value
+from prune_audit.core import Audit, Value, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.class_table import Column, flagged
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._classes import Column, flagged
 
 BROKEN, UNSURE = " !", " ?"
 LEGEND = "change in points; ! regressed or harmed, ? cannot tell"
@@ -19,49 +20,53 @@ LEGEND = "change in points; ! regressed or harmed, ? cannot tell"
 
 def models(audit: Audit) -> tuple[Column, ...]:
     """What pruning bought: one row for the dense model and for each variant."""
-    cards = [audit.comparisons[0].dense, *(c.pruned for c in w.densest_first(audit))]
+    cards = [audit.comparisons[0].dense, *(c.pruned for c in lookup.densest_first(audit.comparisons))]
     nonzero = [card.nonzero if card.layers else None for card in cards]
 
     def column(title: str, cells: Sequence[str], rank: int, *, number: bool = True) -> list[Column]:
-        known = any(cell != w.DASH for cell in cells)
+        known = any(cell != rounded.DASH for cell in cells)
         return [Column(title=title, cells=tuple(cells), rank=rank, number=number)] if known else []
 
     return (
-        Column(title="model", cells=tuple(w.printable(card.name) for card in cards), rank=0),
-        *column("format", [w.printable(card.format) for card in cards], 3, number=False),
-        *column("density", [w.density(card) for card in cards], 1),
-        *column("nonzero", [w.short(n) for n in nonzero], 2),
-        *column("MACs", [w.short(card.macs) for card in cards], 4),
-        *column("size", [w.short(card.size or None, "B") for card in cards], 5),
-        *column("zstd", [w.short(card.compressed, "B") for card in cards], 6),
+        Column(title="model", cells=tuple(printable(card.name) for card in cards), rank=0),
+        *column("format", [printable(card.format) for card in cards], 3, number=False),
+        *column("density", [wording.density(card) for card in cards], 1),
+        *column("nonzero", [rounded.short(n) for n in nonzero], 2),
+        *column("MACs", [rounded.short(card.macs) for card in cards], 4),
+        *column("size", [rounded.short(card.size or None, "B") for card in cards], 5),
+        *column("zstd", [rounded.short(card.compressed, "B") for card in cards], 6),
     )
 
 
 def summary(audit: Audit) -> tuple[Column, ...]:
     """What each variant lost: one row for each."""
-    comparisons = w.densest_first(audit)
-    views = [w.by_class(comparison) for comparison in comparisons]
-    worst = [w.worst(view) for view in views]
+    comparisons = lookup.densest_first(audit.comparisons)
+    views = [lookup.by_class(comparison) for comparison in comparisons]
+    worst = [wording.worst(view) for view in views]
 
     def overall(name: str) -> list[Value]:
-        return [w.overall(view, name) for view in views]
+        return [lookup.overall(view, name) for view in views]
 
     def counted(name: str, verdicts: Collection[str]) -> tuple[str, ...]:
-        return tuple(f"{len(w.those(v, name, verdicts)):,}" if v and w.find(v, name) else w.DASH for v in views)
+        return tuple(
+            f"{len(lookup.those(v, name, verdicts)):,}" if v and lookup.find(v, name) else rounded.DASH for v in views
+        )
 
     columns = [
-        Column(title="variant", cells=tuple(w.printable(c.pruned.name) for c in comparisons), rank=0),
-        Column(title="density", cells=tuple(w.kept(c) for c in comparisons), rank=2),
-        Column(title="accuracy", cells=tuple(w.percent_sign(value, 2) for value in overall("pruned_recall")), rank=4),
-        Column(title="change,\npoints", cells=tuple(w.points(value, 2) for value in overall("change")), rank=1),
-        Column(title="alpha", cells=tuple(w.ratio(value) for value in overall("intensification")), rank=5),
-        Column(title="regressed", cells=counted("verdict", [w.REGRESSED]), rank=0),
-        Column(title="drop:\ncannot tell", cells=counted("verdict", [w.CANNOT_TELL]), rank=6),
-        Column(title="harmed", cells=counted("distortion", w.HARMED), rank=0),
-        Column(title="harm:\ncannot tell", cells=counted("distortion", [w.CANNOT_TELL]), rank=7),
+        Column(title="variant", cells=tuple(printable(c.pruned.name) for c in comparisons), rank=0),
+        Column(title="density", cells=tuple(wording.kept(c) for c in comparisons), rank=2),
+        Column(
+            title="accuracy", cells=tuple(rounded.percent_sign(value, 2) for value in overall("pruned_recall")), rank=4
+        ),
+        Column(title="change,\npoints", cells=tuple(rounded.points(value, 2) for value in overall("change")), rank=1),
+        Column(title="alpha", cells=tuple(rounded.ratio(value) for value in overall("intensification")), rank=5),
+        Column(title="regressed", cells=counted("verdict", [lookup.REGRESSED]), rank=0),
+        Column(title="drop:\ncannot tell", cells=counted("verdict", [lookup.CANNOT_TELL]), rank=6),
+        Column(title="harmed", cells=counted("distortion", lookup.HARMED), rank=0),
+        Column(title="harm:\ncannot tell", cells=counted("distortion", [lookup.CANNOT_TELL]), rank=7),
         Column(
             title="worst class",
-            cells=tuple(f"{_short(w.printable(each[0]))} {each[1]}" if each else w.DASH for each in worst),
+            cells=tuple(f"{_short(printable(each[0]))} {each[1]}" if each else rounded.DASH for each in worst),
             rank=3,
             number=False,
         ),
@@ -75,33 +80,35 @@ def summary(audit: Audit) -> tuple[Column, ...]:
 def broken(audit: Audit) -> list[str]:
     """The classes that regressed or are harmed in any variant: those that break at the densest one first."""
     found: dict[str, None] = {}
-    for comparison in w.densest_first(audit):
-        if view := w.by_class(comparison):
+    for comparison in lookup.densest_first(audit.comparisons):
+        if view := lookup.by_class(comparison):
             marks = flagged(view)
-            found |= {view.strata[i]: None for i in w.worst_first(view) if marks[i]}
+            found |= {view.strata[i]: None for i in lookup.worst_first(view) if marks[i]}
     return list(found)
 
 
 def breaks(audit: Audit, strata: Sequence[str]) -> tuple[Column, ...]:
     """Each of ``strata`` by variant: its change, and the density at which it breaks."""
-    comparisons = w.densest_first(audit)
-    columns, at = [], dict.fromkeys(strata, w.DASH)
+    comparisons = lookup.densest_first(audit.comparisons)
+    columns, at = [], dict.fromkeys(strata, rounded.DASH)
     for n, comparison in enumerate(comparisons):
-        view = w.by_class(comparison)
+        view = lookup.by_class(comparison)
         if view is None:
             continue
         position, marks = {stratum: i for i, stratum in enumerate(view.strata)}, flagged(view)
-        changes, verdicts = w.column(view, "change"), w.column(view, "verdict")
+        changes, verdicts = lookup.column(view, "change"), lookup.column(view, "verdict")
         cells = []
         for stratum in strata:
             i = position[stratum]
-            mark = BROKEN if marks[i] else UNSURE if verdicts[i] == w.CANNOT_TELL else "  "
-            cells.append(w.points(changes[i]) + mark)
-            if marks[i] and at[stratum] == w.DASH:
-                at[stratum] = w.kept(comparison) if comparison.kept is not None else w.printable(comparison.pruned.name)
-        title = f"{_short(w.printable(comparison.pruned.name))}\n{w.kept(comparison)}"
+            mark = BROKEN if marks[i] else UNSURE if verdicts[i] == lookup.CANNOT_TELL else "  "
+            cells.append(rounded.points(changes[i]) + mark)
+            if marks[i] and at[stratum] == rounded.DASH:
+                at[stratum] = (
+                    wording.kept(comparison) if comparison.kept is not None else printable(comparison.pruned.name)
+                )
+        title = f"{_short(printable(comparison.pruned.name))}\n{wording.kept(comparison)}"
         columns.append(Column(title=title, cells=tuple(cells), rank=1 + len(comparisons) - n))
-    names = tuple(w.printable(stratum) for stratum in strata)
+    names = tuple(printable(stratum) for stratum in strata)
     return (
         Column(title="class", cells=names, rank=0),
         *columns,

@@ -14,7 +14,7 @@ import csv
 import io
 
 from prune_audit.core import Audit, Value
-from prune_audit.rows import rows_of
+from prune_audit.core.rows import rows_of
 
 SUFFIXES = (".csv",)
 
@@ -25,12 +25,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 def render(audit: Audit) -> str:
     """The table, as RFC 4180 has it."""
-    return _text(*rows_of(audit))
+    return _text(*rows_of(audit.comparisons))
 
 
 def excel(audit: Audit) -> str:
     """The table for a spreadsheet: no cell is run, and names beyond ASCII arrive whole."""
-    names, rows = rows_of(audit)
+    names, rows = rows_of(audit.comparisons)
     return "\ufeff" + _text(names, [{name: _safe(cell) for name, cell in row.items()} for row in rows])
 
 

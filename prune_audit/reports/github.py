@@ -7,8 +7,8 @@ what could not be settled are warnings; what an audit without a gate found is a 
 
 from __future__ import annotations
 
-from prune_audit import words as w
 from prune_audit.core import Audit
+from prune_audit.printable import printable
 from prune_audit.reports import _gate as gate
 
 SUFFIXES = ()
@@ -37,5 +37,5 @@ def _capped(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _line(kind: str, title: str, message: str) -> str:
-    name, told = (w.printable(text) for text in (f"prune-audit: {title}", message or title))
+    name, told = (printable(text) for text in (f"prune-audit: {title}", message or title))
     return f"::{kind} title={name.translate(PROPERTY)}::{told.translate(DATA)}\n"

@@ -6,10 +6,10 @@ tables with every measure, then what was measured with what.
 
 from __future__ import annotations
 
-from prune_audit import words as w
 from prune_audit.charts import charts
-from prune_audit.core import Audit
-from prune_audit.reports._page import figure, page
+from prune_audit.core import Audit, lookup
+from prune_audit.render import rounded
+from prune_audit.render.page import figure, page
 from prune_audit.reports._page_about import checks, measured, words
 from prune_audit.reports._page_variant import variant
 from prune_audit.reports._page_verdict import verdict
@@ -22,11 +22,11 @@ def render(audit: Audit) -> str:
     drawn = charts(audit)
     p = audit.provenance
     pruned = [comparison.pruned.name for comparison in audit.comparisons]
-    order = [audit.comparisons.index(comparison) for comparison in w.densest_first(audit)]
+    order = [audit.comparisons.index(comparison) for comparison in lookup.densest_first(audit.comparisons)]
     dense = audit.comparisons[0].dense.name
     title = f"{pruned[0]} against {dense}" if len(pruned) == 1 else f"{len(pruned)} variants against {dense}"
-    view = w.by_class(audit.comparisons[0])
-    of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
+    view = lookup.by_class(audit.comparisons[0])
+    of = f", {rounded.several(len(view.strata), 'class', 'classes')}" if view else ""
     across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
     links = [("verdict", "Verdict")]
     links += [(f"variant-{n}", pruned[n]) for n in order]
@@ -40,4 +40,4 @@ def render(audit: Audit) -> str:
         + words(p.settings)
         + measured(audit)
     )
-    return page(title, f"{p.data}: {w.several(p.samples, 'sample')}{of}", links, content)
+    return page(title, f"{p.data}: {rounded.several(p.samples, 'sample')}{of}", links, content)

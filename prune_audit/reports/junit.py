@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from xml.etree import ElementTree as Xml
 
-from prune_audit import words as w
-from prune_audit.core import Audit, Check, Comparison, Outcome
-from prune_audit.printable import lines
+from prune_audit.core import Audit, Check, Comparison, Outcome, lookup
+from prune_audit.printable import lines, printable
+from prune_audit.render import wording
 from prune_audit.reports import _gate as gate
 
 SUFFIXES = (".xml",)
@@ -46,7 +46,7 @@ def render(audit: Audit) -> bytes:
         suites.set(total, str(sum(int(suite.get(total, "0")) for suite in suites)))
     for element in suites.iter():
         # XML knows no way to write most of what does not show.
-        element.attrib.update({name: w.printable(value) for name, value in element.attrib.items()})
+        element.attrib.update({name: printable(value) for name, value in element.attrib.items()})
         element.text = None if element.text is None else lines(element.text)
     Xml.indent(suites)
     written: bytes = Xml.tostring(suites, encoding="utf-8", xml_declaration=True)
@@ -79,19 +79,19 @@ def _cases(audit: Audit, comparison: Comparison) -> Iterator[_Case]:
     checks: dict[str, list[Check]] = {}
     for check in gate.checks(audit, comparison):
         checks.setdefault(check.subject, []).append(check)
-    strata = {w.subject(view, i): (view, i) for view in comparison.views for i in range(len(view.strata))}
+    strata = {wording.subject(view, i): (view, i) for view in comparison.views for i in range(len(view.strata))}
     for subject in dict.fromkeys([*(s for s in checks if s not in strata), *strata]):
         found = checks.get(subject, [])
         result, kind, message = _judged(audit, found)
-        numbers = w.stratum(*strata[subject], audit.provenance.settings) if subject in strata else ""
+        numbers = wording.stratum(*strata[subject], audit.provenance.settings) if subject in strata else ""
         yield _Case(
-            name=w.printable(subject),
+            name=printable(subject),
             result=result,
             kind=kind,
-            message=w.printable(message),
-            numbers=w.printable(numbers),
+            message=printable(message),
+            numbers=printable(numbers),
             warnings=tuple(
-                w.printable(f"{check.rule}: {check.message}")
+                printable(f"{check.rule}: {check.message}")
                 for check in found
                 if check.level == "warn" and check.outcome == "failed" and audit.policy is not None
             ),
@@ -120,7 +120,7 @@ def _judged(audit: Audit, checks: list[Check]) -> tuple[Result, str, str]:
 def _properties(audit: Audit, comparison: Comparison) -> dict[str, object]:
     """The numbers of the model, unrounded."""
     card, p = comparison.pruned, audit.provenance
-    view = w.by_class(comparison)
+    view = lookup.by_class(comparison)
     found: dict[str, object] = {
         "dense": comparison.dense.name,
         "density": card.density,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prune_audit import words as w
-from prune_audit.core import Audit, Comparison, View
-from prune_audit.reports import _classes as classes
+from prune_audit.core import Audit, Comparison, View, lookup
+from prune_audit.render import class_table as classes
+from prune_audit.render import rounded, wording
+from prune_audit.render.markdown import code, cut, prose, table
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._marks import code, cut, prose, table
 
 SUFFIXES = (".md",)
 MOST = 60_000  # bytes: a comment holds 65,536 characters
@@ -31,24 +31,24 @@ def render(audit: Audit) -> str:
 def _lines(audit: Audit) -> Iterator[str]:
     against = code(audit.comparisons[0].dense.name)
     names = [code(comparison.pruned.name) for comparison in audit.comparisons]
-    variants = names[0] if len(names) == 1 else w.several(len(names), "variant")
+    variants = names[0] if len(names) == 1 else rounded.several(len(names), "variant")
     yield f"### {SIGNS[audit.outcome]} prune-audit: {variants} against {against}"
     yield ""
     yield f"**{prose(' '.join([gate.told(audit), gate.sparsest(audit) or '']).strip())}**"
     yield ""
     for doubt in audit.comparisons[0].doubts:
-        yield f"> ⚠️ {prose(w.doubted(audit, doubt))}"
+        yield f"> ⚠️ {prose(wording.doubted(audit, doubt))}"
         yield ""
     yield from _variants(audit)
     yield from _checks(audit)
     for comparison in gate.telling(audit):
         yield from _variant(audit, comparison)
     p = audit.provenance
-    data = f"{w.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
-    yield f"<sub>{data}; scope: {prose(w.scope(audit))}</sub>"
-    for said in w.assumed(p.assumptions, w.models(audit)):
+    data = f"{rounded.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
+    yield f"<sub>{data}; scope: {prose(wording.scope(audit))}</sub>"
+    for said in wording.assumed(p.assumptions, wording.models(audit)):
         yield f"<br><sub>assumes {prose(said)}</sub>"
-    for said in w.densities(audit):
+    for said in wording.densities(audit):
         yield f"<br><sub>density: {prose(said)}</sub>"
     for note in p.notes:
         yield f"<br><sub>note: {prose(note)}</sub>"
@@ -57,19 +57,19 @@ def _lines(audit: Audit) -> Iterator[str]:
 def _variants(audit: Audit) -> Iterator[str]:
     """One row per variant."""
     rows = []
-    for comparison in w.densest_first(audit):
-        view = w.by_class(comparison)
-        worst = w.worst(view)
+    for comparison in lookup.densest_first(audit.comparisons):
+        view = lookup.by_class(comparison)
+        worst = wording.worst(view)
         rows.append(
             [
                 code(comparison.pruned.name),
-                w.kept(comparison),
-                *(w.percent_sign(w.overall(view, name), 2) for name in ("dense_recall", "pruned_recall")),
-                prose(w.change_of_accuracy(view, audit.provenance.settings)),
-                w.ratio(w.overall(view, "intensification")),
-                str(len(w.those(view, "verdict", [w.REGRESSED]))) if view else w.DASH,
-                str(len(w.those(view, "distortion", w.HARMED))) if view else w.DASH,
-                f"{code(worst[0])} {worst[1]}" if worst else w.DASH,
+                wording.kept(comparison),
+                *(rounded.percent_sign(lookup.overall(view, name), 2) for name in ("dense_recall", "pruned_recall")),
+                prose(wording.change_of_accuracy(view, audit.provenance.settings)),
+                rounded.ratio(lookup.overall(view, "intensification")),
+                str(len(lookup.those(view, "verdict", [lookup.REGRESSED]))) if view else rounded.DASH,
+                str(len(lookup.those(view, "distortion", lookup.HARMED))) if view else rounded.DASH,
+                f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
                 gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
             ]
         )
@@ -104,32 +104,34 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
     for view in comparison.views:
         title = code(comparison.pruned.name) + ("" if view.by == "class" else f", by {code(view.by)}")
         yield from (f"#### {title}", "")
-        rows, marks = w.worst_first(view), classes.flagged(view)
+        rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows[: max(ROWS, sum(marks))]
-        heads = [view.by, "n", "dense", "pruned", "change", f"{w.limit(settings.confidence)} % interval"]
+        heads = [view.by, "n", "dense", "pruned", "change", f"{rounded.limit(settings.confidence)} % interval"]
         heads = [*map(prose, heads), "lost", "gained", "verdict", "distortion"]
         yield from table(heads, list(_rows(view, shown)), texts=(0, 8, 9))
         if len(rows) > len(shown):
             yield from (f"{len(rows) - len(shown):,} more, none of them flagged.", "")
-        said = [f"{what}: {text}" for what, text in w.model(view, settings)]
-        said += [s for s in (w.fall(view, settings), w.collapse(view)) if s and view.by == "class"]
-        said += [s for s in (w.drops(view, settings), w.distortions(view, settings)) if s]
+        said = [f"{what}: {text}" for what, text in wording.model(view, settings)]
+        said += [s for s in (wording.fall(view, settings), wording.collapse(view)) if s and view.by == "class"]
+        said += [s for s in (wording.drops(view, settings), wording.distortions(view, settings)) if s]
         yield from (f"- {prose(sentence)}" for sentence in said)
         yield ""
 
 
 def _rows(view: View, shown: Sequence[int]) -> Iterator[list[str]]:
-    change, marks = w.find(view, "change"), classes.flagged(view)
+    change, marks = lookup.find(view, "change"), classes.flagged(view)
     for i in shown:
-        interval = w.between(change.low[i], change.high[i]) if change and change.low and change.high else w.DASH
+        interval = (
+            rounded.between(change.low[i], change.high[i]) if change and change.low and change.high else rounded.DASH
+        )
         name = code(view.strata[i])
         yield [
             f"**{name}**" if marks[i] else name,
             f"{view.pair.support[i]:,}",
-            *(w.percent(w.column(view, side)[i]) for side in ("dense_recall", "pruned_recall")),
-            w.points(w.column(view, "change")[i]),
+            *(rounded.percent(lookup.column(view, side)[i]) for side in ("dense_recall", "pruned_recall")),
+            rounded.points(lookup.column(view, "change")[i]),
             interval,
             f"{view.pair.lost[i]:,}",
             f"{view.pair.gained[i]:,}",
-            *(prose(w.label(w.column(view, name)[i])) for name in ("verdict", "distortion")),
+            *(prose(rounded.label(lookup.column(view, name)[i])) for name in ("verdict", "distortion")),
         ]

@@ -7,10 +7,10 @@ others can be read on white and on black. Everything else is a call away: `Audit
 
 from __future__ import annotations
 
-from prune_audit import words as w
-from prune_audit.core import Audit, Comparison, View
+from prune_audit.core import Audit, Comparison, View, lookup
+from prune_audit.render import rounded
+from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page import Head, commands, prose, table, text, word
 from prune_audit.reports._page_verdict import banner, sentences, summary
 
 SUFFIXES = ()
@@ -42,37 +42,37 @@ def render(audit: Audit) -> str:
         parts += [summary(audit, linked=False)]
         parts += [
             f"<details><summary>{text(comparison.pruned.name)}</summary>{_variant(audit, comparison)}</details>"
-            for comparison in w.densest_first(audit)
+            for comparison in lookup.densest_first(audit.comparisons)
         ]
     parts += [f"<p>{commands(line)}</p>" for line in (gate.told(audit), gate.sparsest(audit)) if line]
     return f'<div class="prune-audit">{"".join(parts)}</div>'
 
 
 def _variant(audit: Audit, comparison: Comparison) -> str:
-    view = w.by_class(comparison) or comparison.views[0]
+    view = lookup.by_class(comparison) or comparison.views[0]
     told = "".join(f"<p>{prose(sentence)}</p>" for sentence in sentences(view, audit))
     return _table(audit, view, f"{comparison.pruned.name} against {comparison.dense.name}") + told
 
 
 def _table(audit: Audit, view: View, caption: str) -> str:
     """The strata that lost most, the worst first."""
-    change = w.find(view, "change")
+    change = lookup.find(view, "change")
     heads = [
         Head(title=view.by, number=False),
         *(Head(title=name) for name in ("n", "dense", "pruned", "change")),
-        Head(title=f"{w.limit(audit.provenance.settings.confidence)} % interval"),
+        Head(title=f"{rounded.limit(audit.provenance.settings.confidence)} % interval"),
         *(Head(title=name) for name in ("lost", "gained")),
         *(Head(title=name, number=False) for name in ("verdict", "distortion")),
     ]
-    columns = {name: w.column(view, name) for name in ("dense_recall", "pruned_recall", "change", "verdict")}
-    distortion, rows = w.column(view, "distortion"), []
-    for i in w.worst_first(view)[:ROWS]:
+    columns = {name: lookup.column(view, name) for name in ("dense_recall", "pruned_recall", "change", "verdict")}
+    distortion, rows = lookup.column(view, "distortion"), []
+    for i in lookup.worst_first(view)[:ROWS]:
         cells = [
             f"{view.pair.support[i]:,}",
-            w.percent(columns["dense_recall"][i]),
-            w.percent(columns["pruned_recall"][i]),
-            w.points(columns["change"][i]),
-            w.between(change.low[i], change.high[i]) if change and change.low and change.high else w.DASH,
+            rounded.percent(columns["dense_recall"][i]),
+            rounded.percent(columns["pruned_recall"][i]),
+            rounded.points(columns["change"][i]),
+            rounded.between(change.low[i], change.high[i]) if change and change.low and change.high else rounded.DASH,
             f"{view.pair.lost[i]:,}",
             f"{view.pair.gained[i]:,}",
         ]

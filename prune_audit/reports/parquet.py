@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 
 from prune_audit.core import Audit, Value
+from prune_audit.core.rows import kinds, rows_of
 from prune_audit.errors import MissingExtra
-from prune_audit.rows import kinds, rows_of
 
 SUFFIXES = (".parquet",)
 
@@ -28,9 +28,11 @@ def render(audit: Audit) -> bytes:
     except ImportError as error:
         raise MissingExtra("a .parquet file needs pyarrow", hint="pip install pyarrow") from error
 
-    names, rows = rows_of(audit)
+    names, rows = rows_of(audit.comparisons)
     types = {"count": pyarrow.int64(), "number": pyarrow.float64(), "label": pyarrow.string()}
-    schema = pyarrow.schema([pyarrow.field(_text(name), types[kind]) for name, kind in kinds(audit, names).items()])
+    schema = pyarrow.schema(
+        [pyarrow.field(_text(name), types[kind]) for name, kind in kinds(audit.comparisons, names).items()]
+    )
     columns = {_text(name): [_text(row.get(name)) for row in rows] for name in names}
     written = io.BytesIO()
     parquet.write_table(pyarrow.table(columns, schema=schema), written, compression="zstd")

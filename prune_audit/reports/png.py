@@ -9,8 +9,8 @@ from functools import partial
 
 from prune_audit import plugins
 from prune_audit.charts import charts, named
-from prune_audit.charts._picture import png
 from prune_audit.core import Audit
+from prune_audit.render.picture import png
 
 SUFFIXES = (".png",)
 

@@ -24,8 +24,9 @@ from typing import Any
 from urllib.parse import quote
 
 from prune_audit import plugins
-from prune_audit import words as w
 from prune_audit.core import SINCE, Audit, Check, ModelCard, Outcome, Policy, Waiver
+from prune_audit.printable import printable
+from prune_audit.render import rounded
 from prune_audit.reports import _gate as gate
 from prune_audit.reports.json import layout
 
@@ -53,7 +54,7 @@ def _log(audit: Audit, outcomes: tuple[Outcome, ...]) -> str:
     left_out = max(0, len(found) - MOST)
     told = gate.told(audit)
     if left_out:
-        told += f" {w.several(left_out, 'result')} of {len(found):,} left out: GitHub shows {MOST:,}."
+        told += f" {rounded.several(left_out, 'result')} of {len(found):,} left out: GitHub shows {MOST:,}."
     rules = sorted({check.rule: check.level for _, check in found}.items())
     models = {comparison.pruned.name: comparison.pruned for comparison in audit.comparisons}
     position = {rule: i for i, (rule, _) in enumerate(rules)}
@@ -88,22 +89,20 @@ def _rule(name: str, level: str) -> dict[str, Any]:
 
 
 def _result(variant: str, check: Check, rule: int, place: dict[str, Any]) -> dict[str, Any]:
-    subject, variant = w.printable(check.subject), w.printable(variant)
+    subject, variant = printable(check.subject), printable(variant)
     identity = "\n".join((variant, check.rule, subject)).encode()
     result: dict[str, Any] = {
         "ruleId": check.rule,
         "ruleIndex": rule,
         "kind": "open" if check.outcome == "inconclusive" else "fail",
         "level": "none" if check.outcome == "inconclusive" else LEVELS[check.level],
-        "message": {"text": f"{subject} in {variant}: {w.printable(check.message)}"},
+        "message": {"text": f"{subject} in {variant}: {printable(check.message)}"},
         "locations": [place],
         "partialFingerprints": {"primaryLocationLineHash": f"{hashlib.sha256(identity).hexdigest()[:16]}:1"},
         "properties": {"variant": variant, "subject": subject, "observed": check.observed, "limit": check.limit},
     }
     if check.outcome == "waived":
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": w.printable(check.message)}
-        ]
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": printable(check.message)}]
     return result
 
 

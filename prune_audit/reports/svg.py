@@ -10,8 +10,8 @@ from functools import partial
 
 from prune_audit import plugins
 from prune_audit.charts import charts, named
-from prune_audit.charts._picture import svg
 from prune_audit.core import Audit
+from prune_audit.render.picture import svg
 
 SUFFIXES = (".svg",)
 

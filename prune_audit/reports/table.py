@@ -15,14 +15,14 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 
-from prune_audit import consoles
-from prune_audit import words as w
-from prune_audit.consoles import Text
-from prune_audit.core import Audit, Comparison, Settings, View
-from prune_audit.reports import _classes as classes
+from prune_audit.core import Audit, Comparison, Settings, View, lookup
+from prune_audit.printable import printable
+from prune_audit.render import class_table as classes
+from prune_audit.render import consoles, rounded, wording
+from prune_audit.render.bars import ASCII, LINES, Glyphs
+from prune_audit.render.consoles import Text
 from prune_audit.reports import _gate as gate
 from prune_audit.reports import _variants as variants
-from prune_audit.reports._bars import ASCII, LINES, Glyphs
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
@@ -61,7 +61,7 @@ class _Report:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         audit, width, glyphs = self.audit, options.max_width, ASCII if options.ascii_only else LINES
         yield from _head(audit, width, glyphs)
-        told = w.densest_first(audit)
+        told = lookup.densest_first(audit.comparisons)
         if len(told) > 1:
             yield from _side_by_side(audit, width, glyphs, self.show_all)
             told = told if self.show_all else gate.telling(audit)
@@ -85,7 +85,7 @@ def _grid(rows: list[tuple[str, str]]) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, said in rows:
-        grid.add_row(Text(name), Text(w.printable(said)))
+        grid.add_row(Text(name), Text(printable(said)))
     return grid
 
 
@@ -94,20 +94,20 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     p = audit.provenance
     models = variants.models(audit)
     yield _below(classes.table(classes.fit(models, width), [False] * len(models[0].cells), glyphs))
-    sampled = f"{p.samples:,} of {p.available:,} samples" if p.limited else w.several(p.samples, "sample")
-    view = w.by_class(audit.comparisons[0])
-    of = f", {w.several(len(view.strata), 'class', 'classes')}" if view else ""
+    sampled = f"{p.samples:,} of {p.available:,} samples" if p.limited else rounded.several(p.samples, "sample")
+    view = lookup.by_class(audit.comparisons[0])
+    of = f", {rounded.several(len(view.strata), 'class', 'classes')}" if view else ""
     rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
-    rows += [("inputs", w.inputs(audit))]
-    rows += [("assumes", said) for said in w.assumed(p.assumptions, w.models(audit))]
-    rows += [("scope", w.scope(audit))]
-    rows += [("density", said) for said in w.densities(audit)]
-    rows += [("counted", said) for said in w.counted(p.settings)]
+    rows += [("inputs", wording.inputs(audit))]
+    rows += [("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))]
+    rows += [("scope", wording.scope(audit))]
+    rows += [("density", said) for said in wording.densities(audit)]
+    rows += [("counted", said) for said in wording.counted(p.settings)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]
     yield _below(_grid(rows))
     for doubt in audit.comparisons[0].doubts:
-        yield _below(Text(f" {w.doubted(audit, doubt)} ", style="bold reverse yellow"))
+        yield _below(Text(f" {wording.doubted(audit, doubt)} ", style="bold reverse yellow"))
     if p.limited:
         said = f" A SAMPLE ONLY: {p.samples:,} of {p.available:,} samples were audited. This never gates. "
         yield _below(Text(said, style="bold reverse yellow"))
@@ -134,18 +134,20 @@ def _variant(
     """One pruned variant: accuracy, tables, model, words; of several, the rows that are flagged."""
     several = len(audit.comparisons) > 1
     settings = audit.provenance.settings
-    names = f"{w.printable(comparison.pruned.name)} against {w.printable(comparison.dense.name)}"
+    names = f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}"
     yield Rule(Text(names, style="bold"), align="left", style="dim")
     for view in comparison.views:
-        rows, marks = w.worst_first(view), classes.flagged(view)
+        rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows if show_all else rows[: min(ROWS, sum(marks)) if several and any(marks) else ROWS]
-        before, after = (w.find(view, name) for name in ("dense_recall", "pruned_recall"))
+        before, after = (lookup.find(view, name) for name in ("dense_recall", "pruned_recall"))
         if view.by != "class":
-            yield Text(f"by {w.printable(view.by)}: {w.several(len(view.strata), *w.noun(view))}", style="bold")
+            yield Text(
+                f"by {printable(view.by)}: {rounded.several(len(view.strata), *lookup.noun(view))}", style="bold"
+            )
         elif before and after:
             yield Text(
-                f"accuracy {w.percent_sign(before.overall, 2)} -> {w.percent_sign(after.overall, 2)}, "
-                f"change {w.change_of_accuracy(view, settings)}"
+                f"accuracy {rounded.percent_sign(before.overall, 2)} -> {rounded.percent_sign(after.overall, 2)}, "
+                f"change {wording.change_of_accuracy(view, settings)}"
             )
         yield Text()
         fitted = classes.fit(classes.columns(view, settings, shown, glyphs), width)
@@ -156,8 +158,8 @@ def _variant(
             yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")
         yield Text()
         yield _below(_grid(_notes(view, settings, fitted, shown)))
-        whole = (w.fall(view, settings), w.collapse(view)) if view.by == "class" else ()
-        for sentence in (*whole, w.drops(view, settings), w.distortions(view, settings)):
+        whole = (wording.fall(view, settings), wording.collapse(view)) if view.by == "class" else ()
+        for sentence in (*whole, wording.drops(view, settings), wording.distortions(view, settings)):
             if sentence:
                 yield Text(sentence, style="bold")
         yield Text()
@@ -165,14 +167,14 @@ def _variant(
 
 def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int]) -> list[tuple[str, str]]:
     """What the model as a whole did, and why there are dashes."""
-    notes = w.model(view, settings)
+    notes = wording.model(view, settings)
     meanings = [f"{column.title}: {column.meaning}" for column in fitted.columns if column.meaning]
     recall = "recall" if view.by == "class" else "recall (within a group: accuracy)"
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")
     notes.append(("columns", "; ".join([f"{recall} in %, change in points", *meanings])))
     for reason, strata in classes.dashes(view, fitted, rows).items():
-        notes.append((w.DASH, f"{reason} ({w.listed(strata)})"))
+        notes.append((rounded.DASH, f"{reason} ({rounded.listed(strata)})"))
     return notes
 
 
@@ -188,7 +190,7 @@ def _checks(audit: Audit, show_all: bool) -> Iterator[RenderableType]:
     for name, check in told if show_all else told[:CHECKS]:
         said = "warning" if check.level == "warn" and check.outcome != "waived" else check.outcome
         cells = [check.rule, *([name] if several else []), check.subject, check.message]
-        grid.add_row(Text(said, style=classes.STYLES.get(said, "")), *(Text(w.printable(cell)) for cell in cells))
+        grid.add_row(Text(said, style=classes.STYLES.get(said, "")), *(Text(printable(cell)) for cell in cells))
     if told:
         yield grid
     if len(told) > CHECKS and not show_all:

@@ -14,10 +14,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prune_audit import parse, plugins
+from prune_audit import plugins
 from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
-from prune_audit.rules._lines import Key, line_of, lines
+from prune_audit.files import parse
+from prune_audit.files.toml_lines import Key, line_of, lines
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import HINT, Given, overlaid
 

@@ -23,7 +23,7 @@ import numpy as np
 from prune_audit.core import Array, Floats, Pair, Settings
 from prune_audit.stats._collapse import collapsed
 from prune_audit.stats._column import NO_FLIPS
-from prune_audit.stats._sides import share_of, sides
+from prune_audit.stats._effective_counts import share_of, sides
 
 ESTIMABLE = 0.5
 """Below this lambda a corrected ratio is one of noise: for a true slope of 1.3, medians of 1.20 and 1.22 at .4."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from prune_audit.core import Floats, Pair, Settings
 from prune_audit.stats._column import without_samples
-from prune_audit.stats._sides import overall, reference
+from prune_audit.stats._effective_counts import overall, reference
 
 ROUNDING = 1e-12
 """A balance below this is that of a class at the weighted accuracy, whose last bits differ from the recall's."""

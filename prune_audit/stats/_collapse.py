@@ -8,7 +8,7 @@ from __future__ import annotations
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import _tango, _wilson
 from prune_audit.stats._clusters import PRUNED
-from prune_audit.stats._sides import weights, whole
+from prune_audit.stats._effective_counts import weights, whole
 
 
 def chance(pair: Pair, settings: Settings) -> float:

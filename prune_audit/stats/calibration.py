@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core import Array, Floats, Measure, Pair, Settings, Unit
-from prune_audit.scores import UNIT, Bins
+from prune_audit.core.scores import UNIT, Bins
 from prune_audit.stats import _tango
 from prune_audit.stats._clusters import DENSE, PRUNED, Contrast, effects
 from prune_audit.stats._column import NO_SAMPLES, column

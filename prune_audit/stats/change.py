@@ -18,7 +18,7 @@ import numpy as np
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._sides import overall, sides, weights, whole
+from prune_audit.stats._effective_counts import overall, sides, weights, whole
 
 RANK = 30
 

@@ -26,7 +26,7 @@ from scipy.special import betaincinv, ndtri
 
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats._column import column, without_samples
-from prune_audit.stats._sides import sides
+from prune_audit.stats._effective_counts import sides
 
 RANK = 80
 

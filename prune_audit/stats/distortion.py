@@ -24,14 +24,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from prune_audit.core import Array, Measure, Pair, Settings
-from prune_audit.stats import _retention, _standing
+from prune_audit.stats import _balance_interval, _retention
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._balance import balance
 from prune_audit.stats._clusters import DENSE, PRUNED
 from prune_audit.stats._collapse import collapsed
 from prune_audit.stats._column import NOTHING_TO_LOSE, SAME, column, without_samples
+from prune_audit.stats._effective_counts import share_of, sides
 from prune_audit.stats._retention import Side
-from prune_audit.stats._sides import share_of, sides
 
 RANK = 100
 
@@ -131,7 +131,7 @@ def _standing_of(pair: Pair, which: str, settings: Settings) -> tuple[Array, dic
     usable = np.ones(len(right), bool)
     usable[list(absent)] = False
     a, b, c, d = (np.where(usable, counts, 1) for counts in (right, own.n, rest_right, rest.n))
-    low, high = _standing.interval(a, b, c, d, share_of(pair, settings), settings.confidence)
+    low, high = _balance_interval.interval(a, b, c, d, share_of(pair, settings), settings.confidence)
     band = 1 - settings.retention_margin
     standing = np.select([high < 0, low > 0, (low >= -band) & (high <= band)], ["weak", "strong", "level"], "unknown")
     return standing, absent

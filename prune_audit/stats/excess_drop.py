@@ -23,7 +23,7 @@ import numpy as np
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _exact, _tango
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._sides import overall, reference, share_of, sides
+from prune_audit.stats._effective_counts import overall, reference, share_of, sides
 
 RANK = 70
 

@@ -11,7 +11,7 @@ Interval as for precision: multinomial delta method, half a sample added where t
 from __future__ import annotations
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._called import columns
+from prune_audit.stats._prediction_counts import columns
 
 RANK = 150
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _exact, _tango
-from prune_audit.stats._sides import sides
+from prune_audit.stats._effective_counts import sides
 
 RANK = 75
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._called import unknown
 from prune_audit.stats._column import column, without_samples
+from prune_audit.stats._prediction_counts import unknown
 
 RANK = 160
 

@@ -18,8 +18,8 @@ import numpy as np
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._effective_counts import sides, whole
 from prune_audit.stats._mcnemar import mid_p
-from prune_audit.stats._sides import sides, whole
 
 RANK = 40
 

@@ -12,7 +12,7 @@ ways in which the two models can call a sample, with half a sample added where t
 from __future__ import annotations
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._called import columns
+from prune_audit.stats._prediction_counts import columns
 
 RANK = 140
 

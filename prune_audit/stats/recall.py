@@ -24,7 +24,7 @@ from prune_audit.core import Counts, Measure, Pair, Settings
 from prune_audit.stats import _wilson
 from prune_audit.stats._clusters import DENSE, PRUNED, Contrast
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._sides import overall, sides, weights, whole
+from prune_audit.stats._effective_counts import overall, sides, weights, whole
 
 RANK = 20
 

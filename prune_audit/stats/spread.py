@@ -20,7 +20,7 @@ from scipy.special import gammaincc
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._column import NO_FLIPS, column
-from prune_audit.stats._sides import sides
+from prune_audit.stats._effective_counts import sides
 
 RANK = 130
 

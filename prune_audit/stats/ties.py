@@ -16,7 +16,7 @@ import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings, Unit
 from prune_audit.stats._column import NO_TIES, column, without_samples
-from prune_audit.stats._sides import overall, weights
+from prune_audit.stats._effective_counts import overall, weights
 
 RANK = 95
 

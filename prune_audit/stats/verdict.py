@@ -32,8 +32,8 @@ from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
+from prune_audit.stats._effective_counts import sides
 from prune_audit.stats._mcnemar import mid_p
-from prune_audit.stats._sides import sides
 
 RANK = 90
 

@@ -21,7 +21,7 @@ from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _exact, _wilson
 from prune_audit.stats._clusters import PRUNED
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._sides import sides
+from prune_audit.stats._effective_counts import sides
 
 RANK = 25
 

@@ -10,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from prune_audit import words as w
 from prune_audit.core import Value
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
 from prune_audit.study.tables import Analysis, Column, Kind, Table
 
 KEYS = ("network", "larger", "method", "other", "density", "sparser", "class")  # what names a row
 DENSITIES = ("density", "sparser")
 ABSENT = "absent"
-UNFIT = f"no rising line describes the classes (r^2 below {w.ONE_LINE:g}, or alpha below 0)"
+UNFIT = f"no rising line describes the classes (r^2 below {wording.ONE_LINE:g}, or alpha below 0)"
 
 _BY_KIND: Mapping[Kind, Callable[[Value], str]] = {
-    "label": w.label,
-    "count": w.count,
-    "share": w.percent,
-    "points": w.points,
-    "ratio": w.ratio,
-    "p": w.probability,
-    "number": w.number,
+    "label": rounded.label,
+    "count": rounded.count,
+    "share": rounded.percent,
+    "points": rounded.points,
+    "ratio": rounded.ratio,
+    "p": rounded.probability,
+    "number": rounded.number,
 }
 _UNITS: Mapping[Kind, str] = {"share": "%", "points": "points"}
 
@@ -86,31 +87,31 @@ def _ends(name: str) -> tuple[str, str]:
 
 
 def _between(column: Column, low: Value, high: Value) -> str:
-    return w.DASH if low is None or high is None else f"{_cell(column, low)} to {_cell(column, high)}"
+    return rounded.DASH if low is None or high is None else f"{_cell(column, low)} to {_cell(column, high)}"
 
 
 def _cell(column: Column, value: Value) -> str:
     if column.name in DENSITIES and isinstance(value, (int, float)):
-        return w.limit(value)
+        return rounded.limit(value)
     return _BY_KIND[column.kind](value)
 
 
 def _title(column: Column) -> str:
     unit = _UNITS.get(column.kind)
-    title = w.printable(column.title)
+    title = printable(column.title)
     return title if unit is None or unit in title else f"{title}, {unit}"
 
 
 def name(table: Table, at: int) -> str:
     """What the row at ``at`` is of, in short: ``magnitude, 5 %``."""
     found = row(table, at)
-    said = [w.printable(str(found[key])) for key in KEYS if key not in DENSITIES and found.get(key) is not None]
+    said = [printable(str(found[key])) for key in KEYS if key not in DENSITIES and found.get(key) is not None]
     return ", ".join([*said, *(density(found[key]) for key in DENSITIES if found.get(key) is not None)])
 
 
 def density(share: Value) -> str:
     """A density with its sign."""
-    return f"{w.limit(share)} %" if isinstance(share, (int, float)) else w.DASH
+    return f"{rounded.limit(share)} %" if isinstance(share, (int, float)) else rounded.DASH
 
 
 def reasons(table: Table) -> list[tuple[str, str]]:
@@ -126,7 +127,7 @@ def reasons(table: Table) -> list[tuple[str, str]]:
             found.setdefault(short, []).append(name(table, at))
             told.setdefault(short, set()).add(str(reason))
     return [
-        (w.printable(told[short].pop() if len(told[short]) == 1 else short), _listed(names))
+        (printable(told[short].pop() if len(told[short]) == 1 else short), _listed(names))
         for short, names in found.items()
     ]
 
@@ -150,7 +151,7 @@ def methods(analysis: Analysis) -> list[str]:
 def fits(cell: Mapping[str, Value]) -> bool:
     """Whether one rising line describes the classes of a cell, so that alpha is a slope of something."""
     alpha, fit = cell["alpha"], cell["r_squared"]
-    return isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= w.ONE_LINE
+    return isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= wording.ONE_LINE
 
 
 def sentences(analysis: Analysis) -> list[tuple[str, tuple[str, ...]]]:
@@ -166,15 +167,15 @@ def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iter
     known = [cell for cell in cells if cell["gaps"] is not None]
     grew, shrank = ([cell for cell in known if cell["gaps"] == way] for way in ("grew", "shrank"))
     if grew:
-        yield f"Gaps between classes grew in {len(grew):,} of {w.several(len(known), 'cell')}: {_where(grew)}."
+        yield f"Gaps between classes grew in {len(grew):,} of {rounded.several(len(known), 'cell')}: {_where(grew)}."
     elif known:
-        yield f"In no cell gaps between classes are shown to have grown, of {w.several(len(known), 'cell')}."
+        yield f"In no cell gaps between classes are shown to have grown, of {rounded.several(len(known), 'cell')}."
     if shrank:
         yield f"They shrank in {len(shrank):,}: {_where(shrank)}."
     fitted = [cell for cell in cells if fits(cell)]
     for side, finding in (("above", "intensified"), ("below", "de-intensified")):
         if here := [cell for cell in fitted if cell["finding"] == finding]:
-            yield f"Alpha lies {side} 1 in {len(here):,} of {w.several(len(fitted), 'cell')}: {_where(here)}."
+            yield f"Alpha lies {side} 1 in {len(here):,} of {rounded.several(len(fitted), 'cell')}: {_where(here)}."
     if lowest := _lowest(analysis, fitted):
         yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
     if failed := [cell for cell in cells if cell["accuracy"] is None]:
@@ -188,8 +189,8 @@ def _where(cells: Sequence[Mapping[str, Value]]) -> str:
     found: dict[str, list[str]] = {}
     for cell in cells:
         at = cell["density"]
-        found.setdefault(w.printable(str(cell["method"])), []).append(
-            w.limit(at) if isinstance(at, (int, float)) else w.DASH
+        found.setdefault(printable(str(cell["method"])), []).append(
+            rounded.limit(at) if isinstance(at, (int, float)) else rounded.DASH
         )
     return "; ".join(f"{method} at {_and(at)} %" for method, at in found.items())
 
@@ -215,8 +216,8 @@ def _lowest(analysis: Analysis, fitted: Sequence[Mapping[str, Value]]) -> str:
         for few in range(1, min(len(here) - 1, (len(here) + 1) // 2) + 1):
             split = ((low, high) for low in here[:few] for high in here[few:])
             if all((low["network"], at, low["method"], high["method"]) in below for low, high in split):
-                names = _and([w.printable(str(cell["method"])) for cell in here[:few]])
-                found.setdefault(names, []).append(w.limit(at) if isinstance(at, (int, float)) else w.DASH)
+                names = _and([printable(str(cell["method"])) for cell in here[:few]])
+                found.setdefault(names, []).append(rounded.limit(at) if isinstance(at, (int, float)) else rounded.DASH)
                 break
     return "; ".join(f"{names} at {_and(at)} %" for names, at in found.items())
 

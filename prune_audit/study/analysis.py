@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from prune_audit import words as w
-from prune_audit.core import Array, Floats, Value
+from prune_audit.core import Array, Floats, Value, lookup
+from prune_audit.render import rounded, wording
 from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
 from prune_audit.study.tables import Analysis, Column, Kind, Table
@@ -61,8 +61,8 @@ def analyse(title: str, runs: DataFrame, classes: DataFrame, confidence: float =
     """All tables of a study, with intervals at ``confidence``.
 
     ``runs`` has a row for each network, seed, method and density: ``failed`` (the reason, or missing), ``parameters``
-    and what `prune_audit.rows.overall_of` says of the model. ``classes`` has a row for each finished run and class:
-    support, recalls, balances, ``verdict`` and ``distortion``. A column that is not there is one without values.
+    and what `prune_audit.core.rows.overall_of` says of the model. ``classes`` has a row for each finished run and
+    class: support, recalls, balances, ``verdict`` and ``distortion``. A column that is not there is one without values.
     """
     runs = _read(runs, [*RUN, "failed"], OF_RUNS)
     classes = _read(classes, [*RUN, "class", "verdict", "distortion"], OF_CLASSES)
@@ -233,10 +233,10 @@ def _why(row: Row, values: Floats) -> str | None:
     alpha, fit = row["alpha"], row["r_squared"]
     if fit is None:
         reasons.append("alpha has no r^2")
-    elif isinstance(fit, float) and fit < w.ONE_LINE:
-        reasons.append(f"alpha is no slope of anything: r^2 {w.ratio(fit)}")
+    elif isinstance(fit, float) and fit < wording.ONE_LINE:
+        reasons.append(f"alpha is no slope of anything: r^2 {rounded.ratio(fit)}")
     elif isinstance(alpha, float) and alpha < 0:
-        reasons.append(f"the line falls, classes changed sides: alpha {w.ratio(alpha)}")
+        reasons.append(f"the line falls, classes changed sides: alpha {rounded.ratio(alpha)}")
     if len(values) == 1:
         reasons.append("1 seed has an alpha; an interval needs 2")
     elif row["alpha_low"] is None:
@@ -296,7 +296,7 @@ def _paired(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _
 
 
 def _same(difference: float) -> str:
-    return EQUAL if abs(difference) <= ROUNDING else f"the same difference in every run: {w.ratio(difference)}"
+    return EQUAL if abs(difference) <= ROUNDING else f"the same difference in every run: {rounded.ratio(difference)}"
 
 
 def _independent(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
@@ -445,8 +445,8 @@ def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
     balances = ["dense_balance", "pruned_balance"]
     frame = classes.assign(
         **{name: classes[name].where(known) for name in balances},
-        harmed=classes["distortion"].isin(w.HARMED),
-        regressed=classes["verdict"].eq(w.REGRESSED).fillna(False).astype(bool),
+        harmed=classes["distortion"].isin(lookup.HARMED),
+        regressed=classes["verdict"].eq(lookup.REGRESSED).fillna(False).astype(bool),
         place=[places.get(key, -1) for key in zip(*(classes[name] for name in CELL), strict=True)],
     )
     # Classes stay in the order in which they first appear, cells in that of the study.
@@ -577,15 +577,15 @@ ABOUT_CLASSES = (
 def _corrected(confidence: float) -> str:
     return (
         f"A finding has an adjusted p below {LEVEL:g}; intervals are two-sided t intervals of the difference at "
-        f"{w.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding."
+        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding."
     )
 
 
 def _about_cells(confidence: float) -> str:
     return (
-        f"Alpha is the mean over seeds, with its two-sided t interval at {w.limit(confidence)} %, corrected for "
+        f"Alpha is the mean over seeds, with its two-sided t interval at {rounded.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
-        f"Where r^2 is below {w.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
+        f"Where r^2 is below {wording.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
         "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
         "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "
         "asked for and harmed classes within a network."
@@ -610,15 +610,16 @@ def _notes(
 ) -> Iterator[str]:
     failed = int(runs["failed"].notna().sum())
     if failed:
-        yield f"{failed:,} of {w.several(len(runs), 'run')} failed; no number here is of them."
+        yield f"{failed:,} of {rounded.several(len(runs), 'run')} failed; no number here is of them."
     seeds = {str(network): int(n) for network, n in runs.groupby("network")["seed"].nunique().items()}
     if missing := list(_missing(alphas, seeds)):
         yield (
-            f"Not every seed has an alpha: {w.listed(missing)}. Alpha, its intervals and its tests are of those that "
-            "have one."
+            f"Not every seed has an alpha: {rounded.listed(missing)}. Alpha, its intervals and its tests are of "
+            "those that have one."
         )
     if unjudged := int(_finished(runs)["harmed"].isna().sum()):
-        yield f"In {w.several(unjudged, 'run')} no class was judged harmed or not; harmed per run leaves them out."
+        few = rounded.several(unjudged, "run")
+        yield f"In {few} no class was judged harmed or not; harmed per run leaves them out."
     if any(n > 1 for n in seeds.values()) and _one_test_set(classes):
         taken = (
             " The noise-corrected alpha takes that pull out on average; how far it would move on other samples, an "
@@ -632,8 +633,8 @@ def _notes(
         most = max(sum(key[:2] == of[:2] for key in alphas) for of in alphas)
         together = 1 - most * (1 - confidence)
         good = " (the level of Good et al. 2022)" if math.isclose(confidence, 0.99) else ""
-        hold = f", so that those of {most} densities hold together at {w.limit(together)} % (Bonferroni)"
-        yield f"Intervals are at {w.limit(confidence)} %{good}{hold if most > 1 and together > 0 else ''}."
+        hold = f", so that those of {most} densities hold together at {rounded.limit(together)} % (Bonferroni)"
+        yield f"Intervals are at {rounded.limit(confidence)} %{good}{hold if most > 1 and together > 0 else ''}."
 
 
 def _missing(alphas: Alphas, seeds: Mapping[str, int]) -> Iterator[str]:
@@ -641,7 +642,7 @@ def _missing(alphas: Alphas, seeds: Mapping[str, int]) -> Iterator[str]:
     for (network, method, density), by_seed in alphas.items():
         if len(by_seed) < seeds[network]:
             at = f"{method} at {shown.density(density)} of {network}"
-            yield f"{at} has {len(by_seed)} of {w.several(seeds[network], 'seed')}"
+            yield f"{at} has {len(by_seed)} of {rounded.several(seeds[network], 'seed')}"
 
 
 def _one_test_set(classes: DataFrame) -> bool:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.charts._colors import LINES, color
-from prune_audit.charts._picture import WIDTH, svg
-from prune_audit.core import Value
+from prune_audit.core import Value, lookup
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.colors import LINES, color
+from prune_audit.render.picture import WIDTH, Chart, svg
 from prune_audit.study import _shown as shown
 from prune_audit.study.tables import Analysis
 
@@ -76,14 +76,14 @@ def alphas(analysis: Analysis) -> tuple[Chart, ...]:
             "classes that stood low stand lower now, on average."
         ]
         if cut:
-            notes.append(f"{w.several(cut, 'interval')} {'goes' if cut == 1 else 'go'} on beyond the picture.")
+            notes.append(f"{rounded.several(cut, 'interval')} {'goes' if cut == 1 else 'go'} on beyond the picture.")
         if left := len(rows) - len(cells):
-            names = w.listed(list(dict.fromkeys(str(row["method"]) for row in rows if not shown.fits(row))))
-            notes.append(f"Left out, {w.several(left, 'cell')} of {names}: {shown.UNFIT}.")
+            names = rounded.listed(list(dict.fromkeys(str(row["method"]) for row in rows if not shown.fits(row))))
+            notes.append(f"Left out, {rounded.several(left, 'cell')} of {names}: {shown.UNFIT}.")
         made.append(
             Chart(
                 title="Alpha by density",
-                of=w.printable(network),
+                of=printable(network),
                 shows=" ".join(said),
                 reading=" ".join(notes),
                 spec=_alpha_spec(cells, _methods(analysis), (low, high)),
@@ -95,10 +95,11 @@ def alphas(analysis: Analysis) -> tuple[Chart, ...]:
 def _cell(row: Mapping[str, Value]) -> _Cell:
     alpha, at = _number(row["alpha"]), _number(row["density"])
     low, high = row["alpha_low"], row["alpha_high"]
-    method = w.printable(str(row["method"]))
-    interval = f" ({w.ratio(low)} to {w.ratio(high)})" if low is not None and high is not None else ""
+    method = printable(str(row["method"]))
+    interval = f" ({rounded.ratio(low)} to {rounded.ratio(high)})" if low is not None and high is not None else ""
     finding = f", {row['finding']}" if row["finding"] is not None else ""
-    said = f"{method} at {shown.density(at)}: alpha {w.ratio(alpha)}{interval}, r^2 {w.ratio(row['r_squared'])}"
+    fit = f"r^2 {rounded.ratio(row['r_squared'])}"
+    said = f"{method} at {shown.density(at)}: alpha {rounded.ratio(alpha)}{interval}, {fit}"
     return _Cell(
         method=method,
         density=at,
@@ -114,7 +115,7 @@ def _number(value: Value) -> float:
 
 
 def _methods(analysis: Analysis) -> list[str]:
-    return [w.printable(method) for method in shown.methods(analysis)]
+    return [printable(method) for method in shown.methods(analysis)]
 
 
 def _reach(cells: Sequence[_Cell]) -> tuple[float, float]:
@@ -251,11 +252,11 @@ def costs(analysis: Analysis) -> tuple[Chart, ...]:
         if not cells:
             continue
         best = [row for row in cells if row["pareto"] == "yes"]
-        names = "; ".join(f"{w.printable(str(row['method']))} at {shown.density(row['density'])}" for row in best)
+        names = "; ".join(f"{printable(str(row['method']))} at {shown.density(row['density'])}" for row in best)
         made.append(
             Chart(
                 title="What it cost: accuracy and harmed classes",
-                of=w.printable(network),
+                of=printable(network),
                 shows=f"No other cell is better at once in accuracy, density and harm than {names or 'any'}.",
                 reading=(
                     "Above: accuracy, mean over seeds; the level dashed line is that of the dense "
@@ -269,7 +270,7 @@ def costs(analysis: Analysis) -> tuple[Chart, ...]:
 
 
 def _cost_spec(cells: Sequence[Mapping[str, Value]], methods: Sequence[str]) -> dict[str, Any]:
-    names = [w.printable(str(cell["method"])) for cell in cells]
+    names = [printable(str(cell["method"])) for cell in cells]
     drawn = [method for method in methods if method in names]
     densities = [_number(cell["density"]) for cell in cells]
     dodged = _dodge(drawn, densities)
@@ -281,8 +282,8 @@ def _cost_spec(cells: Sequence[Mapping[str, Value]], methods: Sequence[str]) -> 
             "harmed": cell["harmed"],
             "best": cell["pareto"] == "yes",
             "said": (
-                f"{name} at {shown.density(at)}: accuracy {w.percent_sign(cell['accuracy'])}, "
-                f"{w.number(cell['harmed'])} classes harmed per run"
+                f"{name} at {shown.density(at)}: accuracy {rounded.percent_sign(cell['accuracy'])}, "
+                f"{rounded.number(cell['harmed'])} classes harmed per run"
             ),
         }
         for cell, name, at in zip(cells, names, densities, strict=True)
@@ -357,15 +358,15 @@ def balances(analysis: Analysis, classes: DataFrame) -> tuple[Chart, ...]:
         notes = [
             f"Each dot is {what}. Across: its balance in the dense model; upwards: in the pruned one. On the dashed "
             "line nothing changed; the solid line has the slope alpha, over all seeds, where r^2 is at least "
-            f"{w.ONE_LINE:g}."
+            f"{wording.ONE_LINE:g}."
         ]
         if outside:
             edge = "lies outside and is" if outside == 1 else "lie outside and are"
-            notes.append(f"Of {w.several(len(dots), 'dot')} {outside:,} {edge} drawn at the edge.")
+            notes.append(f"Of {rounded.several(len(dots), 'dot')} {outside:,} {edge} drawn at the edge.")
         made.append(
             Chart(
                 title="Balance of every class by method and density",
-                of=w.printable(network),
+                of=printable(network),
                 shows=_slopes(cells),
                 reading=" ".join(notes),
                 spec=_grid_spec(dots, cells, across, up),
@@ -376,8 +377,8 @@ def balances(analysis: Analysis, classes: DataFrame) -> tuple[Chart, ...]:
 
 def _slopes(cells: Sequence[Mapping[str, Value]]) -> str:
     said = [
-        f"{w.printable(str(cell['method']))} at {shown.density(cell['density'])} {w.ratio(cell['pooled_alpha'])} "
-        f"(r^2 {w.ratio(cell['pooled_r_squared'])})"
+        f"{printable(str(cell['method']))} at {shown.density(cell['density'])} {rounded.ratio(cell['pooled_alpha'])} "
+        f"(r^2 {rounded.ratio(cell['pooled_r_squared'])})"
         for cell in cells
     ]
     return f"Slopes: {'; '.join(said)}."
@@ -386,7 +387,7 @@ def _slopes(cells: Sequence[Mapping[str, Value]]) -> str:
 def _dots(classes: DataFrame) -> tuple[list[dict[str, Any]], str]:
     """What is drawn of every class, and what a dot is."""
     known = classes.dropna(subset=["dense_balance", "pruned_balance"])
-    known = known.assign(harmed=known["distortion"].isin(w.HARMED), of="seed " + known["seed"].astype(str))
+    known = known.assign(harmed=known["distortion"].isin(lookup.HARMED), of="seed " + known["seed"].astype(str))
     what = "a class of one seed"
     if len(known) > DOTS:
         balances = known.groupby(["method", "density", "class"], sort=False)
@@ -399,15 +400,15 @@ def _dots(classes: DataFrame) -> tuple[list[dict[str, Any]], str]:
     columns = ("method", "density", "class", "of", "dense_balance", "pruned_balance", "harmed")
     dots = []
     for method, density, name, of, dense, pruned, harmed in zip(*(known[c] for c in columns), strict=True):
-        moved = f"balance {w.ratio(float(dense))} to {w.ratio(float(pruned))}"
+        moved = f"balance {rounded.ratio(float(dense))} to {rounded.ratio(float(pruned))}"
         dots.append(
             {
-                "method": w.printable(str(method)),
+                "method": printable(str(method)),
                 "density": shown.density(float(density)),
                 "dense": float(dense),
                 "pruned": float(pruned),
                 "harm": "harmed" if harmed else "not harmed",
-                "said": f"{w.printable(str(name))}, {of}: {moved}",
+                "said": f"{printable(str(name))}, {of}: {moved}",
             }
         )
     return dots, what
@@ -417,7 +418,7 @@ def _window(
     dots: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Value]]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """What the axes show: all of the dense models, and of the pruned ones nearly all of those that a line describes."""
-    fitted = {(w.printable(str(cell["method"])), shown.density(cell["density"])) for cell in cells if shown.fits(cell)}
+    fitted = {(printable(str(cell["method"])), shown.density(cell["density"])) for cell in cells if shown.fits(cell)}
     of = [dot["pruned"] for dot in dots if (dot["method"], dot["density"]) in fitted]
     tail = 0.002 if of else 0.05
     pruned = sorted(of or (dot["pruned"] for dot in dots))
@@ -446,21 +447,21 @@ def _grid_spec(
     across: tuple[float, float],
     up: tuple[float, float],
 ) -> dict[str, Any]:
-    methods = list(dict.fromkeys(w.printable(str(cell["method"])) for cell in cells))
+    methods = list(dict.fromkeys(printable(str(cell["method"])) for cell in cells))
     densities = sorted({_number(cell["density"]) for cell in cells}, reverse=True)
     side = max(LEAST, min(MOST, (PAGE - LABELS - 30) // len(methods) - 8))
     rows: list[dict[str, Any]] = [
         {"kind": "dot", **dot, "pruned": min(max(dot["pruned"], up[0]), up[1])} for dot in dots
     ]
     for cell in cells:
-        place = {"method": w.printable(str(cell["method"])), "density": shown.density(cell["density"])}
+        place = {"method": printable(str(cell["method"])), "density": shown.density(cell["density"])}
         slope, fit = cell["pooled_alpha"], cell["pooled_r_squared"]
         for at in across:
             rows.append({"kind": "identity", **place, "dense": at, "pruned": at})
-            if isinstance(slope, (int, float)) and isinstance(fit, (int, float)) and fit >= w.ONE_LINE:
+            if isinstance(slope, (int, float)) and isinstance(fit, (int, float)) and fit >= wording.ONE_LINE:
                 rows.append({"kind": "slope", **place, "dense": at, "pruned": slope * at})
         if slope is not None:
-            said = f"α {w.ratio(slope)}  r² {w.ratio(cell['pooled_r_squared'])}"
+            said = f"α {rounded.ratio(slope)}  r² {rounded.ratio(cell['pooled_r_squared'])}"
             rows.append({"kind": "note", **place, "text": said})
     x, y = (
         {

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prune_audit import words as w
-from prune_audit.charts import Chart
-from prune_audit.reports._page import LOOKS, Head, facts, figure, fold, page, table, text, word
+from prune_audit.printable import printable
+from prune_audit.render import rounded, wording
+from prune_audit.render.page import LOOKS, Head, facts, figure, fold, page, table, text, word
+from prune_audit.render.picture import Chart
 from prune_audit.study import _shown as shown
 from prune_audit.study import figures
 from prune_audit.study.tables import Analysis, Table
@@ -37,7 +38,7 @@ TERMS = (
         "How far the balances lie apart. They grew where the ratio of their spreads, pruned over dense and freed of "
         "noise, is shown to lie above 1; below 1 they shrank.",
     ),
-    ("r^2", f"How well one line describes the classes. Below {w.ONE_LINE:g} alpha is no slope of anything."),
+    ("r^2", f"How well one line describes the classes. Below {wording.ONE_LINE:g} alpha is no slope of anything."),
     (
         "balance",
         "Recall of a class over accuracy, less 1: 0 where it is recognised as often as samples are on average.",
@@ -81,15 +82,15 @@ def _about(runs: DataFrame) -> str:
     """How much was run."""
     failed = int(runs["failed"].notna().sum())
     densities = sorted({float(share) for share in runs["density"]}, reverse=True)
-    kept = shown.density(densities[0]) if densities else w.DASH
+    kept = shown.density(densities[0]) if densities else rounded.DASH
     if len(densities) > 1:
         kept = f"{len(densities)} from {kept} to {shown.density(densities[-1])}"
     counts = [
-        w.several(runs["network"].nunique(), "network"),
-        w.several(runs["method"].nunique(), "method"),
+        rounded.several(runs["network"].nunique(), "network"),
+        rounded.several(runs["method"].nunique(), "method"),
         f"density {kept}" if len(densities) == 1 else f"densities: {kept}",
-        w.several(runs["seed"].nunique(), "seed"),
-        w.several(len(runs), "run") + (f", {failed:,} failed" if failed else ""),
+        rounded.several(runs["seed"].nunique(), "seed"),
+        rounded.several(len(runs), "run") + (f", {failed:,} failed" if failed else ""),
     ]
     return "; ".join(counts)
 
@@ -99,7 +100,7 @@ def _findings(analysis: Analysis) -> str:
     known = [cell for cell in cells if cell["gaps"] is not None]
     grew = sum(cell["gaps"] == "grew" for cell in known)
     look = "bad" if grew else "unsure"
-    said = f"Gaps between classes grew in {grew:,} of {w.several(len(known), 'cell')}"
+    said = f"Gaps between classes grew in {grew:,} of {rounded.several(len(known), 'cell')}"
     if not grew:
         said = "In no cell gaps between classes are shown to have grown, which is no clearance"
     if all(cell["accuracy"] is None for cell in cells):
@@ -117,8 +118,8 @@ def _network(cells: Table, position: int, drawn: Sequence[Chart], grids: Sequenc
     """The figures and the cells of the network at ``position``."""
     network = shown.networks(cells)[position]
     here = [at for at, name in enumerate(cells.column("network")) if name == network]
-    own = [chart for chart in drawn if chart.of == w.printable(network)]
-    wide = [chart for chart in grids if chart.of == w.printable(network)]
+    own = [chart for chart in drawn if chart.of == printable(network)]
+    wide = [chart for chart in grids if chart.of == printable(network)]
     small = "".join(figure(chart, f"figure-{position}-{n}") for n, chart in enumerate(own))
     large = "".join(figure(chart, f"balances-{position}-{n}", across=True) for n, chart in enumerate(wide))
     return (
@@ -151,7 +152,7 @@ def _test(made: Table) -> str:
     told = "".join(
         f'<p class="reading">why: {text(f"{reason} ({names})")}</p>\n' for reason, names in shown.reasons(made)
     )
-    found = f"{w.several(len(made.telling), 'finding')} in {w.several(len(made.rows), 'row')}"
+    found = f"{rounded.several(len(made.telling), 'finding')} in {rounded.several(len(made.rows), 'row')}"
     body = _rows(made, here, made.title) if here else ""
     return fold(f"{made.title}: {found}", f"<p>{text(made.about)}</p>\n{body}{more}{told}", paper=False)
 
@@ -169,9 +170,9 @@ def _rows(made: Table, here: Sequence[int], caption: str, skip: str = "") -> str
             cell = column.cells[at]
             cells.append(f"<td>{text(cell)}</td>" if column.number else f'<td class="l">{word(cell, WORDS)}</td>')
         if any(why):
-            cells.append(f'<td class="l">{text(w.label(reason))}</td>')
+            cells.append(f'<td class="l">{text(rounded.label(reason))}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return table(f"{caption}: {w.several(len(rows), 'row')}", heads, rows, kind="sorts")
+    return table(f"{caption}: {rounded.several(len(rows), 'row')}", heads, rows, kind="sorts")
 
 
 def _place(column: shown.Shown) -> int:
@@ -191,7 +192,7 @@ def _notes(analysis: Analysis, runs: DataFrame) -> str:
         for network, method, density, seed, reason in zip(*(failed[c] for c in columns), strict=True)
     ]
     fails = fold(
-        f"{w.several(len(told), 'run')} that failed",
+        f"{rounded.several(len(told), 'run')} that failed",
         "<ul>" + "".join(f"<li>{text(said)}</li>" for said in told[:ROWS]) + "</ul>\n",
     )
     notes = "".join(f"<li>{text(note)}</li>" for note in analysis.notes)

@@ -14,12 +14,13 @@ from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from prune_audit import data, models, parse, plugins
+from prune_audit import data, models, plugins
 from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
+from prune_audit.files import parse
+from prune_audit.files.toml_lines import Key, line_of, lines
+from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
-from prune_audit.pruning._train import Training
-from prune_audit.rules._lines import Key, line_of, lines
 
 T = TypeVar("T")
 

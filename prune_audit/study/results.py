@@ -16,8 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from prune_audit import parse, reports, rows
+from prune_audit import reports
+from prune_audit.core import rows
 from prune_audit.errors import OutputError, StudyError
+from prune_audit.files import parse
 from prune_audit.study.analysis import OF_RUNS
 
 TITLE = "title.txt"

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit import audit as auditing
-from prune_audit import data, models, plugins, prune, rows
-from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings
+from prune_audit import data, models, plugins, prune
+from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings, rows
 from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, StudyError, UsageError
-from prune_audit.evaluate.identity import source_digest
-from prune_audit.evaluate.remembered import Remembered
-from prune_audit.evaluate.store import Store
-from prune_audit.pruning import _masks
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.cache_key import source_digest
+from prune_audit.evaluate.cached_dataset import Remembered
+from prune_audit.nets import masking
 from prune_audit.study import results
 from prune_audit.study.plan import Method, Network, Plan
 
@@ -101,7 +101,7 @@ def _check_methods(plan: Plan, network: Network, seed: int, settings: Settings) 
     for method in plan.methods:
         recipe = method.recipe
         try:
-            _masks.prunable(module, recipe.exempt)
+            masking.prunable(module, recipe.exempt)
             if opened is not None and (recipe.training.epochs or plugins.load("pruning", recipe.method).NEEDS_DATA):
                 opened.require("trained")
         except AuditError as fault:
@@ -276,8 +276,8 @@ def _said(found: dict[str, object]) -> str:
 
 def _measured(audit: Audit) -> dict[str, object]:
     """What is kept of an audit: the model as a whole, its classes, and what it ran with."""
-    names, by_class = rows.rows_of(audit)
-    (whole,) = rows.overall_of(audit)
+    names, by_class = rows.rows_of(audit.comparisons)
+    (whole,) = rows.overall_of(audit.comparisons, audit.outcomes)
     classes = [{name: row.get(name) for name in names if name not in ("variant", "by")} for row in by_class]
     return {"run": whole, "classes": classes, "versions": dict(audit.provenance.versions)}
 

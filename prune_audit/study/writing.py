@@ -17,11 +17,12 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table as Grid
 
-from prune_audit import words as w
-from prune_audit.consoles import Text
-from prune_audit.reports import _classes as classes
-from prune_audit.reports import _marks as marks
-from prune_audit.reports._bars import LINES
+from prune_audit.printable import printable
+from prune_audit.render import class_table as classes
+from prune_audit.render import markdown as marks
+from prune_audit.render import rounded
+from prune_audit.render.bars import LINES
+from prune_audit.render.consoles import Text
 from prune_audit.reports.markdown import MOST
 from prune_audit.reports.table import plain
 from prune_audit.study import _shown as shown
@@ -60,17 +61,17 @@ def renderable(analysis: Analysis, width: int) -> RenderableType:
 
 
 def _report(analysis: Analysis, width: int) -> Iterator[RenderableType]:
-    yield Padding(Text(w.printable(analysis.title), style="bold"), (0, 0, 1, 0))
+    yield Padding(Text(printable(analysis.title), style="bold"), (0, 0, 1, 0))
     for table in analysis.tables:
-        yield Rule(Text(w.printable(table.title), style="bold"), align="left", style="dim")
-        yield Padding(Text(w.printable(table.about), style="dim"), (0, 0, 1, 0))
+        yield Rule(Text(printable(table.title), style="bold"), align="left", style="dim")
+        yield Padding(Text(printable(table.about), style="dim"), (0, 0, 1, 0))
         yield from _table(table, width)
     if analysis.notes:
         yield Rule(Text("notes", style="bold"), align="left", style="dim")
         yield Padding(_grid([("note", note) for note in analysis.notes]), (0, 0, 1, 0))
     yield Rule(Text("what was found", style="bold"), align="left", style="dim")
     for network, said in shown.sentences(analysis):
-        yield Text(w.printable(network), style="bold")
+        yield Text(printable(network), style="bold")
         yield from (Padding(Text(sentence), (0, 0, 0, 2)) for sentence in said)
 
 
@@ -79,7 +80,7 @@ def _grid(rows: Sequence[tuple[str, str]]) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, said in rows:
-        grid.add_row(Text(name), Text(w.printable(said)))
+        grid.add_row(Text(name), Text(printable(said)))
     return grid
 
 
@@ -92,7 +93,7 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
         if not here:
             continue
         if several:
-            yield Text(w.printable(network), style="bold")
+            yield Text(printable(network), style="bold")
         fitted, breaks = _fitted(table, here, width)
         yield Padding(classes.table(fitted, [False] * len(here), LINES, breaks), (0, 0, 1, 0))
     if more := _more(table):
@@ -114,9 +115,9 @@ def _more(table: Table) -> str:
     if not more:
         return ""
     if not table.telling:
-        return f"Nothing is shown in any of {w.several(more, 'row')}; the CSV file has all."
+        return f"Nothing is shown in any of {rounded.several(more, 'row')}; the CSV file has all."
     shows = "that shows" if more == 1 else "that show"
-    return f"{w.several(more, 'more row', 'more rows')} {shows} no such thing; the CSV file has all."
+    return f"{rounded.several(more, 'more row', 'more rows')} {shows} no such thing; the CSV file has all."
 
 
 def _fitted(table: Table, here: Sequence[int], width: int) -> tuple[classes.Fit, list[int]]:

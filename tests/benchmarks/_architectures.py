@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from prune_audit.models import _architectures
+from prune_audit.models.transformers import known_architectures
 
 Made = tuple[nn.Module, tuple[torch.Tensor, ...]]
 _LIBRARY: list[Any] = []
@@ -107,7 +107,7 @@ _NARROWER = {"hidden_size": 256, "intermediate_size": 512, "num_attention_heads"
 
 
 def _of_transformers() -> Iterator[Architecture]:
-    for name in sorted(_architectures.ARCHITECTURES):
+    for name in sorted(known_architectures.ARCHITECTURES):
         yield Architecture(f"transformers/{name}", functools.partial(_transformers, name))
 
 

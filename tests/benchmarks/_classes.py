@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Pair
-from prune_audit.stats import _retention, _standing, change, mcnemar, verdict
+from prune_audit.stats import _balance_interval, _retention, change, mcnemar, verdict
 from tests.benchmarks import _rivals
 from tests.benchmarks._audits import ALONE, DEFAULT, EQUAL, LEVELS, Found, flattened, floats, named, p_of_harm, sides
 from tests.benchmarks._bars import Row, rate
@@ -65,7 +65,9 @@ def per_class(section: str, cell: Cell) -> list[Row]:
     out.coverage("interval of retention", low, high, cell.retention[focus])
 
     right, rest_right = own.dense, rest.dense
-    low, high = _standing.interval(right, own.n, rest_right, rest.n, own.n / (own.n + rest.n), DEFAULT.confidence)
+    low, high = _balance_interval.interval(
+        right, own.n, rest_right, rest.n, own.n / (own.n + rest.n), DEFAULT.confidence
+    )
     low, high = (np.where(counted, limits.reshape(shape), np.nan) for limits in (low, high))
     out.coverage("interval of balance", low, high, cell.balance(cell.dense)[focus])
     return out.rows

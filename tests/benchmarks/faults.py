@@ -111,12 +111,12 @@ def _import() -> None:
     import torch._dynamo  # noqa: F401 - by every optimiser of torch, in seconds
 
     import prune_audit
-    from prune_audit.evaluate import store
+    from prune_audit.evaluate import cache
 
     for module in pkgutil.walk_packages(prune_audit.__path__, "prune_audit."):
         if not module.name.endswith(("__main__", "mlflow")):
             importlib.import_module(module.name)
-    store.FLUSH_SECONDS = 0.05
+    cache.FLUSH_SECONDS = 0.05
 
 
 def _in_child(work: object) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from prune_audit.core import Array, ModelCard, Settings
+from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import evaluate
-from prune_audit.evaluate.store import Store
 from tests.evaluate._models import ArrayData, FunctionModel
 
 SAMPLES = 60

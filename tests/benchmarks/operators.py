@@ -35,7 +35,9 @@ import torch
 from torch import nn
 
 from prune_audit.errors import UnsafeFile
-from prune_audit.models import _export_check, _operators, _script_check
+from prune_audit.models import _operators
+from prune_audit.models.torch_export import program_check
+from prune_audit.models.torchscript import code_check
 from tests.benchmarks._architectures import Architecture, architectures
 
 HELD_OUT = 40
@@ -399,20 +401,20 @@ def _in_export(found: Mapping[str, str]) -> set[str]:
 def _in_script(found: Mapping[str, str]) -> set[str]:
     """What the check of scripts objects to where no operator is allowed."""
     with mock.patch.object(_operators, "names", frozenset):
-        said = "\n".join(_script_check.objections(_silenced(found)))
+        said = "\n".join(code_check.objections(_silenced(found)))
     return set(re.findall(r"calls (\w+::\w+),", said))
 
 
 def _silenced(found: Mapping[str, str]) -> dict[str, bytes]:
-    return _script_check.silenced({name: text.encode("latin-1") for name, text in found.items()})
+    return code_check.silenced({name: text.encode("latin-1") for name, text in found.items()})
 
 
 def _refused(found: Mapping[str, str]) -> str | None:
     """Why a program would be refused, None where it would not."""
     if _PROGRAM not in found:
-        return next(_script_check.objections(_silenced(found)), None)
+        return next(code_check.objections(_silenced(found)), None)
     try:
-        _export_check.checked({_PROGRAM: found[_PROGRAM].encode("latin-1")}, "cpu")
+        program_check.checked({_PROGRAM: found[_PROGRAM].encode("latin-1")}, "cpu")
     except UnsafeFile as fault:
         return fault.message
     return None

@@ -18,8 +18,8 @@ import numpy as np
 from prune_audit import data, models
 from prune_audit.core import Array, Classifier, DataSource, ModelSource, Preprocess, Recorded, Settings
 from prune_audit.evaluate import plausible
-from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.loop import FIRST
+from prune_audit.evaluate.sampling import stratified
 from tests.benchmarks import _checks
 
 TITLE = "A preprocessing that is not that of the training"

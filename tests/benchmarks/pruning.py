@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from prune_audit import plugins
-from prune_audit.pruning import Cut, _masks
-from prune_audit.pruning._examples import Examples
+from prune_audit.nets import masking
+from prune_audit.nets.examples import Examples
+from prune_audit.pruning import Cut
 
 DENSITY = 0.1
 
@@ -54,16 +55,16 @@ def peak() -> int:
 def measure(method: str, scope: str) -> None:
     """Print the row of one method."""
     model, given, module = network(), examples(), plugins.load("pruning", method)
-    names = _masks.prunable(model)
-    masks = _masks.whole(model, names)
+    names = masking.prunable(model)
+    masks = masking.whole(model, names)
     own = sum(p.nbytes for p in model.parameters())
     small = network(16)  # first, as what torch loads when it first computes is not the method's
-    module.update(small, _masks.whole(small, _masks.prunable(small)), DENSITY, given, Cut())
+    module.update(small, masking.whole(small, masking.prunable(small)), DENSITY, given, Cut())
     before, started = peak(), time.perf_counter()
     found = module.update(model, masks, DENSITY, given, Cut(scope=scope))  # type: ignore[arg-type]  # from the list
     seconds, more = time.perf_counter() - started, peak() - before
     weights = sum(mask.numel() for mask in masks.values())
-    kept = _masks.kept(found)
+    kept = masking.kept(found)
     print(f"{method:20} {scope:7} {weights / 1e6:5.1f} M {seconds:7.2f} s {more / own:6.2f} x own  kept {kept:.6f}")
 
 

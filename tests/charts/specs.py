@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prune_audit.charts import Chart
+from prune_audit.render.picture import Chart
 
 
 def data(chart: Chart, layer: int | None = None) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prune_audit.charts import _picture, densities
-from prune_audit.charts._colors import LIGHT
+from prune_audit.charts import densities
+from prune_audit.render import picture
+from prune_audit.render.colors import LIGHT
 from tests.charts.specs import data
 from tests.reports import audits
 
@@ -39,7 +40,7 @@ def test_names_of_many_variants_do_not_run_into_one_another() -> None:
     (chart,) = densities.draw(audits.audit(pruned=[audits.card(f"resnet50-pruned-{i}0", 1 - i / 10) for i in range(8)]))
     axis = chart.spec["encoding"]["x"]["axis"]
     assert 8 * axis["labelLimit"] < chart.spec["width"]
-    assert ">80 %<" in _picture.svg([chart])  # on a line of its own
+    assert ">80 %<" in picture.svg([chart])  # on a line of its own
 
 
 def test_one_variant_has_no_heat_map() -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from prune_audit.charts import recalls
-from prune_audit.charts._picture import svg
+from prune_audit.render.picture import svg
 from tests.charts.specs import data
 from tests.reports import audits
 

@@ -91,12 +91,12 @@ def test_where_nobody_asked_for_a_folder_the_audit_does_without(
 ) -> None:
     (tmp_path / "home").write_text("")
     monkeypatch.delenv("PRUNE_AUDIT_CACHE")
-    monkeypatch.setattr("prune_audit.evaluate.store.folder", lambda: tmp_path / "home" / "below")
+    monkeypatch.setattr("prune_audit.evaluate.cache.folder", lambda: tmp_path / "home" / "below")
     assert invoke(COMPARE) == 0
     err = capsys.readouterr().err
     assert "note: no predictions are kept, for " in err
     assert "Not a directory" in err
-    monkeypatch.setattr("prune_audit.evaluate.store.folder", lambda: tmp_path / "new")
+    monkeypatch.setattr("prune_audit.evaluate.cache.folder", lambda: tmp_path / "new")
     assert invoke(COMPARE) == 0
     assert kept(tmp_path / "new") == 2
     assert "note: no predictions" not in capsys.readouterr().err

@@ -18,8 +18,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from prune_audit.cli import _interrupt
-from prune_audit.evaluate.draw import stratified
 from prune_audit.evaluate.loop import FIRST
+from prune_audit.evaluate.sampling import stratified
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have no SIGINT to send")

@@ -26,8 +26,8 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
 from prune_audit.evaluate import loop
+from prune_audit.evaluate.cache import Entry, Store
 from prune_audit.evaluate.loop import Evaluation, evaluate
-from prune_audit.evaluate.store import Entry, Store
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(3)

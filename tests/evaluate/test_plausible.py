@@ -15,11 +15,11 @@ from torch import nn
 from prune_audit.core import Array, Counts, Expects, Input, ModelCard, Preprocess, Settings
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import plausible
-from prune_audit.evaluate.fit import Plan
+from prune_audit.evaluate.batch_size import Plan
+from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import evaluate
 from prune_audit.evaluate.plausible import alternatives, below_record, doubts
-from prune_audit.evaluate.store import Store
-from prune_audit.models._torch import TorchClassifier
+from prune_audit.nets.module import TorchClassifier
 from tests.evaluate._models import ArrayData, FunctionModel
 
 NONE = Preprocess(size=(4, 4), channels="rgb", interpolation="bilinear", name="none")
@@ -59,7 +59,7 @@ def reds(values: Array) -> Array:
 
 
 def right(data: ArrayData, function: object = reds) -> Array:
-    from prune_audit.evaluate.feed import Feeder
+    from prune_audit.evaluate.inputs import Feeder
 
     batch = data.read(ROWS)
     (values,) = Feeder(batch.inputs, data.preprocess).feed("m", Expects(inputs=(Input(name="x"),))).values()
@@ -199,7 +199,7 @@ def network(data: ArrayData) -> TorchClassifier:
 
 
 def fed(data: ArrayData) -> Array:
-    from prune_audit.evaluate.feed import Feeder
+    from prune_audit.evaluate.inputs import Feeder
 
     (values,) = Feeder(data.read(ROWS).inputs, data.preprocess).feed("n", Expects()).values()
     return values

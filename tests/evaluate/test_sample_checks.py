@@ -11,9 +11,9 @@ import pytest
 from prune_audit.core import Array, Expects, Input, Settings, Suspect
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import loop, sample_checks
+from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import Evaluation, evaluate
 from prune_audit.evaluate.sample_checks import CHECKED, COMPANY, Checked, company, examine, plan
-from prune_audit.evaluate.store import Store
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(71)

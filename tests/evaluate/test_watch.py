@@ -14,8 +14,8 @@ from prune_audit import data
 from prune_audit.core import Array, DataSource, Expects, Settings
 from prune_audit.errors import DataError
 from prune_audit.evaluate import watch
+from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import evaluate
-from prune_audit.evaluate.store import Store
 from tests.evaluate._models import ArrayData, FunctionModel
 
 PER_CLASS = 30

@@ -18,7 +18,7 @@ import numpy as np
 from prune_audit import plugins
 from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelSource, Settings, Suspect
 from prune_audit.evaluate.sample_checks import CHECKED, COMPANY
-from prune_audit.models import _files
+from prune_audit.files import on_disk
 from tests.sandbox.payloads import attempt
 
 WORD = "HOSTILE"
@@ -34,7 +34,7 @@ class Hostile:
     assumptions: tuple[Assumption, ...] = ()
 
     def __init__(self, source: ModelSource, asked: Mapping[str, Any]) -> None:
-        self.card = _files.card(source, source.path, form=NAME, layers=(), parameters=None)
+        self.card = on_disk.card(source, source.path, form=NAME, layers=(), parameters=None)
         self.expects = Expects(inputs=(Input(name="x", dtype="float32", shape=(None, 2)),), outputs=2)
         self._asked = asked
         self._calls = 0

@@ -13,8 +13,8 @@ import pytest
 
 from prune_audit import errors
 from prune_audit.core import Assumption, Expects, Input, Layer, ModelCard, ModelSource, Settings, Suspect
+from prune_audit.evaluate.model_output import Output
 from prune_audit.models import _answers
-from prune_audit.models._outputs import Output
 
 CARD = ModelCard(
     name="m",

@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 from prune_audit import models
 from prune_audit.core import ModelCard, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.models._torch import layers, parameters
+from prune_audit.nets.module import layers, parameters
 
 
 class Network(nn.Module):

@@ -24,7 +24,7 @@ from prune_audit import api, models, plugins
 from prune_audit.cli import invoke
 from prune_audit.core import Array, Chooses, Classifier, ModelSource, Normalising, Recorded, Settings
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
-from prune_audit.evaluate.store import Store
+from prune_audit.evaluate.cache import Store
 from prune_audit.models import _isolated
 from prune_audit.sandbox import Held, process
 from tests.conftest import ROOT

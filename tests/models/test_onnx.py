@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from prune_audit.core import Array, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import onnx
-from prune_audit.models._onnx_graph import Graph, external_files
+from prune_audit.models.onnx.graph import Graph, external_files
 
 Shape = Sequence[int | str | None]
 
@@ -336,7 +336,7 @@ import sys, numpy
 from pathlib import Path
 from prune_audit.core import ModelSource, Settings
 from prune_audit.models import onnx
-from prune_audit.models._onnx_graph import Graph, external_files
+from prune_audit.models.onnx.graph import Graph, external_files
 assert not {{"onnx", "onnxruntime"}} & set(sys.modules)
 path = Path({str(path)!r})
 assert onnx.recognises(path)

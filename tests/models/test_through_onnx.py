@@ -17,7 +17,7 @@ from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Sett
 from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.models import load
 from prune_audit.models._through_onnx import COMPARED, ThroughOnnx, wrap
-from prune_audit.models._torch import TorchClassifier, expects_of
+from prune_audit.nets.module import TorchClassifier, expects_of
 
 CARD = ModelCard(name="dense", path="m.pt", format="test", digest="", size=0)
 SETTINGS = Settings(runtime="onnxruntime", isolate="never")

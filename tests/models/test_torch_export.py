@@ -19,8 +19,9 @@ from torch.nn.utils import prune
 
 from prune_audit.core import Array, Input, Layer, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
-from prune_audit.models import _export_check, torch_export, torchscript
-from prune_audit.models._torch import TorchClassifier
+from prune_audit.models import torch_export, torchscript
+from prune_audit.models.torch_export import program_check
+from prune_audit.nets.module import TorchClassifier
 
 Json = dict[str, Any]
 Rewritten = Callable[..., Path]
@@ -438,7 +439,7 @@ def test_a_record_that_is_there_twice_is_refused(linear_file: Path, rewritten: R
 def test_what_is_not_of_the_form_that_its_place_allows_is_refused(key: str, value: object) -> None:
     records = {"models/model.json": json.dumps({key: value}).encode()}
     with pytest.raises(UnsafeFile, match=r"expected|holds"):
-        _export_check.checked(records, "cpu")
+        program_check.checked(records, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -457,7 +458,7 @@ def test_what_is_not_of_the_form_that_its_place_allows_is_refused(key: str, valu
     ],
 )
 def test_what_harmless_programs_write_is_let_through(key: str, value: object) -> None:
-    clean = _export_check.checked({"models/model.json": json.dumps({key: value}).encode()}, "cpu")
+    clean = program_check.checked({"models/model.json": json.dumps({key: value}).encode()}, "cpu")
     found = json.loads(clean["models/model.json"])[key]
     spaced = [str(found).replace(" ", ""), str(value).replace(" ", "")]
     assert spaced[0] == spaced[1]
@@ -466,7 +467,7 @@ def test_what_harmless_programs_write_is_let_through(key: str, value: object) ->
 def test_only_what_computes_is_kept() -> None:
     document = {"a": {"metadata": {"stack_trace": "'\n"}, "device": {"type": "cuda", "index": 1}}}
     records = {"models/model.json": json.dumps(document).encode(), "data/sample_inputs/model.pt": as_torch((1,))}
-    clean = _export_check.checked(records, "cuda:3")
+    clean = program_check.checked(records, "cuda:3")
     assert json.loads(clean["models/model.json"]) == {"a": {"metadata": {}, "device": {"type": "cuda", "index": 3}}}
     assert clean["data/sample_inputs/model.pt"] == b""
 

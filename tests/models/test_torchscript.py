@@ -13,8 +13,9 @@ from torch.nn.utils import prune
 
 from prune_audit.core import Array, Input, Layer, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
-from prune_audit.models import _script_check, torch_export, torchscript
-from prune_audit.models._torch import TorchClassifier
+from prune_audit.models import torch_export, torchscript
+from prune_audit.models.torchscript import code_check
+from prune_audit.nets.module import TorchClassifier
 
 Script = Callable[..., Path]
 HOWS = ["scripted", "traced", "frozen"]
@@ -378,7 +379,7 @@ def test_code_that_runs_while_loading_is_refused(script: Script, run_script: Cal
 )
 def test_ways_out_of_computing_are_seen(code: str, why: str) -> None:
     records = {"code/a.py": code.encode(), "code/b.py": b"def f(x):\n  return x"}
-    found = list(_script_check.objections(records))
+    found = list(code_check.objections(records))
     assert any(why in objection for objection in found), found
 
 
@@ -398,12 +399,12 @@ def test_ways_out_of_computing_are_seen(code: str, why: str) -> None:
 )
 def test_what_harmless_models_write_is_let_through(code: str) -> None:
     own = b"def forward(self, x):\n  return x"
-    assert list(_script_check.objections({"code/a.py": code.encode(), "code/b.py": own})) == []
+    assert list(code_check.objections({"code/a.py": code.encode(), "code/b.py": own})) == []
 
 
 def test_pickles_may_build_only_what_torchscript_builds() -> None:
     def objections(pickled: bytes) -> list[str]:
-        return list(_script_check.objections({"data.pkl": pickled}))
+        return list(code_check.objections({"data.pkl": pickled}))
 
     assert objections(b"\x80\x02c__torch__.net\nNet\n)\x81.") == []
     assert objections(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n.") == []

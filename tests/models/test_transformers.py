@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from prune_audit import models, plugins
 from prune_audit.core import Input, ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UnsafeFile, UsageError
-from prune_audit.models._torch import TorchClassifier
+from prune_audit.nets.module import TorchClassifier
 from tests.hugging_face import bert, resnet, save, vit
 
 

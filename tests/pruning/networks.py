@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from prune_audit.pruning._examples import Examples
+from prune_audit.nets.examples import Examples
 
 
 def network(seed: int = 0) -> nn.Sequential:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from prune_audit.pruning import Cut, _masks, gradient_full, undecayed
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut, gradient_full, undecayed
+from tests.nets.test_gradients import logistic
 from tests.pruning.networks import examples
-from tests.pruning.test_gradients import logistic
 from tests.pruning.test_undecayed import largest
 
 
@@ -19,14 +20,14 @@ def test_the_scores_are_weight_times_gradient_of_the_loss_with_decay() -> None:
     [full] = torch.autograd.grad(loss, [model.weight])
     for density in (0.1, 0.5, 0.8):
         found = gradient_full.update(
-            model, _masks.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=decay)
+            model, masking.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=decay)
         )
         assert torch.equal(found["weight"], largest((model.weight.detach() * full).abs(), round(18 * density)))
 
 
 def test_without_decay_it_is_undecayed_and_with_it_another() -> None:
     model, x, y, _ = logistic()
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     plain = undecayed.update(model, masks, 0.5, examples(x, y), Cut())["weight"]
     assert torch.equal(gradient_full.update(model, masks, 0.5, examples(x, y), Cut())["weight"], plain)
     decayed = gradient_full.update(model, masks, 0.5, examples(x, y), Cut(weight_decay=0.5))["weight"]

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from prune_audit.pruning import Cut, _masks, magnitude
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut, magnitude
 
 
 def layers() -> nn.Module:
@@ -19,14 +20,14 @@ def layers() -> nn.Module:
 
 def test_by_hand_over_the_whole_model() -> None:
     model = layers()
-    found = magnitude.update(model, _masks.whole(model, ["0.weight", "1.weight"]), 0.5, None, Cut())
+    found = magnitude.update(model, masking.whole(model, ["0.weight", "1.weight"]), 0.5, None, Cut())
     assert found["0.weight"].int().tolist() == [[1, 1], [1, 1], [1, 0]]
     assert found["1.weight"].int().tolist() == [[0, 0, 0], [1, 0, 0]]
 
 
 def test_by_hand_layer_by_layer() -> None:
     model = layers()
-    found = magnitude.update(model, _masks.whole(model, ["0.weight", "1.weight"]), 0.5, None, Cut(scope="layer"))
+    found = magnitude.update(model, masking.whole(model, ["0.weight", "1.weight"]), 0.5, None, Cut(scope="layer"))
     assert found["0.weight"].int().tolist() == [[0, 1], [0, 1], [1, 0]]
     assert found["1.weight"].int().tolist() == [[0, 0, 0], [1, 1, 1]]
 
@@ -34,7 +35,7 @@ def test_by_hand_layer_by_layer() -> None:
 def test_against_sorting() -> None:
     torch.manual_seed(0)
     model = nn.Conv2d(8, 16, 5)
-    found = magnitude.update(model, _masks.whole(model, ["weight"]), 0.13, None, Cut())["weight"].numpy()
+    found = magnitude.update(model, masking.whole(model, ["weight"]), 0.13, None, Cut())["weight"].numpy()
     sizes = np.abs(model.weight.detach().numpy())
     assert found.sum() == round(0.13 * sizes.size)
     assert sizes[found].min() > sizes[~found].max()

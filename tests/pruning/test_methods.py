@@ -9,7 +9,8 @@ import torch
 
 from prune_audit import plugins
 from prune_audit.errors import AuditError, UsageError
-from prune_audit.pruning import Cut, _masks
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut
 from tests.pruning.networks import examples, network
 
 METHODS = plugins.names("pruning")
@@ -20,7 +21,7 @@ each = pytest.mark.parametrize("method", METHODS)
 
 def cut(method: str, density: float = 0.3, *, exempt: tuple[str, ...] = (), settings: Cut | None = None) -> Made:
     module, model = plugins.load("pruning", method), network()
-    masks = _masks.whole(model, _masks.prunable(model, exempt))
+    masks = masking.whole(model, masking.prunable(model, exempt))
     chosen = settings or Cut(seed=3, weight_decay=5e-4)
     return model, masks, module.update(model, masks, density, examples() if module.NEEDS_DATA else None, chosen)
 
@@ -78,7 +79,7 @@ def test_the_model_is_left_as_it_was(method: str, training: bool) -> None:
     gradients = [parameter.grad for parameter in model.parameters()]
     needs = [parameter.requires_grad for parameter in model.parameters()]
     modes = [child.training for child in model.modules()]
-    masks = _masks.whole(model, _masks.prunable(model))
+    masks = masking.whole(model, masking.prunable(model))
     numbers = torch.get_rng_state()
     module.update(model, masks, 0.3, examples(), Cut(seed=3, weight_decay=0.1))
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
@@ -98,11 +99,11 @@ def test_exempt_layers_are_not_among_the_masks(method: str) -> None:
 @pytest.mark.parametrize("method", EXACT)
 def test_what_was_cut_stays_cut(method: str) -> None:
     module, model = plugins.load("pruning", method), network()
-    masks = _masks.whole(model, _masks.prunable(model))
+    masks = masking.whole(model, masking.prunable(model))
     for density in (0.5, 0.2, 0.05):
         found = module.update(model, masks, density, examples(), Cut())
         assert all(bool((masks[name] | ~found[name]).all()) for name in masks)
-        _masks.apply(model, found)
+        masking.apply(model, found)
         masks = found
 
 
@@ -117,7 +118,7 @@ def test_a_density_that_is_none_is_refused(method: str) -> None:
 def test_methods_that_need_data_say_so(method: str) -> None:
     module, model = plugins.load("pruning", method), network()
     with pytest.raises(AuditError, match="needs labelled training data"):
-        module.update(model, _masks.whole(model, _masks.prunable(model)), 0.5, None, Cut())
+        module.update(model, masking.whole(model, masking.prunable(model)), 0.5, None, Cut())
 
 
 def test_the_weight_decay_must_be_a_share() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from prune_audit.pruning import Cut, _masks, random
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut, random
 
 
 def test_every_weight_is_kept_as_often_as_any_other() -> None:
     """Over 400 seeds each of 20 weights is kept in 100 of them, but for chance: five standard deviations."""
     model = nn.Linear(4, 5, bias=False)
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     times = torch.zeros(5, 4)
     for seed in range(400):
         times += random.update(model, masks, 0.25, None, Cut(seed=seed))["weight"]
@@ -21,6 +22,6 @@ def test_every_weight_is_kept_as_often_as_any_other() -> None:
 
 def test_lower_densities_keep_a_part_of_what_higher_ones_keep() -> None:
     model = nn.Linear(30, 30)
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     many, few = (random.update(model, masks, density, None, Cut(seed=1))["weight"] for density in (0.5, 0.1))
     assert (many | ~few).all()

@@ -9,7 +9,8 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from prune_audit.pruning import Cut, _masks, surgery
+from prune_audit.nets import masking
+from prune_audit.pruning import Cut, surgery
 
 
 def layer(values: list[float]) -> nn.Linear:
@@ -30,7 +31,7 @@ def test_within_the_gap_nothing_changes(before: bool, after: list[int]) -> None:
 def test_thresholds_by_hand_are_of_the_weights_that_are_not_zero() -> None:
     """|w| = 1, 2, 3, 4: mean 2.5, variance 7.5 - 6.25."""
     model = layer([1, -2, 0, 3, -4, 0])
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     for c_rate in (-3.0, 0.0, 0.5):
         fixed = surgery.start(model, masks, Cut(seed=4), {"weight": c_rate})
         assert fixed.thresholds is not None
@@ -41,7 +42,7 @@ def test_thresholds_by_hand_are_of_the_weights_that_are_not_zero() -> None:
 
 def test_fixed_thresholds_stay_while_weights_move() -> None:
     model = layer([1, -2, 3, -4])
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     fixed = surgery.start(model, masks, Cut(), {"weight": 0.0})  # 2.5: cut up to 2.25
     masks = surgery.update(model, masks, 0.9, None, fixed)
     assert masks["weight"].int().tolist() == [[0, 0, 1, 1]]
@@ -57,9 +58,9 @@ def test_of_a_normal_layer_the_density_is_known(c_rate: float) -> None:
     model = nn.Linear(count, 1, bias=False)
     with torch.no_grad():
         model.weight.normal_(std=scale)
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     fixed = surgery.start(model, masks, Cut(), {"weight": c_rate})
-    reached = _masks.kept(surgery.update(model, masks, 0.5, None, fixed))
+    reached = masking.kept(surgery.update(model, masks, 0.5, None, fixed))
     threshold = scale * (math.sqrt(2 / math.pi) + c_rate * math.sqrt(1 - 2 / math.pi))
     wanted = 2 * norm.sf(0.9 * threshold / scale)
     assert reached == pytest.approx(wanted, abs=5 * math.sqrt(wanted * (1 - wanted) / count) + 1e-3)
@@ -73,18 +74,18 @@ def test_a_density_is_solved_for_from_whatever_masks(density: float, scope: str)
     with torch.no_grad():
         model.get_parameter("1.weight").mul_(3)
     settings = Cut(scope=scope)  # type: ignore[arg-type]  # parametrised
-    masks = _masks.whole(model, ["0.weight", "1.weight"])
+    masks = masking.whole(model, ["0.weight", "1.weight"])
     for start in (masks, {name: torch.rand(mask.shape) < 0.3 for name, mask in masks.items()}):
         found = surgery.update(model, start, density, None, settings)
         each = [found] if scope == "global" else [{name: mask} for name, mask in found.items()]
-        assert all(abs(_masks.kept(part) - density) <= 0.0015 for part in each)
+        assert all(abs(masking.kept(part) - density) <= 0.0015 for part in each)
 
 
 def test_one_c_rate_serves_layers_of_every_scale() -> None:
     """Thresholds are relative to a layer's own weights, so scaling a layer changes nothing."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(50, 50), nn.Linear(50, 50))
-    masks = _masks.whole(model, ["0.weight", "1.weight"])
+    masks = masking.whole(model, ["0.weight", "1.weight"])
     before = surgery.update(model, masks, 0.2, None, Cut())
     with torch.no_grad():
         model.get_parameter("1.weight").mul_(64)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from prune_audit.pruning import Cut, _masks, undecayed, undecayed_released
-from prune_audit.pruning._gradients import task_gradients
+from prune_audit.nets import masking
+from prune_audit.nets.gradients import task_gradients
+from prune_audit.pruning import Cut, undecayed, undecayed_released
+from tests.nets.test_gradients import logistic
 from tests.pruning.networks import examples
-from tests.pruning.test_gradients import logistic
 from tests.pruning.test_undecayed import largest, stationary
 
 
@@ -16,7 +17,7 @@ def test_the_scores_are_those_of_the_formula() -> None:
     theta, decay = model.weight.detach(), 0.3
     for density in (0.1, 0.5, 0.8):
         found = undecayed_released.update(
-            model, _masks.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=decay)
+            model, masking.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=decay)
         )
         assert torch.equal(found["weight"], largest((-theta * gradient + decay * theta**2).abs(), round(18 * density)))
 
@@ -28,13 +29,13 @@ def test_at_a_minimum_with_decay_it_is_twice_the_papers_score() -> None:
     gradient = task_gradients(model, ["weight"], examples(x, y))["weight"]
     released = (-theta * gradient + decay * theta**2).abs()
     torch.testing.assert_close(released, 2 * decay * theta**2, rtol=1e-5, atol=1e-10)
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     found = undecayed_released.update(model, masks, 0.4, examples(x, y), Cut(weight_decay=decay))
     assert torch.equal(found["weight"], undecayed.update(model, masks, 0.4, examples(x, y), Cut())["weight"])
 
 
 def test_away_from_a_minimum_it_ranks_otherwise() -> None:
     model, x, y, _ = logistic()
-    masks = _masks.whole(model, ["weight"])
+    masks = masking.whole(model, ["weight"])
     found = undecayed_released.update(model, masks, 0.4, examples(x, y), Cut(weight_decay=0.3))["weight"]
     assert not torch.equal(found, undecayed.update(model, masks, 0.4, examples(x, y), Cut())["weight"])

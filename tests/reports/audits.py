@@ -32,7 +32,7 @@ from prune_audit.core import (
     View,
     Waiver,
 )
-from prune_audit.scores import Calibration, Scored, TopK
+from prune_audit.core.scores import Calibration, Scored, TopK
 
 Row = tuple[str, tuple[int, int, int, int], str | None, str | None]
 

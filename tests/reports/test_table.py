@@ -13,11 +13,12 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from prune_audit import words as w
 from prune_audit.core import Assumption, Audit, Check, Level, Outcome, Settings
-from prune_audit.reports import _classes as classes
+from prune_audit.printable import printable
+from prune_audit.render import class_table as classes
+from prune_audit.render import wording
+from prune_audit.render.bars import LINES, MOST
 from prune_audit.reports import html, markdown, table
-from prune_audit.reports._bars import LINES, MOST
 from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
@@ -478,9 +479,9 @@ def test_models_of_which_the_same_is_taken_for_granted_are_told_together() -> No
     def of(*names: str) -> list[Assumption]:
         return [Assumption(subject=n, what="scores", value="logits", why="seen", option="--scores") for n in names]
 
-    assert w.assumed(of("a", "b"), ["a", "b"]) == ["scores of all models: logits (seen; --scores)"]
-    assert w.assumed(of("a", "b"), ["a", "b", "c"]) == ["scores of a, b: logits (seen; --scores)"]
-    assert w.assumed(of("a"), ["a"]) == ["scores of a: logits (seen; --scores)"]
+    assert wording.assumed(of("a", "b"), ["a", "b"]) == ["scores of all models: logits (seen; --scores)"]
+    assert wording.assumed(of("a", "b"), ["a", "b", "c"]) == ["scores of a, b: logits (seen; --scores)"]
+    assert wording.assumed(of("a"), ["a"]) == ["scores of a: logits (seen; --scores)"]
 
 
 def test_what_a_density_leaves_out_stands_below_the_models_in_every_report() -> None:
@@ -490,7 +491,7 @@ def test_what_a_density_leaves_out_stands_below_the_models_in_every_report() -> 
     pruned = replace(first.pruned, layers=(coarse, *first.pruned.layers[1:]), uncounted=("places (1 x 7 x 4)",))
     dense = replace(first.dense, uncounted=("places (1 x 7 x 4)",))
     told = replace(audit, comparisons=(replace(first, dense=dense, pruned=pruned), *rest))
-    both = f"{w.printable(dense.name)}, {w.printable(pruned.name)}: not counted: places (1 x 7 x 4)"
+    both = f"{printable(dense.name)}, {printable(pruned.name)}: not counted: places (1 x 7 x 4)"
     rounds = "12 zeros of quantised weights are what rounding explains, and count as weights"
     text = " ".join(shown(told, 200).split())
     assert f"density {both}" in text

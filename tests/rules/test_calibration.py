@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Comparison, Pair, RuleSetting
+from prune_audit.core.scores import Calibration, Scored
 from prune_audit.rules.calibration import DEFAULT, check
-from prune_audit.scores import Calibration, Scored
 from tests.rules.comparisons import compare, compared
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core import Array, Floats
-from prune_audit.scores import Calibration, Scored, in_units
+from prune_audit.core.scores import Calibration, Scored, in_units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

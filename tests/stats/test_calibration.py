@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import brentq
 
 from prune_audit.core import Array, Floats, Outputs, Pair, Predictions
-from prune_audit.scores import UNIT, Bins, Calibration, bins_of
+from prune_audit.core.scores import UNIT, Bins, Calibration, bins_of
 from prune_audit.stats import calibration
 from prune_audit.stats._tango import two_sided
 from prune_audit.stats.calibration import Estimate, change_limits, estimate

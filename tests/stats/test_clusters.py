@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prune_audit.core import Array, Clusters, Outputs, Pair, Predictions, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._clusters import CHANGE, DENSE, effects
+from prune_audit.stats._effective_counts import sides, whole
 from prune_audit.stats._mcnemar import mid_p
-from prune_audit.stats._sides import sides, whole
 from tests.stats.pairs import measured, quick
 
 RNG = np.random.default_rng(5)

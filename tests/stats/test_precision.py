@@ -10,7 +10,7 @@ from sklearn.metrics import precision_score
 
 from prune_audit.core import Outputs, Pair, Predictions, Settings
 from prune_audit.stats import precision
-from prune_audit.stats._called import calls, ratio_of
+from prune_audit.stats._prediction_counts import calls, ratio_of
 from tests.stats.pairs import measured
 from tests.stats.predictions import drawn
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prune_audit import words
 from prune_audit.core import Array, Counts, Floats, Outputs, Pair, Predictions, Settings, View
+from prune_audit.core.scores import Ties
 from prune_audit.document import from_document, to_document
-from prune_audit.scores import Ties
+from prune_audit.render import wording
 from prune_audit.stats import measures, ties
 from tests.reports import audits
 from tests.stats.pairs import measured
@@ -113,7 +113,7 @@ def test_a_verdict_that_ties_alone_decide_says_so() -> None:
     assert found["verdict_ties_shared"].by_stratum == ("fine", "fine")
     assert "ties alone decide this: with ties shared equally fine" in str(found["reason"].by_stratum[1])
     assert "ties" not in str(found["reason"].by_stratum[0])
-    said = words.drops(View(pair=pair, measures=measures(pair, Settings())), Settings())
+    said = wording.drops(View(pair=pair, measures=measures(pair, Settings())), Settings())
     assert "Exact ties alone decide the verdict" in said
     assert "c1 (then fine)" in said
     plain = measured(replace(pair, ties=None))

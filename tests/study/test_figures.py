@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from prune_audit.charts import Chart, _picture
-from prune_audit.charts._colors import DARK, LIGHT, LINES
+from prune_audit.render import picture
+from prune_audit.render.colors import DARK, LIGHT, LINES
+from prune_audit.render.picture import Chart
 from prune_audit.study import _shown, figures
 from prune_audit.study.tables import Analysis
-from tests.charts.test_picture import luminance
+from tests.render.test_picture import luminance
 from tests.reports.golden import same_as_golden
 from tests.study import analyses
 
@@ -213,12 +214,12 @@ def test_too_many_dots_are_means_over_the_seeds(monkeypatch: pytest.MonkeyPatch)
 )
 def test_every_figure_becomes_the_same_drawing_twice(study: analyses.Study) -> None:
     for chart in drawn(study):
-        once = _picture.inline(chart, "a")
-        assert once == _picture.inline(chart, "a")
+        once = picture.inline(chart, "a")
+        assert once == picture.inline(chart, "a")
         assert "NaN" not in once
         assert "<script" not in once
         root = ElementTree.fromstring(once)
-        assert root.findtext(f"{{{_picture._SVG}}}desc") == chart.shows
+        assert root.findtext(f"{{{picture._SVG}}}desc") == chart.shows
         used = set(re.findall(r'(?:fill|stroke)="([^"]+)"', once)) - {"none", "transparent"}
         assert all(name.startswith("var(--") and name[6:-1] in LIGHT for name in used)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from prune_audit.errors import StudyError
+from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
-from prune_audit.pruning._train import Training
 from prune_audit.study import plan
 from tests.study.studies import PLAN, VAL, planned
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from prune_audit import audit as auditing
-from prune_audit import prune, rows
-from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit import prune
+from prune_audit.core import DataSource, ModelSource, Settings, rows
 from prune_audit.errors import AlignmentError, ModelError, StudyError, UsageError
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
@@ -62,10 +62,10 @@ def test_every_run_is_there_and_says_what_an_audit_of_it_says(whole: Path) -> No
         name="pruned", path=whole / "pruned" / "mlp" / "1" / "layer-0.1" / "pruned.pth", factory=factory
     )
     audit = auditing.run(dense, [pruned], DataSource(path=VAL), SETTINGS)
-    (overall,) = rows.overall_of(audit)
+    (overall,) = rows.overall_of(audit.comparisons, audit.outcomes)
     assert record["run"] == json.loads(json.dumps(overall))
     assert record["failed"] is None
-    _, by_class = rows.rows_of(audit)
+    _, by_class = rows.rows_of(audit.comparisons)
     assert [each["pruned_recall"] for each in record["classes"]] == [row["pruned_recall"] for row in by_class]
     kept = torch.load(pruned.path, weights_only=True)
     assert [int(kept[f"layers.{n}.weight"].count_nonzero()) for n in (0, 2)] == [102, 16]

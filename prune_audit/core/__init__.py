@@ -1,0 +1,127 @@
+"""The nouns of prune-audit. Read this first.
+
+What flows through an audit, in order: a `Classifier` and a `Dataset` give `Batch` after `Batch` and end as
+`Predictions`, the only thing that leaves a forward pass. Two models of those predictions make a `Pair`: a few counts
+per class, of which every statistic is a function. Statistics and lenses give `Measure`s, rules turn them into
+`Check`s, and all of it rests in `Comparison`s within one `Audit`, which is all that reports and exit codes ever see.
+
+One file a kind, to be read in this order: ``types``, ``requests`` (what is asked for), ``protocols`` (what a model and
+a data set must supply), ``clusters``, ``scores`` and ``pair`` (counts), ``predictions`` (what an evaluation leaves),
+``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it is read). The nouns are imported from here.
+
+Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
+was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
+never 0 and never NaN.
+"""
+
+from prune_audit.core.audit import Audit, Sparsest
+from prune_audit.core.clusters import Clusters
+from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
+from prune_audit.core.pair import Pair
+from prune_audit.core.predictions import Outputs, Predictions, Samples
+from prune_audit.core.protocols import (
+    BY_TIMES,
+    Batch,
+    Chooses,
+    Classifier,
+    Dataset,
+    Expects,
+    Input,
+    Layer,
+    ModelCard,
+    Norm,
+    Normalising,
+    Recorded,
+    Suspect,
+)
+from prune_audit.core.requests import (
+    DATA,
+    EXIF,
+    Assumption,
+    DataSource,
+    ModelSource,
+    Policy,
+    Preprocess,
+    RuleSetting,
+    Settings,
+    Waiver,
+    chosen,
+)
+from prune_audit.core.types import (
+    SINCE,
+    Activation,
+    Array,
+    Channels,
+    Correction,
+    Counts,
+    Exif,
+    Floats,
+    Interpolation,
+    Isolate,
+    Layout,
+    Level,
+    Outcome,
+    Reference,
+    Runtime,
+    Scores,
+    Unit,
+    Value,
+)
+
+__all__ = [
+    "BY_TIMES",
+    "DATA",
+    "EXIF",
+    "SINCE",
+    "Activation",
+    "Array",
+    "Assumption",
+    "Audit",
+    "Batch",
+    "Channels",
+    "Check",
+    "Chooses",
+    "Classifier",
+    "Clusters",
+    "Comparison",
+    "Correction",
+    "Counts",
+    "DataSource",
+    "Dataset",
+    "Exif",
+    "Expects",
+    "Flip",
+    "Floats",
+    "Input",
+    "Interpolation",
+    "Isolate",
+    "Layer",
+    "Layout",
+    "Level",
+    "Measure",
+    "ModelCard",
+    "ModelSource",
+    "Norm",
+    "Normalising",
+    "Outcome",
+    "Outputs",
+    "Pair",
+    "Policy",
+    "Predictions",
+    "Preprocess",
+    "Provenance",
+    "Recorded",
+    "Reference",
+    "RuleSetting",
+    "Runtime",
+    "Samples",
+    "Scores",
+    "Settings",
+    "Sparsest",
+    "Suspect",
+    "Unit",
+    "Value",
+    "View",
+    "Waiver",
+    "chosen",
+]

@@ -1,0 +1,135 @@
+"""All that reports and exit codes ever see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from prune_audit import plugins
+
+if TYPE_CHECKING:
+    import pandas
+from prune_audit.core.findings import Comparison, Provenance
+from prune_audit.core.predictions import Samples
+from prune_audit.core.requests import Policy
+from prune_audit.core.types import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparsest:
+    """The sparsest variant that the gate let through, None where not even the densest one was.
+
+    ``waived`` counts the failures, of it and of those before it in the order, that a waiver or the baseline excuses.
+    Where there are any it does not pass by itself: the sequence ends at the first of them, and ``unwaived`` is the
+    variant before that, None where it is the first. ``tried`` of ``variants`` were looked at, in the ``order`` of
+    their density, the densest first, or as given where a density is unknown.
+    """
+
+    name: str | None
+    waived: int
+    unwaived: str | None
+    tried: int
+    variants: int
+    order: Literal["density", "given"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """All that reports and exit codes ever see.
+
+    ``policy`` is None where no gate was asked for. ``baseline`` names the earlier audit that this one was judged
+    against beside the dense model. ``samples`` are None in audits that were written before they were kept.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    provenance: Provenance
+    policy: Policy | None = None
+    baseline: str | None = None
+    samples: Samples | None = None
+
+    def to_frame(self, *, overall: bool = False) -> pandas.DataFrame:
+        """The audit as a pandas data frame: a row per variant, stratification and stratum, a column per measure.
+
+        The index is (variant, by, stratum). ``density`` (of the variant's own weights) and ``kept`` (of the dense
+        model's) lead, then come the columns of the CSV. Shares are shares and nothing is rounded: counts are Int64,
+        other numbers float64, verdicts text, and what is absent is <NA>, NaN or None. With ``overall`` there is a row
+        per variant and stratification instead, of what holds for the model as a whole, as
+        `prune_audit.core.rows.overall_of` has it.
+        """
+        from prune_audit.core.rows import frame
+
+        return frame(self.comparisons, self.outcomes, overall=overall)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the report of that name, asked of the registry, as no noun knows a report."""
+        shown: str = plugins.load("reports", "notebook").render(self)
+        return shown
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict of the gate: ``skipped`` where none was asked for or the data were a sample.
+
+        A warning never fails; an inconclusive check of level ``error`` makes the audit inconclusive unless a
+        check failed.
+        """
+        if self.policy is None or self.provenance.limited:
+            return "skipped"
+        outcomes = {c.outcome for comparison in self.comparisons for c in comparison.checks if c.level == "error"}
+        if "failed" in outcomes:
+            return "failed"
+        return "inconclusive" if "inconclusive" in outcomes else "passed"
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What the gate says of each variant alone, in the order of ``comparisons``."""
+        return tuple(replace(self, comparisons=(each,)).outcome for each in self.comparisons)
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 a check failed, 3 inconclusive where the policy forbids it."""
+        if self.outcome == "failed":
+            return 1
+        forbidden = self.policy is not None and self.policy.inconclusive == "forbid"
+        return 3 if self.outcome == "inconclusive" and forbidden else 0
+
+    @property
+    def waived(self) -> int:
+        """Checks that would have stopped the gate, had no waiver or baseline excused them."""
+        return sum(c.outcome == "waived" and c.level == "error" for each in self.comparisons for c in each.checks)
+
+    @property
+    def sparsest(self) -> Sparsest | None:
+        """The sparsest variant that the gate lets through, by fixed sequence; None where there is no choice.
+
+        The densest variant is judged first and the first one to fail ends the search: whatever is sparser counts as
+        failed too, even if it passed alone. In that order a variant that is worse than allowed is chosen no more often
+        than a single one would pass, however many there are (Maurer, Hothorn and Lehmacher 1995), where picking the
+        sparsest of all that pass would be wrong in 17 to 34 % of cases with 8 variants at the boundary. Where the
+        policy forbids what cannot be told, a pass is proof and that is 2.5 %; where it allows it, a variant passes
+        that nothing is shown against, and what is chosen is not shown to be good. Either way it should be confirmed
+        on fresh data.
+        """
+        if len(self.comparisons) < 2 or self.outcome == "skipped":
+            return None
+        kept = [comparison.kept for comparison in self.comparisons]
+        known = [share for share in kept if share is not None]
+        order = list(range(len(kept)))
+        if len(known) == len(kept):
+            order.sort(key=lambda i: -known[i])
+        chosen, unwaived, waived, tried = None, None, 0, 0
+        for i in order:
+            tried += 1
+            alone = replace(self, comparisons=(self.comparisons[i],))
+            if alone.exit_code:
+                break
+            chosen = self.comparisons[i].pruned.name
+            waived += alone.waived
+            unwaived = unwaived if waived else chosen
+        return Sparsest(
+            name=chosen,
+            waived=waived,
+            unwaived=unwaived,
+            tried=tried,
+            variants=len(kept),
+            order="density" if len(known) == len(kept) else "given",
+        )

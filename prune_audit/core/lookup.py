@@ -1,0 +1,65 @@
+"""Measures found by name, and strata in order: what everyone who reads an audit asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from prune_audit.core.findings import Comparison, Measure, View
+from prune_audit.core.types import Value
+
+HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
+REGRESSED = "regressed"
+CANNOT_TELL = "cannot tell"
+
+
+def find(view: View | None, name: str) -> Measure | None:
+    """The measure called ``name`` where there is one."""
+    return next((m for m in view.measures if m.name == name), None) if view else None
+
+
+def column(view: View, name: str) -> tuple[Value, ...]:
+    """The values of the measure called ``name`` per stratum, None where there are none."""
+    measure = find(view, name)
+    return measure.by_stratum if measure and measure.by_stratum else (None,) * len(view.strata)
+
+
+def by_class(comparison: Comparison) -> View | None:
+    """The view by class."""
+    return next((view for view in comparison.views if view.by == "class"), None)
+
+
+def densest_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The variants by the weights that they kept; those of which nobody knows stay behind, as they were given."""
+    return sorted(comparisons, key=lambda c: (c.kept is None, -(c.kept or 0)))
+
+
+def noun(view: View) -> tuple[str, str]:
+    """What the strata of ``view`` are called, one and many."""
+    return ("class", "classes") if view.by == "class" else ("group", "groups")
+
+
+def worst_first(view: View) -> list[int]:
+    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
+    verdict, distortion, change = (column(view, name) for name in ("verdict", "distortion", "change"))
+
+    def key(i: int) -> tuple[int, float, int]:
+        moved = change[i]
+        if not isinstance(moved, (int, float)):
+            return 4, 0.0, i
+        if distortion[i] in HARMED:
+            return int(distortion[i] != HARMED[0]), moved, i
+        return (2 if verdict[i] == REGRESSED else 3), moved, i
+
+    return sorted(range(len(view.strata)), key=key)
+
+
+def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
+    """Positions of the strata whose measure ``name`` is one of ``verdicts``, worst first."""
+    found = column(view, name)
+    return [i for i in worst_first(view) if found[i] in verdicts]
+
+
+def overall(view: View | None, name: str) -> Value:
+    """The model's own value of the measure called ``name``."""
+    measure = find(view, name)
+    return measure.overall if measure else None

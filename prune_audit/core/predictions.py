@@ -1,0 +1,216 @@
+"""What an evaluation leaves: every model's predictions, never its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
+from prune_audit.errors import UsageError
+
+if TYPE_CHECKING:
+    pass
+from prune_audit.core.clusters import Clusters
+from prune_audit.core.pair import Pair
+from prune_audit.core.types import Array, Counts, Floats, Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outputs:
+    """What is kept of one model's run: never the logits.
+
+    ``predicted (N,)`` classes; where there were scores, ``confidence (N,)`` of the predicted class and
+    ``true_score (N,)`` of the labelled one, as probabilities; where there were scores of several classes, ``rank
+    (N,)`` of the labelled one, 0 for the highest score. Equal scores rank in class order, as argmax has them.
+    ``tied (N,)`` is how many classes share the highest score exactly, 1 where none does. ``scores`` is what was taken
+    of the model's outputs, None where that is unknown.
+    """
+
+    name: str
+    predicted: Counts
+    confidence: Floats | None = None
+    true_score: Floats | None = None
+    rank: npt.NDArray[np.int32] | None = None
+    tied: Counts | None = None
+    scores: Scores | None = None
+
+    def credit(self, labels: Counts) -> Floats:
+        """How often the model would be right on each sample (N,) if exact ties were drawn, with ``labels`` (N,)."""
+        right: Floats = (self.predicted == labels).astype(np.float64)
+        if self.tied is None:
+            return right
+        # Of two classes that share one column, the label is always one.
+        among = self.rank < self.tied if self.rank is not None else np.ones(len(labels), bool)
+        return np.where(self.tied > 1, among / np.maximum(self.tied, 1), right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """The labels and every model's predictions on N samples: the only thing that leaves a forward pass.
+
+    ``labels`` and ``Outputs.predicted`` are positions in ``classes``. ``groups`` maps metadata columns to (N,)
+    arrays. ``digests`` are 64-bit hashes of the raw samples, empty where they are unknown.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: Counts
+    models: tuple[Outputs, ...]
+    groups: Mapping[str, Array] = field(default_factory=dict)
+    digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    def __post_init__(self) -> None:
+        n, c = len(self.labels), len(self.classes)
+        columns = {"ids": self.ids, **{f"predictions of {m.name}": m.predicted for m in self.models}}
+        columns |= {f"group {name}": values for name, values in self.groups.items()}
+        for m in self.models:
+            scores = {"confidence": m.confidence, "true scores": m.true_score, "ranks": m.rank, "ties": m.tied}
+            columns |= {f"{what} of {m.name}": values for what, values in scores.items() if values is not None}
+        for what, values in columns.items():
+            if len(values) != n:
+                raise UsageError(
+                    f"{what}: expected one entry for each of {n} labels, found {len(values)}",
+                    hint="labels, ids and predictions must list the same samples in the same order",
+                )
+        for what, values in {"labels": self.labels, **{m.name: m.predicted for m in self.models}}.items():
+            if n and (values.min() < 0 or values.max() >= c):
+                raise UsageError(
+                    f"{what}: expected classes 0 to {c - 1}, found {values.min()} to {values.max()}",
+                    hint="give all class names, in the order of the model's outputs",
+                )
+
+    def model(self, name: str) -> Outputs:
+        """The outputs of the model called ``name``."""
+        for outputs in self.models:
+            if outputs.name == name:
+                return outputs
+        known = ", ".join(m.name for m in self.models)
+        raise UsageError(f"no predictions of a model {name!r}", hint=f"known: {known}")
+
+    def strata(self, by: str, called: Counts | None = None) -> tuple[tuple[str, ...], Counts]:
+        """The names of the strata (S,), and the position of each sample's stratum among them (N,).
+
+        ``called`` (N,) are classes to go by in place of the labels.
+        """
+        names: tuple[tuple[str, ...], ...] = ((),)
+        stratum = np.zeros(len(self.labels), np.int64)
+        for column in by.split(","):
+            if column == "class":
+                values, position = self.classes, self.labels if called is None else called
+            elif column in self.groups:
+                found, inverse = np.unique(self.groups[column].astype(str), return_inverse=True)
+                values, position = tuple(found.tolist()), inverse.astype(np.int64)
+            else:
+                known = ", ".join(["class", *self.groups])
+                raise UsageError(f"no group column {column!r}", hint=f"known: {known}")
+            names = tuple((*before, value) for before in names for value in values)
+            stratum = stratum * len(values) + position
+        return tuple(", ".join(parts) for parts in names), stratum
+
+    def pair(self, dense: str, pruned: str, by: str = "class", cluster: str | None = None, *, top_k: int = 5) -> Pair:
+        """Count dense against pruned within each stratum.
+
+        ``by`` is ``class``, a group column, or several of these crossed, with commas between: ``class,sex``. Crossed
+        strata are the whole product, so that a combination without samples is seen to have none. ``cluster`` is the
+        group column of what samples belong to, where they are not independent. ``top_k`` is the number of highest
+        scores among which the label is looked for, where there are more classes than that.
+
+        Raises:
+            UsageError: there is no such model or column.
+        """
+        a, b = self.model(dense).predicted, self.model(pruned).predicted  # (N,)
+        strata, stratum = self.strata(by)
+        size = len(strata)
+        a_right, b_right = a == self.labels, b == self.labels
+
+        def count(mask: Array) -> Counts:
+            return np.bincount(stratum[mask], minlength=size).astype(np.int64)
+
+        changed = a != b
+        rows = np.stack([self.labels[changed], a[changed], b[changed]], axis=1)  # (K, 3)
+        kinds, times = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.empty(0))
+        return Pair(
+            by=by,
+            strata=strata,
+            both=count(a_right & b_right),
+            lost=count(a_right & ~b_right),
+            gained=count(~a_right & b_right),
+            neither=count(~a_right & ~b_right),
+            classes=self.classes,
+            labelled=np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64),
+            dense_predicted=np.bincount(a, minlength=len(self.classes)).astype(np.int64),
+            pruned_predicted=np.bincount(b, minlength=len(self.classes)).astype(np.int64),
+            moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
+            clusters=None
+            if cluster is None
+            else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], a_right, b_right),
+            calibration=self._calibration(dense, pruned, by, size),
+            top=self._top(dense, pruned, top_k, size, stratum, cluster),
+            ties=self._ties(dense, pruned, size, stratum),
+        )
+
+    def _ties(self, dense: str, pruned: str, size: int, stratum: Counts) -> Ties | None:
+        a, b = self.model(dense), self.model(pruned)
+        none = np.zeros(len(self.labels), bool)
+        tied = tuple(none if m.tied is None else m.tied > 1 for m in (a, b))
+        if not (tied[0] | tied[1]).any():
+            return None
+        return Ties.of(size, stratum, (tied[0], tied[1]), (a.credit(self.labels), b.credit(self.labels)))
+
+    def _calibration(self, dense: str, pruned: str, by: str, size: int) -> Calibration | None:
+        sides = []
+        for m in (self.model(dense), self.model(pruned)):
+            if m.confidence is None:
+                return None
+            row = self.strata(by, called=m.predicted)[1]
+            sides.append(Scored(row=row, confidence=in_units(m.confidence), right=m.predicted == self.labels))
+        return Calibration.of(size, *sides)
+
+    def _top(self, dense: str, pruned: str, k: int, size: int, stratum: Counts, cluster: str | None) -> TopK | None:
+        a, b = self.model(dense).rank, self.model(pruned).rank
+        if a is None or b is None or len(self.classes) <= k:
+            return None
+        in_a, in_b = a < k, b < k
+        kinds = np.bincount(stratum * 4 + 2 * ~in_a + ~in_b, minlength=4 * size).reshape(size, 4).astype(np.int64)
+        both, lost, gained, neither = (column.copy() for column in kinds.T)
+        clusters = None if cluster is None else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], in_a, in_b)
+        return TopK(k=k, both=both, lost=lost, gained=gained, neither=neither, clusters=clusters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Which samples each model got right: what it takes to compare a model with one of an earlier audit, paired.
+
+    ``strata`` maps every stratification to the stratum of each sample (N,), as positions; ``right`` maps models to
+    (N,) booleans; ``cluster`` is what each sample belongs to (N,), None where samples are independent. The samples
+    are in the order that the data digest covers, so that equal digests mean equal samples, row by row.
+    """
+
+    strata: Mapping[str, Counts]
+    right: Mapping[str, npt.NDArray[np.bool_]]
+    cluster: Counts | None = None
+
+    @classmethod
+    def of(cls, predictions: Predictions, by: Sequence[str], cluster: str | None) -> Samples:
+        """What is to be kept of ``predictions`` for the stratifications ``by``."""
+        return cls(
+            strata={each: predictions.strata(each)[1] for each in by},
+            right={m.name: m.predicted == predictions.labels for m in predictions.models},
+            cluster=None if cluster is None else predictions.strata(cluster)[1],
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Samples):
+            return NotImplemented
+        clusters = [{} if each.cluster is None else {"": each.cluster} for each in (self, other)]
+        return _equal(self.strata, other.strata) and _equal(self.right, other.right) and _equal(*clusters)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+def _equal(some: Mapping[str, Array], others: Mapping[str, Array]) -> bool:
+    return some.keys() == others.keys() and all(np.array_equal(some[key], others[key]) for key in some)

@@ -1,0 +1,32 @@
+"""Arrays, and the words that options and findings are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    pass
+
+
+Array: TypeAlias = npt.NDArray[Any]
+Counts: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+Value: TypeAlias = float | int | str | None
+Unit = Literal["share", "points", "p", "ratio", "count", "label"]
+Outcome = Literal["passed", "failed", "inconclusive", "waived", "skipped"]
+Level = Literal["off", "warn", "error"]
+Layout = Literal["NCHW", "NHWC"]
+Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
+Reference = Literal["accuracy", "balanced"]
+Runtime = Literal["own", "onnxruntime"]
+Isolate = Literal["auto", "never"]
+Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
+Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
+Channels = Literal["rgb", "bgr", "gray"]
+Exif = Literal["apply", "ignore"]
+SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]

@@ -1,0 +1,1 @@
+"""Bytes and tables on disk, read once for everyone."""

@@ -1,0 +1,313 @@
+"""Predictions that were recorded elsewhere: a Parquet, CSV, JSON or NPZ table, one model a file or a column.
+
+A phone, TFLite, TensorRT, JAX or a cluster so feeds an audit, and so does `prune-audit predict`. Columns are known by
+their usual names: ``id`` (or another that `prune_audit.files.columns` lists, or that ``--id-column`` names),
+``predicted`` (or ``prediction``, ``pred``), and beside it ``confidence``, ``true_score``, ``rank`` and ``tied``; or the
+scores, as lists in the order of the classes (``scores``, ``logits``, ``probabilities``), or a column for every class,
+called like it or like it behind ``score_``. Of several models in one file, ``FILE#COLUMN`` names one. Nothing is ever
+chosen by a guess: where there are no ids the order must be that of the data, and a column that may hold ids stops the
+run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prune_audit.core import (
+    Array,
+    Assumption,
+    Counts,
+    Expects,
+    ModelCard,
+    ModelSource,
+    Outputs,
+    Scores,
+    Settings,
+    chosen,
+)
+from prune_audit.errors import AlignmentError, ModelError, UsageError
+from prune_audit.evaluate import reading
+from prune_audit.evaluate.kept_scores import Kept, broken
+from prune_audit.evaluate.reading import SUM_TOLERANCE, Reading
+from prune_audit.files import recorded_tables
+from prune_audit.files.columns import shown
+from prune_audit.files.recorded_tables import EACH, Table
+from prune_audit.models.recorded import join
+from prune_audit.models.recorded.columns import TRUTH, Columns, choose
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = True
+"""A file may hold several models, of which a source names one."""
+_PIECE = 1 << 22  # scores that are worked on at once
+_WHOLE = ("rank", "tied")
+_CALLED: dict[str, Scores] = {"logits": "logits", "probabilities": "probabilities"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedPredictions:
+    """A `prune_audit.core.Recorded` model; the table is read when its predictions are asked for.
+
+    ``asked`` is what ``--scores`` says of it, and ``told`` takes up what was taken for granted once it was read.
+    """
+
+    card: ModelCard
+    expects: Expects
+    columns: Columns
+    table: Table
+    asked: str | None = None
+    told: dict[str, Assumption] = field(default_factory=dict)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was taken for granted of the table, after `outputs`."""
+        return tuple(self.told.values())
+
+    def outputs(
+        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+    ) -> Outputs:
+        """The predictions for the samples ``ids`` (N,), in that order; ``labels`` (N,) are positions in ``classes``.
+
+        Lists of scores are in the order of ``classes``. ``like`` is what the dense model's scores are.
+
+        Raises:
+            AlignmentError: a sample has no prediction or several, the numbers of samples differ, a prediction is no
+                class, or what was recorded of the true class is not about the labels given.
+            ModelError: the table is damaged, or scores or what stands beside the classes are no such numbers.
+        """
+        import pyarrow
+
+        found = self._outputs(ids, labels, classes, like)
+        # Arrow keeps freed memory in its pool: hundreds of MB where there are a million samples.
+        pyarrow.default_memory_pool().release_unused()
+        return found
+
+    def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None) -> Outputs:
+        c, path = self.columns, self.card.path
+        texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
+        numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]
+        table = self.table.read(texts, numbers)
+        at = self._rows(table, ids, labels, classes)
+        if c.classes is None:
+            return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes, like)
+        recorded = table.column(c.classes).take(at)
+        found = self._numbers(table.column(c.classes), at, ids, labels, classes, like)
+        start = 1 if found is not None and found.kind == "classes-from-1" else None
+        predicted = join.positions(path, recorded, ids, classes, start)
+        if c.truth is not None:
+            truth = join.positions(path, table.column(c.truth).take(at), ids, classes, start)
+            self._same(truth == labels, ids)
+        beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
+        rank = beside.get("rank")
+        if rank is not None:
+            self._same((rank == 0) == (predicted == labels), ids)
+        return Outputs(
+            name=self.card.name,
+            predicted=predicted,
+            confidence=beside.get("confidence"),
+            true_score=beside.get("true_score"),
+            rank=None if rank is None else rank.astype(np.int32),
+            # Without the rank nothing says whether the label is among several classes that are tied.
+            tied=beside["tied"].astype(np.int64)
+            if "tied" in beside and (rank is not None or len(classes) == 2)
+            else None,
+            scores=None if found is None else found.kind,
+        )
+
+    def _numbers(
+        self,
+        column: pa.ChunkedArray,
+        at: Counts,
+        ids: Sequence[str],
+        labels: Counts,
+        classes: tuple[str, ...],
+        like: Scores | None,
+    ) -> Reading | None:
+        """Where the numbers of ``column`` in rows ``at`` (N,) begin, told in the assumptions; None of names."""
+        numbers = join.numbered(self.card.path, column, at, ids, classes)
+        if numbers is None:
+            if self.asked is not None:
+                raise UsageError(
+                    f"--scores {self.asked}: {self.card.path} has names of classes", hint="leave --scores out"
+                )
+            return None
+        usual, from_1 = numbers
+        found = reading.numbered(usual, from_1, labels, self.card.name, asked=self.asked, like=like)
+        kept = Kept(rows=np.arange(len(usual)), digests=np.zeros(len(usual), np.uint64))
+        self.told["scores"] = reading.assumption(found, kept, self.card.name)
+        return found
+
+    def _rows(self, table: pa.Table, ids: Sequence[str], labels: Counts, classes: tuple[str, ...]) -> Counts:
+        """The rows of ``table`` with the predictions for the samples ``ids`` (N,), in that order."""
+        c, path = self.columns, self.card.path
+        if c.ids is None:
+            at = join.in_order(path, table.num_rows, len(ids))
+            join.check_order(path, self.table.read(c.unused, []), TRUTH, labels, classes)
+            value, why = "taken in the order of the data", "the predictions have no column of ids"
+        else:
+            at, spelt = join.rows(path, c.ids, table.column(c.ids), ids)
+            value = f"joined by id, column {shown([c.ids])}"
+            why = "ids compared as numbers, without blanks" if spelt else "ids as they are written"
+            if tuple(ids) == tuple(map(str, range(len(ids)))):
+                why += "; those of the data are 0, 1, 2 ..."
+        self.told["samples"] = Assumption(
+            subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME"
+        )
+        return at
+
+    def _of_scores(
+        self,
+        scores: Array,
+        at: Counts,
+        ids: Sequence[str],
+        labels: Counts,
+        classes: tuple[str, ...],
+        like: Scores | None,
+    ) -> Outputs:
+        """What the loop over the data would have kept of ``scores`` (R, C), of the samples in rows ``at`` (N,)."""
+        if scores.shape[1] != len(classes) and not (scores.shape[1] == 1 and len(classes) == 2):
+            raise AlignmentError(
+                f"{self.card.path}: {self.columns.name} has {scores.shape[1]} scores a sample, "
+                f"the data have {len(classes)} classes",
+                hint="name all classes, in the order of the scores, with --classes FILE",
+            )
+        size = max(1, _PIECE // len(classes))
+        parts = []
+        for start in range(0, len(at), size):
+            piece = scores[at[start : start + size]]  # (K, C)
+            if (first := join.first_without(~broken(piece))) is not None:
+                raise ModelError(
+                    f"{self.card.path}: sample {ids[start + first]!r} has no score for some class, "
+                    "or one that is NaN or infinite, or minus infinity for every class",
+                    hint="a model that gives NaN predicts nothing; of infinities only minus infinity is a score, that "
+                    "of a class which is ruled out",
+                )
+            rows = np.arange(start, start + len(piece))
+            parts.append(Kept.of_scores(piece, labels[rows], rows, np.zeros(len(piece), np.uint64)))
+        kept = Kept.concat(parts)
+        found = reading.decide(
+            kept,
+            scores.shape[1],
+            labels=labels,
+            classes=len(classes),
+            name=self.card.name,
+            integers=scores.dtype.kind in "iu",
+            asked=self.asked,
+            called=_CALLED.get((self.columns.scores or "").strip().lower()),
+            like=like,
+        )
+        if (wrong := reading.contradicted(kept, found)) is not None:
+            raise reading.refuse(kept, found, self.card.name, repr(ids[wrong]))
+        self.told["scores"] = reading.assumption(found, kept, self.card.name)
+        return reading.outputs(kept, found, self.card.name, labels, scores.shape[1])
+
+    def _number(self, name: str, column: pa.ChunkedArray, at: Counts, ids: Sequence[str]) -> Array:
+        """The column ``name`` beside the classes, of the samples in rows ``at`` (N,), checked for what it can be."""
+        if recorded_tables.kind(column.type) not in ("integer", "real"):
+            raise ModelError(f"{self.card.path}: {name} is {column.type}", hint=f"{name} must be a number")
+        values: Array = column.to_numpy().astype(np.float64)[at]  # (N,)
+        fits: Array = (values >= 0) & (values < np.inf if name in _WHOLE else values <= 1 + SUM_TOLERANCE)  # (N,)
+        if name in _WHOLE:
+            fits &= values == np.floor(values)
+        broken = join.first_without(fits)
+        if broken is not None:
+            what = "a whole number from 0" if name in _WHOLE else "a probability"
+            raise ModelError(
+                f"{self.card.path}: expected {what}, found {name} {values[broken]:g} for sample {ids[broken]!r}",
+                hint=f"correct the column {name}, or remove it",
+            )
+        return values
+
+    def _same(self, fits: Array, ids: Sequence[str]) -> None:
+        broken = join.first_without(fits)
+        if broken is not None:
+            raise AlignmentError(
+                f"{self.card.path}: {' and '.join(self.columns.beside)} of sample {ids[broken]!r} were recorded for "
+                "another label than the data have",
+                hint="predict again with these labels, or remove the columns true_score, rank and label",
+            )
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a table: Parquet, CSV with a line of names, JSON, or NPZ with an array of predictions."""
+    return recorded_tables.form(path) is not None
+
+
+def load(source: ModelSource, settings: Settings) -> RecordedPredictions:
+    """The predictions at ``source``, which are not read yet; ``source.column`` chooses among several models.
+
+    Raises:
+        ModelError: the file is damaged, or holds no predictions.
+        UsageError: there is no such column, several may be meant and none was chosen, or there is a factory.
+    """
+    if source.factory is not None:
+        raise UsageError(
+            f"{source.path} holds predictions, which need no factory {source.factory}",
+            hint=f"give the path alone: {source.path}",
+        )
+    table = recorded_tables.opened(source.path)
+    columns = choose(source, table)
+    with source.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(columns.name.encode())
+    return RecordedPredictions(
+        card=ModelCard(
+            name=source.name,
+            path=str(source.path),
+            format="predictions",
+            digest=digest.hexdigest(),
+            size=source.path.stat().st_size,
+        ),
+        expects=Expects(outputs=_outputs(columns, table), runs=False, id_column=columns.ids),
+        columns=columns,
+        table=table,
+        asked=chosen(settings.scores, source.name),
+    )
+
+
+def _outputs(columns: Columns, table: Table) -> int | None:
+    """The number of the model's outputs, where the table tells before it is read."""
+    width = len(columns.each) or table.widths.get(columns.scores or "")
+    return None if width == 1 else width
+
+
+def _scores(table: pa.Table, columns: Columns, classes: tuple[str, ...], path: str) -> Array:
+    """The scores in all rows of ``table`` (R, C), in the order of ``classes``."""
+    if columns.scores is not None:
+        return _matrix(table.column(columns.scores), path)
+    at = join.matched(list(columns.each), classes)
+    if sorted(at) != list(range(len(classes))):
+        names = list(columns.each)
+        stray = [names[i] for i in np.flatnonzero(at < 0)] or [c for i, c in enumerate(classes) if i not in at]
+        raise AlignmentError(
+            f"{path}: expected a column of scores for each of the {len(classes)} classes, found {len(names)}; "
+            f"{stray[0] if stray else names[0]!r} does not fit",
+            hint=f"call each column of scores like its class, {classes[0]} or {EACH}{classes[0]}; or, where these are "
+            f"no scores but several models, choose one: '{path}#{names[0]}'",
+        )
+    ordered = [column for _, column in sorted(zip(at, columns.each.values(), strict=True))]
+    return np.stack([table.column(name).to_numpy() for name in ordered], axis=1)
+
+
+def _matrix(column: pa.ChunkedArray, path: str) -> Array:
+    """A column of lists of numbers as scores (R, C)."""
+    from pyarrow import compute
+
+    lists: Any = column.combine_chunks()
+    lengths = compute.list_value_length(lists)
+    widths = compute.unique(lengths).to_pylist()
+    if len(widths) > 1:
+        raise ModelError(
+            f"{path}: expected as many scores for every sample, found {widths[0]} and {widths[1] or 'none'}",
+            hint="record one score for every class of every sample",
+        )
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    scores: Array = flat.reshape(len(lists), -1) if len(lists) else flat.reshape(0, 1)
+    return scores

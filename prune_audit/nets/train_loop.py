@@ -1,0 +1,229 @@
+"""One plain training loop in torch: what happens between two cuts, and after the last one.
+
+Everything random is drawn anew from the seed and the step, and the rate is a function of the step, so a training that
+was stopped goes on as if it had not been. Cut weights are set to zero again after every step, because momentum and
+decay would move them. Where they may come back, the loss is that of the masked weights, and its gradient goes to all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.nets import masking
+from prune_audit.nets.examples import Examples
+from prune_audit.nets.resume import Resume
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.nets.masking import Masks
+
+    Update: TypeAlias = Callable[[int, Masks], Masks]
+
+MOMENTUM = 0.9
+STEPS_AT, STEP_BY = (0.5, 0.75), 0.1  # where the rate falls, as a share of the training, and to what share of itself
+_SPREAD = 1_000_003  # a prime, so that seeds and steps do not meet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How one trains. ``lr`` is the highest rate; ``weight_decay`` is L2 in SGD and decoupled in AdamW.
+
+    ``balanced`` draws every class equally often, with replacement, instead of every sample once an epoch. ``held_out``
+    is the share of the data by which the best epoch is chosen.
+    """
+
+    epochs: int = 0
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr_schedule: Literal["cosine", "step", "constant"] = "cosine"
+    balanced: bool = False
+    batch_size: int = 128
+    held_out: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(f"the batch size must be positive, found {self.batch_size}", hint="128 is usual")
+        if not 0 <= self.held_out < 1:
+            raise UsageError(f"the share to hold out must be in [0, 1), found {self.held_out:g}", hint=".1 is usual")
+        if self.epochs < 0:
+            raise UsageError(f"the number of epochs must not be negative, found {self.epochs}", hint="0 trains nothing")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(f"the learning rate must be positive, found {self.lr:g}", hint="0.01 is usual for SGD")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """How an epoch went: the mean loss of its steps, and that on held out samples, None without any."""
+
+    loss: float
+    held_out: float | None
+
+
+def steps(examples: Examples, training: Training) -> int:
+    """The steps of a whole training."""
+    return training.epochs * len(_order(examples, training, 0))
+
+
+def train(
+    model: torch.nn.Module,
+    masks: Masks,
+    examples: Examples,
+    training: Training,
+    *,
+    update: Update,
+    settled: int = 0,
+    held_out: Examples | None = None,
+    straight_through: bool = False,
+    resume: Resume | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Masks, tuple[Epoch, ...]]:
+    """Train ``model`` in place and give its masks and how the epochs went; it is left in evaluation mode.
+
+    ``update`` gets a step and the masks before it, and gives those to go on with. With ``held_out`` samples the
+    weights of the epoch with the lowest loss on them are kept, of those epochs that end after the step ``settled``,
+    from which on masks do not change. ``straight_through`` lets cut weights keep values and gradients while training.
+    ``resume`` holds the state on disk. ``progress`` gets (steps done, of all).
+
+    Raises:
+        ModelError: the loss is no number, or the network cannot be trained.
+    """
+    import torch
+
+    per_epoch = len(_order(examples, training, 0))
+    total = training.epochs * per_epoch
+    optimizer = _optimizer(model, training)
+    step, losses, history = 0, 0.0, []
+    best: dict[str, Any] | None = None
+    if resume is not None and (state := resume.read()) is not None:
+        step, losses, best = state["step"], state["losses"], state["best"]
+        history = [Epoch(loss=loss, held_out=out) for loss, out in state["history"]]
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        masks = {name: state["masks"][name].to(mask.device) for name, mask in masks.items()}
+
+    def remember() -> None:
+        if resume is not None:
+            state = {"step": step, "losses": losses, "best": best, "masks": masks, "model": model.state_dict()}
+            told = [(epoch.loss, epoch.held_out) for epoch in history]
+            resume.write({**state, "optimizer": optimizer.state_dict(), "history": told})
+
+    with torch.random.fork_rng(), torch.enable_grad():
+        for epoch in range(step // per_epoch, training.epochs):
+            model.train()
+            for inputs, labels in examples.stream(_order(examples, training, epoch)[step % per_epoch :]):
+                masks = update(step, masks)
+                torch.manual_seed(training.seed * _SPREAD + step)
+                for group in optimizer.param_groups:
+                    group["lr"] = training.lr * _rate(training, step / total)
+                with _shown(model, masks, straight_through):
+                    optimizer.zero_grad()
+                    loss = examples.loss(model, inputs, labels) / len(labels)
+                    loss.backward()
+                losses += _finite(float(loss.detach()), step)
+                optimizer.step()
+                if not straight_through:
+                    masking.apply(model, masks)
+                step += 1
+                if progress is not None:
+                    progress(step, total)
+                if resume is not None and step % per_epoch and resume.due():
+                    remember()
+            with _shown(model, masks, straight_through):
+                out = None if held_out is None else mean_loss(model, held_out)
+                if out is not None and step > settled and (best is None or out < best["loss"]):
+                    best = {"loss": out, "masks": masks, "model": {k: v.clone() for k, v in model.state_dict().items()}}
+            history.append(Epoch(loss=losses / per_epoch, held_out=out))
+            losses = 0.0
+            remember()
+    if best is not None:
+        model.load_state_dict(best["model"])
+        masks = {name: best["masks"][name].to(mask.device) for name, mask in masks.items()}
+    masking.apply(model, masks)
+    model.eval()
+    return masks, tuple(history)
+
+
+def mean_loss(model: torch.nn.Module, examples: Examples) -> float:
+    """The mean cross-entropy over ``examples`` in evaluation mode; the mode is left as it was."""
+    import torch
+
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            total = sum(float(examples.loss(model, inputs, labels)) for inputs, labels in examples)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return total / len(examples.rows)
+
+
+def _order(examples: Examples, training: Training, epoch: int) -> list[torch.Tensor]:
+    """The rows of each batch of an epoch; a last batch of one is left out, which normalisation cannot take."""
+    import torch
+
+    generator = torch.Generator().manual_seed(training.seed * _SPREAD + epoch)
+    rows = examples.rows
+    if training.balanced:
+        _, classes, counts = examples.labels[rows].unique(return_inverse=True, return_counts=True)
+        by_class = rows[classes.argsort(stable=True)]
+        starts = counts.cumsum(0) - counts
+        chosen = torch.randint(len(counts), (len(rows),), generator=generator)
+        within = (torch.rand(len(rows), generator=generator) * counts[chosen]).long()
+        order = by_class[starts[chosen] + torch.minimum(within, counts[chosen] - 1)]
+    else:
+        order = rows[torch.randperm(len(rows), generator=generator)]
+    batches = list(order.split(examples.size))
+    return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def _optimizer(model: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
+    import torch
+
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ModelError("the model has no parameter that could be trained", hint="prune it without --epochs")
+    if training.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=training.lr, weight_decay=training.weight_decay)
+    return torch.optim.SGD(parameters, lr=training.lr, momentum=MOMENTUM, weight_decay=training.weight_decay)
+
+
+def _rate(training: Training, done: float) -> float:
+    """The share of the highest rate when a share ``done`` of the training is."""
+    if training.lr_schedule == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    return STEP_BY ** sum(done >= at for at in STEPS_AT) if training.lr_schedule == "step" else 1.0
+
+
+@contextmanager
+def _shown(model: torch.nn.Module, masks: Masks, straight_through: bool) -> Iterator[None]:
+    """Within, the weights are those times their masks; afterwards they are as before, with the gradients that came."""
+    import torch
+
+    if not straight_through:
+        yield
+        return
+    values = {name: model.get_parameter(name).detach().clone() for name in masks}
+    masking.apply(model, masks)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in values.items():
+                model.get_parameter(name).copy_(value)
+
+
+def _finite(loss: float, step: int) -> float:
+    if math.isfinite(loss):
+        return loss
+    raise ModelError(
+        f"the loss is {loss} at step {step}", hint="lower --lr; also check --preprocess, and whether labels fit"
+    )

@@ -1,0 +1,1 @@
+"""What reports, charts and pages share: numbers, sentences, the page, pictures."""

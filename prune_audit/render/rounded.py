@@ -1,0 +1,97 @@
+"""Numbers rounded and names made safe to print: here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prune_audit.core import Value
+from prune_audit.printable import printable
+
+DASH = "-"
+NAMED = 6  # strata that a sentence names before it says "and N more"
+
+
+def percent(share: Value, digits: int = 1) -> str:
+    """A share as percent, without the sign."""
+    return f"{100 * share:.{digits}f}" if isinstance(share, (int, float)) else DASH
+
+
+def percent_sign(share: Value, digits: int = 1) -> str:
+    """A share as percent, with the sign where there is a value."""
+    return f"{percent(share, digits)} %" if share is not None else DASH
+
+
+def points(share: Value, digits: int = 1) -> str:
+    """A difference of shares in points, with its sign; what rounds to nothing has none."""
+    if not isinstance(share, (int, float)):
+        return DASH
+    text = f"{100 * share:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def between(low: Value, high: Value, digits: int = 1) -> str:
+    """An interval of differences in points."""
+    if low is None or high is None:
+        return DASH
+    return f"{points(low, digits)} to {points(high, digits)}"
+
+
+def ratio(value: Value) -> str:
+    """A ratio, or a dash."""
+    return f"{value:.2f}" if isinstance(value, (int, float)) else DASH
+
+
+def count(value: Value) -> str:
+    """A count, or a dash."""
+    return DASH if value is None else f"{value:,}"
+
+
+def number(value: Value) -> str:
+    """A mean of counts or a statistic, or a dash."""
+    return f"{value:,.1f}" if isinstance(value, (int, float)) else DASH
+
+
+def probability(value: Value) -> str:
+    """A p-value, or a dash."""
+    if not isinstance(value, (int, float)):
+        return DASH
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def label(value: Value) -> str:
+    """A verdict or another word, or a dash."""
+    return DASH if value is None else printable(str(value))
+
+
+def short(count: Value, unit: str = "") -> str:
+    """A count or a number of bytes in three digits: ``1.53 k``, ``11.2 MB``."""
+    if not isinstance(count, (int, float)):
+        return DASH
+    size, prefix = float(count), ""
+    for prefix in ("", "k", "M", "G", "T"):
+        if size < 999.5 or prefix == "T":
+            break
+        size /= 1000
+    digits = f"{size:.0f}" if size >= 99.95 or not prefix else f"{size:.1f}" if size >= 9.995 else f"{size:.2f}"
+    return f"{digits} {prefix}{unit}".rstrip()
+
+
+def limit(share: float) -> str:
+    """A limit as it was typed, in points or percent."""
+    return f"{100 * share:.6g}"
+
+
+def loss(share: float) -> str:
+    """A limit with its unit: ``1 point``, ``2.5 points``."""
+    return f"{limit(share)} {'point' if limit(share) == '1' else 'points'}"
+
+
+def several(count: int, noun: str, plural: str = "") -> str:
+    """``1 class``, ``2 classes``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """``a, b, c and 4 more``; semicolons where names hold commas, as those of ImageNet do."""
+    shown = ("; " if any("," in name for name in names[:most]) else ", ").join(map(printable, names[:most]))
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

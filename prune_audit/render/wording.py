@@ -1,0 +1,316 @@
+"""What an audit says in plain words and rounded numbers, shared by the reports and charts that people read.
+
+A pass never reads as clearance: what the data could not rule out stands beside what they showed. Numbers are rounded
+here and nowhere else, and nothing is computed beyond counting verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from prune_audit.core import DATA, Assumption, Audit, Comparison, ModelCard, Settings, View
+from prune_audit.core.lookup import CANNOT_TELL, HARMED, REGRESSED, column, find, noun, those, worst_first
+from prune_audit.printable import printable
+from prune_audit.render.rounded import (
+    DASH,
+    between,
+    label,
+    limit,
+    listed,
+    loss,
+    percent,
+    percent_sign,
+    points,
+    ratio,
+    several,
+)
+
+SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
+ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
+
+
+def inputs(audit: Audit) -> str:
+    """What was done to the inputs of the models."""
+    preprocess = audit.provenance.preprocess
+    if preprocess is not None:
+        return preprocess.describe()
+    cards = [card for comparison in audit.comparisons for card in (comparison.dense, comparison.pruned)]
+    return "none: predictions made elsewhere" if _recorded(cards) else "fed as they are"
+
+
+def models(audit: Audit) -> list[str]:
+    """The names of all models of ``audit``, the dense one first."""
+    return [audit.comparisons[0].dense.name, *(comparison.pruned.name for comparison in audit.comparisons)]
+
+
+def _recorded(cards: Collection[ModelCard]) -> bool:
+    return bool(cards) and all(card.recorded for card in cards)
+
+
+def subject(view: View, i: int) -> str:
+    """How checks name the stratum at ``i``: a class by its name, a value of another column with that column."""
+    return view.strata[i] if view.by == "class" else f"{view.by}={view.strata[i]}"
+
+
+def stratum(view: View, i: int, settings: Settings) -> str:
+    """All that is known of one stratum, in a sentence."""
+    pair = view.pair
+    counts = f"{several(int(pair.support[i]), 'sample')}, {pair.lost[i]:,} lost, {pair.gained[i]:,} gained"
+    before, after, change = (column(view, name)[i] for name in ("dense_recall", "pruned_recall", "change"))
+    if change is None:
+        measure = find(view, "change")
+        return f"{counts}: {measure.absent[i] if measure and i in measure.absent else 'not measured'}"
+    limits = find(view, "change")
+    interval = between(limits.low[i], limits.high[i]) if limits and limits.low and limits.high else DASH
+    sure = f" ({limit(settings.confidence)} % interval {interval})" if interval != DASH else ""
+    verdicts = [label(value) for name in ("verdict", "distortion") if (value := column(view, name)[i]) is not None]
+    said = f"recall {percent(before)} to {percent(after)} %, change {points(change)} points{sure}; {counts}"
+    return f"{said}: {', '.join(verdicts)}" if verdicts else said
+
+
+def worst(view: View | None) -> tuple[str, str] | None:
+    """The first of the strata, worst first, and its change in points; None where none changed for the worse."""
+    for i in worst_first(view) if view else ():
+        moved = column(view, "change")[i] if view else None
+        return (view.strata[i], points(moved)) if view and isinstance(moved, (int, float)) and moved < 0 else None
+    return None
+
+
+def density(card: ModelCard) -> str:
+    """The nonzero share of a model's weights, with its sign."""
+    return DASH if card.density is None else f"{100 * card.density:.4g} %"
+
+
+def kept(comparison: Comparison) -> str:
+    """The share of the dense model's weights that is left, with its sign."""
+    return DASH if comparison.kept is None else f"{100 * comparison.kept:.4g} %"
+
+
+def weights(card: ModelCard) -> str:
+    """How dense a model is."""
+    return "density unknown" if card.density is None else f"{density(card)} of weights nonzero"
+
+
+def scope(audit: Audit) -> str:
+    """What the numbers are about, and how many variants were put to these data."""
+    tried = several(len(audit.comparisons), "variant")
+    best = "" if len(audit.comparisons) == 1 else ", the best of which looks better than it is"
+    return (
+        f"these checkpoints on new samples from the same population; not the effect of retraining; {tried} "
+        f"tried in this run{best}"
+    )
+
+
+def assumed(assumptions: Sequence[Assumption], models: Collection[str]) -> list[str]:
+    """What a run took for granted, in lines: of the data, then of its ``models``, those alike together."""
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    for each in assumptions:
+        alike.setdefault((each.what, each.value, each.why, each.option), []).append(each.subject)
+    said = []
+    for (what, value, why, option), subjects in alike.items():
+        every = len(models) > 1 and set(subjects) == set(models)
+        of = "" if subjects == [DATA] else f" of {'all models' if every else ', '.join(subjects)}"
+        said.append(f"{what}{of}: {value} ({why}; {option})")
+    return said
+
+
+def densities(audit: Audit) -> list[str]:
+    """What densities do not cover, and which zeros they do not take for cut, models alike together."""
+    alike: dict[str, list[str]] = {}
+    for card in (audit.comparisons[0].dense, *(comparison.pruned for comparison in audit.comparisons)):
+        if card.uncounted:
+            alike.setdefault(f"not counted: {listed(card.uncounted)}", []).append(card.name)
+        if rounded := sum(layer.rounded for layer in card.layers):
+            said = f"{several(rounded, 'zero')} of quantised weights are what rounding explains, and count as weights"
+            alike.setdefault(said, []).append(card.name)
+    return [f"{', '.join(names)}: {said}" for said, names in alike.items()]
+
+
+def doubted(audit: Audit, doubt: str) -> str:
+    """A doubt about the dense model as a warning."""
+    return printable(f"WARNING: is {audit.comparisons[0].dense.name} run as it was trained? {doubt}.")
+
+
+def counted(settings: Settings) -> list[str]:
+    """How samples and classes were counted, where that is not one by one."""
+    said = []
+    if settings.cluster is not None:
+        said.append(f"samples of one {settings.cluster} belong together: intervals and tests count them for less")
+    if settings.weights is not None:
+        said.append("accuracy is that of the class shares in use (--weights), by class; recalls are as they are")
+    if settings.reference == "balanced":
+        said.append("classes are compared with the mean of recalls, not with accuracy (--reference balanced)")
+    return said
+
+
+def change_of_accuracy(view: View | None, settings: Settings) -> str:
+    """Change of accuracy with its interval, or why there is none."""
+    change = find(view, "change")
+    if change is None or change.overall is None:
+        return (change.overall_absent if change else None) or DASH
+    interval = between(change.overall_low, change.overall_high, 2)
+    sure = f" ({limit(settings.confidence)} % interval {interval})" if interval != DASH else ""
+    return f"{points(change.overall, 2)} points{sure}"
+
+
+def model(view: View, settings: Settings) -> list[tuple[str, str]]:
+    """What pruning did to the model as a whole: slope and spread of recall balances, the bound on every class."""
+    said = []
+    alpha, worst = find(view, "intensification"), find(view, "worst_plausible_drop")
+    if alpha and (alpha.overall is not None or alpha.overall_absent):
+        said.append(("alpha", alpha.overall_absent or f"{ratio(alpha.overall)} {slope(view, settings)}"))
+        if alpha.overall is not None and (grown := gaps(view, settings)):
+            said.append(("gaps", grown))
+    if differing := spread(view, settings):
+        said.append(("spread", differing))
+    if worst and worst.overall is not None and not view.pair.same_model:
+        one = noun(view)[0]
+        sure = f"{limit(settings.confidence)} % confidence for all {noun(view)[1]} at once"
+        said.append(("at worst", f"no {one} lost more than {percent(worst.overall)} points ({sure})"))
+    return said
+
+
+def slope(view: View, settings: Settings) -> str:
+    """How well alpha describes the classes, and what the slope says of one of them once noise is taken out.
+
+    A slope knows nothing of gaps: it is below 1 also where classes lie farther apart than before, but in another order.
+    """
+    fit, corrected, state = (find(view, name) for name in ("r_squared", "alpha_corrected", "alpha_state"))
+    some = sum(n > 0 for n in view.pair.support.tolist())
+    one_line = fit.overall if fit else None
+    by_construction = ", where it is 1 by construction" if some == 2 else ""
+    said = f"(r^2 {ratio(one_line)} over {several(some, *noun(view))}{by_construction})"
+    if corrected is None:
+        return said
+    value, low, high = corrected.overall, corrected.overall_low, corrected.overall_high
+    if not isinstance(value, (int, float)) or low is None or high is None:
+        return f"{said}: means nothing here ({corrected.overall_absent or 'not estimable'})"
+    interval = f"{limit(settings.confidence)} % interval {ratio(low)} to {ratio(high)}"
+    steadiness = f"{state.overall}, " if state and state.overall else ""
+    said += f"; noise-corrected {ratio(value)} ({steadiness}{interval})"
+    if isinstance(one_line, (int, float)) and one_line < ONE_LINE:
+        return f"{said}: means nothing here (r^2 below {ONE_LINE:g})"
+    if low <= 1 <= high:
+        return f"{said}: no change shown"
+    side = "below" if value >= 0 else "above"
+    return f"{said}: a {noun(view)[0]} 10 % below accuracy is now {abs(10 * value):.0f} % {side} it, on average"
+
+
+def gaps(view: View, settings: Settings) -> str | None:
+    """How many times as far apart the classes lie, and what that shows: growth, shrinking or nothing."""
+    spread = find(view, "spread_ratio")
+    if spread is None:
+        return None
+    low, high = spread.overall_low, spread.overall_high
+    if spread.overall is None or low is None:
+        return f"whether they grew or shrank cannot be told ({spread.overall_absent or 'not estimable'})"
+    level = f"{limit(settings.confidence)} % interval"
+    interval = f"{level} {ratio(low)} to {ratio(high)}" if high is not None else f"{level} at least {ratio(low)}"
+    said = f"the noise-corrected spread of balances is {ratio(spread.overall)} times the dense model's ({interval})"
+    if low <= 1 and (high is None or high >= 1):
+        return f"{said}: no change shown"
+    return f"{said}: gaps between {noun(view)[1]} {'grew' if low > 1 else 'shrank'}"
+
+
+def spread(view: View, settings: Settings) -> str | None:
+    """How far the true drops lie apart, which may be seen where no single one can be convicted."""
+    tau, p = find(view, "spread"), find(view, "spread_p")
+    if tau is None or p is None or not isinstance(p.overall, (int, float)):
+        return None
+    if tau.overall_low is None or tau.overall_high is None:
+        return None
+    what = f"standard deviation, {limit(settings.confidence)} % interval"
+    interval = f"{what} {percent(tau.overall_low, 1)} to {percent(tau.overall_high, 1)}"
+    if p.overall > 1 - settings.confidence:
+        return f"no difference between the true drops of {noun(view)[1]} is shown ({interval})"
+    return f"the true drops of {noun(view)[1]} differ by {percent(tau.overall, 1)} points ({interval})"
+
+
+def fall(view: View, settings: Settings) -> str | None:
+    """Says so where accuracy is shown to have fallen by more than the margin: no word on classes may outshine it."""
+    change = find(view, "change")
+    if change is None or change.overall_low is None or change.overall_high is None:
+        return None
+    if not isinstance(change.overall, (int, float)) or change.overall_high >= -settings.margin:
+        return None
+    interval = f"{percent(-change.overall_high, 2)} to {percent(-change.overall_low, 2)}"
+    return (
+        f"Accuracy fell by {percent(-change.overall, 2)} points ({limit(settings.confidence)} % interval {interval})."
+    )
+
+
+def collapse(view: View) -> str | None:
+    """Says so where the pruned model only guesses."""
+    collapsed, chance = find(view, "collapsed"), find(view, "chance_accuracy")
+    if collapsed is None or collapsed.overall != "yes":
+        return None
+    guessing = f" ({percent_sign(chance.overall)})" if chance else ""
+    return f"The pruned model has COLLAPSED: it is not shown to do better than guessing{guessing}."
+
+
+def drops(view: View, settings: Settings) -> str:
+    """Who is shown to have lost recall, and what the data could not rule out."""
+    if view.pair.same_model:
+        return "Dense and pruned are the same file: nothing can have changed."
+    judged = sum(verdict is not None for verdict in column(view, "verdict"))
+    if not judged:
+        return f"No {noun(view)[0]} could be judged."
+    return _drops(view, settings, judged) + ties(view)
+
+
+def ties(view: View) -> str:
+    """Says so where exact ties alone decide verdicts; else nothing."""
+    found = zip(view.strata, column(view, "verdict"), column(view, "verdict_ties_shared"), strict=True)
+    decided = [f"{name} (then {drawn})" for name, verdict, drawn in found if drawn is not None and drawn != verdict]
+    if not decided:
+        return ""
+    whose = "the verdict" if len(decided) == 1 else f"{len(decided):,} verdicts"
+    return f" Exact ties alone decide {whose}, which would be another if ties were shared equally: {listed(decided)}."
+
+
+def _drops(view: View, settings: Settings, judged: int) -> str:
+    one, many = noun(view)
+    lost, unsure = those(view, "verdict", [REGRESSED]), those(view, "verdict", [CANNOT_TELL])
+    margin, assure = loss(settings.margin), limit(settings.assure)
+    if lost:
+        names = listed([view.strata[i] for i in lost])
+        said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin}: {names}."
+    else:
+        said = f"No {one} is shown to have lost more than {margin}."
+    if unsure:
+        rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
+        verb = "is" if len(unsure) == 1 else "are"
+        return f"{said} {rest} {verb} too small to rule out {assure}.{suspects(view, settings, judged)}"
+    if len(lost) == judged:
+        return said
+    return f"{said} {'Every other' if lost else 'Every'} {one} is shown to have lost less than {assure}."
+
+
+def suspects(view: View, settings: Settings, judged: int) -> str:
+    """Says so where some of ``judged`` strata would have regressed, each had it been the only one; else nothing."""
+    found = sum(str(reason).startswith(SUSPECT) for reason in column(view, "reason"))
+    if not found:
+        return ""
+    verb, whose = ("is", "its interval lies") if found == 1 else ("are", "their intervals lie")
+    corrected = f"corrected for {several(judged, *noun(view))}"
+    return f" {found:,} of these {verb} suspect: {whose} beyond {loss(settings.margin)}, but not once {corrected}."
+
+
+def distortions(view: View, settings: Settings) -> str | None:
+    """Who is shown to have lost more than the rest of the model did."""
+    found = column(view, "distortion")
+    judged = sum(verdict is not None for verdict in found)
+    if not judged or view.pair.same_model:
+        return None
+    one, many = noun(view)
+    harmed = [f"{view.strata[i]} ({found[i]})" for i in those(view, "distortion", HARMED)]
+    kept = f"less than {limit(settings.retention_margin)} % of what the rest kept"
+    unsure = len(those(view, "distortion", [CANNOT_TELL]))
+    if harmed:
+        said = f"{len(harmed):,} of {several(judged, one, many)} kept {kept}: {listed(harmed)}."
+    else:
+        said = f"No {one} is shown to have kept {kept}."
+    if harmed and judged == 2:
+        said += f" With two {many}, both rows are one finding."
+    rest = f"{unsure:,} more" if harmed else f"{unsure:,} of {judged:,}"
+    return f"{said} For {rest} that cannot be told." if unsure else said
