@@ -1,11 +1,11 @@
 """Model and masks to new masks: a pruning method is a file here.
 
 A plugin defines ``update(model, masks, density, batches, settings) -> masks``, ``NEEDS_DATA`` (whether it looks at
-``batches``, which are None otherwise), and nothing of when it is called (`prune_audit.nets.schedule`) or how one trains
-between (`prune_audit.nets.train_loop`). Masks are booleans under the names of the parameters that may be cut, true
-where a weight is kept; ``density`` is the share of these weights to keep. Nothing of the model is
-changed by ``update``: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may come back sets
-``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
+``batches``, which are None otherwise), and nothing of when it is called (`prune_audit.nets.schedule`) or how one
+trains between (`prune_audit.nets.train_loop`). Masks are booleans under the names of the parameters that may be cut,
+true where a weight is kept; ``density`` is the share of these weights to keep. Nothing of the model is changed by
+``update``: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may
+come back sets ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
 """
 
 from __future__ import annotations
