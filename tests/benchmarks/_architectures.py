@@ -143,12 +143,12 @@ def _transformers(name: str) -> Made:
     if "pixel_values" in taken:
         size = getattr(config, "image_size", None) or 224
         height, width = size if isinstance(size, list | tuple) else (size, size)
-        shape = (2, getattr(config, "num_channels", 3), height, width)
+        images = torch.randn(2, getattr(config, "num_channels", 3), height, width)
         if name.startswith("Siglip2"):
             patches, mask = torch.randn(2, 64, 768), torch.ones(2, 64, dtype=torch.int64)
             shapes = torch.full((2, 2), 8)
             return Logits(network, ("pixel_values", "pixel_attention_mask", "spatial_shapes")), (patches, mask, shapes)
-        return Logits(network, ("pixel_values",)), (torch.randn(shape),)
+        return Logits(network, ("pixel_values",)), (images,)
     if "input_features" in taken:
         features = (2, 3000, 160) if name.startswith("Wav2Vec2Bert") else (2, config.num_mel_bins, 3000)
         return Logits(network, ("input_features",)), (torch.randn(features),)
@@ -236,12 +236,14 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mask = torch.zeros(x.size(0), x.size(1), dtype=torch.bool) if self.masked else None
-        y, _ = self.attention(x, x, x, key_padding_mask=mask, need_weights=self.weights)
+        y: torch.Tensor = self.attention(x, x, x, key_padding_mask=mask, need_weights=self.weights)[0]
         return y.mean(1)
 
 
 class Causal(nn.Module):
     """A decoder's block by torch's own attention, with positions by rotation."""
+
+    angles: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -305,6 +307,8 @@ class Words(nn.Module):
 
 class Spectrum(nn.Module):
     """A sound by its spectrum, in decibels."""
+
+    window: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -489,7 +493,8 @@ class Mixture(nn.Module):
         weights = weights / weights.sum(-1, keepdim=True)
         every = torch.stack([e(x) for e in self.experts], 1)
         picked = every.gather(1, chosen.unsqueeze(-1).expand(-1, -1, 3))
-        return (picked * weights.unsqueeze(-1)).sum(1)
+        scores: torch.Tensor = (picked * weights.unsqueeze(-1)).sum(1)
+        return scores
 
 
 def _images(*layers: nn.Module, channels: int = 3, size: int = 16) -> Callable[[], Made]:
@@ -498,6 +503,26 @@ def _images(*layers: nn.Module, channels: int = 3, size: int = 16) -> Callable[[
 
 def _rows(*layers: nn.Module, shape: tuple[int, ...] = (6,)) -> Callable[[], Made]:
     return lambda: (nn.Sequential(*layers).eval(), (torch.randn(2, *shape),))
+
+
+def _made(make: Callable[[], nn.Module], *shape: int) -> Made:
+    return make().eval(), (torch.randn(shape),)
+
+
+def _last(recurrent: Callable[..., nn.RNNBase], **settings: Any) -> nn.Module:
+    return Last(recurrent(4, 6, batch_first=True, **settings))
+
+
+def _quantised_last(recurrent: Callable[..., nn.RNNBase]) -> nn.Module:
+    return _dynamic(_last(recurrent))
+
+
+def _looped(loop: Callable[[Any], nn.Module], cell: nn.Module) -> nn.Module:
+    return _dynamic(loop(cell))
+
+
+def _bags(mode: str, tokens: torch.Tensor) -> Made:
+    return Bags(mode).eval(), (tokens,)
 
 
 def _activations() -> dict[str, Callable[[], Made]]:
@@ -569,7 +594,7 @@ def _own() -> dict[str, Callable[[], Made]]:
         ),
         "dropouts": _images(nn.Dropout2d(), nn.AlphaDropout(), nn.FeatureAlphaDropout(), nn.Identity()),
         **{
-            f"resized {m}": (lambda m=m: (Resized(m).eval(), (torch.randn(2, 3, 16, 16),)))
+            f"resized {m}": functools.partial(_made, functools.partial(Resized, m), 2, 3, 16, 16)
             for m in ("nearest", "nearest-exact", "bilinear", "bicubic", "area")
         },
         "resized smooth": lambda: (Smooth().eval(), (torch.randn(2, 3, 16, 16),)),
@@ -579,15 +604,12 @@ def _own() -> dict[str, Callable[[], Made]]:
         "upsampling 1d": _rows(nn.Upsample(scale_factor=2, mode="linear"), nn.Upsample(size=9), shape=(3, 8)),
         "upsampling 3d": _rows(nn.Upsample(scale_factor=2, mode="trilinear"), nn.Upsample(size=5), shape=(1, 4, 4, 4)),
         **{
-            f"recurrent {k.__name__}": (lambda k=k: (Last(k(4, 6, batch_first=True)).eval(), (torch.randn(2, 7, 4),)))
+            f"recurrent {k.__name__}": functools.partial(_made, functools.partial(_last, k), 2, 7, 4)
             for k in (nn.RNN, nn.LSTM, nn.GRU)
         },
         **{
-            f"recurrent deep {k.__name__}": (
-                lambda k=k: (
-                    Last(k(4, 6, num_layers=2, batch_first=True, bidirectional=True, dropout=0.1)).eval(),
-                    (torch.randn(2, 7, 4),),
-                )
+            f"recurrent deep {k.__name__}": functools.partial(
+                _made, functools.partial(_last, k, num_layers=2, bidirectional=True, dropout=0.1), 2, 7, 4
             )
             for k in (nn.RNN, nn.LSTM, nn.GRU)
         },
@@ -613,7 +635,7 @@ def _own() -> dict[str, Callable[[], Made]]:
             nn.Transformer(8, 2, 1, 1, 16, batch_first=True).eval(),
             (torch.randn(2, 5, 8), torch.randn(2, 3, 8)),
         ),
-        **{f"bags {m}": (lambda m=m: (Bags(m).eval(), (tokens,))) for m in ("sum", "mean", "max")},
+        **{f"bags {m}": functools.partial(_bags, m, tokens) for m in ("sum", "mean", "max")},
         "bags by offsets": lambda: (Offsets().eval(), (tokens.flatten(), torch.tensor([0, 5]))),
         "words": lambda: (Words().eval(), (tokens,)),
         "spectrum": lambda: (Spectrum().eval(), (torch.randn(2, 400),)),
@@ -633,13 +655,11 @@ def _own() -> dict[str, Callable[[], Made]]:
         ),
         "quantised half": lambda: (_dynamic(nn.Sequential(nn.Linear(6, 3)), torch.float16), (torch.randn(2, 6),)),
         **{
-            f"quantised {k.__name__}": (
-                lambda k=k: (_dynamic(Last(k(4, 6, batch_first=True))), (torch.randn(2, 7, 4),))
-            )
+            f"quantised {k.__name__}": functools.partial(_made, functools.partial(_quantised_last, k), 2, 7, 4)
             for k in (nn.LSTM, nn.GRU)
         },
         **{
-            f"quantised {type(c).__name__}": (lambda c=c, loop=loop: (_dynamic(loop(c)), (torch.randn(2, 7, 4),)))
+            f"quantised {type(c).__name__}": functools.partial(_made, functools.partial(_looped, loop, c), 2, 7, 4)
             for c, loop in ((nn.LSTMCell(4, 6), Long), (nn.GRUCell(4, 6), Cell), (nn.RNNCell(4, 6), Cell))
         },
         "quantised images": lambda: (_static(Small()), (torch.randn(2, 3, 16, 16),)),
@@ -670,7 +690,8 @@ class Projected(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out, (state, _) = self.layer(x)
-        return out[:, -1] + state[0]
+        scores: torch.Tensor = out[:, -1] + state[0]
+        return scores
 
 
 class Small(nn.Module):
