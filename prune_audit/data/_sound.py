@@ -24,7 +24,7 @@ from prune_audit.core import Array, Assumption, Batch, Counts, DataSource, Expec
 from prune_audit.data import _folders
 from prune_audit.data._pixels import suffixes as of_images
 from prune_audit.errors import AlignmentError, DataError, MissingExtra, UsageError
-from prune_audit.files import fingerprint
+from prune_audit.files import fingerprint, sound_chunks
 from prune_audit.files.stored import Stored, opened
 from prune_audit.files.tables import SOUNDS
 
@@ -117,6 +117,7 @@ def header(stored: Stored) -> Header | None:
     try:
         with opened(stored) as file:
             size = file.seek(0, os.SEEK_END)
+            sound_chunks.check(file, size)
             file.seek(0)
             with soundfile.SoundFile(file) as sound:
                 _check(sound, size)
@@ -147,6 +148,7 @@ def decode(data: bytes, rate: int) -> Array:
     soundfile = _library()
     if not data:
         raise ValueError("the file is empty")
+    sound_chunks.check(io.BytesIO(data), len(data))
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
             _check(sound, len(data))

@@ -264,3 +264,20 @@ def test_a_link_to_a_device_is_no_sound_and_is_not_read(val: Path) -> None:
     (val / "yes/d.wav").symlink_to("/dev/null")
     found = load(val)
     assert found.read([2]).bad == (("yes/d.wav", "neither a file nor a link to one"),)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg"])
+def test_a_recording_that_was_cut_is_no_sample(val: Path, suffix: str) -> None:
+    """libsndfile would give its beginning, and silence would follow."""
+    path = write(val / "no" / f"longest.{suffix}", wave(4000, 9))
+    length = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert len(soundfile.read(path)[0]) < 4000
+    found = load(val)
+    row = found.ids.index(f"no/longest.{suffix}")
+    batch = found.read(range(4))
+    assert row not in batch.rows
+    ((name, reason),) = batch.bad
+    assert name == found.ids[row]
+    assert f"its samples end at byte {length:,}, the file at byte {length - 1000:,}" in reason
+    assert batch.inputs["sound"].shape == (3, 300)  # the longest of those that can be read
