@@ -1,15 +1,16 @@
 """The JSON document of an `Audit`, written and read back equal.
 
 Each noun is listed here once, key by key, and that list serves both directions: nothing can be written that is not
-read, and renaming a field of a dataclass cannot change a format that other programs read. The format is described by
-``audit-1.schema.json`` beside this file. Columns are arrays with one entry per stratum, which keeps 1,000 classes
-small. Keys may be added within a version, so a reader skips those that it does not know; ``outcome`` and ``density``
-are written for other readers and computed anew when read here.
+read, and renaming a field of a dataclass cannot change a format that other programs read. The same list makes the JSON
+Schema of the format: `python -m prune_audit.document` writes ``audit-1.schema.json`` anew. Columns are arrays with one
+entry per stratum, which keeps 1,000 classes small. Keys may be added within a version, so a reader skips those that it
+does not know; ``outcome`` and ``density`` are written for other readers and computed anew when read here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -56,13 +57,19 @@ from prune_audit.document.codec import (
     TEXT,
     VALUE,
     Codec,
+    Definitions,
+    Node,
     extended,
     is_of,
+    keyed,
     many,
     mapping,
     maybe,
+    named,
+    node,
     one_of,
     record,
+    said,
     wrong,
 )
 from prune_audit.errors import InputError
@@ -77,6 +84,27 @@ _SAMPLES = 2**53  # far more than anybody has, and few enough that no sum of cou
 def to_document(audit: Audit) -> dict[str, Any]:
     """``audit`` as a dict of JSON types alone."""
     return {"schema": SCHEMA, "outcome": audit.outcome, **_AUDIT.write(audit)}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what `to_document` gives, which ``audit-1.schema.json`` holds."""
+    definitions: Definitions = {}
+    found = keyed(_FIELDS, definitions, _LATER)
+    found["properties"]["comparisons"]["minItems"] = 1
+    outcome = said(
+        "The verdict of the gate; skipped where no gate was asked for or the data were a sample.", one_of(Outcome)
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An audit by prune-audit",
+        "description": "Dense against pruned, paired per class. Shares are shares, not percent; change is pruned minus "
+        "dense; null is absent, with a reason beside it. Keys may be added within a version; none is removed, renamed "
+        "or given another meaning.",
+        "type": "object",
+        "required": ["schema", "outcome", *found["required"]],
+        "properties": {"schema": {"const": SCHEMA}, "outcome": outcome.schema(definitions), **found["properties"]},
+        "$defs": definitions,
+    }
 
 
 def from_document(document: object) -> Audit:
@@ -238,6 +266,25 @@ def _check_samples(audit: Audit) -> None:
             wrong(f"samples.strata.{view.by}", f"positions below {len(view.strata)}", None if at is None else at.max())
 
 
+def _schema_of_view(definitions: Definitions) -> Node:
+    found = _PAIR.schema(definitions)
+    measures = {"measures": _MEASURES.schema(definitions)}
+    return {**found, "required": [*found["required"], *measures], "properties": {**found["properties"], **measures}}
+
+
+def _schema_of_samples(definitions: Definitions) -> Node:
+    of_strata = "By -> the position of each sample's stratum: unsigned, little-endian, of 1, 2, 4 or 8 bytes."
+    of_clusters = "What each sample belongs to, likewise; null where samples are independent."
+    fields = {
+        "number": COUNT,
+        "strata": said(of_strata, mapping(TEXT)),
+        "cluster": said(of_clusters, maybe(TEXT)),
+        "right": said("Model -> a bit for each sample, the first one the highest of its byte.", mapping(TEXT)),
+    }
+    what = "Columns over all samples, in the order that the data digest covers, as base64 of zlib."
+    return {"description": what, **keyed(fields, definitions)}
+
+
 def _read_resize(path: str, value: Any) -> Any:
     return (_HEIGHT_WIDTH if isinstance(value, list) else INTEGER).read(path, value)
 
@@ -269,7 +316,7 @@ def _read_samples(path: str, value: Any) -> Samples:
             except ValueError as error:
                 wrong(path, str(error).partition(",")[0], text)
 
-        return Codec(write=lambda values: values, read=column)
+        return Codec(write=lambda values: values, read=column, schema=TEXT.schema)
 
     return Samples(
         strata=mapping(unpacked(packed.read_positions)).read(f"{path}.strata", found.get("strata")),
@@ -278,266 +325,405 @@ def _read_samples(path: str, value: Any) -> Samples:
     )
 
 
-_COUNTS = Codec(write=lambda counts: counts.tolist(), read=_read_counts)
-_FLOATS = Codec(
-    write=lambda values: values.tolist(), read=lambda path, value: np.array(many(NUMBER).read(path, value), float)
+_COUNTS = named(
+    "counts",
+    Codec(write=lambda counts: counts.tolist(), read=_read_counts, schema=many(COUNT).schema),
 )
-_SQUARE = many(many(COUNT, 3), 3)
+_FLOATS = Codec(
+    write=lambda values: values.tolist(),
+    read=lambda path, value: np.array(many(NUMBER).read(path, value), float),
+    schema=many(NUMBER).schema,
+)
+_SQUARE = named("square", many(many(COUNT, 3), 3))
+_WHOLE = Codec(
+    write=lambda sums: sums.tolist(),
+    read=lambda path, value: np.array(_SQUARE.read(path, value), np.int64),
+    schema=_SQUARE.schema,
+)
 _SQUARES = Codec(
     write=lambda sums: sums.tolist(),
     read=lambda path, value: np.array(many(_SQUARE).read(path, value), np.int64).reshape(-1, 3, 3),
+    schema=many(_SQUARE).schema,
 )
-_HEIGHT_WIDTH = many(INTEGER, 2)
-_RESIZE = Codec(write=lambda v: list(v) if isinstance(v, tuple) else v, read=_read_resize)
-_SKIPPED = Codec(write=list, read=lambda path, value: many(TEXT, 2).read(path, value))
+_HEIGHT_WIDTH = said("height, width", many(INTEGER, 2))
+_RESIZE = Codec(
+    write=lambda v: list(v) if isinstance(v, tuple) else v,
+    read=_read_resize,
+    schema=lambda definitions: {"anyOf": [_HEIGHT_WIDTH.schema(definitions), INTEGER.schema(definitions)]},
+)
+_SKIPPED = Codec(write=list, read=lambda path, value: many(TEXT, 2).read(path, value), schema=many(TEXT, 2).schema)
+_MOVES = Codec(
+    write=_write_moves,
+    read=_read_moves,
+    schema=lambda definitions: keyed(dict.fromkeys(_MOVE, _COUNTS), definitions),
+)
+_DATE = Codec(write=lambda day: day.isoformat(), read=_read_date, schema=node(type="string", format="date"))
+_WEIGHT = replace(NUMBER, schema=node(type="number", minimum=0))
 
-_CLUSTERS = record(
-    Clusters,
-    {
-        "column": TEXT,
-        "own": _SQUARES,
-        "cross": _SQUARES,
-        "whole": Codec(
-            write=lambda sums: sums.tolist(), read=lambda path, value: np.array(_SQUARE.read(path, value), np.int64)
+_CLUSTERS = named(
+    "clusters",
+    record(
+        Clusters,
+        {
+            "column": TEXT,
+            "own": said("Sum of v v', per stratum.", _SQUARES),
+            "cross": said("Sum of v V', per stratum.", _SQUARES),
+            "whole": said("Sum of V V'.", _WHOLE),
+            "number": said("Clusters with samples in the stratum.", _COUNTS),
+            "within": said("Of these, clusters without samples elsewhere.", _COUNTS),
+            "total": COUNT,
+        },
+    ),
+)
+_BINS = named(
+    "bins",
+    said(
+        "Equal-mass bins of confidence, row after row; sums in ten-thousandths.",
+        record(
+            Bins,
+            {
+                "number": said("Bins of each row.", _COUNTS),
+                "samples": _COUNTS,
+                "right": _COUNTS,
+                "confidence": said("Sum of p.", _COUNTS),
+                "brier": said("Sum of (right - p) squared.", _COUNTS),
+                "variance": said("Sum of p (1 - p).", _COUNTS),
+            },
         ),
-        "number": _COUNTS,
-        "within": _COUNTS,
-        "total": COUNT,
-    },
+    ),
 )
-_BINS = record(
-    Bins,
-    {
-        "number": _COUNTS,
-        "samples": _COUNTS,
-        "right": _COUNTS,
-        "confidence": _COUNTS,
-        "brier": _COUNTS,
-        "variance": _COUNTS,
-    },
+_CALIBRATION = named(
+    "calibration",
+    said(
+        "Confidence against being right, by what the model called the sample: a row per stratum and a last one for all "
+        "samples.",
+        record(
+            Calibration,
+            {
+                "dense": _BINS,
+                "pruned": _BINS,
+                "covariance": said("Of the two models' debiased squared errors, per row.", _FLOATS),
+            },
+        ),
+    ),
 )
-_CALIBRATION = record(Calibration, {"dense": _BINS, "pruned": _BINS, "covariance": _FLOATS})
-_TOP = record(
-    TopK,
-    {
-        "k": COUNT,
-        "both": _COUNTS,
-        "lost": _COUNTS,
-        "gained": _COUNTS,
-        "neither": _COUNTS,
-        "clusters": maybe(_CLUSTERS),
-    },
+_TOP = named(
+    "top",
+    said(
+        "The four counts where right means that the label is among the k highest scores.",
+        record(
+            TopK,
+            {
+                "k": COUNT,
+                "both": _COUNTS,
+                "lost": _COUNTS,
+                "gained": _COUNTS,
+                "neither": _COUNTS,
+                "clusters": maybe(_CLUSTERS),
+            },
+        ),
+    ),
 )
-_TIES = record(
-    Ties,
-    {
-        "dense": _COUNTS,
-        "pruned": _COUNTS,
-        "both": _FLOATS,
-        "lost": _FLOATS,
-        "gained": _FLOATS,
-        "neither": _FLOATS,
-    },
+_TIES = named(
+    "ties",
+    said(
+        "Per stratum: samples of either model whose highest score several classes share, and the four counts as they "
+        "would be on average if each tie were drawn.",
+        record(
+            Ties,
+            {
+                "dense": _COUNTS,
+                "pruned": _COUNTS,
+                "both": _FLOATS,
+                "lost": _FLOATS,
+                "gained": _FLOATS,
+                "neither": _FLOATS,
+            },
+        ),
+    ),
 )
 _PAIR = record(
     Pair,
     {
-        "by": TEXT,
+        "by": said("class, or the group column.", TEXT),
         "same_model": FLAG,
-        "strata": many(TEXT),
+        "strata": said(
+            "The classes, or the values of the group column; every column below has one entry for each.", many(TEXT)
+        ),
         "both": _COUNTS,
-        "lost": _COUNTS,
+        "lost": said("Dense right, pruned wrong.", _COUNTS),
         "gained": _COUNTS,
         "neither": _COUNTS,
         "classes": many(TEXT),
-        "labelled": _COUNTS,
+        "labelled": said("Per class: how often it is the label.", _COUNTS),
         "dense_predicted": _COUNTS,
         "pruned_predicted": _COUNTS,
-        "moves": Codec(_write_moves, _read_moves),
-        "clusters": maybe(_CLUSTERS),
-        "calibration": maybe(_CALIBRATION),
-        "top": maybe(_TOP),
-        "ties": maybe(_TIES),
+        "moves": said(
+            "The samples whose prediction changed: positions in classes, and how many samples moved so.", _MOVES
+        ),
+        "clusters": said(
+            "Null where samples are independent, else sums over clusters: v counts a cluster's samples in a stratum, "
+            "those the dense and those the pruned model gets right; V the same over all strata.",
+            maybe(_CLUSTERS),
+        ),
+        "calibration": said("Null where a model had no scores.", maybe(_CALIBRATION)),
+        "top": said("Null where a model had no scores, or no more classes than k.", maybe(_TOP)),
+        "ties": said("Null where no two classes were seen to share a highest score exactly.", maybe(_TIES)),
     },
     grows=True,
+    later=("ties",),
 )
 _MEASURES = many(
-    record(
-        Measure,
-        {
-            "name": TEXT,
-            "title": TEXT,
-            "unit": one_of(Unit),
-            "overall": VALUE,
-            "overall_low": maybe(NUMBER),
-            "overall_high": maybe(NUMBER),
-            "overall_absent": maybe(TEXT),
-            "by_stratum": many(VALUE),
-            "low": many(maybe(NUMBER)),
-            "high": many(maybe(NUMBER)),
-            "absent": Codec(_write_absent, _read_absent),
-        },
+    named(
+        "measure",
+        record(
+            Measure,
+            {
+                "name": TEXT,
+                "title": TEXT,
+                "unit": one_of(Unit),
+                "overall": said("The value for the model, where there is one.", VALUE),
+                "overall_low": maybe(NUMBER),
+                "overall_high": maybe(NUMBER),
+                "overall_absent": maybe(TEXT),
+                "by_stratum": said("Empty for a measure of the model alone.", many(VALUE)),
+                "low": many(maybe(NUMBER)),
+                "high": many(maybe(NUMBER)),
+                "absent": said(
+                    "Reason -> positions of the strata without a value.",
+                    Codec(_write_absent, _read_absent, mapping(_COUNTS).schema),
+                ),
+            },
+        ),
     )
 )
+_VIEW = named("view", Codec(_write_view, _read_view, _schema_of_view))
 _LAYER = record(
     Layer,
     {
         "name": TEXT,
         "kind": TEXT,
-        "shape": many(COUNT),
+        "shape": Codec(many(COUNT).write, many(COUNT).read, _COUNTS.schema),
         "nonzero": COUNT,
         "total": COUNT,
-        "rounded": COUNT,
+        "rounded": said("Zeros of a quantised weight that rounding explains: nobody cut them.", COUNT),
     },
     later=("rounded",),
 )
-_CARD = extended(
-    record(
-        ModelCard,
+_CARD = named(
+    "model",
+    extended(
+        record(
+            ModelCard,
+            {
+                "name": TEXT,
+                "path": TEXT,
+                "format": TEXT,
+                "digest": said("SHA-256 of the file and its external data.", TEXT),
+                "size": said("Bytes on disk.", COUNT),
+                "factory": said(
+                    "What named the architecture of a file of weights; null where the file carries its own.",
+                    maybe(TEXT),
+                ),
+                "parameters": maybe(COUNT),
+                "compressed": said("Bytes of the same files compressed by zstd.", maybe(COUNT)),
+                "macs": said("Multiply-accumulates of one sample, zeros counted.", maybe(COUNT)),
+                "layers": said(
+                    "Weights of convolution, linear, attention, recurrent and embedding layers.", many(_LAYER)
+                ),
+                "uncounted": said(
+                    "What may be weights, too, and could not be counted: names with shapes, or operators.", many(TEXT)
+                ),
+            },
+            later=("uncounted",),
+        ),
         {
-            "name": TEXT,
-            "path": TEXT,
-            "format": TEXT,
-            "digest": TEXT,
-            "size": COUNT,
-            "factory": maybe(TEXT),
-            "parameters": maybe(COUNT),
-            "compressed": maybe(COUNT),
-            "macs": maybe(COUNT),
-            "layers": many(_LAYER),
-            "uncounted": many(TEXT),
-        },
-        later=("uncounted",),
-    ),
-    {"density": lambda card: card.density},
-)
-_CHECK = record(
-    Check,
-    {
-        "rule": TEXT,
-        "subject": TEXT,
-        "outcome": one_of(Outcome),
-        "level": one_of(Level),
-        "observed": VALUE,
-        "limit": VALUE,
-        "message": TEXT,
-    },
-)
-_FLIP = record(
-    Flip,
-    {"id": TEXT, "label": TEXT, "dense": TEXT, "pruned": TEXT, "thumbnail": maybe(TEXT)},
-    grows=True,
-)
-_COMPARISON = record(
-    Comparison,
-    {
-        "dense": _CARD,
-        "pruned": _CARD,
-        "checks": many(_CHECK),
-        "views": many(Codec(_write_view, _read_view)),
-        "flipped": COUNT,
-        "flips": many(_FLIP),
-        "doubts": many(TEXT),
-    },
-    later=("doubts",),
-)
-_PREPROCESS = record(
-    Preprocess,
-    {
-        "name": maybe(TEXT),
-        "size": maybe(_HEIGHT_WIDTH),
-        "resize": maybe(_RESIZE),
-        "crop": maybe(_HEIGHT_WIDTH),
-        "mean": maybe(many(NUMBER)),
-        "std": maybe(many(NUMBER)),
-        "channels": maybe(one_of(Channels)),
-        "interpolation": maybe(one_of(Interpolation)),
-    },
-)
-_SETTINGS = record(
-    Settings,
-    {
-        "confidence": NUMBER,
-        "correction": one_of(Correction),
-        "margin": NUMBER,
-        "assure": NUMBER,
-        "retention_margin": NUMBER,
-        "top_k": INTEGER,
-        "by": many(TEXT),
-        "cluster": maybe(TEXT),
-        "weights": maybe(mapping(NUMBER)),
-        "reference": one_of(Reference),
-        "seed": INTEGER,
-        "limit": maybe(INTEGER),
-        "batch_size": maybe(INTEGER),
-        "workers": maybe(INTEGER),
-        "threads": maybe(INTEGER),
-        "device": TEXT,
-        "skip_bad": INTEGER,
-        "allow_pickle": FLAG,
-        "drop_class": many(TEXT),
-        "runtime": one_of(Runtime),
-        "scores": many(TEXT),
-        "model_output": many(TEXT),
-        "state_key": many(TEXT),
-        "expect_accuracy": maybe(NUMBER),
-        "expect_tolerance": NUMBER,
-        "plausibility": FLAG,
-    },
-    grows=True,
-)
-_PROVENANCE = record(
-    Provenance,
-    {
-        "data": TEXT,
-        "data_digest": TEXT,
-        "samples": COUNT,
-        "available": COUNT,
-        "limited": FLAG,
-        "skipped": many(_SKIPPED),
-        "preprocess": maybe(_PREPROCESS),
-        "settings": _SETTINGS,
-        "versions": mapping(TEXT),
-        "notes": many(TEXT),
-        "assumptions": many(record(Assumption, dict.fromkeys(("subject", "what", "value", "why", "option"), TEXT))),
-        "run": mapping(VALUE),
-    },
-    later=("assumptions",),
-)
-_DATE = Codec(write=lambda day: day.isoformat(), read=_read_date)
-_POLICY = record(
-    Policy,
-    {
-        "name": TEXT,
-        "path": maybe(TEXT),
-        "inconclusive": one_of(Literal["allow", "forbid"]),
-        "settings": mapping(VALUE),
-        "rules": mapping(record(RuleSetting, {"level": one_of(Level), "limit": maybe(NUMBER)})),
-        "waivers": many(
-            record(
-                Waiver,
+            "density": (
+                lambda card: card.density,
                 {
-                    "rule": TEXT,
-                    "stratum": TEXT,
-                    "variant": TEXT,
-                    "reason": TEXT,
-                    "expires": _DATE,
-                    "origin": TEXT,
+                    "description": "Share of the weights of the layers that were not cut, (nonzero + rounded) / total; "
+                    "null where none can be seen.",
+                    "type": ["number", "null"],
+                    "minimum": 0,
+                    "maximum": 1,
                 },
             )
-        ),
-        "origins": mapping(TEXT),
-    },
-    later=("path", "settings", "waivers", "origins"),
+        },
+    ),
 )
-_AUDIT = record(
-    Audit,
+_CHECK = named(
+    "check",
+    record(
+        Check,
+        {
+            "rule": TEXT,
+            "subject": TEXT,
+            "outcome": one_of(Outcome),
+            "level": one_of(Level),
+            "observed": VALUE,
+            "limit": VALUE,
+            "message": TEXT,
+        },
+    ),
+)
+_FLIP = named(
+    "flip",
+    record(
+        Flip,
+        {
+            "id": TEXT,
+            "label": TEXT,
+            "dense": TEXT,
+            "pruned": TEXT,
+            "thumbnail": said(
+                "A small PNG or JPEG of what the models saw, in base 64; null where none was asked for.", maybe(TEXT)
+            ),
+        },
+        grows=True,
+        later=("thumbnail",),
+    ),
+)
+_COMPARISON = named(
+    "comparison",
+    record(
+        Comparison,
+        {
+            "dense": _CARD,
+            "pruned": _CARD,
+            "checks": many(_CHECK),
+            "views": said("One per stratification: by class first, then by group column.", many(_VIEW)),
+            "flipped": said("Samples on which exactly one of the two models is right.", COUNT),
+            "flips": said("Some of the flipped samples.", many(_FLIP)),
+            "doubts": said("What speaks against the dense model having been run as it was trained.", many(TEXT)),
+        },
+        later=("doubts",),
+    ),
+)
+_PREPROCESS = named(
+    "preprocess",
+    record(
+        Preprocess,
+        {
+            "name": maybe(TEXT),
+            "size": maybe(_HEIGHT_WIDTH),
+            "resize": said("The length of the shorter side, or height and width.", maybe(_RESIZE)),
+            "crop": maybe(_HEIGHT_WIDTH),
+            "mean": maybe(many(NUMBER)),
+            "std": maybe(many(NUMBER)),
+            "channels": maybe(one_of(Channels)),
+            "interpolation": maybe(one_of(Interpolation)),
+        },
+    ),
+)
+_SETTINGS = named(
+    "settings",
+    record(
+        Settings,
+        {
+            "confidence": NUMBER,
+            "correction": one_of(Correction),
+            "margin": said("The drop that fails, as a share.", NUMBER),
+            "assure": said("The drop that 'fine' rules out, as a share.", NUMBER),
+            "retention_margin": said("The share of what the rest kept below which a class is harmed.", NUMBER),
+            "top_k": said("Highest scores among which the label is looked for.", INTEGER),
+            "by": said(
+                "Stratifications beside that by class: a group column each, or several crossed, with commas.",
+                many(TEXT),
+            ),
+            "cluster": said(
+                "The column of what samples belong to; null where they are taken for independent.", maybe(TEXT)
+            ),
+            "weights": said(
+                "Class -> share in use, not normalised; null where the sample's own shares are meant.",
+                maybe(mapping(_WEIGHT)),
+            ),
+            "reference": said("What a class is compared with.", one_of(Reference)),
+            "seed": INTEGER,
+            "limit": maybe(INTEGER),
+            "batch_size": maybe(INTEGER),
+            "workers": maybe(INTEGER),
+            "threads": maybe(INTEGER),
+            "device": TEXT,
+            "skip_bad": INTEGER,
+            "allow_pickle": FLAG,
+            "drop_class": said("Outputs left out, by name or position.", many(TEXT)),
+            "runtime": said("What ran torch models.", one_of(Runtime)),
+            "scores": said("What outputs hold, as KIND or NAME=KIND.", many(TEXT)),
+            "model_output": said("Which output is read, as OUTPUT or NAME=OUTPUT.", many(TEXT)),
+            "state_key": said("Which weights of a checkpoint are used, as KEY or NAME=KEY.", many(TEXT)),
+            "expect_accuracy": said("What the dense model was to have, as a share.", maybe(NUMBER)),
+            "expect_tolerance": said("How far beyond the interval that may lie, as a share.", NUMBER),
+            "plausibility": said("Whether other usual preprocessings were tried.", FLAG),
+        },
+        grows=True,
+        later=("scores", "model_output", "state_key", "expect_accuracy", "expect_tolerance", "plausibility"),
+    ),
+)
+_PROVENANCE = named(
+    "provenance",
+    record(
+        Provenance,
+        {
+            "data": TEXT,
+            "data_digest": said("Of every sample's id, label and content.", TEXT),
+            "samples": said("Samples audited.", COUNT),
+            "available": said("Samples in the data set.", COUNT),
+            "limited": said("Whether a sample of the data was drawn; such an audit never gates.", FLAG),
+            "skipped": said("Unreadable samples: id, reason.", many(_SKIPPED)),
+            "preprocess": said("Null where inputs were fed as they are.", maybe(_PREPROCESS)),
+            "settings": _SETTINGS,
+            "versions": mapping(TEXT),
+            "notes": many(TEXT),
+            "assumptions": said(
+                'What the run took for granted of the data (subject "") and of each model, why, and the option that '
+                "sets it otherwise.",
+                many(record(Assumption, dict.fromkeys(("subject", "what", "value", "why", "option"), TEXT))),
+            ),
+            "run": said("What may differ between two equal runs: timings, threads, batch size.", mapping(VALUE)),
+        },
+        later=("assumptions",),
+    ),
+)
+_WAIVER = record(
+    Waiver,
     {
-        "provenance": _PROVENANCE,
-        "policy": maybe(_POLICY),
-        "baseline": maybe(TEXT),
-        "comparisons": many(_COMPARISON),
-        "samples": maybe(Codec(_write_samples, _read_samples)),
+        "rule": TEXT,
+        "stratum": said("A class, column=value or model; may be a pattern.", TEXT),
+        "variant": said("A pruned model; may be a pattern.", TEXT),
+        "reason": TEXT,
+        "expires": said("The last day on which it holds.", _DATE),
+        "origin": said("Where it was written, as FILE:LINE.", TEXT),
     },
-    later=("baseline", "samples"),
 )
+_POLICY = named(
+    "policy",
+    record(
+        Policy,
+        {
+            "name": TEXT,
+            "path": said("The file it was read from; null for a preset.", maybe(TEXT)),
+            "inconclusive": one_of(Literal["allow", "forbid"]),
+            "settings": said("Settings that the audit was measured with because the policy says so.", mapping(VALUE)),
+            "rules": mapping(record(RuleSetting, {"level": one_of(Level), "limit": maybe(NUMBER)})),
+            "waivers": many(_WAIVER),
+            "origins": said("Key -> where its value came from.", mapping(TEXT)),
+        },
+        later=("path", "settings", "waivers", "origins"),
+    ),
+)
+_SAMPLES_KEPT = named("samples", Codec(_write_samples, _read_samples, _schema_of_samples))
+_FIELDS = {
+    "provenance": _PROVENANCE,
+    "policy": said("What the gate asked; null where no gate was asked for.", maybe(_POLICY)),
+    "baseline": said(
+        "The earlier audit that this one was judged against beside the dense model; null where there is none.",
+        maybe(TEXT),
+    ),
+    "comparisons": said("One pruned variant against the dense model each.", many(_COMPARISON)),
+    "samples": said(
+        "Which samples each model got right, to compare it with models of later audits; null where they were not kept.",
+        maybe(_SAMPLES_KEPT),
+    ),
+}
+_LATER = ("baseline", "samples")
+_AUDIT = record(Audit, _FIELDS, later=_LATER)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from prune_audit.core import Audit, Measure, Pair, Policy, Preprocess, Settings, View
-from prune_audit.document import SCHEMA_FILE, from_document, read_audit, to_document
+from prune_audit.document import SCHEMA_FILE, __main__, from_document, read_audit, schema, to_document
 from prune_audit.errors import InputError
 from tests.reports import audits
 
@@ -44,6 +44,30 @@ def validator() -> Draft202012Validator:
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(closed(schema))
+
+
+def test_the_schema_is_what_the_codec_says() -> None:
+    """`python -m prune_audit.document` writes it anew."""
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == __main__.whole()
+
+
+def test_the_schema_is_written_as_it_reads() -> None:
+    text = SCHEMA_FILE.read_text(encoding="utf-8")
+    assert json.loads(text) == schema()
+    assert max(map(len, text.splitlines())) < 300  # a sentence that says what a key is may be longer than a line
+
+
+def test_what_came_later_is_not_required() -> None:
+    """An audit that was written before there were such keys is read, so it fits the schema, too."""
+    document = json.loads(json.dumps(to_document(ALL["ten"]())))
+    for key in ("baseline", "samples"):
+        del document[key]
+    for key in ("scores", "plausibility"):
+        del document["provenance"]["settings"][key]
+    assert from_document(document)
+    assert Draft202012Validator(schema()).is_valid(document)
+    del document["provenance"]["settings"]["margin"]
+    assert not Draft202012Validator(schema()).is_valid(document)
 
 
 @pytest.mark.parametrize("name", ALL)
