@@ -172,6 +172,6 @@ def test_a_sample_for_which_there_was_no_memory_is_not_an_unreadable_one(
             reader.decode(b"x", Preprocess(size=(4, 4)))
     else:
         soundfile = pytest.importorskip("soundfile")
-        monkeypatch.setattr(soundfile, "read", short)
+        monkeypatch.setattr(soundfile, "SoundFile", short)
         with pytest.raises(MemoryError):
             reader.decode(b"x", 16000)
