@@ -23,8 +23,9 @@ from prune_audit.files import on_disk
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models.onnx import activation, macs, suspects, weights
 from prune_audit.models.onnx.classes import named
-from prune_audit.models.onnx.graph import Graph, external_files
+from prune_audit.models.onnx.graph import Graph
 from prune_audit.models.onnx.interface import expects_of, labels_of, outputs_of
+from prune_audit.models.onnx.stored import check, external_files
 from prune_audit.nets.editable import Editable
 
 if TYPE_CHECKING:
@@ -186,8 +187,8 @@ def load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     """The model at ``source``, ready to run.
 
     Raises:
-        ModelError: the file is truncated, its external data are missing or outside its folder, onnxruntime cannot
-            load it, or it has no output that could be scores.
+        ModelError: the file is truncated, its numbers are not as many as it claims, its external data are missing or
+            outside its folder, onnxruntime cannot load it, or it has no output that could be scores.
         UsageError: a factory was given, or another device than the CPU.
     """
     refuse_factory(source)
@@ -224,6 +225,7 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
 
 def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
     model = _parse(source.path)
+    check(model, source.path)
     beside = external_files(model, source.path)
     before = watch.states(beside)
     made = session(source.path, settings.threads)

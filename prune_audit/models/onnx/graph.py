@@ -1,4 +1,4 @@
-"""What an ONNX graph tells without running: its external files, and how dense its weights are.
+"""What an ONNX graph tells without running: how dense its weights are.
 
 A weight reaches its layer in many ways: as an initializer, a Constant, through a Transpose or a Cast, multiplied by a
 mask, or dequantised. So each layer's weight input is followed back to the stored numbers, and what counts is whether
@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from prune_audit.core import Array, Layer
-from prune_audit.errors import ModelError
+from prune_audit.models.onnx.stored import external, graphs
 from prune_audit.nets.rounding import rounded
 from prune_audit.nets.weights import is_matrix, label
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+    from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto
 
     Stored: TypeAlias = TensorProto | SparseTensorProto
 
@@ -313,83 +313,9 @@ class Graph:
             dense[np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)] = values
             return dense
         if stored.data_location == TensorProto.EXTERNAL:
-            inline = TensorProto(data_type=stored.data_type, dims=stored.dims, raw_data=_external(stored, self._path))
+            inline = TensorProto(data_type=stored.data_type, dims=stored.dims, raw_data=external(stored, self._path))
             return numpy_helper.to_array(inline)
         return numpy_helper.to_array(stored)
-
-
-def external_files(model: ModelProto, path: Path) -> tuple[Path, ...]:
-    """The files beside ``path`` that hold the model's numbers, sorted, each once.
-
-    Raises:
-        ModelError: one is missing, or lies outside the model's folder.
-    """
-    from onnx import TensorProto
-
-    tensors = (t for t in _tensors(model) if t.data_location == TensorProto.EXTERNAL)
-    return tuple(sorted({_beside(_entry(tensor, "location"), path) for tensor in tensors}))
-
-
-def _beside(location: str, path: Path) -> Path:
-    target = path.parent / location
-    if Path(location).is_absolute() or ".." in Path(location).parts or not _inside(target, path):
-        raise ModelError(
-            f"{path} refers to data outside its folder: {location!r}",
-            hint="save the model again with its external data beside it",
-        )
-    if not target.is_file():
-        raise ModelError(
-            f"{path} keeps its weights in {location!r}, which is not beside it",
-            hint=f"copy {location} to {path.parent}, under that name",
-        )
-    return target
-
-
-def _inside(target: Path, path: Path) -> bool:
-    """Links count by where they lead; a download cache links both files to one folder of its own."""
-    folders = (path.parent.resolve(), path.resolve().parent)
-    return any(target.resolve().is_relative_to(folder) for folder in folders)
-
-
-def _external(tensor: TensorProto, path: Path) -> bytes:
-    target = _beside(_entry(tensor, "location"), path)
-    offset, length = _entry(tensor, "offset"), _entry(tensor, "length")
-    start = int(offset) if offset.isdecimal() else 0
-    end = start + int(length) if length.isdecimal() else target.stat().st_size
-    if end > target.stat().st_size:
-        raise ModelError(
-            f"{target}: expected at least {end} bytes for {tensor.name} of {path}, found {target.stat().st_size}",
-            hint="the file was cut off or belongs to another model; copy it again",
-        )
-    with target.open("rb") as file:
-        file.seek(start)
-        return file.read(end - start)
-
-
-def _entry(tensor: TensorProto, key: str) -> str:
-    return next((entry.value for entry in tensor.external_data if entry.key == key), "")
-
-
-def graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """``graph`` and the branches and loop bodies within it."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from graphs(inner)
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    every = list(graphs(model.graph))
-    for graph in every:
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    nodes = [node for graph in every for node in graph.node]
-    nodes += [node for function in model.functions for node in function.node]
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
 
 
 def _both(left: _Weight, right: _Weight) -> _Weight:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit.core import Array
-from prune_audit.models.onnx.graph import graphs, integer
+from prune_audit.models.onnx.graph import integer
 from prune_audit.models.onnx.shapes import Shape, shapes
+from prune_audit.models.onnx.stored import graphs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto

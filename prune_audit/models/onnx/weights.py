@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prune_audit.errors import ModelError
-from prune_audit.models.onnx.graph import Graph, external_files, graphs
+from prune_audit.models.onnx.graph import Graph
+from prune_audit.models.onnx.stored import external_files, graphs
 
 if TYPE_CHECKING:
     import torch
