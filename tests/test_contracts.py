@@ -10,11 +10,12 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from prune_audit import plugins
-from prune_audit.core import DataSource, RuleSetting, Settings
+from prune_audit.core import DataSource, Distortion, RuleSetting, Settings, Verdict
 from tests.conftest import ROOT
 
 # room -> function -> parameter names
@@ -119,6 +120,20 @@ def test_an_import_of_what_another_room_keeps_to_itself_is_seen(tmp_path: Path) 
     (tmp_path / "house" / "kitchen" / "_oven.py").write_text("from house.kitchen._pans import PAN\n")
     (tmp_path / "house" / "bath.py").write_text("def wash():\n    from house.kitchen import _oven\n")
     assert private_imports(tmp_path / "house") == {"bath.py: house.kitchen._oven"}
+
+
+def test_verdicts_are_named_once() -> None:
+    """What measures, judges and draws takes the words from the nouns; only what explains them to people spells them."""
+    words = {*get_args(Verdict), *get_args(Distortion)} - {"harmed", "flipped"}  # which are a rule and a count, too
+    spelt = {
+        (file.parent.name, file.name, node.value)
+        for room in ("stats", "rules", "render", "charts")
+        for file in (ROOT / "prune_audit" / room).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in words
+    }
+    own = {("stats", "distortion.py", word) for word in ("levelled down", "held better", "no harm shown")}
+    assert spelt == own  # what describes and is no finding
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from prune_audit.core import Audit, View, lookup
+from prune_audit.core import CANNOT_TELL, HARMED, Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 from prune_audit.render.colors import color
@@ -23,7 +23,7 @@ FEW = 100  # classes up to which each tells its name when pointed at; above, the
 HEIGHT = 360
 LOOKS = {  # what a class looks like by what happened to it: colour and shape
     "harmed": ("bad", "triangle-down"),
-    "cannot tell": ("unsure", "diamond"),
+    CANNOT_TELL: ("unsure", "diamond"),
     "not harmed": ("good", "circle"),
 }
 
@@ -86,9 +86,9 @@ def _points(view: View) -> list[dict[str, Any]]:
                     "dense": before,
                     "pruned": after,
                     "harm": "harmed"
-                    if distortion[i] in lookup.HARMED
-                    else "cannot tell"
-                    if distortion[i] == lookup.CANNOT_TELL
+                    if distortion[i] in HARMED
+                    else CANNOT_TELL
+                    if distortion[i] == CANNOT_TELL
                     else "not harmed",
                     "name": name,
                     "said": f"{name}: balance {rounded.ratio(before)} to {rounded.ratio(after)}, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit.core import Audit, Comparison, View, lookup
+from prune_audit.core import HARMED, REGRESSED, Audit, Comparison, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 from prune_audit.render.colors import LOSSES, color
@@ -71,7 +71,7 @@ def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[
         moved = None if i is None else change[i]
         if i is None or not isinstance(moved, (int, float)):
             continue
-        found = [str(said[i]) for said in (verdict, distortion) if said[i] in (lookup.REGRESSED, *lookup.HARMED)]
+        found = [str(said[i]) for said in (verdict, distortion) if said[i] in (REGRESSED, *HARMED)]
         shown = printable(name)
         cells.append(
             {

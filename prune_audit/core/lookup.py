@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from prune_audit.core.findings import Comparison, Measure, View
-from prune_audit.core.types import Value
-
-HARMED = ("intensified", "flipped", "created", "harmed")  # distortion verdicts that are findings, worst first
-REGRESSED = "regressed"
-CANNOT_TELL = "cannot tell"
+from prune_audit.core.types import HARMED, REGRESSED, Value
 
 
 def find(view: View | None, name: str) -> Measure | None:

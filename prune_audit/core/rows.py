@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prune_audit.core import lookup
 from prune_audit.core.findings import Comparison, View
-from prune_audit.core.types import Outcome, Value
+from prune_audit.core.types import CANNOT_TELL, HARMED, REGRESSED, Outcome, Value
 
 if TYPE_CHECKING:
     import pandas
@@ -102,7 +102,7 @@ def _overall(comparison: Comparison, outcome: Outcome, view: View) -> Row:
     row: Row = {"variant": card.name, "by": view.by, "outcome": outcome}
     row |= {"density": card.density, "kept": comparison.kept, **{name: getattr(card, name) or None for name in SIZES}}
     row |= {name: int(getattr(view.pair, name).sum()) for name in COUNTS}
-    found = (("verdict", (lookup.REGRESSED,)), ("distortion", lookup.HARMED), ("verdict", (lookup.CANNOT_TELL,)))
+    found = (("verdict", (REGRESSED,)), ("distortion", HARMED), ("verdict", (CANNOT_TELL,)))
     for name, (measure, verdicts) in zip(VERDICTS, found, strict=True):
         row[name] = len(lookup.those(view, measure, verdicts)) if lookup.find(view, measure) else None
     for m in view.measures:

@@ -23,6 +23,15 @@ Layout = Literal["NCHW", "NHWC"]
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
 Runtime = Literal["own", "onnxruntime"]
+Verdict = Literal["regressed", "fine", "cannot tell"]
+Distortion = Literal[
+    "intensified", "flipped", "created", "harmed", "levelled down", "held better", "cannot tell", "no harm shown"
+]
+REGRESSED: Verdict = "regressed"
+FINE: Verdict = "fine"
+CANNOT_TELL: Literal["cannot tell"] = "cannot tell"  # of a loss, and of harm
+HARMED: tuple[Distortion, ...] = ("intensified", "flipped", "created", "harmed")
+"""The distortions that are findings, worst first; the others describe, or leave it open."""
 Isolate = Literal["auto", "never"]
 Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
 Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]

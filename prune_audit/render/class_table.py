@@ -13,16 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.table import Table
 
-from prune_audit.core import Settings, Value, View, lookup
+from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Settings, Value, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded
 from prune_audit.render.bars import LEAST, MOST, Glyphs, bar
 from prune_audit.render.consoles import Text
 
 STYLES = {
-    **dict.fromkeys((lookup.REGRESSED, *lookup.HARMED, "failed"), "bold red"),
-    **dict.fromkeys((lookup.CANNOT_TELL, "inconclusive"), "yellow"),
-    **dict.fromkeys(("fine", "passed"), "green"),
+    **dict.fromkeys((REGRESSED, *HARMED, "failed"), "bold red"),
+    **dict.fromkeys((CANNOT_TELL, "inconclusive"), "yellow"),
+    **dict.fromkeys((FINE, "passed"), "green"),
 }
 ESSENTIAL = 4  # columns of this rank or below are worth wrapped names
 CRAMPED = 6  # ... and of this one or below, narrow gaps
@@ -67,7 +67,7 @@ class Fit:
 def flagged(view: View) -> list[bool]:
     """Which strata are findings."""
     verdicts = zip(lookup.column(view, "verdict"), lookup.column(view, "distortion"), strict=True)
-    return [verdict == lookup.REGRESSED or distortion in lookup.HARMED for verdict, distortion in verdicts]
+    return [verdict == REGRESSED or distortion in HARMED for verdict, distortion in verdicts]
 
 
 def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> tuple[Column, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prune_audit.core import CANNOT_TELL, FINE, REGRESSED
+
 LIGHT = {
     "paper": "#ffffff", "card": "#f6f8fa", "ink": "#1c2128", "muted": "#57606a", "line": "#d8dee4",
     "bad": "#c2410c", "unsure": "#616a74", "good": "#0969b8", "accent": "#0969b8",
@@ -31,9 +33,9 @@ DARK = {
 LINES = tuple(f"line-{n}" for n in range(1, 9))  # of what has no rank; a shape and a dash go with each
 LOSSES = ("loss-4", "loss-3", "loss-2", "loss-1")  # the largest first
 VERDICTS = {  # what the verdict of a class looks like: colour and shape
-    "regressed": ("bad", "triangle-down"),
-    "cannot tell": ("unsure", "diamond"),
-    "fine": ("good", "circle"),
+    REGRESSED: ("bad", "triangle-down"),
+    CANNOT_TELL: ("unsure", "diamond"),
+    FINE: ("good", "circle"),
     "not judged": ("muted", "cross"),
 }
 

@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from prune_audit.core import Measure, Unit, Value, lookup
+from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Measure, Unit, Value
 from prune_audit.printable import printable
 from prune_audit.render import rounded
 from prune_audit.render.colors import DARK, LIGHT
 from prune_audit.render.picture import Chart, inline
 
 LOOKS = {  # words that have a colour and a shape; everything else is plain
-    **dict.fromkeys((lookup.REGRESSED, *lookup.HARMED, "failed"), "bad"),
-    **dict.fromkeys((lookup.CANNOT_TELL, "inconclusive", "warning"), "unsure"),
-    **dict.fromkeys(("fine", "passed"), "good"),
+    **dict.fromkeys((REGRESSED, *HARMED, "failed"), "bad"),
+    **dict.fromkeys((CANNOT_TELL, "inconclusive", "warning"), "unsure"),
+    **dict.fromkeys((FINE, "passed"), "good"),
 }
 
 

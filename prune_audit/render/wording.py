@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from prune_audit.core import DATA, Assumption, Audit, Comparison, ModelCard, Settings, View
-from prune_audit.core.lookup import CANNOT_TELL, HARMED, REGRESSED, column, find, noun, those, worst_first
+from prune_audit.core import (
+    CANNOT_TELL,
+    DATA,
+    HARMED,
+    REGRESSED,
+    Assumption,
+    Audit,
+    Comparison,
+    ModelCard,
+    Settings,
+    View,
+)
+from prune_audit.core.lookup import column, find, noun, those, worst_first
 from prune_audit.printable import printable
 from prune_audit.render.rounded import (
     DASH,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_audit.core import SINCE, Audit, Check, Comparison, Outcome, lookup
+from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, SINCE, Audit, Check, Comparison, Outcome, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 
@@ -34,8 +34,7 @@ def telling(audit: Audit) -> list[Comparison]:
         for comparison in lookup.densest_first(audit.comparisons)
         if outcome_of(audit, comparison) == "failed"
         or any(
-            lookup.those(v, "verdict", [lookup.REGRESSED]) or lookup.those(v, "distortion", lookup.HARMED)
-            for v in comparison.views
+            lookup.those(v, "verdict", [REGRESSED]) or lookup.those(v, "distortion", HARMED) for v in comparison.views
         )
     ]
 
@@ -109,13 +108,13 @@ def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
     settings, found = audit.provenance.settings, []
     for view in comparison.views:
         for rule, name, fails, limit in (
-            ("recall-drop", "verdict", (lookup.REGRESSED,), settings.margin),
-            ("harmed", "distortion", lookup.HARMED, settings.retention_margin),
+            ("recall-drop", "verdict", (REGRESSED,), settings.margin),
+            ("harmed", "distortion", HARMED, settings.retention_margin),
         ):
             measure = lookup.find(view, name)
             for i, verdict in enumerate(lookup.column(view, name)):
                 outcome: Outcome = "failed" if verdict in fails else "passed"
-                if verdict is None or verdict == lookup.CANNOT_TELL:
+                if verdict is None or verdict == CANNOT_TELL:
                     outcome = "inconclusive" if verdict else "skipped"
                 found.append(
                     Check(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prune_audit.core import Audit, Comparison, Outcome, Value, View, lookup
+from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, Audit, Comparison, Outcome, Value, View, lookup
 from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
@@ -62,9 +62,9 @@ def banner(audit: Audit) -> tuple[str, str]:
     lost, harmed, unsure = (
         max((len(lookup.those(view, name, verdicts)) for view in views), default=0)
         for name, verdicts in (
-            ("verdict", [lookup.REGRESSED]),
-            ("distortion", lookup.HARMED),
-            ("verdict", [lookup.CANNOT_TELL]),
+            ("verdict", [REGRESSED]),
+            ("distortion", HARMED),
+            ("verdict", [CANNOT_TELL]),
         )
     )
     said = f"{rounded.several(lost, 'class', 'classes')} regressed, {harmed:,} harmed, {unsure:,} cannot be told"
@@ -91,7 +91,7 @@ def _findings(audit: Audit) -> list[_Finding]:
         for view in comparison.views:
             change, drop, harm = (lookup.column(view, name) for name in ("change", "verdict", "distortion"))
             for i, moved in enumerate(change):
-                if isinstance(moved, (int, float)) and (drop[i] == lookup.REGRESSED or harm[i] in lookup.HARMED):
+                if isinstance(moved, (int, float)) and (drop[i] == REGRESSED or harm[i] in HARMED):
                     found.append(_Finding(comparison.pruned.name, view, i, moved))
     return sorted(found, key=lambda finding: finding.change)
 
@@ -118,9 +118,7 @@ def _card(finding: _Finding, audit: Audit) -> str:
     before, after = rounded.percent(value("dense_recall")), rounded.percent(value("pruned_recall"))
     name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
     of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
-    words = " ".join(
-        word(said) for said in (value("verdict"), value("distortion")) if said in (lookup.REGRESSED, *lookup.HARMED)
-    )
+    words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (REGRESSED, *HARMED))
     sure = f"{rounded.limit(audit.provenance.settings.confidence)} % interval {interval}"
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
     counts = f"Recall {before} % → {after} %: {lost:,} of {rounded.several(n, 'sample')} lost, {gained:,} gained"
@@ -167,9 +165,9 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
         wording.kept(comparison),
         rounded.percent_sign(lookup.overall(view, "pruned_recall"), 2),
         f"{rounded.points(lookup.overall(view, 'change'), 2)} <small>({interval})</small>",
-        count("verdict", (lookup.REGRESSED,), "bad"),
-        count("distortion", lookup.HARMED, "bad"),
-        count("verdict", (lookup.CANNOT_TELL,), "unsure"),
+        count("verdict", (REGRESSED,), "bad"),
+        count("distortion", HARMED, "bad"),
+        count("verdict", (CANNOT_TELL,), "unsure"),
         f"-{rounded.percent(worst)}"
         if (worst := lookup.overall(view, "worst_plausible_drop")) is not None
         else rounded.DASH,

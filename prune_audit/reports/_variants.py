@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from prune_audit.core import Audit, Value, lookup
+from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, Audit, Value, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 from prune_audit.render.class_table import Column, flagged
@@ -60,10 +60,10 @@ def summary(audit: Audit) -> tuple[Column, ...]:
         ),
         Column(title="change,\npoints", cells=tuple(rounded.points(value, 2) for value in overall("change")), rank=1),
         Column(title="alpha", cells=tuple(rounded.ratio(value) for value in overall("intensification")), rank=5),
-        Column(title="regressed", cells=counted("verdict", [lookup.REGRESSED]), rank=0),
-        Column(title="drop:\ncannot tell", cells=counted("verdict", [lookup.CANNOT_TELL]), rank=6),
-        Column(title="harmed", cells=counted("distortion", lookup.HARMED), rank=0),
-        Column(title="harm:\ncannot tell", cells=counted("distortion", [lookup.CANNOT_TELL]), rank=7),
+        Column(title="regressed", cells=counted("verdict", [REGRESSED]), rank=0),
+        Column(title="drop:\ncannot tell", cells=counted("verdict", [CANNOT_TELL]), rank=6),
+        Column(title="harmed", cells=counted("distortion", HARMED), rank=0),
+        Column(title="harm:\ncannot tell", cells=counted("distortion", [CANNOT_TELL]), rank=7),
         Column(
             title="worst class",
             cells=tuple(f"{_short(printable(each[0]))} {each[1]}" if each else rounded.DASH for each in worst),
@@ -100,7 +100,7 @@ def breaks(audit: Audit, strata: Sequence[str]) -> tuple[Column, ...]:
         cells = []
         for stratum in strata:
             i = position[stratum]
-            mark = BROKEN if marks[i] else UNSURE if verdicts[i] == lookup.CANNOT_TELL else "  "
+            mark = BROKEN if marks[i] else UNSURE if verdicts[i] == CANNOT_TELL else "  "
             cells.append(rounded.points(changes[i]) + mark)
             if marks[i] and at[stratum] == rounded.DASH:
                 at[stratum] = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prune_audit.core import Audit, Comparison, View, lookup
+from prune_audit.core import HARMED, REGRESSED, Audit, Comparison, View, lookup
 from prune_audit.render import class_table as classes
 from prune_audit.render import rounded, wording
 from prune_audit.render.markdown import code, cut, prose, table
@@ -67,8 +67,8 @@ def _variants(audit: Audit) -> Iterator[str]:
                 *(rounded.percent_sign(lookup.overall(view, name), 2) for name in ("dense_recall", "pruned_recall")),
                 prose(wording.change_of_accuracy(view, audit.provenance.settings)),
                 rounded.ratio(lookup.overall(view, "intensification")),
-                str(len(lookup.those(view, "verdict", [lookup.REGRESSED]))) if view else rounded.DASH,
-                str(len(lookup.those(view, "distortion", lookup.HARMED))) if view else rounded.DASH,
+                str(len(lookup.those(view, "verdict", [REGRESSED]))) if view else rounded.DASH,
+                str(len(lookup.those(view, "distortion", HARMED))) if view else rounded.DASH,
                 f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
                 gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
             ]

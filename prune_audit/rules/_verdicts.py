@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from prune_audit.core import Check, Comparison, Outcome, RuleSetting, Value, View
-
-CANNOT_TELL = "cannot tell"
+from prune_audit.core import CANNOT_TELL, Check, Comparison, Outcome, RuleSetting, Value, View
 
 
 def subject(view: View, stratum: str) -> str:

@@ -7,7 +7,7 @@ that decides. The limit is the retention margin, a share of what the rest kept.
 
 from __future__ import annotations
 
-from prune_audit.core import Check, Comparison, RuleSetting, Value, View
+from prune_audit.core import HARMED, Check, Comparison, RuleSetting, Value, View
 from prune_audit.rules._verdicts import verdict_checks
 
 DEFAULT = RuleSetting(level="error")
@@ -24,7 +24,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
         rule="harmed",
         verdict="distortion",
         reason="distortion_reason",
-        fails=("intensified", "flipped", "created", "harmed"),
+        fails=HARMED,
         bound=_bound,
     )
 

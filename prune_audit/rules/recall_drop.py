@@ -7,7 +7,7 @@ the class failed, the worst plausible drop otherwise. The limit is the margin, w
 
 from __future__ import annotations
 
-from prune_audit.core import Check, Comparison, RuleSetting, Value, View
+from prune_audit.core import REGRESSED, Check, Comparison, RuleSetting, Value, View
 from prune_audit.rules._verdicts import verdict_checks
 
 DEFAULT = RuleSetting(level="error")
@@ -24,7 +24,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
         rule="recall-drop",
         verdict="verdict",
         reason="reason",
-        fails=("regressed",),
+        fails=(REGRESSED,),
         bound=_bound,
     )
 

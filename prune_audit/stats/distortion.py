@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from prune_audit.core import Array, Measure, Pair, Settings
+from prune_audit.core import CANNOT_TELL, HARMED, Array, Distortion, Measure, Pair, Settings
 from prune_audit.stats import _balance_interval, _retention
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._balance import balance
@@ -34,6 +34,10 @@ from prune_audit.stats._effective_counts import share_of, sides
 from prune_audit.stats._retention import Side
 
 RANK = 100
+
+LEVELLED: Distortion = "levelled down"
+BETTER: Distortion = "held better"
+NO_HARM: Distortion = "no harm shown"
 
 ALONE = "there are no other samples to compare with"
 
@@ -63,6 +67,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     shown = (q <= alpha) & (high < margin)
     fell = pair.lost > pair.gained
     harmed = shown & fell & (after != "strong")
+    kinds: list[Distortion] = [*HARMED, LEVELLED, CANNOT_TELL, LEVELLED, BETTER]
     distortion = np.select(
         [
             harmed & (dense == "weak"),
@@ -74,8 +79,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             (dense == "strong") & (high < 1) & fell,
             low > 1,
         ],
-        ["intensified", "flipped", "created", "harmed", "levelled down", "cannot tell", "levelled down", "held better"],
-        "no harm shown",
+        kinds,
+        NO_HARM,
     )
     m = int(tested.sum())
     noun = "classes" if pair.by == "class" else "groups"
@@ -87,7 +92,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             f"kept {100 * value[i]:.1f} % of what the rest kept, "
             f"{100 * settings.confidence:g} % interval {100 * low[i]:.1f} to {100 * high[i]:.1f} %"
         )
-        if distortion[i] == "cannot tell":
+        if distortion[i] == CANNOT_TELL:
             few = high[i] >= margin
             found = f"too few samples: {found}" if few else f"suspect: {found}, but not after correction for {m} {noun}"
         elif shown[i] and not fell[i]:

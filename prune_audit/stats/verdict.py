@@ -28,7 +28,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from prune_audit.core import Array, Floats, Measure, Pair, Settings
+from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
@@ -36,8 +36,6 @@ from prune_audit.stats._effective_counts import sides
 from prune_audit.stats._mcnemar import mid_p
 
 RANK = 90
-
-REGRESSED, FINE = "regressed", "fine"
 
 POWER = 0.8
 """The usual convention for a planned study: settled in four of five cases."""
@@ -114,7 +112,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
 def _judged(low: Floats, high: Floats, q: Floats, settings: Settings) -> Array:
     """The verdict (S,) on drops between ``low`` and ``high`` (S,), whose corrected p-value at the margin is ``q``."""
     regressed = (low > settings.margin) & (q <= 1 - settings.confidence)
-    return np.select([regressed, high < settings.assure], [REGRESSED, FINE], "cannot tell")
+    return np.select([regressed, high < settings.assure], [REGRESSED, FINE], CANNOT_TELL)
 
 
 def _drawn(pair: Pair, worth: Array, settings: Settings) -> Array | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from prune_audit.core import Array, Floats, Value, lookup
+from prune_audit.core import HARMED, REGRESSED, Array, Floats, Value
 from prune_audit.render import rounded, wording
 from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
@@ -445,8 +445,8 @@ def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
     balances = ["dense_balance", "pruned_balance"]
     frame = classes.assign(
         **{name: classes[name].where(known) for name in balances},
-        harmed=classes["distortion"].isin(lookup.HARMED),
-        regressed=classes["verdict"].eq(lookup.REGRESSED).fillna(False).astype(bool),
+        harmed=classes["distortion"].isin(HARMED),
+        regressed=classes["verdict"].eq(REGRESSED).fillna(False).astype(bool),
         place=[places.get(key, -1) for key in zip(*(classes[name] for name in CELL), strict=True)],
     )
     # Classes stay in the order in which they first appear, cells in that of the study.

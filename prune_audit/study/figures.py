@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from prune_audit.core import Value, lookup
+from prune_audit.core import HARMED, Value
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 from prune_audit.render.colors import LINES, color
@@ -387,7 +387,7 @@ def _slopes(cells: Sequence[Mapping[str, Value]]) -> str:
 def _dots(classes: DataFrame) -> tuple[list[dict[str, Any]], str]:
     """What is drawn of every class, and what a dot is."""
     known = classes.dropna(subset=["dense_balance", "pruned_balance"])
-    known = known.assign(harmed=known["distortion"].isin(lookup.HARMED), of="seed " + known["seed"].astype(str))
+    known = known.assign(harmed=known["distortion"].isin(HARMED), of="seed " + known["seed"].astype(str))
     what = "a class of one seed"
     if len(known) > DOTS:
         balances = known.groupby(["method", "density", "class"], sort=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prune_audit.core import lookup
+from prune_audit.core import HARMED, REGRESSED
 
 MEASURED = (
     *("parameters", "dense_accuracy", "accuracy", "intensification", "r_squared", "alpha_corrected", "alpha_lambda"),
@@ -53,8 +53,8 @@ def drawn(
                             **key, "class": f"class {c}", "support": 100 + c, "dense_recall": before[c],
                             "pruned_recall": after[c], "dense_balance": dense[c], "pruned_balance": pruned[c],
                             "balance_change": pruned[c] - dense[c],
-                            "verdict": lookup.REGRESSED if fell[c] else "fine",
-                            "distortion": lookup.HARMED[c % len(lookup.HARMED)] if fell[c] else "no harm shown",
+                            "verdict": REGRESSED if fell[c] else "fine",
+                            "distortion": HARMED[c % len(HARMED)] if fell[c] else "no harm shown",
                         }
                         for c in range(classes)
                     ]  # fmt: skip

@@ -19,7 +19,7 @@ from statsmodels.stats.api import DescrStatsW
 from statsmodels.stats.multitest import multipletests
 
 from prune_audit import audit as story
-from prune_audit.core import DataSource, ModelSource, Settings, Value, lookup
+from prune_audit.core import HARMED, DataSource, ModelSource, Settings, Value
 from prune_audit.study import _shown, analysis, page, writing
 from prune_audit.study.analysis import analyse
 from prune_audit.study.tables import Analysis
@@ -260,7 +260,7 @@ def test_classes_are_tested_after_welch() -> None:
         assert row["balance_change"] == pytest.approx((own["pruned_balance"] - own["dense_balance"]).mean())
         assert row["change"] == pytest.approx((own["pruned_recall"] - own["dense_recall"]).mean())
         assert row["dense_recall"] == pytest.approx(own["dense_recall"].mean())
-        assert row["harmed_in"] == own["distortion"].isin(lookup.HARMED).sum()
+        assert row["harmed_in"] == own["distortion"].isin(HARMED).sum()
         assert row["regressed_in"] == (own["verdict"] == "regressed").sum()
         lost = {"class 0": "lost ground", "class 1": "gained ground"}.get(str(row["class"]), "not shown")
         assert row["finding"] == lost
@@ -656,5 +656,5 @@ def test_what_is_read_is_what_an_audit_holds(sample_models: Path) -> None:
     assert cell["pooled_r_squared"] == pytest.approx(cell["r_squared"])
     assert cell["worst_recall"] == pytest.approx(classes["pruned_recall"].min())
     assert cell["worst_change"] == pytest.approx(classes["pruned_recall"].min() - classes["dense_recall"].min())
-    assert cell["harmed"] == classes["distortion"].isin(lookup.HARMED).sum()
+    assert cell["harmed"] == classes["distortion"].isin(HARMED).sum()
     assert isinstance(cell["corrected"], float)
