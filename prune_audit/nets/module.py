@@ -349,17 +349,39 @@ def uncounted(module: torch.nn.Module) -> tuple[str, ...]:
 
 
 def layer(name: str, kind: str, weight: torch.Tensor, levels: torch.Tensor | None = None) -> Layer:
-    """The density count of one ``weight``; a quantised one counts from its zero points, ``levels`` steps away."""
+    """The density count of one ``weight``; a quantised one counts from its zero points, ``levels`` steps away.
+
+    Raises:
+        ModelError: its numbers are of a type that torch cannot tell from zero.
+    """
     if weight.is_quantized:
         levels = _levels(weight)
     return Layer(
         name=name,
         kind=kind,
         shape=tuple(weight.shape),
-        nonzero=int((weight if levels is None else levels).count_nonzero()),
+        nonzero=_nonzero(name, weight if levels is None else levels),
         total=weight.numel(),
         rounded=0 if levels is None else rounding.rounded(levels.numpy()),
     )
+
+
+def _nonzero(name: str, values: torch.Tensor) -> int:
+    """How many ``values`` are not zero; torch counts neither floats of a byte nor unsigned numbers of several."""
+    import torch
+
+    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+    try:
+        if values.dtype in signed:
+            values = values.contiguous().view(signed[values.dtype])
+        elif values.is_floating_point() and values.itemsize == 1:
+            values = values.to(torch.float32)  # exact
+        return int(values.count_nonzero())
+    except NotImplementedError as fault:  # numbers of less than a byte
+        raise ModelError(
+            f"{name}: the zeros of {str(values.dtype).removeprefix('torch.')} cannot be counted",
+            hint="save the weights as float32 or another type of a byte or more",
+        ) from fault
 
 
 def _levels(weight: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from prune_audit.cli import invoke
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.models import safetensors
@@ -95,3 +96,51 @@ def test_recognises_content_and_no_suffix(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert not safetensors.recognises(path)
     assert not safetensors.recognises(tmp_path)
+
+
+def written(path: Path, header: dict[str, object], data: bytes) -> Path:
+    """A file as its format is described: the length of the header, the header, the numbers."""
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+def entry(start: int, end: int, shape: tuple[int, ...] = (3, 4), dtype: str = "F32") -> dict[str, object]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({"weight": entry(0, 48), "bias": entry(44, 56, (3,))}, 56),  # over one another
+        ({"weight": entry(0, 48), "bias": entry(0, 48)}, 48),
+        ({"weight": entry(0, 48), "bias": entry(52, 64, (3,))}, 64),  # a hole between them
+        ({"weight": entry(0, 48)}, 49),
+        ({"weight": entry(0, 48)}, 47),
+        ({"weight": entry(48, 0)}, 48),
+        ({"weight": entry(-48, 0)}, 48),
+        ({"weight": entry(0, 48, (3, 5))}, 48),
+        ({"weight": entry(0, 48, (2**62, 2**62))}, 48),
+        ({"weight": entry(0, 48, (-3, -4))}, 48),
+        ({"weight": entry(0, 48, dtype="F33")}, 48),
+        ({"weight": {"dtype": "F32", "shape": [3, 4]}}, 48),
+    ],
+)
+def test_places_and_shapes_that_do_not_fit(
+    header: dict[str, object], size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["inspect", str(written(tmp_path / "w.safetensors", {"weight": entry(0, 48)}, bytes(48)))]) == 0
+    path = written(tmp_path / "w.safetensors", header, bytes(size))
+    assert invoke(["inspect", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "damaged or truncated" in said
+    assert "hint: " in said
+
+
+def test_weights_of_a_byte_are_counted_and_of_less_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    byte = written(tmp_path / "f8.safetensors", {"weight": entry(0, 12, dtype="F8_E4M3")}, bytes([0, 8] * 6))
+    assert invoke(["inspect", str(byte)]) == 0
+    assert "50.00 %" in capsys.readouterr().out
+    less = written(tmp_path / "f4.safetensors", {"weight": entry(0, 6, dtype="F4")}, bytes(6))
+    assert invoke(["inspect", str(less)]) == 2
+    assert "the zeros of float4_e2m1fn_x2 cannot be counted" in capsys.readouterr().err

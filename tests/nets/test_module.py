@@ -9,7 +9,7 @@ from torch.nn.utils import prune
 
 from prune_audit.core import Array, Expects, Input, ModelCard
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.nets.module import TorchClassifier, expects_of, layers, parameters
+from prune_audit.nets.module import TorchClassifier, expects_of, layer, layers, parameters
 
 CARD = ModelCard(name="m", path="m.pt", format="test", digest="", size=0)
 
@@ -289,3 +289,27 @@ def test_masks_count_before_any_forward_pass() -> None:
 def test_expectations_of_a_module(network: nn.Module, dtype: str | None, channels: int | None) -> None:
     expects = expects_of(network)
     assert expects == Expects(inputs=(Input(name="input", dtype=dtype),), channels=channels)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *(torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+        *(torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.float16, torch.bfloat16),
+    ],
+)
+def test_zeros_of_types_that_torch_does_not_count(dtype: torch.dtype) -> None:
+    values = torch.tensor([[0, 1, 2], [0, 0, 3]]).to(dtype)
+    found = layer("w", "linear", values)
+    assert (found.nonzero, found.total) == (3, 6)
+
+
+def test_a_negative_zero_is_a_zero() -> None:
+    assert layer("w", "linear", torch.tensor([[-0.0, 1.0]]).to(torch.float8_e5m2)).nonzero == 1
+
+
+def test_numbers_of_less_than_a_byte_are_refused() -> None:
+    packed = torch.zeros(4, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    with pytest.raises(ModelError, match="w: the zeros of float4_e2m1fn_x2 cannot be counted") as caught:
+        layer("w", "linear", packed)
+    assert "float32" in caught.value.hint
