@@ -177,7 +177,7 @@ def _parquet(path: Path) -> Table:
                 schema = opened.schema_arrow
                 _distinct(schema)
                 plain = [each.name for each in schema if tables.kind(each.type) != "media"]
-                parts.append(arrow.validated(opened.read(plain)))
+                parts.append(arrow.validated(arrow.counted(opened.read(plain), opened.metadata.num_rows)))
                 groups += [(file, at, opened.metadata.row_group(at).num_rows) for at in range(opened.num_row_groups)]
         except arrow.faults() as error:
             raise DataError(
@@ -206,7 +206,7 @@ class _Groups:
             if (column, at) not in self._read:
                 try:
                     with parquet.ParquetFile(file) as opened:
-                        group = arrow.validated(opened.read_row_group(number, columns=[column]))
+                        group = arrow.validated(arrow.counted(opened.read_row_group(number, columns=[column]), rows))
                 except arrow.faults() as fault:
                     raise ValueError(f"row group {number} of {file.name} cannot be read: {said(fault)}") from fault
                 self._read[column, at] = group.column(0)

@@ -32,6 +32,19 @@ def faults(*others: type[Exception]) -> tuple[type[Exception], ...]:
     )
 
 
+def counted(table: Any, rows: int) -> Any:
+    """``table``, which has the ``rows`` that its file tells.
+
+    Columns that are read apart, as labels and images are, would otherwise be joined with those of other samples.
+
+    Raises:
+        ValueError: it has more or fewer.
+    """
+    if len(table) != rows:
+        raise ValueError(f"it says that it has {rows:,} rows, and holds {len(table):,}")
+    return table
+
+
 def validated(table: Any) -> Any:
     """``table``, in which every offset and every text was looked at.
 

@@ -166,7 +166,7 @@ def _parquet(path: Path) -> tuple[pa.Schema, _Read]:
 
     def read(texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
         with parquet.ParquetFile(path) as file:
-            return file.read(columns=[*texts, *numbers])
+            return arrow.counted(file.read(columns=[*texts, *numbers]), file.metadata.num_rows)
 
     with parquet.ParquetFile(path) as file:
         return file.schema_arrow, read

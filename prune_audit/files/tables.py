@@ -352,7 +352,7 @@ def _parquet(path: Path) -> list[tuple[str, Any]]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            table = arrow.validated(file.read())
+            table = arrow.validated(arrow.counted(file.read(), file.metadata.num_rows))
         columns = [_plain(values) for values in table.columns]
         for values in columns:
             if kind(values.type) == "other" and not is_nested(values):

@@ -15,6 +15,14 @@ def test_whole_tables_are_as_they_were() -> None:
     assert arrow.validated(table.to_batches()[0]).num_rows == 2
 
 
+def test_a_table_has_the_rows_that_its_file_tells() -> None:
+    table = pa.table({"a": [1, 2, 3]})
+    assert arrow.counted(table, 3) is table
+    for rows in (2, 4):
+        with pytest.raises(ValueError, match=f"it says that it has {rows} rows, and holds 3"):
+            arrow.counted(table, rows)
+
+
 def text(offsets: list[int], content: bytes) -> pa.Array:
     buffers = [None, pa.py_buffer(np.array(offsets, np.int32)), pa.py_buffer(content)]
     return pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
