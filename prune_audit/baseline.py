@@ -50,6 +50,7 @@ from prune_audit.core import (
     Settings,
     Value,
     View,
+    lookup,
 )
 from prune_audit.errors import AlignmentError
 
@@ -212,7 +213,7 @@ def _fallen(step: Comparison, settings: Settings) -> set[str]:
     for view in step.views:
         change, q = view.measure("change"), view.measure("q_value").by_stratum
         worse = {
-            rules.subject(view, stratum)
+            lookup.subject(view, stratum)
             for stratum, by, value in zip(view.strata, change.by_stratum, q, strict=True)
             if _shown(by, value, settings)
         }

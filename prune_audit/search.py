@@ -6,14 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prune_audit import models
 from prune_audit.core import Audit, Dataset, DataSource, ModelSource, Settings
 from prune_audit.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 from prune_audit.prune import Pruned, Recipe, Stages, beside, check_output, open_data, require_data, run
 
 LOWEST = 0.01  # the density below which nobody looks without being asked

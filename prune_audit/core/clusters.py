@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
-from prune_audit.core.types import Array, Counts
+from prune_audit.core.types import Array, Counts, equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,8 +59,6 @@ class Clusters:
         )
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Clusters):
-            return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in Clusters.__dataclass_fields__)
+        return NotImplemented if not isinstance(other, Clusters) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
 from prune_audit.core.pair import Pair
 from prune_audit.core.protocols import ModelCard
 from prune_audit.core.requests import Assumption, Preprocess, Settings

@@ -34,6 +34,11 @@ def noun(view: View) -> tuple[str, str]:
     return ("class", "classes") if view.by == "class" else ("group", "groups")
 
 
+def subject(view: View, stratum: str) -> str:
+    """How checks name a stratum: a class by its name, a value of another column with that column."""
+    return stratum if view.by == "class" else f"{view.by}={stratum}"
+
+
 def worst_first(view: View) -> list[int]:
     """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
     verdict, distortion, change = (column(view, name) for name in ("verdict", "distortion", "change"))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prune_audit.core.scores import Calibration, Ties, TopK
-
-if TYPE_CHECKING:
-    pass
 from prune_audit.core.clusters import Clusters
-from prune_audit.core.types import Array, Counts
+from prune_audit.core.scores import Calibration, Ties, TopK
+from prune_audit.core.types import Array, Counts, equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,8 +82,6 @@ class Pair:
         return not (self.lost.any() or self.gained.any())
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Pair):
-            return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in Pair.__dataclass_fields__)
+        return NotImplemented if not isinstance(other, Pair) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable

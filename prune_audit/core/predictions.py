@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
-from prune_audit.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 from prune_audit.core.clusters import Clusters
 from prune_audit.core.pair import Pair
+from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
 from prune_audit.core.types import Array, Counts, Floats, Scores
+from prune_audit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    pass
 from prune_audit.core.predictions import Outputs
 from prune_audit.core.requests import Assumption, Preprocess
 from prune_audit.core.types import Activation, Array, Counts, Floats, Layout, Scores

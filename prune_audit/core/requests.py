@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
-from prune_audit.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 from prune_audit.core.types import (
     Channels,
     Correction,
@@ -25,6 +21,7 @@ from prune_audit.core.types import (
     Scores,
     Value,
 )
+from prune_audit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from prune_audit.core.types import equal
+
 if TYPE_CHECKING:
     from prune_audit.core.clusters import Clusters
     from prune_audit.core.types import Array, Counts, Floats
@@ -66,7 +68,7 @@ class Bins:
         return weight
 
     def __eq__(self, other: object) -> bool:
-        return NotImplemented if not isinstance(other, Bins) else _equal(self, other)
+        return NotImplemented if not isinstance(other, Bins) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
@@ -112,7 +114,7 @@ class Calibration:
         )
 
     def __eq__(self, other: object) -> bool:
-        return NotImplemented if not isinstance(other, Calibration) else _equal(self, other)
+        return NotImplemented if not isinstance(other, Calibration) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
@@ -129,7 +131,7 @@ class TopK:
     clusters: Clusters | None = None
 
     def __eq__(self, other: object) -> bool:
-        return NotImplemented if not isinstance(other, TopK) else _equal(self, other)
+        return NotImplemented if not isinstance(other, TopK) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
@@ -168,7 +170,7 @@ class Ties:
         )
 
     def __eq__(self, other: object) -> bool:
-        return NotImplemented if not isinstance(other, Ties) else _equal(self, other)
+        return NotImplemented if not isinstance(other, Ties) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 
@@ -232,8 +234,3 @@ def _joined(first: Bins, second: Bins) -> Bins:
     return Bins(
         **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in Bins.__dataclass_fields__}
     )
-
-
-def _equal(one: object, other: object) -> bool:
-    names: list[str] = list(getattr(type(one), "__dataclass_fields__"))  # noqa: B009  # a dataclass, which object is not
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    pass
-
 
 Array: TypeAlias = npt.NDArray[Any]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -39,3 +35,9 @@ Channels = Literal["rgb", "bgr", "gray"]
 Exif = Literal["apply", "ignore"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+
+def equal(one: object, other: object) -> bool:
+    """Whether two dataclasses of one type, made of arrays, are equal field by field."""
+    names: list[str] = list(getattr(type(one), "__dataclass_fields__"))  # noqa: B009  # a dataclass, which object is not
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)

@@ -7,7 +7,6 @@ are renamed: reports speak of the data's own classes.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -109,12 +108,9 @@ def _of_json(path: Path, text: str) -> list[tuple[str, str | int]]:
 
 
 def _of_csv(path: Path, text: str) -> list[tuple[str, str | int]]:
-    try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise DataError(f"{path}: no readable CSV: {error}", hint=f"expected is {FORMS}") from error
+    rows = text_file.pairs(path, text, FORMS)
     for row in rows:
-        if len(row) != 2 or not all(row):
+        if not all(row):
             raise DataError(f"{path}: expected two columns, found {','.join(row)!r}", hint=f"expected is {FORMS}")
     if rows and [cell.casefold() for cell in rows[0]] in HEADS:
         rows = rows[1:]

@@ -6,7 +6,6 @@ where they are used, so that counts, shares and percentages all do.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import Any
@@ -54,16 +53,10 @@ def _of_json(path: Path, text: str) -> list[tuple[str, Any]]:
 
 
 def _of_csv(path: Path, text: str) -> list[tuple[str, Any]]:
-    try:
-        rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise DataError(f"{path}: no readable CSV: {error}", hint=f"expected are {FORMS}") from error
-    for row in rows:
-        if len(row) != 2:
-            raise DataError(f"{path}: expected two columns, found {','.join(row)!r}", hint=f"expected are {FORMS}")
+    rows = text_file.pairs(path, text, FORMS)
     if rows and _number(rows[0][1]) is None:  # a header
         rows = rows[1:]
-    return [(name.strip(), value.strip()) for name, value in rows]
+    return [(name, value) for name, value in rows]
 
 
 def _number(value: object) -> float | None:

@@ -70,6 +70,7 @@ from prune_audit.document.codec import (
     one_of,
     record,
     said,
+    with_keys,
     wrong,
 )
 from prune_audit.errors import InputError
@@ -267,9 +268,7 @@ def _check_samples(audit: Audit) -> None:
 
 
 def _schema_of_view(definitions: Definitions) -> Node:
-    found = _PAIR.schema(definitions)
-    measures = {"measures": _MEASURES.schema(definitions)}
-    return {**found, "required": [*found["required"], *measures], "properties": {**found["properties"], **measures}}
+    return with_keys(_PAIR.schema(definitions), {"measures": _MEASURES.schema(definitions)})
 
 
 def _schema_of_samples(definitions: Definitions) -> Node:

@@ -179,6 +179,11 @@ def keyed(fields: Mapping[str, Codec], definitions: Definitions, later: Collecti
     return {"type": "object", "required": required, "properties": properties}
 
 
+def with_keys(found: Node, further: Mapping[str, Node]) -> Node:
+    """The schema ``found`` of an object, which requires ``further`` keys."""
+    return {**found, "required": [*found["required"], *further], "properties": {**found["properties"], **further}}
+
+
 def extended(item: Codec, derived: Mapping[str, tuple[Callable[[Any], Any], Node]]) -> Codec:
     """``item`` with further keys that are written and never read: how each is made, and its schema."""
 
@@ -186,9 +191,7 @@ def extended(item: Codec, derived: Mapping[str, tuple[Callable[[Any], Any], Node
         return item.write(value) | {key: of(value) for key, (of, _) in derived.items()}
 
     def schema(definitions: Definitions) -> Node:
-        found = item.schema(definitions)
-        further = {key: how for key, (_, how) in derived.items()}
-        return {**found, "required": [*found["required"], *further], "properties": {**found["properties"], **further}}
+        return with_keys(item.schema(definitions), {key: how for key, (_, how) in derived.items()})
 
     return Codec(write=write, read=item.read, schema=schema)
 

@@ -5,6 +5,7 @@ A path that is not there is a wrong path and not a wrong form, so its hint speak
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from prune_audit.errors import DataError
@@ -26,3 +27,20 @@ def read(path: Path, what: str, forms: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected text in UTF-8, found other bytes", hint=f"expected is {forms}") from error
+
+
+def pairs(path: Path, text: str, forms: str) -> list[list[str]]:
+    """The rows of ``text``, CSV of two columns that was read from ``path``, without blanks around cells and empty rows.
+
+    Raises:
+        DataError: it is no CSV, or a row has more or fewer than two cells.
+    """
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    except csv.Error as error:
+        raise DataError(f"{path}: no readable CSV: {error}", hint=f"expected is {forms}") from error
+    rows = [row for row in rows if any(row)]
+    for row in rows:
+        if len(row) != 2:
+            raise DataError(f"{path}: expected two columns, found {','.join(row)!r}", hint=f"expected is {forms}")
+    return rows

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,9 +33,6 @@ from prune_audit.evaluate.model_output import Outputs
 from prune_audit.models import onnx
 from prune_audit.models.onnx.interface import expects_of, outputs_of
 from prune_audit.nets.module import ROUNDING, TorchClassifier
-
-if TYPE_CHECKING:
-    pass
 from prune_audit.nets.onnx_export import ExportFailed, quiet, require_exporter, write
 
 # Samples that both run.

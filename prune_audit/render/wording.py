@@ -58,11 +58,6 @@ def _recorded(cards: Collection[ModelCard]) -> bool:
     return bool(cards) and all(card.recorded for card in cards)
 
 
-def subject(view: View, i: int) -> str:
-    """How checks name the stratum at ``i``: a class by its name, a value of another column with that column."""
-    return view.strata[i] if view.by == "class" else f"{view.by}={view.strata[i]}"
-
-
 def stratum(view: View, i: int, settings: Settings) -> str:
     """All that is known of one stratum, in a sentence."""
     pair = view.pair

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, SINCE, Audit, Check, Comparison, Outcome, lookup
 from prune_audit.printable import printable
-from prune_audit.render import rounded, wording
+from prune_audit.render import rounded
 
 
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
@@ -119,7 +119,7 @@ def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
                 found.append(
                     Check(
                         rule=rule,
-                        subject=wording.subject(view, i),
+                        subject=lookup.subject(view, view.strata[i]),
                         outcome=outcome,
                         level="warn",
                         observed=None,
@@ -141,7 +141,7 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
     seen = []
     for comparison in audit.comparisons:
         changes = {
-            wording.subject(view, i): change
+            lookup.subject(view, view.strata[i]): change
             for view in comparison.views
             for i, change in enumerate(lookup.column(view, "change"))
         }

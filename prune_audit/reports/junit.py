@@ -79,7 +79,7 @@ def _cases(audit: Audit, comparison: Comparison) -> Iterator[_Case]:
     checks: dict[str, list[Check]] = {}
     for check in gate.checks(audit, comparison):
         checks.setdefault(check.subject, []).append(check)
-    strata = {wording.subject(view, i): (view, i) for view in comparison.views for i in range(len(view.strata))}
+    strata = {lookup.subject(view, s): (view, i) for view in comparison.views for i, s in enumerate(view.strata)}
     for subject in dict.fromkeys([*(s for s in checks if s not in strata), *strata]):
         found = checks.get(subject, [])
         result, kind, message = _judged(audit, found)

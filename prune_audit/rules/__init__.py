@@ -18,7 +18,6 @@ from prune_audit.core import Check, Comparison, Policy
 from prune_audit.rules._policy import chosen, default_policy, found, read_policy
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import SETTINGS, UNITS, Given, of_rule, overlaid, typed
-from prune_audit.rules._verdicts import subject
 from prune_audit.rules._written import toml
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "overlaid",
     "preset",
     "read_policy",
-    "subject",
     "toml",
     "typed",
 ]

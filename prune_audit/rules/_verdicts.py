@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from prune_audit.core import CANNOT_TELL, Check, Comparison, Outcome, RuleSetting, Value, View
-
-
-def subject(view: View, stratum: str) -> str:
-    """How a check names a stratum: a class by its name, a value of another column with that column."""
-    return stratum if view.by == "class" else f"{view.by}={stratum}"
+from prune_audit.core.lookup import subject
 
 
 def verdict_checks(

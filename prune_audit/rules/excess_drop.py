@@ -9,8 +9,8 @@ points.
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, RuleSetting
+from prune_audit.core.lookup import subject
 from prune_audit.rules._bounds import at_most, limit_of, points, unsettled
-from prune_audit.rules._verdicts import subject
 
 NAME = "excess-drop"
 LIMIT = 0.05

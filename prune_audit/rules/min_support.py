@@ -7,8 +7,8 @@ count has no interval, so there is nothing between pass and fail. The limit is a
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, RuleSetting
+from prune_audit.core.lookup import subject
 from prune_audit.rules._bounds import limit_of
-from prune_audit.rules._verdicts import subject
 
 NAME = "min-support"
 LIMIT = 30

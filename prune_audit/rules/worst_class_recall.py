@@ -10,8 +10,8 @@ suits every model.
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, Outcome, RuleSetting
+from prune_audit.core.lookup import subject
 from prune_audit.rules._bounds import limit_of, unsettled
-from prune_audit.rules._verdicts import subject
 
 NAME = "worst-class-recall"
 DEFAULT = RuleSetting(level="off")
