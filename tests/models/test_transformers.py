@@ -123,6 +123,14 @@ def test_masks_of_pruning_are_applied(images: Path) -> None:
     assert (layer.nonzero, layer.total) == (12, 48)
 
 
+def test_a_network_far_larger_than_its_weights_is_not_made(images: Path) -> None:
+    change(images, hidden_size=16_000)  # more than 8 GB
+    with pytest.raises(
+        ModelError, match=r"describes a network of 2,05\d,\d\d\d,\d\d\d numbers, and its files hold \d,\d\d\d$"
+    ):
+        load(images)
+
+
 def test_weights_that_do_not_fit_are_never_made_up(images: Path) -> None:
     weights = load_file(images / "model.safetensors")
     save_file({**weights, "lora_A.weight": torch.zeros(2)}, images / "model.safetensors")

@@ -29,6 +29,7 @@ _ADAPTER = "adapter_config.json"
 _ELSEWHERE = ("attn_implementation", "experts_implementation", "fusion_config", "kernel_config", "transformers_weights")
 _VERSION = "install the version of transformers that saved the model (transformers_version in config.json)"
 _SHOWN = 3
+_TABLES = 50_000_000  # numbers that an architecture may work out for itself, such as those of positions
 
 
 def files_of(path: Path) -> list[Path]:
@@ -105,9 +106,13 @@ def built(
             raise _unsafe(path, f"{maker.config_class.__name__} of transformers {library.__version__} reads {key}")
         try:
             made = maker.config_class.from_dict(_trusted(config) if trusted else known_architectures.plain(config))
+            if not trusted:  # else nobody knows what building does, and it is done once
+                _refuse_excess(maker, made, weights, path)
             network, report = maker.from_pretrained(
                 None, config=made, state_dict=dict(weights), output_loading_info=True, ignore_mismatched_sizes=True
             )
+        except ModelError:
+            raise
         # The library builds hundreds of architectures from what a file says.
         except Exception as fault:
             lines = str(fault).strip().splitlines() or [type(fault).__name__]
@@ -125,6 +130,24 @@ def built(
             "were pruned away so that config.json does not describe it any more, export it to ONNX",
         )
     return network, sorted(report["unexpected_keys"])
+
+
+def _refuse_excess(maker: Any, config: Any, weights: Mapping[str, object], path: Path) -> None:
+    """Raise `ModelError` where a network is far larger than its ``weights``: memory would be full of what is made up.
+
+    What is only somewhat larger lacks single weights, and the library says which.
+    """
+    import torch
+
+    with torch.device("meta"):  # where tensors have shapes and no memory
+        outline = maker(config)
+    needed = sum(each.numel() for each in (*outline.parameters(), *outline.buffers()))
+    held = sum(each.numel() for each in weights.values() if isinstance(each, torch.Tensor))
+    if needed > 2 * held + _TABLES:
+        raise ModelError(
+            f"{path}: config.json describes a network of {needed:,} numbers, and its files hold {held:,}",
+            hint="save both with save_pretrained; a pruned network whose layers became smaller is exported to ONNX",
+        )
 
 
 def save(network: Any, path: Path) -> None:
