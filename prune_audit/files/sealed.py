@@ -54,6 +54,8 @@ def read(path: Path, of: str) -> bytes:
         DamagedFile: it is not what was written there.
         OSError: there is no such file, or it cannot be read.
     """
+    if path.exists() and not path.is_file():  # a device would be read without an end
+        raise DamagedFile
     whole = path.read_bytes()
     content = whole[_HEAD:]
     if whole[:_HEAD] != _digest(content, of) + b"\n":

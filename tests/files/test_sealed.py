@@ -98,3 +98,17 @@ def test_a_folder_that_takes_no_file_ends_it_at_once_and_leaves_what_was_there(
     assert "--no-cache" in caught.value.hint
     assert calls == 1
     assert sealed.read(path, "here") == CONTENT
+
+
+def test_what_is_no_file_is_never_read(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)  # to read it would wait for whoever writes, as to read a device would never end
+    with pytest.raises(sealed.DamagedFile):
+        sealed.read(path, "here")
+    path.unlink()
+    path.symlink_to(os.devnull)
+    with pytest.raises(sealed.DamagedFile):
+        sealed.read(path, "here")
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        sealed.read(path, "here")
