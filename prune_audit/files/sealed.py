@@ -54,7 +54,7 @@ def read(path: Path, of: str) -> bytes:
         DamagedFile: it is not what was written there.
         OSError: there is no such file, or it cannot be read.
     """
-    if path.exists() and not path.is_file():  # a device would be read without an end
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a device would be read without an end
         raise DamagedFile
     whole = path.read_bytes()
     content = whole[_HEAD:]
