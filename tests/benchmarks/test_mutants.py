@@ -1,0 +1,39 @@
+"""Every mutant is a program, and another one than the file it was made of."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.benchmarks.mutants import PACKAGE, ROOT, mirrored, mutated, places, sample
+
+
+def test_every_mutant_of_a_file_is_another_program() -> None:
+    file = PACKAGE / "stats" / "_tango.py"
+    as_it_is = ast.unparse(ast.parse(file.read_text()))
+    every = places(file)
+    assert len({place.way.split()[0] for place in every}) > 3
+    for place in every:
+        tree, what = mutated(place)
+        compile(tree, str(file), "exec")
+        assert ast.unparse(tree) != as_it_is, what
+
+
+def test_what_only_says_something_is_left_alone() -> None:
+    file = PACKAGE / "core" / "types.py"
+    assert not [place for place in places(file) if "Literal" in mutated(place)[1]]
+
+
+def test_the_sample_is_of_every_room_and_drawn_alike_again() -> None:
+    drawn = sample(200, 1, "")
+    assert 150 < len(drawn) < 250
+    assert {place.file.relative_to(PACKAGE).parts[0] for place in drawn} >= {"stats", "rules", "gate.py", "evaluate"}
+    assert drawn == sample(200, 1, "")
+    assert drawn != sample(200, 2, "")
+
+
+def test_a_file_is_run_against_the_tests_that_mirror_it() -> None:
+    tests = ROOT / "tests"
+    assert mirrored(PACKAGE / "stats" / "_tango.py") == tests / "stats" / "test_tango.py"
+    assert mirrored(PACKAGE / "gate.py") == tests / "test_gate.py"
+    assert mirrored(PACKAGE / "rules" / "__init__.py") == tests / "rules" / "test_rules.py"
+    assert mirrored(PACKAGE / "stats" / "nothing.py") == tests / "stats"
