@@ -123,6 +123,7 @@ def from_document(document: object) -> Audit:
     audit: Audit = _AUDIT.read("", document)
     if not audit.comparisons:
         wrong("comparisons", "one at least", [])
+    _check_views(audit)
     _check_samples(audit)
     return audit
 
@@ -249,6 +250,18 @@ def _check_scores(path: str, pair: Pair) -> None:
                     wrong(f"{path}.calibration.{name}.{key}", f"a list of {length}", getattr(bins, key).tolist())
             if not bins.samples.all():
                 wrong(f"{path}.calibration.{name}.samples", "counts above 0", 0)
+
+
+def _check_views(audit: Audit) -> None:
+    """That every comparison is by class first, and by the same strata as the others."""
+    first = audit.comparisons[0].views
+    if not first or first[0].by != "class":
+        wrong("comparisons[0].views", "the view by class first", [view.by for view in first])
+    if len({view.by for view in first}) < len(first):
+        wrong("comparisons[0].views", "one view of each kind", [view.by for view in first])
+    for at, comparison in enumerate(audit.comparisons[1:], 1):
+        if [(view.by, view.strata) for view in comparison.views] != [(view.by, view.strata) for view in first]:
+            wrong(f"comparisons[{at}].views", "the strata of the first comparison", [v.by for v in comparison.views])
 
 
 def _check_samples(audit: Audit) -> None:

@@ -210,6 +210,11 @@ VIEW = ("comparisons", 0, "views", 0)
         ),
         (broken("comparisons", 0, "checks", 0, "outcome", value=None), "checks[0].outcome: expected one of passed"),
         (broken("comparisons", value=[]), "comparisons: expected one at least, found a list of 0"),
+        (
+            broken("comparisons", 0, "views", value=[]),
+            "comparisons[0].views: expected the view by class first, found a",
+        ),
+        (broken(*VIEW, "by", value="camera"), "comparisons[0].views: expected the view by class first, found a list"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -218,6 +223,18 @@ def test_what_is_broken_is_named_with_its_place(document: Any, said: str) -> Non
         from_document(document)
     assert said in caught.value.message
     assert caught.value.hint
+
+
+def test_all_comparisons_have_the_same_strata() -> None:
+    document = to_document(audits.everything())
+    (one,) = document["comparisons"]
+    document["comparisons"] = [one, one | {"views": one["views"][:-1]}]
+    with pytest.raises(InputError, match=r"comparisons\[1\]\.views: expected the strata of the first comparison"):
+        from_document(document)
+    for comparison in document["comparisons"]:
+        comparison["views"] = [comparison["views"][0]] * 2
+    with pytest.raises(InputError, match=r"comparisons\[0\]\.views: expected one view of each kind"):
+        from_document(document)
 
 
 KEPT = ("comparisons", 0, "views", 1)  # the view with clusters, bins and top-k counts
