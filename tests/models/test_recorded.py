@@ -408,6 +408,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"id": IDS, "predicted": ["cat", None, "dog", "dog"]}, CLASSES, "sample '0011' has no predicted class"),
     ({"id": IDS, "predicted": [0.0, None, 1.0, 2.0]}, CLASSES, "sample '0011' has no predicted class"),
     ({"id": IDS, "predicted": [0.0, 0.37, 1.0, 2.0]}, CLASSES, "prediction 0.37 for sample '0011' is no class"),
+    ({"id": IDS, "predicted": [0.0, -np.inf, 1.0, 2.0]}, CLASSES, "prediction -inf for sample '0011' is no class"),
+    ({"id": IDS, "predicted": [0.0, 1e300, 1.0, 2.0]}, CLASSES, r"prediction 1e\+300 for sample '0011' is no class"),
     ({"id": IDS, "scores": SCORES[:, :2]}, CLASSES, "2 scores a sample, the data have 3 classes"),
     ({"id": IDS, "scores": [[1.0, 2, 3], [1, 2], [1, 2, 3], [1, 2, 3]]}, CLASSES, "expected as many scores"),
     ({"id": IDS, "scores": [[1.0, 2, 3], None, [1, 2, 3], [1, 2, 3]]}, CLASSES, "expected as many scores"),

@@ -252,7 +252,8 @@ def _whole(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> pa.Chunked
     from pyarrow import compute
 
     numbers = values.to_numpy()
-    broken = first_without(np.isnan(numbers) | (numbers == np.floor(numbers)))
+    # Infinities are their own floor, and from 2**53 on every float is whole.
+    broken = first_without(np.isnan(numbers) | ((numbers == np.floor(numbers)) & (abs(numbers) < 2**53)))
     if broken is not None:
         raise AlignmentError(
             f"{path}: the prediction {numbers[broken]:g} for sample {ids[broken]!r} is no class",
