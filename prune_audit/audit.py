@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from prune_audit import data, gate, models, stats
+from prune_audit import data, gate, models, plugins, stats
 from prune_audit.core import (
     Assumption,
     Audit,
@@ -321,6 +321,7 @@ def assemble(
             Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
         )
     kept = Samples.of(predictions, ("class", *settings.by), settings.cluster)
+    provenance = replace(provenance, notes=(*provenance.notes, *(error.message for error in plugins.broken())))
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
     return audit if policy is None else gate.judge(audit, policy)
 

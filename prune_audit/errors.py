@@ -10,6 +10,7 @@ AuditError                  the audit could not be done; always with a hint
 │   └── StudyError          ... a study, as it is planned or as it was run
 ├── AlignmentError          models and data do not fit together
 ├── MissingExtra            an optional library is not installed
+├── PluginError             a plugin of another package cannot be used
 └── OutputError             a report could not be written
 
 Errors are raised low, where expected and found values are at hand, and caught once, in ``cli/``, which prints
@@ -68,6 +69,10 @@ class AlignmentError(AuditError):
 
 class MissingExtra(AuditError):
     """An optional library is not installed; the hint is the line that installs it."""
+
+
+class PluginError(AuditError):
+    """A plugin of another package cannot be used; the message names the package."""
 
 
 class OutputError(AuditError):

@@ -13,6 +13,9 @@ from prune_audit.core import Audit
 from prune_audit.errors import UsageError
 from prune_audit.render.picture import Chart
 
+CONTRACT = ("RANK", "draw")
+"""What a plugin must have."""
+
 
 class NothingToDraw(UsageError):
     """The audit has nothing for the chart that was asked for: no fault of the audit, which is as good without it."""
@@ -20,8 +23,9 @@ class NothingToDraw(UsageError):
 
 def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:
     """Every chart that ``audit`` has something for, by name, in the order of a page."""
-    modules = sorted(plugins.loaded("charts"), key=lambda item: (item[1].RANK, item[0]))
-    return {name: drawn for name, module in modules if (drawn := module.draw(audit))}
+    ranks = {name: (module.RANK, name) for name, module in plugins.loaded("charts")}
+    drawn: dict[str, tuple[Chart, ...]] = plugins.each("charts", lambda _, module: module.draw(audit))
+    return {name: drawn[name] for name in sorted(drawn, key=ranks.__getitem__) if drawn[name]}
 
 
 def named(audit: Audit, name: str) -> tuple[Chart, ...]:
@@ -31,7 +35,9 @@ def named(audit: Audit, name: str) -> tuple[Chart, ...]:
         UsageError: there is no such chart.
         NothingToDraw: the audit has nothing for it.
     """
-    drawn: tuple[Chart, ...] = plugins.load("charts", name).draw(audit)
+    module = plugins.load("charts", name)
+    with plugins.blamed("charts", name):
+        drawn: tuple[Chart, ...] = module.draw(audit)
     if not drawn:
         why = plugins.docstring("charts", name).partition("\n\n")[0].replace("\n", " ")
         raise NothingToDraw(

@@ -79,9 +79,20 @@ def _silence() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from prune_audit import plugins
+    from prune_audit.cli import _terminal
+
+    code = _ended(arguments)
+    for error in plugins.broken():
+        _terminal.fail(error.message, error.hint)
+    return code
+
+
+def _ended(arguments: Sequence[str]) -> int:
+    """The exit code of a command, whose errors are printed."""
     import typer
 
-    from prune_audit import memory
+    from prune_audit import memory, plugins
     from prune_audit.cli import _app, _environment, _terminal
     from prune_audit.errors import AuditError
 
@@ -89,6 +100,8 @@ def _run(arguments: Sequence[str]) -> int:
         # Not list(arguments): once cli/list.py is imported, `list` names that module here.
         returned = _app.build()(args=[*arguments], prog_name="prune-audit", standalone_mode=False)
     except AuditError as error:
+        if error in plugins.broken():  # which is printed with the others
+            return IMPOSSIBLE
         # Whoever reads a file cannot always tell one that is damaged from one that is too large for this machine.
         short = memory.exhausted(error) and memory.HINT not in error.hint
         _terminal.fail(error.message, f"{error.hint}; or memory ran out: {memory.HINT}" if short else error.hint)

@@ -55,7 +55,7 @@ def _in_one_line(out: Console, room: str) -> None:
     grid.add_column(min_width=max(len(name) for each in plugins.ROOMS for name in plugins.names(each)), no_wrap=True)
     grid.add_column(overflow="fold")
     for name in plugins.names(room):
-        grid.add_row(Text(name), Text(plugins.help_line(room, name)))
+        grid.add_row(Text(name), Text(_told(room, name).partition("\n")[0]))
     out.print(Padding(grid, (0, 0, 0, 2)))
 
 
@@ -70,12 +70,35 @@ def _in_full(out: Console, room: str) -> None:
     for name in plugins.names(room):
         out.print()
         out.print(Text(f"  {name}", style="bold"))
-        blocks = plugins.docstring(room, name).split("\n\n")
-        if room == "stats":
+        blocks = _told(room, name).split("\n\n")
+        if room == "stats" and _works(room, name):
             blocks.append(f"columns: {', '.join(columns(name))}")
         wrapped = (b if b.startswith(" ") else fill(" ".join(b.split()), width, break_on_hyphens=False) for b in blocks)
         for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
             out.print(Text(line), soft_wrap=True)
+
+
+def _told(room: str, name: str) -> str:
+    """The docstring of a plugin, which ends its first line with the package where it is another package's."""
+    from prune_audit import plugins
+
+    if (package := plugins.origin(room, name)) is None:
+        return plugins.docstring(room, name)
+    if not _works(room, name):
+        return f"Cannot be used. ({package})"
+    first, line, rest = plugins.docstring(room, name).partition("\n")
+    return f"{first} ({package}){line}{rest}"
+
+
+def _works(room: str, name: str) -> bool:
+    from prune_audit import plugins
+    from prune_audit.errors import PluginError
+
+    try:
+        plugins.load(room, name)
+    except PluginError:  # printed at the end of the command
+        return False
+    return True
 
 
 def columns(statistic: str) -> tuple[str, ...]:

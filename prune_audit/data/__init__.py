@@ -17,6 +17,9 @@ from prune_audit.data._in_memory import class_names as class_names
 from prune_audit.errors import DataError
 from prune_audit.files import sniff
 
+CONTRACT = ("recognises", "load")
+"""What a plugin must have."""
+
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     """The labelled data at ``source``, in whatever format they are.
@@ -38,7 +41,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
             hint=f"forms are told by content, whatever the suffix; known: {', '.join(plugins.names('data'))} "
             "(see `prune-audit list data`)",
         )
-    dataset: Dataset = plugins.load("data", name).load(source, expects, settings)
+    module = plugins.load("data", name)
+    with plugins.blamed("data", name):
+        dataset: Dataset = module.load(source, expects, settings)
     return dataset
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from prune_audit import plugins
 from prune_audit.core import Audit
 
+CONTRACT = ("ready", "log")
+"""What a plugin must have."""
 FILES = ("audit.html", "audit.json")  # what is written beside the numbers
 
 
@@ -24,7 +26,9 @@ def check(names: Sequence[str]) -> None:
         OutputError: it cannot be reached.
     """
     for name in names:
-        plugins.load("logs", name).ready()
+        service = plugins.load("logs", name)
+        with plugins.blamed("logs", name):
+            service.ready()
 
 
 def log(audit: Audit, names: Sequence[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -33,4 +37,9 @@ def log(audit: Audit, names: Sequence[str], files: Mapping[str, bytes]) -> tuple
     Raises:
         OutputError: a service refused it.
     """
-    return tuple(plugins.load("logs", name).log(audit, files) for name in names)
+    said = []
+    for name in names:
+        service = plugins.load("logs", name)
+        with plugins.blamed("logs", name):
+            said.append(str(service.log(audit, files)))
+    return tuple(said)

@@ -30,6 +30,8 @@ from prune_audit.models.recorded.write import write_predictions as write_predict
 from prune_audit.nets.editable import Editable as Editable
 from prune_audit.sandbox import Held, process
 
+CONTRACT = ("recognises", "load")
+"""What a plugin must have."""
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\s*(\(.*\))?", re.DOTALL)
 
 
@@ -114,7 +116,8 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
         if isolates(module, settings):
             model = _isolated.Isolated(str(plugin), source, settings, module.RUNTIME)
         else:
-            model = _through_onnx.wrap(module.load(source, settings), settings)
+            with plugins.blamed("models", str(plugin)):
+                model = _through_onnx.wrap(module.load(source, settings), settings)
         if (other := watch.changed(before)) is not None:  # else it may not be what it is told by
             raise on_disk.changed(other)
         return model

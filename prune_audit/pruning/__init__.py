@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from prune_audit.errors import UsageError
 from prune_audit.nets.scope import Scope
 
+CONTRACT = ("NEEDS_DATA", "update")
+"""What a plugin must have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:

@@ -19,6 +19,8 @@ from prune_audit import plugins
 from prune_audit.core import Audit
 from prune_audit.errors import OutputError, UsageError
 
+CONTRACT = ("SUFFIXES", "render")
+"""What a plugin must have."""
 Render: TypeAlias = Callable[[Audit], str | bytes]
 
 
@@ -70,12 +72,17 @@ def write(audit: Audit, path: Path, dialects: Mapping[str, str] = MappingProxyTy
         OutputError: the file cannot be written.
     """
     report, render = _chosen(path)
-    put(path, _encoded(_dialects(report).get(dialects.get(path.suffix.lower().removeprefix("."), ""), render)(audit)))
+    how = _dialects(report).get(dialects.get(path.suffix.lower().removeprefix("."), ""), render)
+    with plugins.blamed("reports", report):
+        made = _encoded(how(audit))
+    put(path, made)
 
 
 def content(audit: Audit, name: str) -> bytes:
     """What `write` would put into a file called ``name``. Raises `UsageError` where no report has its suffix."""
-    return _encoded(_chosen(Path(name))[1](audit))
+    report, render = _chosen(Path(name))
+    with plugins.blamed("reports", report):
+        return _encoded(render(audit))
 
 
 def beside(path: Path, word: str) -> Path:

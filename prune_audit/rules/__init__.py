@@ -37,16 +37,21 @@ __all__ = [
     "typed",
 ]
 
+CONTRACT = ("DEFAULT", "check")
+"""What a plugin must have."""
+
 
 def check(comparison: Comparison, policy: Policy) -> tuple[Check, ...]:
     """What every rule that ``policy`` names, and does not switch off, found in ``comparison``.
 
     Raises:
         UsageError: the policy names a rule that does not exist.
+        PluginError: a rule of another package fails.
     """
-    return tuple(
-        found
-        for name, setting in policy.rules.items()
-        if setting.level != "off"
-        for found in plugins.load("rules", name).check(comparison, setting)
-    )
+    found: list[Check] = []
+    for name, setting in policy.rules.items():
+        if setting.level != "off":
+            module = plugins.load("rules", name)
+            with plugins.blamed("rules", name):  # which ends the run: what a rule cannot judge has not passed
+                found += module.check(comparison, setting)
+    return tuple(found)

@@ -11,11 +11,47 @@ line; two sentences that need no statistics; the formula, indented; then the det
 
 from __future__ import annotations
 
+import math
+from collections.abc import Set
+from types import ModuleType
+
 from prune_audit import plugins
 from prune_audit.core import Measure, Pair, Settings
+
+CONTRACT = ("RANK", "measure")
+"""What a plugin must have."""
 
 
 def measures(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Every statistic of ``pair``, in the order of the columns."""
-    modules = sorted(plugins.loaded("stats"), key=lambda item: (item[1].RANK, item[0]))
-    return tuple(measure for _, module in modules for measure in module.measure(pair, settings))
+    taken: set[str] = set()
+
+    def ask(name: str, module: ModuleType) -> tuple[Measure, ...]:
+        found: tuple[Measure, ...] = module.measure(pair, settings)
+        if plugins.origin("stats", name) is not None:
+            _check(found, len(pair.strata), taken)
+        taken.update(measure.name for measure in found)
+        return found
+
+    ranks = {name: (module.RANK, name) for name, module in plugins.loaded("stats")}
+    found = plugins.each("stats", ask)
+    return tuple(measure for name in sorted(found, key=ranks.__getitem__) for measure in found[name])
+
+
+def _check(found: tuple[Measure, ...], strata: int, taken: Set[str]) -> None:
+    """Check what a plugin of another package gives; ours are tested.
+
+    Raises:
+        TypeError: it is no tuple of measures.
+        ValueError: a measure has not one value a stratum, one that is no number, or a name that is ``taken``.
+    """
+    if not isinstance(found, tuple) or not all(isinstance(measure, Measure) for measure in found):
+        raise TypeError(f"expected a tuple of Measure, found {found!r:.60}")
+    for measure in found:
+        if measure.name in taken:
+            raise ValueError(f"there is another measure called {measure.name}")
+        for values in (measure.by_stratum, measure.low, measure.high):
+            if values and len(values) != strata:
+                raise ValueError(f"{measure.name} has {len(values)} values for {strata} strata")
+            if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+                raise ValueError(f"{measure.name} has a value that is no number: absent is None, with a reason")

@@ -1,0 +1,1 @@
+"""Plugins for prune-audit from a package of their own."""

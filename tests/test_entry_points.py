@@ -1,0 +1,137 @@
+"""Plugins of another package: a small one is built as a wheel, installed and used by commands of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+AUDIT = ["compare", "sample_models/dense.onnx", "sample_models/pruned-90.onnx", "--data", "sample_models/val"]
+BROKEN = (
+    "error: the plugin 'broken' of acme-audit 1.2 in stats cannot be used: ModuleNotFoundError: No module named "
+    "'a_library_that_nobody_has'\nhint: update or uninstall acme-audit, or tell whoever makes it\n"
+)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example package, installed from its wheel."""
+    room = tmp_path_factory.mktemp("package")
+    shutil.copytree(ROOT / "tests" / "plugin_package", room / "source")  # building leaves files beside the source
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(room), str(room / "source")]
+    subprocess.run(build, check=True)
+    (wheel,) = room.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(room / "lib"), str(wheel)], check=True)
+    return room / "lib"
+
+
+def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "prune_audit", *arguments]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_list_says_where_each_came_from(installed: Path) -> None:
+    done = run(installed, "list")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "tally Flips as a line a variant. (acme-audit 1.2)" in lines
+    assert "broken Cannot be used. (acme-audit 1.2)" in lines
+    assert any(line.startswith("half-lost Lost share: of what") and line.endswith("(acme-audit 1.2)") for line in lines)
+    assert (done.returncode, done.stderr) == (0, BROKEN)
+    long = " ".join(run(installed, "list", "stats", "--long").stdout.split())
+    assert "absent where the dense model got nothing right. columns: lost_share" in long
+
+
+def test_a_statistic_a_rule_and_a_report_of_another_package(installed: Path, tmp_path: Path) -> None:
+    written = tmp_path / "audit.json"
+    (tmp_path / "policy.toml").write_text("[rules.few-half-lost]\nlimit = 0.3\n")
+    asked = ["-o", str(written), "-o", str(tmp_path / "night.tally"), "--policy", str(tmp_path / "policy.toml"), "-q"]
+    done = run(installed, *AUDIT, *asked)
+    assert (done.returncode, done.stderr) == (1, BROKEN)  # the rest goes on
+    (comparison,) = json.loads(written.read_text())["comparisons"]
+    (share,) = [measure for measure in comparison["views"][0]["measures"] if measure["name"] == "lost_share"]
+    view = comparison["views"][0]
+    assert share["by_stratum"] == [lost / (both + lost) for both, lost in zip(view["both"], view["lost"], strict=True)]
+    (check,) = [check for check in comparison["checks"] if check["rule"] == "few-half-lost"]
+    assert (check["outcome"], check["observed"]) == ("failed", max(share["by_stratum"]))
+    assert (tmp_path / "night.tally").read_text() == f"pruned-90: {comparison['flipped']}\n"
+    assert any("acme-audit 1.2" in note for note in json.loads(written.read_text())["provenance"]["notes"])
+
+
+def test_what_was_asked_for_by_name_and_fails_ends_the_run(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("[rules.few-half-lost]\nlimit = 0.3\n")
+    broken = shutil.copytree(installed, tmp_path / "lib")
+    rule = broken / "acme_audit" / "few_half_lost.py"
+    rule.write_text(rule.read_text().replace("def check", "def judge"))
+    done = run(broken, *AUDIT, "--policy", str(tmp_path / "policy.toml"), "-o", str(tmp_path / "a.json"))
+    assert done.returncode == 2
+    assert "the plugin 'few-half-lost' of acme-audit 1.2 in rules cannot be used: AttributeError: it lacks check" in (
+        done.stderr
+    )
+    assert not (tmp_path / "a.json").exists()
+    rule.write_text(rule.read_text().replace("def judge", "def check").replace("worst[0] > ", "worst > "))
+    done = run(broken, *AUDIT, "--policy", str(tmp_path / "policy.toml"), "-o", str(tmp_path / "a.json"))
+    assert done.returncode == 2
+    assert "the plugin 'few-half-lost' of acme-audit 1.2 in rules cannot be used: TypeError: " in done.stderr
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("return (Measure(", "return [Measure(", None),
+        ('name="lost_share"', 'name="change"', "ValueError: there is another measure called change"),
+        ("tuple(shares)", "(0.5,)", "ValueError: lost_share has 1 values for 10 strata"),
+        ("tuple(shares)", "(float('nan'),) * 10", "ValueError: lost_share has a value that is no number"),
+        ("shares = [", "shares = 1 / 0, [", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_statistic_that_fails_is_left_out_and_the_rest_go_on(
+    installed: Path, tmp_path: Path, old: str, new: str, said: str | None
+) -> None:
+    broken = shutil.copytree(installed, tmp_path / "lib")
+    statistic = broken / "acme_audit" / "half_lost.py"
+    text = statistic.read_text()
+    assert old in text
+    changed = text.replace(old, new)
+    statistic.write_text(changed.replace("absent=absent),)", "absent=absent)]") if said is None else changed)
+    done = run(broken, *AUDIT, "-q", "-o", str(tmp_path / "a.json"))
+    assert done.returncode == 0
+    why = said or "TypeError: expected a tuple of Measure, found [Measure("
+    assert f"error: the plugin 'half-lost' of acme-audit 1.2 in stats cannot be used: {why}" in done.stderr
+    audit = json.loads((tmp_path / "a.json").read_text())
+    assert any("half-lost" in note for note in audit["provenance"]["notes"])
+    names = [measure["name"] for measure in audit["comparisons"][0]["views"][0]["measures"]]
+    assert names.count("change") == 1
+    assert "lost_share" not in names
+
+
+def test_none_of_ours_is_replaced(installed: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(installed, tmp_path / "lib")
+    (points,) = other.glob("acme_audit-*.dist-info/entry_points.txt")
+    points.write_text("[prune_audit.reports]\njson = acme_audit.tally\n")
+    done = run(other, "list", "reports")
+    assert "the plugin 'json' of acme-audit 1.2 in reports cannot be used: prune-audit itself has one of that name" in (
+        done.stderr
+    )
+    assert "acme-audit" not in done.stdout
+
+
+def test_help_imports_nothing_of_other_packages(installed: Path) -> None:
+    code = (
+        "import sys; from prune_audit.cli import invoke; invoke(['compare', '--help']); "
+        "print('acme_audit' in sys.modules, file=sys.stderr)"
+    )
+    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == "False\n"
