@@ -10,6 +10,7 @@ Exit codes: 0 pass; 1 a check failed; 2 the audit could not be done; 3 inconclus
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -113,6 +114,12 @@ def _ended(arguments: Sequence[str]) -> int:
             _terminal.fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
         return IMPOSSIBLE
     except typer.Abort:
+        return IMPOSSIBLE
+    except OSError as error:
+        # Every question to the system about such a path fails so, also whether there is anything.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _terminal.fail(f"{error.filename}: {error.strerror}", "check the path")
         return IMPOSSIBLE
     return int(returned or 0)
 

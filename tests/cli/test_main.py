@@ -47,6 +47,25 @@ def test_wrong_usage_is_2_with_a_hint(arguments: list[str], capsys: pytest.Captu
     assert "hint: see `prune-audit" in captured.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "sample_models/dense.onnx", "LONG", "--data", "sample_models/val"],
+        ["compare", "sample_models/dense.onnx", "sample_models/pruned-90.onnx", "--data", "LONG"],
+        ["compare", "sample_models/dense.onnx", "sample_models/pruned-90.onnx", "--data", "val", "-o", "LONG.json"],
+        ["inspect", "LONG"],
+        ["cache", "--cache", "LONG"],
+        ["study", "LONG"],
+    ],
+)
+def test_a_name_that_is_too_long_for_the_system_is_no_fault_of_ours(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert invoke([each.replace("LONG", 5000 * "x") for each in arguments]) == 2
+    assert capsys.readouterr().err.endswith("File name too long\nhint: check the path\n")
+
+
 def test_a_variable_that_nothing_reads_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

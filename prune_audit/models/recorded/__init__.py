@@ -92,7 +92,7 @@ class RecordedPredictions:
     def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None) -> Outputs:
         c, path = self.columns, self.card.path
         texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
-        numbers = [*([c.scores] if c.scores else []), *c.each.values(), *c.beside.values()]
+        numbers = [*([c.scores] if c.scores is not None else []), *c.each.values(), *c.beside.values()]
         table = self.table.read(texts, numbers)
         at = self._rows(table, ids, labels, classes)
         if c.classes is None:
@@ -274,7 +274,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:
 
 def _outputs(columns: Columns, table: Table) -> int | None:
     """The number of the model's outputs, where the table tells before it is read."""
-    width = len(columns.each) or table.widths.get(columns.scores or "")
+    width = len(columns.each) or (None if columns.scores is None else table.widths.get(columns.scores))
     return None if width == 1 else width
 
 
