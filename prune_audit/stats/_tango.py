@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from prune_audit.core import Array, Floats
-from prune_audit.stats._root import limits, standardised
+from prune_audit.stats._root import limits, standardised, unskewed
 
 
 def two_sided(confidence: float) -> float:
@@ -24,10 +24,24 @@ def score(lost: Array, gained: Array, n: Array, drop: Array | float) -> Floats:
 
     ``n`` must be positive. With every count multiplied by k the statistic grows by the square root of k.
     """
+    gain = _fit(lost, gained, n, drop)
+    return standardised(lost - gained - n * drop, n * (2 * gain + drop * (1 - drop)))
+
+
+def skewness_corrected(lost: Array, gained: Array, n: Array, drop: float) -> Floats:
+    """`score` (S,), less what the skewness of the difference alone makes of it; ``n`` must be positive."""
+    gain = _fit(lost, gained, n, drop)
+    loss = gain + drop
+    third = loss * (1 - drop) ** 3 - gain * (1 + drop) ** 3 - (1 - loss - gain) * drop**3
+    return unskewed(score(lost, gained, n, drop), third / n**2, (loss + gain - drop**2) / n)
+
+
+def _fit(lost: Array, gained: Array, n: Array, drop: Array | float) -> Floats:
+    """P(gained), (S,), of the likeliest multinomial in which P(lost) is ``drop`` more."""
     b = (2 * n - lost + gained) * drop - lost - gained
     c = -gained * drop * (1 - drop)
-    gain = (np.sqrt(np.maximum(b * b - 8 * n * c, 0.0)) - b) / (4 * n)  # P(gained), fitted with P(lost) = gain + drop
-    return standardised(lost - gained - n * drop, n * (2 * gain + drop * (1 - drop)))
+    gain: Floats = (np.sqrt(np.maximum(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    return gain
 
 
 def interval(lost: Array, gained: Array, n: Array, confidence: float) -> tuple[Floats, Floats]:

@@ -10,9 +10,12 @@ Regressed says that a drop beyond the margin (2 points unless set) is shown, fin
 What fails and what is assured are two numbers (2 and 5 points unless set), because proving the absence of a 2-point
 drop takes thousands of samples per class. The interval alone would convict too many among many classes and the
 corrected p-value alone could contradict the interval, so conviction needs both; both come from one score function
-(Tango 1998). p is one-sided at the margin, corrected within this variant, this verdict and this stratification. Fine
-is a claim about each class by itself: of 1,000 classes that all lost 3 points, some 30 would read fine at 2. A class
-that the dense model never gets right has nothing to lose: it has no verdict and is not counted among the others.
+(Tango 1998). p is one-sided at the margin: the chance of such a score where the drop is just that, counted out for
+whatever share may be gained (Berger, Boos 1994), because far in the tail no normal curve holds. With --cluster the
+score is corrected for skewness instead (Gart, Nam 1988). p is corrected within this variant, this verdict and this
+stratification; one above .1 stands as 1, since it decides nothing. Fine is a claim about each class by itself: of 1,000
+classes that all lost 3 points, some 30 would read fine at 2. A class that the dense model never gets right has nothing
+to lose: it has no verdict and is not counted among the others.
 
 The worst plausible drop is the upper limit of the interval; over the model it is the largest of all classes' upper
 limits at a confidence that holds for all of them at once (Bonferroni): no class with a verdict lost more. A pass is
@@ -26,10 +29,10 @@ the reason says so, and gives the verdict on the counts as they are on average i
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measure, Pair, Settings
-from prune_audit.stats import _tango
+from prune_audit.stats import _margin_test, _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._effective_counts import sides
@@ -52,7 +55,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     low, high = _tango.interval(lost, gained, n, settings.confidence)
     worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][tested].max()) if m else None
     above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
-    q = adjusted(np.where(tested, ndtr(-above), np.nan), settings.correction)
+    q = _q(lost, gained, n, tested, settings)
     if pair.same_model:
         low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(tested, 1.0, np.nan)
 
@@ -109,6 +112,23 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     )
 
 
+def at_margin(lost: Array, gained: Array, n: Array, settings: Settings, classes: int) -> Floats:
+    """One-sided p (S,) of a drop of at most the margin, for one of ``classes`` that are corrected together.
+
+    1 where the drop is not far above the margin (`_margin_test.UNSEEN`); ``n`` must be positive.
+    """
+    level = (1 - settings.confidence) / (1 if settings.correction == "none" else max(classes, 1))
+    least = min(_margin_test.UNSEEN, _tango.two_sided(settings.confidence))  # below it the interval holds the margin
+    return _margin_test.p_values(lost, gained, n, settings.margin, level, least)
+
+
+def _q(lost: Array, gained: Array, n: Array, tested: Array, settings: Settings) -> Floats:
+    """Corrected p-values (S,) at the margin, NaN where nothing is ``tested``."""
+    p = np.full(len(tested), np.nan)
+    p[tested] = at_margin(lost[tested], gained[tested], n[tested], settings, int(tested.sum()))
+    return adjusted(p, settings.correction)
+
+
 def _judged(low: Floats, high: Floats, q: Floats, settings: Settings) -> Array:
     """The verdict (S,) on drops between ``low`` and ``high`` (S,), whose corrected p-value at the margin is ``q``."""
     regressed = (low > settings.margin) & (q <= 1 - settings.confidence)
@@ -126,8 +146,7 @@ def _drawn(pair: Pair, worth: Array, settings: Settings) -> Array | None:
     lost, gained, n = pair.ties.lost * scale, pair.ties.gained * scale, np.where(pair.support > 0, worth, 1)
     low, high = _tango.interval(lost, gained, n, settings.confidence)
     tested = pair.both + pair.lost > 0
-    p = np.where(tested, ndtr(-_tango.score(lost, gained, n, settings.margin)), np.nan)
-    return _judged(low, high, adjusted(p, settings.correction), settings)
+    return _judged(low, high, _q(lost, gained, n, tested, settings), settings)
 
 
 def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: float) -> Floats:

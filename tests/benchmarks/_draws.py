@@ -289,12 +289,17 @@ def lists(*, quick: bool) -> Iterator[Cell]:
                 audits = min(audits, 1000 if not found else 60 if classes == 1000 else 200)
             if quick:
                 audits = min(audits, 20 if found else 100)
-            for churn in ("low",) if quick or found else ("low", "high"):
+            # Where nothing is gained a drop is binomial, and its tail is the longest.
+            more = ("none",) if name == "all at the margin" else ()
+            for churn in (*more, "low") if quick or found else (*more, "low", "high"):
                 row = f"{classes} x {support}"
                 yield cell(row, f"{name}, churn {churn}", n, p, q, churn, audits=audits)
 
 
-LIST_SHAPES = ((2, 100), (2, 1000), (10, 30), (10, 100), (10, 1000), (100, 30), (100, 100), (100, 1000), (1000, 50))
+LIST_SHAPES = (
+    *((2, 100), (2, 200), (2, 1000), (10, 30), (10, 100), (10, 300), (10, 1000)),
+    *((100, 30), (100, 100), (100, 1000), (1000, 50)),
+)
 
 
 def powers(*, quick: bool) -> Iterator[tuple[str, Cell]]:

@@ -32,6 +32,16 @@ def convicted(draws: Counts, p: Floats, name: str, settings: Settings) -> Array:
     return flagged
 
 
+def p_at_margin(draws: Counts) -> Floats:
+    """One-sided p (A, C) of a drop beyond the margin, each class as one of its audit's; NaN where it was never right.
+
+    A sum of outcomes with a part that depends on the number of classes: `ALONE` would ask for another one.
+    """
+    both, lost, gained, neither = draws.reshape(-1, 4).T
+    p = verdict.at_margin(lost, gained, both + lost + gained + neither, DEFAULT, draws.shape[1])
+    return np.where(both + lost > 0, p, np.nan).reshape(draws.shape[:2])
+
+
 def _false_share(flagged: Array, false: Array) -> tuple[float, float]:
     """False discovery rate of ``flagged`` (A, C)."""
     return mean((flagged & false).sum(axis=1) / np.maximum(flagged.sum(axis=1), 1))
@@ -53,7 +63,7 @@ def flag_lists(section: str, cell: Cell) -> list[Row]:
         holm = np.array([adjusted(row, "holm") for row in p])
         out.add("FWER of q, Holm", rate(np.any(holm <= 0.05, axis=1)), most=0.05)
 
-    p_regressed = floats(named(verdict.measure(flat, ALONE))["q_regressed"].by_stratum).reshape(shape)
+    p_regressed = p_at_margin(draws)
     p_harmed = p_of_harm(draws, everything)
     strict = Settings(correction="holm")
     for name, verdict_name, p_list, false in (
@@ -82,8 +92,7 @@ def power(section: str, quantity: str, cell: Cell) -> list[Row]:
         return out.rows
     focus = cell.focus
     if quantity == "regressed":
-        p = floats(named(verdict.measure(flattened(draws), ALONE))["q_regressed"].by_stratum).reshape(draws.shape[:2])
-        flagged = convicted(draws, p, "verdict", DEFAULT)
+        flagged = convicted(draws, p_at_margin(draws), "verdict", DEFAULT)
         out.add("found regressed", rate(flagged[:, focus]), least=_floor(cell))
         p = floats(named(mcnemar.measure(flattened(draws), ALONE))["p_value"].by_stratum).reshape(draws.shape[:2])
         for name, tested in (("McNemar's q", p), ("unpaired test", _rivals.two_sided(_rivals.unpaired(draws)))):

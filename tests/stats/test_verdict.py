@@ -7,11 +7,10 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given
-from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from prune_audit.core import Pair, Settings
-from prune_audit.stats import _tango, verdict
+from prune_audit.stats import _margin_test, _tango, verdict
 from tests.stats.pairs import measured, pairs, quick, same
 
 
@@ -50,11 +49,28 @@ def test_beyond_the_margin_alone_does_not_convict_among_many() -> None:
     )
 
 
-def test_q_is_the_corrected_upper_tail_at_the_margin() -> None:
-    counts = np.array([(36, 12, 2, 0), (40, 7, 3, 0), (900, 30, 18, 52)])
-    p = stats.norm.sf(_tango.score(counts[:, 1], counts[:, 2], counts.sum(1), 0.02))
+def test_q_is_the_corrected_exact_tail_at_the_margin() -> None:
+    """The tail by itself has its oracle in test_margin_test.py; a score below 1.2 stands as 1."""
+    counts = np.array([(36, 12, 2, 0), (40, 7, 3, 0), (38, 8, 3, 1), (900, 30, 18, 52)])
+    beta = 0.001 * 0.05 / 4
+    p = [_margin_test.tail(*map(int, (c[1], c[2], c.sum())), 0.02, beta) for c in counts]
+    assert _tango.score(counts[:, 1], counts[:, 2], counts.sum(1), 0.02)[[1, 3]].max() < 1.2
+    p[1] = p[3] = 1.0
     found = measured(Pair.of(counts))["q_regressed"].by_stratum
     np.testing.assert_allclose(np.array(found, float), multipletests(p, method="fdr_bh")[1])
+
+
+@pytest.mark.parametrize(("classes", "samples", "most"), [(2, 200, 0.04), (10, 300, 0.06)])
+def test_few_audits_convict_anyone_where_all_lost_the_margin_and_nothing_was_gained(
+    classes: int, samples: int, most: float
+) -> None:
+    """The worst case of Tango's own tail: 9 % of audits named a class, 2 and 4 % do now."""
+    rng = np.random.default_rng(4)
+    named = []
+    for lost in rng.binomial(samples, 0.02, (600, classes)):
+        still = np.zeros_like(lost)
+        named.append("regressed" in verdicts(np.stack([samples - lost, lost, still, still], axis=1)))
+    assert np.mean(named) <= most
 
 
 def test_real_but_small_is_fine_and_says_so() -> None:
