@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from scipy.special import bdtrc
 
 from prune_audit.core import Activation, Assumption, Counts, Floats, Outputs, Scores
 from prune_audit.errors import AuditError, ModelError, UsageError
@@ -344,6 +343,8 @@ def numbered(
         return Reading(kind="classes", why="not all lie between 1 and the number of classes")
     if np.array_equal(usual, from_1):
         return Reading(kind="classes", why="they are called so")
+    from scipy.special import bdtrc  # takes longer to import than all else that a worker needs of us
+
     right, other = int((usual == labels).sum()), int((from_1 == labels).sum())
     more = f"right on {max(right, other):,} of {len(labels):,} samples, otherwise on {min(right, other):,}"
     # No sample is right both ways: of those that are right at all, half would be so either way if neither were meant.

@@ -84,7 +84,7 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     if not path.exists():
         raise ModelError(f"there is no file {path}", hint=_near(path))
     try:
-        plugin = plugins.choose("models", path)
+        plugin, module = _format(source)
         if plugin is None and path.is_dir():
             raise ModelError(
                 f"{path} is a folder, a model is a file or a folder of transformers with its config.json",
@@ -100,7 +100,6 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
         raise ModelError(
             f"{path} cannot be read: {fault.strerror}", hint="check that it is a file you may read"
         ) from fault
-    module = plugins.load("models", plugin)
     if source.column is not None and not getattr(module, "COLUMNS", False):
         raise UsageError(
             f"{path} is one model, without a column {source.column!r}",
@@ -142,13 +141,13 @@ def prepare(sources: Sequence[ModelSource], settings: Settings, store: Store | N
 
     Nothing is done for models that ``store`` knows, and nothing said of what is wrong with others: `load` says it.
     """
+    if settings.isolate != "auto":
+        return
     wanted: list[str] = []
     for source in sources:
         with suppress(OSError, AuditError):
-            name = plugins.choose("models", source.path) if source.path.exists() else None
-            module: Any = plugins.load("models", name) if name is not None else None
-            known = store is not None and _deferred.knows(source, settings, store)
-            if isolates(module, settings) and not known:
+            _, module = _format(source)
+            if isolates(module, settings) and not (store is not None and _deferred.knows(source, settings, store)):
                 wanted += module.RUNTIME
     if wanted:
         process.server().ahead(wanted)
@@ -169,8 +168,7 @@ def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
     Raises:
         ModelError, UnsafeFile, UsageError: as `load`.
     """
-    name = plugins.choose("models", source.path) if source.path.exists() else None
-    module: Any = plugins.load("models", name) if name is not None else None
+    _, module = _format(source)
     card: ModelCard | None = module.bare(source, settings) if hasattr(module, "bare") else None
     return card
 
@@ -182,9 +180,9 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
         ModelError: as `load`; or its format cannot be changed.
         UnsafeFile: the file would run code and ``settings.allow_pickle`` does not permit that.
     """
-    name = plugins.choose("models", source.path) if source.path.exists() else None
-    # Where there is no format, loading says what there is instead.
-    module: Any = plugins.load("models", name) if name is not None else load(source, settings)
+    name, module = _format(source)
+    if module is None:
+        load(source, settings)  # which says what there is instead
     _check_key(module, source, settings)
     if not hasattr(module, "editable"):
         raise ModelError(
@@ -194,6 +192,12 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
         )
     made: Editable = module.editable(source, settings)
     return made
+
+
+def _format(source: ModelSource) -> tuple[str | None, Any]:
+    """The plugin that reads what is at ``source``, by its name and as a module; None twice where there is none."""
+    name = plugins.choose("models", source.path) if source.path.exists() else None
+    return name, plugins.load("models", name) if name is not None else None
 
 
 def _check_key(module: Any, source: ModelSource, settings: Settings) -> None:

@@ -7,9 +7,10 @@ range when it is read. What is made of the model's files alone (digest, sizes) i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -213,6 +214,34 @@ class Place:
         """The array itself, which the other side may change."""
         count = self.nbytes // max(1, np.dtype(self.dtype).itemsize)
         return np.frombuffer(memory, self.dtype, count, self.offset).reshape(self.shape)
+
+
+Kinds: TypeAlias = tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
+"""Of each array its type and its shape."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Placed:
+    """Where arrays lie, one behind the other, their bytes together, and the places as `place` reads them."""
+
+    places: tuple[Place, ...]
+    size: int
+    told: tuple[Mapping[str, Any], ...]
+
+
+@lru_cache(maxsize=64)  # calls of one size follow one another
+def placed(kinds: Kinds) -> Placed:
+    """Where arrays of such ``kinds`` lie in memory that both sides see."""
+    places, end = list[Place](), 0
+    for dtype, shape in kinds:
+        places.append(Place(dtype.str if dtype.kind == "U" else dtype.name, shape, end))
+        end += -(-places[-1].nbytes // ALIGNED) * ALIGNED
+    return Placed(tuple(places), end, tuple(plain(each) for each in places))
+
+
+def kinds(arrays: Iterable[Array]) -> Kinds:
+    """What `placed` needs of ``arrays``."""
+    return tuple((each.dtype, each.shape) for each in arrays)
 
 
 def place(value: object, size: int) -> Place:

@@ -132,23 +132,19 @@ class Isolated:
     def _run(self, what: str, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """The answer to ``what`` is asked of ``inputs``, which are put where the worker sees them."""
         samples = len(next(iter(inputs.values())))
-        plain = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
-        places, end = dict[str, _answers.Place](), 0
-        for name, values in plain.items():
+        for name, values in inputs.items():
             if values.dtype.hasobject:
                 raise ModelError(
                     f"{self._source.path}: expected numbers for its input, found Python's objects in {name!r}",
                     hint="give arrays of one numeric type",
                 )
-            dtype = values.dtype.str if values.dtype.kind == "U" else values.dtype.name
-            places[name] = _answers.Place(dtype, values.shape, end)
-            end += -(-values.nbytes // _answers.ALIGNED) * _answers.ALIGNED
+        placed = _answers.placed(_answers.kinds(inputs.values()))
         with self._asking:
-            shared = self._share(end)
-            for name, values in plain.items():
+            shared = self._share(placed.size)
+            for place, values in zip(placed.places, inputs.values(), strict=True):
                 if values.size:
-                    places[name].array(shared)[...] = values
-            asked = {"do": what, "inputs": {name: _answers.plain(place) for name, place in places.items()}}
+                    place.array(shared)[...] = values
+            asked = {"do": what, "inputs": dict(zip(inputs, placed.told, strict=True))}
             did = f"predicted {samples:,} samples" if what == "predict" else "was looked at"
             return self._ask(did, asked, samples)
 

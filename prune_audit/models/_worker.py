@@ -45,6 +45,7 @@ class Served:
         self._model: Classifier | None = None
         self._memory: mmap.mmap | None = None
         self._waiting: Sequence[Array] = ()
+        self._said: object = None  # of the model so far: its notes and assumptions
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """What to say to a ``request``; None where that is nothing."""
@@ -73,8 +74,9 @@ class Served:
                 return {"error": ["ModelError", told, f"{memory.HINT}; --memory SIZE lets it have more"]}
             sys.excepthook(type(fault), fault, fault.__traceback__)
             found = {"fault": f"{type(fault).__name__}: {fault}"[:1000]}
-        if self._model is not None:
-            found |= {"notes": list(self._model.notes), "assumptions": _answers.plain(self._model.assumptions)}
+        if self._model is not None and (said := (self._model.notes, self._model.assumptions)) != self._said:
+            self._said = said
+            found |= {"notes": list(said[0]), "assumptions": _answers.plain(said[1])}
         return found
 
     def _share(self, size: int) -> None:
@@ -126,20 +128,18 @@ class Served:
 
     def _arrays(self, arrays: Sequence[Array]) -> dict[str, Any]:
         """Put ``arrays`` into the memory, or say how much they need."""
-        self._waiting = [np.ascontiguousarray(each) for each in arrays]
-        places, end = list[_answers.Place](), 0
-        for each in self._waiting:
-            places.append(_answers.Place(each.dtype.name, each.shape, end))
-            end += -(-each.nbytes // _answers.ALIGNED) * _answers.ALIGNED
-        if self._memory is None or end > len(self._memory):
+        placed = _answers.placed(_answers.kinds(arrays))
+        if self._memory is None or placed.size > len(self._memory):
             # As copies, since they may lie in the memory that is about to be another one.
-            self._waiting = [each.copy() for each in self._waiting]
-            return {"needs": end}
-        # All bytes first: the arrays may be the inputs themselves, or parts of them.
-        contents = [each.tobytes() for each in self._waiting]
-        for place, content in zip(places, contents, strict=True):
-            self._memory[place.offset : place.offset + len(content)] = content
-        return {"arrays": [_answers.plain(place) for place in places]}
+            self._waiting = [each.copy() for each in arrays]
+            return {"needs": placed.size}
+        # All of what lies there first: the arrays may be the inputs themselves, or parts of them.
+        whole = np.frombuffer(self._memory, np.uint8)
+        contents = [each.copy() if np.may_share_memory(each, whole) else each for each in arrays]
+        for place, content in zip(placed.places, contents, strict=True):
+            if content.size:
+                place.array(self._memory)[...] = content
+        return {"arrays": placed.told}
 
 
 def _seed(settings: Settings) -> None:

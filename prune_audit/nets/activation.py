@@ -7,11 +7,11 @@ them, because there they are the same for eager modules, TorchScript and exporte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Activation
+from prune_audit.nets.dispatched import dispatched
 
 if TYPE_CHECKING:
     import torch
@@ -39,26 +39,21 @@ def seen(call: Callable[[], torch.Tensor | None], device: torch.device) -> Activ
     Random numbers that it draws on ``device`` or the CPU are given back.
     """
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
 
     found: dict[int, Activation] = {}
     alive: list[torch.Tensor] = []  # a tensor that is gone would leave its identity to another
 
-    class Watcher(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-        ) -> object:
-            result = func(*args, **(kwargs or {}))
-            if isinstance(result, torch.Tensor):
-                alive.append(result)
-                kind = _of(func.name(), [found.get(id(each)) for each in args])
-                found.pop(id(result), None)  # an operator in place makes another thing of it
-                if kind is not None:
-                    found[id(result)] = kind
-            return result
+    def see(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        result = func(*args, **kwargs)
+        if isinstance(result, torch.Tensor):
+            alive.append(result)
+            kind = _of(func.name(), [found.get(id(each)) for each in args])
+            found.pop(id(result), None)  # an operator in place makes another thing of it
+            if kind is not None:
+                found[id(result)] = kind
+        return result
 
-    watching: Callable[[], AbstractContextManager[object]] = Watcher
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), watching():
+    with dispatched(see, device):
         try:
             scores = call()
         # A forward pass may run anybody's code; what is wrong with it is said when it predicts.

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from prune_audit.nets.dispatched import dispatched
 
 if TYPE_CHECKING:
     import torch
@@ -30,22 +31,14 @@ def macs(call: Callable[[], object], device: torch.device) -> int | None:
 
     Random numbers that it draws on ``device`` or the CPU are given back.
     """
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     counts: list[int | None] = []
 
-    class Counter(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-        ) -> object:
-            result = func(*args, **(kwargs or {}))
-            counts.append(_of(func, args, result))
-            return result
+    def see(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        result = func(*args, **kwargs)
+        counts.append(_of(func, args, result))
+        return result
 
-    counting: Callable[[], AbstractContextManager[object]] = Counter
-    # With gradients off, and not in inference mode, in which torch would not take operators apart into those known.
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), counting():
+    with dispatched(see, device):
         try:
             call()
         # A forward pass may run anybody's code; what is wrong with it is said when it predicts.

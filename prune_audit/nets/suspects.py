@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from prune_audit.core import Suspect
+from prune_audit.nets.dispatched import dispatched
 
 if TYPE_CHECKING:
     import torch
@@ -32,30 +32,20 @@ def suspects(module: torch.nn.Module, call: Callable[[], object], device: torch.
 
     Random numbers that it draws on ``device`` or the CPU are given back.
     """
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     found: dict[Suspect, None] = {}
     names = {id(child): name for name, child in module.named_modules()}
 
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-        ) -> object:
-            given = _given(func, args, kwargs or {})
-            kind = _kind(func, given)
-            if kind is not None:
-                callers = list(_callers(sys._getframe(1)))
-                called = (func.name(), *(each.f_code.co_name for each in callers))
-                if kind == "random" and any(map(_DROPS.search, called)):
-                    kind = "dropout"
-                found[Suspect(kind=kind, where=_where(func, callers, names))] = None
-            return func(*args, **(kwargs or {}))
+    def see(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        kind = _kind(func, _given(func, args, kwargs))
+        if kind is not None:
+            callers = list(_callers(sys._getframe(1)))
+            called = (func.name(), *(each.f_code.co_name for each in callers))
+            if kind == "random" and any(map(_DROPS.search, called)):
+                kind = "dropout"
+            found[Suspect(kind=kind, where=_where(func, callers, names))] = None
+        return func(*args, **kwargs)
 
-    watching: Callable[[], AbstractContextManager[object]] = Watch
-    cuda = [device] if device.type == "cuda" else []
-    # In inference mode torch would not take operators apart into those that say what they do.
-    with torch.random.fork_rng(cuda), torch.inference_mode(False), torch.no_grad(), watching():
+    with dispatched(see, device):
         try:
             call()
         # A forward pass may run anybody's code; what is wrong with it is said when it predicts.

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from prune_audit.printable import printable
+
 LONGEST = 64 * 2**20
 """Bytes of a message; the layers and classes of the largest models take a hundredth of it."""
 _LENGTH = struct.Struct("<I")
@@ -148,8 +150,7 @@ class Log:
         if self.open:
             self.drain()
         words = " ".join(self._end.decode(errors="backslashreplace").split())
-        plain = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in words)
-        return plain[-characters:]
+        return printable(words)[-characters:]
 
     def close(self) -> None:
         """Read no more of it."""

@@ -234,6 +234,26 @@ def test_what_the_kernel_did_not_give_is_said() -> None:
     assert told == "a process of its own, memory, seccomp; no landlock: not implemented"
 
 
+def test_a_worker_imports_no_more_than_it_needs() -> None:
+    """A server imports it while models wait."""
+    code = "import sys, prune_audit.models._worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"scipy", "torch", "onnx", "onnxruntime", "PIL", "pandas", "pyarrow", "typer"} & set(done.stdout.split())
+
+
+def test_notes_are_said_when_they_change(made: dict[str, Path], images: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[dict[str, Any]] = []
+    lying(monkeypatch, answers.append)
+    model = isolated(made["two.pt"])
+    model.expect_classes(3, more=False)
+    for _ in range(3):
+        model.predict({"x": images})
+    said = ["assumptions" in answer for answer in answers]
+    assert said[0]
+    assert said[-2:] == [False, False]
+    assert model.assumptions
+
+
 def test_python_takes_the_setting(sample_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
     monkeypatch.setattr(_isolated, "Isolated", lambda *given: started.append(given))
