@@ -266,6 +266,22 @@ def drops(*, quick: bool) -> Iterator[Cell]:
             churn = GAINED["low"] + np.maximum(-d, 0)
             name = f"spread {sd} points, mean drop {mean:g}"
             yield cell(f"{classes} x {support}", name, support, p, p - d, churn, audits=50 if quick else 2000)
+    yield from _one_stands_out(quick=quick)
+
+
+def _one_stands_out(*, quick: bool) -> Iterator[Cell]:
+    """One class of ten lost much, the others 1 point; also where it is 20 or 100 times as rare or as common as they."""
+    rows = [(str(n), np.full(10, n)) for n in ((100,) if quick else (10, 30, 100, 1000))]
+    for times in () if quick else (20, 100):
+        rows += [
+            (f"{1000 // times}, 1 of 1000", np.array([1000] + [1000 // times] * 9)),
+            (f"1000, 1 of {1000 // times}", np.array([1000 // times] + [1000] * 9)),
+        ]
+    for name, n in rows:
+        for points in (30,) if quick else (10, 30, 90):
+            d = np.array([points / 100] + [0.01] * 9)
+            p = np.full(10, 0.95)
+            yield cell(f"10 x {name}", f"one class lost {points}", n, p, p - d, "low", audits=50 if quick else 2000)
 
 
 def lists(*, quick: bool) -> Iterator[Cell]:

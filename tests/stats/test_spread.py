@@ -61,6 +61,45 @@ def test_spread_is_found_and_its_interval_covers(sizes: Array, sd: float) -> Non
     assert (np.array([f["spread_p"].overall for f in found], float) <= 0.05).mean() >= 0.95
 
 
+@pytest.mark.parametrize(
+    ("sizes", "kept", "drop"),
+    [
+        (np.full(10, 100), 0.95, [0.30] + [0.01] * 9),
+        (np.full(10, 200), 0.90, [0.20] + [0.0] * 9),
+        (np.array([25] + [500] * 9), 0.90, [0.20] + [0.0] * 9),  # the class that stands out is the rare one
+        (np.full(10, 1000), 0.95, [0.90] + [0.0] * 9),
+    ],
+)
+def test_the_interval_covers_where_one_class_stands_out(sizes: Array, kept: float, drop: list[float]) -> None:
+    """With the mean noise of the classes in place of their own, it covered .63 to .92 of these."""
+    true = np.array(drop)
+    rng = np.random.default_rng(5)
+    lost = true + 0.01
+    cells = np.stack([kept - lost, lost, np.full(len(sizes), 0.01), np.full(len(sizes), 0.99 - kept)], axis=1)
+    tau, covered = float(true.std(ddof=1)), []
+    for _ in range(400):
+        found = measured(Pair.of(rng.multinomial(sizes, cells)), only=spread)["spread"]
+        assert found.overall_low is not None
+        assert found.overall_high is not None
+        covered.append(found.overall_low <= tau <= found.overall_high)
+    assert np.mean(covered) >= 0.92  # .95 less three standard errors
+
+
+def test_the_limits_are_where_the_estimate_lies_its_own_standard_deviations_away() -> None:
+    rows = [(53, 31, 0, 20), (93, 12, 0, 3), (104, 2, 0, 3), (107, 2, 0, 1), (106, 1, 0, 0), (106, 0, 0, 0)]
+    found = measured(Pair.of([*rows, (104, 1, 1, 1), (108, 0, 1, 0), (108, 0, 1, 0), (101, 1, 4, 3)]))["spread"]
+    # One noise for all classes gave 8.3 to 11.0.
+    assert found.overall == pytest.approx(0.0957, abs=5e-5)
+    assert found.overall_low == pytest.approx(0.0721, abs=5e-5)
+    assert found.overall_high == pytest.approx(0.1288, abs=5e-5)
+    away, noise = np.array([0.01, 0.0, 0.0001]), np.array([0.002, 0.001, 0.0005])
+    tau2 = float(away.sum() / 2 - noise.mean())
+    fixed = 2 * ((noise**2).sum() / 3 + noise.mean() ** 2) / 4
+    slope = 4 * (away @ noise) / away.sum() / 2
+    for limit in spread._limits(tau2, away, (noise, noise, noise), 0.95):
+        assert (tau2 - limit) ** 2 == pytest.approx(stats.norm.ppf(0.975) ** 2 * (fixed + slope * limit), rel=1e-9)
+
+
 def test_shrunken_drops_rank_better_than_raw_ones() -> None:
     """Sizes from 10 to 1,000: raw drops rank the small classes first and last, by noise."""
     sizes = np.array([10, 20, 50, 1000] * 25)
