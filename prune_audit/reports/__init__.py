@@ -46,7 +46,7 @@ def check_writable(path: Path) -> None:
         OutputError: its folder is missing or cannot be written to, or ``path`` is a folder or a read-only file.
     """
     _chosen(path)
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {target.parent}", hint="make the folder first")
     if target.is_dir():
@@ -98,7 +98,8 @@ def put(path: Path, content: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    target = path.resolve()  # a link stays a link to the new content
+    # A link stays a link to the new content; pathlib would raise where links lead in a circle, which is replaced.
+    target = Path(os.path.realpath(path))
     temporary = _beside(target)
     try:
         with temporary.open("xb") as file:

@@ -66,6 +66,15 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert read_audit(tmp_path / "real.json") == audits.ten()
 
 
+def test_a_link_that_leads_to_itself_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.symlink_to(path)
+    reports.check_writable(path)
+    reports.write(audits.everything(), path)
+    assert path.is_file()
+    assert not path.is_symlink()
+
+
 @pytest.mark.parametrize("act", [reports.check_writable, lambda path: reports.write(audits.ten(), path)])
 @pytest.mark.parametrize("name", ["a.xyz", "a", ".csv"])
 def test_an_unknown_suffix_lists_the_known(tmp_path: Path, act, name: str) -> None:  # type: ignore[no-untyped-def]

@@ -33,8 +33,9 @@ def check_predictions_path(path: Path) -> None:
             f"{path}: no predictions are written to {path.suffix or 'a file without a suffix'}",
             hint=f"the suffix chooses the form: {', '.join(_WRITERS)}",
         )
-    if not path.resolve().parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.resolve().parent}", hint="make the folder first")
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: there is no folder {folder}", hint="make the folder first")
     if path.is_dir():
         raise OutputError(f"{path}: expected a file, found a folder", hint="give the name of a file")
 
@@ -65,7 +66,8 @@ def write_predictions(
     columns |= {name: values for name, values in beside.items() if values is not None}
     if outputs.tied is not None and (outputs.tied > 1).any():
         columns["tied"] = outputs.tied
-    target = path.resolve()  # a link stays a link to the new content
+    # A link stays a link to the new content; pathlib would raise where links lead in a circle, which is replaced.
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
