@@ -9,6 +9,8 @@ and with nothing to scale the counts stay the integers that they are.
 The number of samples that a weighted whole is worth is n / max(Kish, stratified). Kish's effect n sum(w^2 / n_c)
 (Survey Sampling, 1965) takes classes for equally noisy and needs no flips to be seen; the stratified variance sum(w^2
 var_c / n_c) over that of one sample of the weighted whole sees a noisy class of great weight. Neither rewards weights.
+Where a share of right answers is asked for and not a change, var is p~ (1 - p~) with p~ = (x + .5) / (n + 1) for x of n
+right: a class of ten that was all right by luck would otherwise count as one without noise.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Array, Floats, Pair, Settings
-from prune_audit.stats._clusters import CHANGE, Contrast, effects
+from prune_audit.stats._clusters import CHANGE, DENSE, Contrast, effects
 from prune_audit.stats._retention import Side
 from prune_audit.stats._retention import sides as raw
 
@@ -72,7 +74,7 @@ def sides(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> tuple[
     own, rest = raw(pair)
     shares = reference(pair, settings)
     if shares is not None:
-        rest = _worth(_others(_parts(own, shares)))
+        rest = _worth(_others(_parts(own, shares, contrast)), contrast)
     if pair.clusters is None:
         return own, rest
     found = effects(pair, contrast)
@@ -86,7 +88,7 @@ def whole(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> Side:
     if shares is None:
         side = Side(**{name: getattr(own, name).sum(keepdims=True) for name in NAMES})
     else:
-        side = _worth(_parts(own, shares).sum(axis=0, keepdims=True))
+        side = _worth(_parts(own, shares, contrast).sum(axis=0, keepdims=True), contrast)
     return side if pair.clusters is None else _divided(side, effects(pair, contrast).whole)
 
 
@@ -103,20 +105,26 @@ def _others(parts: Floats) -> Floats:
     return others
 
 
-def _parts(own: Side, shares: Floats) -> Floats:
-    """What each stratum adds to a mixture in which it has a share of ``shares`` (S,): (S, 7) as `_worth` takes it."""
+def _parts(own: Side, shares: Floats, contrast: Contrast) -> Floats:
+    """What each stratum adds to a mixture in which it has a share of ``shares`` (S,): (S, 8) as `_worth` takes it."""
     n = np.maximum(own.n, 1)
-    noise = (own.lost + own.gained) / n - ((own.lost - own.gained) / n) ** 2  # variance of one sample's loss
+    level = np.zeros(len(n))  # the smoothed share of right answers, where that is what is asked for
+    if contrast == CHANGE:
+        noise = (own.lost + own.gained) / n - ((own.lost - own.gained) / n) ** 2  # variance of one sample's loss
+    else:
+        level = ((own.dense if contrast == DENSE else own.pruned) + 0.5) / (own.n + 1)
+        noise = level * (1 - level)
     mixed = [shares * getattr(own, name) / n for name in NAMES]
-    return np.stack([*mixed, shares, shares**2 / n, shares**2 * noise / n], axis=1)
+    return np.stack([*mixed, shares, shares**2 / n, shares**2 * noise / n, shares * level], axis=1)
 
 
-def _worth(sums: Floats) -> Side:
-    """Mixtures of strata, from sums (R, 7) of `_parts`, as counts (R,) of independent samples."""
-    both, lost, gained, n, mass, kish, noise = sums.T
+def _worth(sums: Floats, contrast: Contrast) -> Side:
+    """Mixtures of strata, from sums (R, 8) of `_parts`, as counts (R,) of independent samples."""
+    both, lost, gained, n, mass, kish, noise, level = sums.T
     some = np.where(mass > 0, mass, 1.0)
-    churn, drop = (lost + gained) / some, (lost - gained) / some
-    sample = np.where(churn > 0, churn - drop**2, 0.0)
+    churn, drop, share = (lost + gained) / some, (lost - gained) / some, level / some
+    one_loss = np.where(churn > 0, churn - drop**2, 0.0)
+    sample = one_loss if contrast == CHANGE else share * (1 - share)
     stratified = np.where(sample > 0, noise, 0.0) / np.where(sample > 0, sample, 1.0)
     variance = np.maximum(kish, stratified) / some**2
     size = np.where(mass > 0, 1 / np.where(mass > 0, variance, 1.0), 0.0)

@@ -339,6 +339,26 @@ def powers(*, quick: bool) -> Iterator[tuple[str, Cell]]:
         yield "fine", cell("nothing changed, churn 6 %", f"100 x {support}", support, p, p, "low", tests=tests)
 
 
+def weighted(*, quick: bool) -> Iterator[tuple[Cell, tuple[float, ...]]]:
+    """Classes whose shares in use are not those of the sample: the cell, and the weights (C,)."""
+    shapes = [
+        ((10_000, 10), (0.999, 0.5), (0.8, 0.2)),
+        ((5000, 20), (0.99, 0.5), (0.7, 0.3)),
+        ((2000, 30), (0.98, 0.6), (0.5, 0.5)),
+        ((1000, 50), (0.95, 0.7), (0.5, 0.5)),
+        ((1000, 50), (0.95, 0.7), (0.9, 0.1)),
+        ((200, 200), (0.95, 0.5), (0.5, 0.5)),
+        ((500,) * 9 + (20,), (0.99,) * 9 + (0.5,), (0.07,) * 9 + (0.37,)),
+        ((30,) * 10, (0.95,) * 10, tuple(range(1, 11))),
+    ]
+    for n, recall, weights in shapes[:3] if quick else shapes:
+        p = np.array(recall)
+        size = f"{n[0]:,} x {len(n)}" if len(set(n)) == 1 else " and ".join(f"{each:,}" for each in dict.fromkeys(n))
+        shares = ", ".join(f"{each:g}" for each in dict.fromkeys(weights))
+        name = f"{size}; weights {shares}; recalls {' and '.join(f'{each:g}' for each in dict.fromkeys(recall))}"
+        yield cell("classes weighted", name, np.array(n), p, 0.98 * p, "low", audits=100 if quick else 2000), weights
+
+
 def confusions(*, quick: bool) -> Iterator[Cell]:
     """For statistics that need to know what was predicted instead."""
     for support, accuracy, kept in product((30, 100), (0.6, 0.9), (1.0, 0.9)):

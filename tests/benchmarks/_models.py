@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from prune_audit.core import Floats, Pair
-from prune_audit.stats import _alpha, alpha, excess_drop, spread, spread_ratio, verdict
+from prune_audit.stats import _alpha, alpha, change, excess_drop, recall, spread, spread_ratio, verdict
 from tests.benchmarks import _rivals
 from tests.benchmarks._audits import DEFAULT, EQUAL, Found, floats, named
 from tests.benchmarks._bars import Row, rate
@@ -65,6 +67,32 @@ def gaps(section: str, cell: Cell) -> list[Row]:
         out.add("gaps told where none", rate((low > 1) | (high < 1), shown), most=0.06)
     else:
         out.add("gaps told", rate(low > 1 if truth > 1 else high < 1))
+    return out.rows
+
+
+def in_use(section: str, cell: Cell, weights: tuple[float, ...]) -> list[Row]:
+    """Accuracies, and their change, under ``weights`` (C,)."""
+    out, shares = Found(section, cell), np.array(weights) / sum(weights)
+    settings = replace(DEFAULT, weights={str(at): weight for at, weight in enumerate(weights)})
+    truths = {
+        "dense_recall": float(shares @ cell.dense),
+        "pruned_recall": float(shares @ cell.pruned),
+        "change": -float(shares @ cell.drop),
+    }
+    limits: dict[str, list[tuple[float, float]]] = {name: [] for name in truths}
+    for draw in cell.draw():
+        pair = Pair.of(draw)
+        found = named((*recall.measure(pair, settings), *change.measure(pair, settings)))
+        for name in truths:
+            limits[name].append((floats([found[name].overall_low])[0], floats([found[name].overall_high])[0]))
+    for name, truth in truths.items():
+        low, high = np.array(limits[name]).T
+        what = "interval of weighted change" if name == "change" else "interval of weighted accuracy"
+        out.add(
+            f"{what}, {name.partition('_')[0]}".removesuffix(", change"),
+            rate((low <= truth) & (truth <= high)),
+            least=0.9,
+        )
     return out.rows
 
 

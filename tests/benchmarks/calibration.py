@@ -51,6 +51,8 @@ def jobs(*, quick: bool) -> Iterator[Job]:
             yield partial(measure, section, cell)
     for cell, size, within in draws.people(quick=quick):
         yield partial(_samples.clustered, "Clusters", cell, size, within)
+    for cell, weights in draws.weighted(quick=quick):
+        yield partial(_models.in_use, "Weights", cell, weights)
     for quantity, cell in draws.powers(quick=quick):
         yield partial(_flags.power, "Power", quantity, cell)
     pairs = 50 if quick else PAIRS

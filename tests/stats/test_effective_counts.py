@@ -10,6 +10,7 @@ from hypothesis import given
 
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import _effective_counts, _tango
+from prune_audit.stats import recall as recalls
 from tests.stats.pairs import measured, pairs, quick
 
 PAIR = Pair.of([(80, 10, 2, 8), (40, 1, 1, 8), (18, 2, 0, 0), (0, 0, 0, 0)])
@@ -88,6 +89,34 @@ def test_nothing_is_ever_undefined(pair: Pair) -> None:
 def test_groups_count_as_they_were_sampled() -> None:
     groups = replace(PAIR, by="scanner")
     assert measured(groups, SHARES) == measured(groups)
+
+
+@pytest.mark.parametrize(
+    ("n", "recall", "weights"),
+    [
+        ((10_000, 10), (0.999, 0.5), (0.8, 0.2)),
+        ((5000, 20), (0.99, 0.5), (0.7, 0.3)),
+        ((200, 200), (0.95, 0.5), (1, 1)),
+    ],
+)
+def test_the_interval_of_a_weighted_accuracy_covers(
+    n: tuple[int, ...], recall: tuple[float, ...], weights: tuple[float, ...]
+) -> None:
+    """A class of ten samples with a fifth of the weight may be all right by luck; as noiseless it covered .65."""
+    rng, p, shares = np.random.default_rng(2), np.array(recall), np.array(weights) / sum(weights)
+    settings = Settings(weights={str(at): weight for at, weight in enumerate(weights)})
+    held = []
+    for _ in range(600):
+        right = rng.binomial(n, p)
+        lost = rng.binomial(right, 0.01)
+        pair = Pair.of(np.stack([right - lost, lost, 0 * right, np.array(n) - right], axis=1))
+        found = measured(pair, settings, only=recalls)
+        for name, truth in (("dense_recall", shares @ p), ("pruned_recall", shares @ p * 0.99)):
+            low, high = found[name].overall_low, found[name].overall_high
+            assert low is not None
+            assert high is not None
+            held.append(low <= truth <= high)
+    assert np.mean(held) >= 0.91
 
 
 @pytest.mark.parametrize(("n", "flips"), [((300, 100, 30), 0.06), ((400, 20, 20), 0.03), ((60, 60, 12), 0.15)])
