@@ -67,7 +67,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
 def _fits(view: View) -> bool:
     """Whether alpha describes the classes: there is one without noise, and one line describes enough of them."""
     fit, corrected = lookup.find(view, "r_squared"), lookup.find(view, "alpha_corrected")
-    if corrected and (corrected.overall is None or corrected.overall_low is None or corrected.overall_high is None):
+    if corrected and (corrected.overall is None or corrected.overall_low is None):
         return False
     return not fit or not isinstance(fit.overall, (int, float)) or fit.overall >= wording.ONE_LINE
 

@@ -189,17 +189,22 @@ def slope(view: View, settings: Settings) -> str:
     if corrected is None:
         return said
     value, low, high = corrected.overall, corrected.overall_low, corrected.overall_high
-    if not isinstance(value, (int, float)) or low is None or high is None:
+    if not isinstance(value, (int, float)) or low is None:
         return f"{said}: means nothing here ({corrected.overall_absent or 'not estimable'})"
-    interval = f"{limit(settings.confidence)} % interval {ratio(low)} to {ratio(high)}"
+    interval = f"{limit(settings.confidence)} % interval {from_to(low, high)}"
     steadiness = f"{state.overall}, " if state and state.overall else ""
     said += f"; noise-corrected {ratio(value)} ({steadiness}{interval})"
     if isinstance(one_line, (int, float)) and one_line < ONE_LINE:
         return f"{said}: means nothing here (r^2 below {ONE_LINE:g})"
-    if low <= 1 <= high:
+    if low <= 1 and (high is None or high >= 1):
         return f"{said}: no change shown"
     side = "below" if value >= 0 else "above"
     return f"{said}: a {noun(view)[0]} 10 % below accuracy is now {abs(10 * value):.0f} % {side} it, on average"
+
+
+def from_to(low: float, high: float | None) -> str:
+    """Limits of a ratio, of which the upper one may not exist."""
+    return f"{ratio(low)} to {ratio(high)}" if high is not None else f"at least {ratio(low)}"
 
 
 def gaps(view: View, settings: Settings) -> str | None:
@@ -210,8 +215,7 @@ def gaps(view: View, settings: Settings) -> str | None:
     low, high = spread.overall_low, spread.overall_high
     if spread.overall is None or low is None:
         return f"whether they grew or shrank cannot be told ({spread.overall_absent or 'not estimable'})"
-    level = f"{limit(settings.confidence)} % interval"
-    interval = f"{level} {ratio(low)} to {ratio(high)}" if high is not None else f"{level} at least {ratio(low)}"
+    interval = f"{limit(settings.confidence)} % interval {from_to(low, high)}"
     said = f"the noise-corrected spread of balances is {ratio(spread.overall)} times the dense model's ({interval})"
     if low <= 1 and (high is None or high >= 1):
         return f"{said}: no change shown"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prune_audit.core import Check, Level, Outcome, RuleSetting
+from prune_audit.core import Check, Level, Outcome, RuleSetting, Value
 from prune_audit.errors import UsageError
 
 
@@ -25,21 +25,24 @@ def at_most(
     subject: str,
     level: Level,
     limit: float,
-    interval: tuple[float, float],
+    interval: tuple[float, float | None],
     *,
     what: str,
     shown: Callable[[float], str],
 ) -> Check:
     """A check that a quantity does not exceed ``limit``: failed where it is shown to, passed where that is ruled out.
 
-    ``what`` names the quantity and ``shown`` writes it in the unit that people type.
+    ``what`` names the quantity and ``shown`` writes it in the unit that people type. Where ``interval`` has no upper
+    limit nothing is ruled out.
     """
     low, high = interval
-    found = f"interval of {what} {shown(low)} to {shown(high)}"
+    limits = f"at least {shown(low)}" if high is None else f"{shown(low)} to {shown(high)}"
+    found = f"interval of {what} {limits}"
     outcome: Outcome
+    observed: Value
     if low > limit:
         outcome, observed, message = "failed", low, f"{found}, beyond {shown(limit)}"
-    elif high <= limit:
+    elif high is not None and high <= limit:
         outcome, observed, message = "passed", high, f"{found}, not beyond {shown(limit)}"
     else:
         outcome, observed, message = "inconclusive", high, f"{found}, across {shown(limit)}"

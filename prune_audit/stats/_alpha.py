@@ -94,15 +94,43 @@ class Squares:
     noise: tuple[float, float]
 
 
-def fit(cells: Array, mass: Array) -> tuple[Fit, float, float]:
-    """The fit, and the jackknife standard errors of alpha and of ``excess``, from counts (C, 4) as in `Pair.of`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """How far a fit may be off, by the jackknife: standard errors of alpha and of ``excess``.
+
+    ``covariance`` (2, 2) is that of alpha's numerator and denominator, and ``freedom`` are the degrees of freedom of
+    alpha's variance, which a small class that makes most of it brings down (Satterthwaite 1946). All are NaN where so
+    few samples are right that without one of them there is no alpha.
+    """
+
+    alpha: float
+    excess: float
+    covariance: Floats
+    freedom: float
+
+
+def fit(cells: Array, mass: Array) -> tuple[Fit, Errors]:
+    """The fit and its errors, from counts (C, 4) as in `Pair.of`.
 
     ``mass`` (C,) is what a sample of each class counts in the accuracies: 1 for classes as they were sampled. Each
     class needs two samples, each model some right ones, and dense recalls must differ.
     """
     full, without, cells = _fits(cells, mass)
-    spread = _scatter(np.stack([without.alpha, without.excess], axis=-1), cells).sum(axis=0)  # (2, 2)
-    return full, math.sqrt(spread[0, 0]), math.sqrt(spread[1, 1])
+    values = np.stack([without.alpha, without.excess, without.excess + without.dense, without.dense], axis=-1)
+    scatter = _scatter(values, cells)  # (C, 4, 4)
+    spread = scatter.sum(axis=0)
+    return full, Errors(
+        alpha=math.sqrt(spread[0, 0]),
+        excess=math.sqrt(spread[1, 1]),
+        covariance=spread[2:, 2:],
+        freedom=_freedom(scatter[:, 0, 0], cells.sum(axis=1)),
+    )
+
+
+def _freedom(parts: Floats, n: Floats) -> float:
+    """Degrees of freedom of a variance that is the sum of ``parts`` (C,), of classes with ``n`` samples (C,)."""
+    weight = float((parts**2 / np.maximum(n - 1, 1)).sum())
+    return float(parts.sum()) ** 2 / weight if weight else math.inf
 
 
 def squares(cells: Array, mass: Array) -> Squares:
@@ -114,14 +142,13 @@ def squares(cells: Array, mass: Array) -> Squares:
     spread, of_ratio = scatter.sum(axis=0), scatter[:, 2, 2]
     n = cells.sum(axis=1)
     w = mass * n / (mass @ n)
-    weight = float((of_ratio**2 / np.maximum(n - 1, 1)).sum())
     return Squares(
         reliability=float(full.reliability),
         dense=float(full.dense),
         pruned=float(full.pruned),
         variance=(float(spread[0, 0]), float(spread[1, 1])),
         covariance=float(spread[0, 1]),
-        freedom=float(of_ratio.sum()) ** 2 / weight if weight else math.inf,
+        freedom=_freedom(of_ratio, n),
         noise=noise((cells[:, 0] + cells[:, 2]) / n, n, w),
     )
 

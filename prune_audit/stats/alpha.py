@@ -10,20 +10,24 @@ At 1 a class that stood 10 % below its model's accuracy still does, on average; 
 Small classes are noisy, and noise alone pulls the paper's alpha away from the truth: two models with identical true
 recalls can show one of .87. Lambda is the share of the spread between classes that is real: below .5 alpha is `not
 estimable`, below .7 `unsteady`, and its interval is then what to read. Kappa is where noise alone would put the slope.
-The interval is an exact delete-one jackknife; the test of alpha = 1 is of the difference sum x (y - x) - noise, which
-needs no ratio and holds where alpha is not estimable.
+The interval is the hull of two that fail in different places: alpha and its delete-one jackknife, and Fieller's (1954)
+for the ratio of the two corrected sums, each with Student's t of Satterthwaite's degrees of freedom (1946). Where
+the denominator is not shown to be above 0, Fieller's has no upper limit, and nor has this: `at least` the jackknife's
+lower one. The test of alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha
+is not estimable.
 Classes with fewer than two samples are left out, because their noise cannot be seen. `prune_audit/stats/_alpha.py`
 has the derivation.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, stdtrit
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats import _tango
-from prune_audit.stats._alpha import ESTIMABLE, counts, fit, too_noisy
+from prune_audit.stats._alpha import ESTIMABLE, Errors, Fit, counts, fit, too_noisy
 
 RANK = 120
 
@@ -38,24 +42,41 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     if why_not:
         return _measures(why_not)
 
-    found, alpha_error, excess_error = fit(cells, mass)
+    found, errors = fit(cells, mass)
     reliability = float(found.reliability)
     if pair.same_model:
         return _measures(None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)
     excess = float(found.excess)
-    p = 2 * float(ndtr(-abs(excess) / excess_error)) if excess and excess_error else 1.0
+    p = 2 * float(ndtr(-abs(excess) / errors.excess)) if excess and errors.excess else 1.0
     pull = float(found.pull) if np.isfinite(found.pull) else None
-    if reliability < ESTIMABLE or not np.isfinite(alpha_error):
+    if reliability < ESTIMABLE or not np.isfinite(errors.alpha):
         return _measures(None, "not estimable", too_noisy(reliability), reliability, pull, p)
-    alpha, half = float(found.alpha), _tango.two_sided(settings.confidence) * alpha_error
+    low, high = _interval(found, errors, float(stdtrit(errors.freedom, (1 + settings.confidence) / 2)))
     state = "steady" if reliability >= STEADY else "unsteady"
-    return _measures(None, state, (alpha, alpha - half, alpha + half), reliability, pull, p)
+    return _measures(None, state, (float(found.alpha), low, high), reliability, pull, p)
+
+
+def _interval(found: Fit, errors: Errors, t: float) -> tuple[float, float | None]:
+    """The hull of the jackknife's interval and Fieller's at the quantile ``t``, without what that has no limit of.
+
+    Fieller's are the slopes b with (N - b D)^2 <= t^2 var(N - b D), N and D the numerator and denominator of alpha.
+    """
+    alpha, half = float(found.alpha), t * errors.alpha
+    below = float(found.dense)
+    above = float(found.excess) + below
+    (of_above, both), (_, of_below) = (t * t * errors.covariance).tolist()
+    square = below**2 - of_below
+    if below <= 0 or square <= 0:
+        return alpha - half, None
+    middle = above * below - both
+    root = math.sqrt(max(middle**2 - square * (above**2 - of_above), 0.0))
+    return min(alpha - half, (middle - root) / square), max(alpha + half, (middle + root) / square)
 
 
 def _measures(
     why_not: str | None,
     state: str | None = None,
-    alpha: tuple[float, float, float] | str | None = None,
+    alpha: tuple[float, float, float | None] | str | None = None,
     reliability: float | None = None,
     pull: float | None = None,
     p: float | None = None,

@@ -90,6 +90,7 @@ MEANING = {
     "worst drop, simultaneous": "the worst plausible drop of the model is at least the largest true drop",
     "largest excess, simultaneous": "the interval of the largest excess drop holds the largest true one",
     "alpha printed": "audits in which corrected alpha is estimable",
+    "alpha bounded": "of those, audits in which its interval has an upper limit",
     "lambda": "true share of the observed spread of balances that is no noise",
     "alpha corrected / truth": "median of corrected alpha over all draws, printed or not, over the truth",
     "alpha naive / truth": "the same of the uncorrected slope",

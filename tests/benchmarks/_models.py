@@ -33,6 +33,9 @@ def slope(section: str, cell: Cell) -> list[Row]:
 
     low, high = (floats([getattr(m["alpha_corrected"], name) for m in printed]) for name in LIMITS)
     shown = ~np.isnan(low)
+    bounded = ~np.isnan(high)
+    high = np.where(shown & ~bounded, np.inf, high)
+    out.add("alpha bounded", rate(bounded, shown))
     out.add("lambda", (real, 0.0))
     out.add("alpha printed", rate(shown))
     out.add("interval of alpha", rate((low <= truth) & (truth <= high), shown), least=0.93)
