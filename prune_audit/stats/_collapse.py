@@ -6,7 +6,7 @@ Then every class is lost alike, and a ratio of what remains (retention, alpha) i
 from __future__ import annotations
 
 from prune_audit.core import Pair, Settings
-from prune_audit.stats import _tango, _wilson
+from prune_audit.stats import _share_interval, _tango
 from prune_audit.stats._clusters import PRUNED
 from prune_audit.stats._effective_counts import weights, whole
 
@@ -28,7 +28,7 @@ def by_luck(pair: Pair) -> float:
 def collapsed(pair: Pair, settings: Settings) -> str | None:
     """Why the pruned model counts as collapsed, None where it does not.
 
-    Its accuracy is not shown to be above guessing (lower Wilson limit, Wilson 1927) and is shown to be below the dense
+    Its accuracy is not shown to be above guessing (lower limit of `recall`) and is shown to be below the dense
     model's. Without the second half a pair with few samples or one overwhelming class, on which nothing changed,
     would fail every gate. Guessing is the lesser of two: always the largest class, or each class as often as the
     model names it (Cohen 1960). The first alone would call a model collapsed that finds 40 % of a class of 5 %: it is
@@ -39,7 +39,7 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
         return None
     by_pruned, by_change = whole(pair, settings, PRUNED), whole(pair, settings)
     accuracy = float(by_pruned.pruned[0] / by_pruned.n[0])
-    low = _wilson.interval(by_pruned.pruned, by_pruned.n, settings.confidence)[0][0]
+    low = _share_interval.interval(by_pruned.pruned, by_pruned.n, settings.confidence)[0][0]
     fell = _tango.interval(by_change.lost, by_change.gained, by_change.n, settings.confidence)[0][0] > 0
     guessing = min(chance(pair, settings), by_luck(pair))
     if low > guessing or not fell:

@@ -9,7 +9,7 @@ classes is then beside the point.
 
 Luck is what a model gets that gives the same answers blindly (Cohen 1960): one
 that finds a rare class in some cases beats it, even where naming the largest
-class always would be right more often. Both by intervals (Wilson for the
+class always would be right more often. Both by intervals (that of recall for the
 accuracy, Tango for the paired change). Where it is so, distortion and alpha are
 absent, because they divide by what remains, and the accuracy-drop rule fails by itself.
 """

@@ -6,9 +6,9 @@ samples together it is accuracy.
     dense recall = (both + lost) / n
     pruned recall = (both + gained) / n
 
-The interval of a recall is Wilson's (1927), for one model by itself; what changed is in the interval of the change,
-which is much narrower, because both models saw the same samples. With --cluster it is that of as many independent
-samples as the clusters are worth.
+The interval of a recall is the score interval, corrected for skewness (Wilson 1927; Laud 2017), for one model by
+itself; what changed is in the interval of the change, which is much narrower, because both models saw the same samples.
+With --cluster it is that of as many independent samples as the clusters are worth.
 
 Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there. With --weights the
 accuracy over all is the mean of recalls weighted by how often classes occur in use; recalls stay what they are.
@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from prune_audit.core import Counts, Measure, Pair, Settings
-from prune_audit.stats import _wilson
+from prune_audit.stats import _share_interval
 from prune_audit.stats._clusters import DENSE, PRUNED, Contrast
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
 from prune_audit.stats._effective_counts import overall, sides, weights, whole
@@ -38,7 +38,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     def recall(name: str, title: str, right: Counts, contrast: Contrast, side: Literal["dense", "pruned"]) -> Measure:
         own, all_ = sides(pair, settings, contrast)[0], whole(pair, settings, contrast)
         good, of = (np.append(getattr(own, c), getattr(all_, c)) for c in (side, "n"))  # (S + 1,), all samples last
-        low, high = _wilson.interval(good, np.where(of > 0, of, 1), settings.confidence)
+        low, high = _share_interval.interval(good, np.where(of > 0, of, 1), settings.confidence)
         return column(
             name,
             title,

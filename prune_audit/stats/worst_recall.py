@@ -10,7 +10,7 @@ it is the one that had the least luck as well: read the interval.
 That one class is as low as it seems takes a limit for all classes of a view at once (Bonferroni): in at most 2.5 % of
 audits is any class's recall above its recall at most, as confidence 95 % has it. So far out in the tail only exact
 limits hold (Clopper, Pearson 1934). That no class is lower needs no such care, since it is true only if it is true of
-each (Berger 1982): the lower limits are Wilson's (1927), each at the confidence itself.
+each (Berger 1982): the lower limits are those of each recall, at the confidence itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats import _exact, _wilson
+from prune_audit.stats import _exact, _share_interval
 from prune_audit.stats._clusters import PRUNED
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
 from prune_audit.stats._effective_counts import sides
@@ -32,7 +32,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     some = pair.support > 0  # (S,)
     n = np.where(some, own.n, 1)
     shared = 1 - (1 - settings.confidence) / max(int(some.sum()), 1)
-    low = _wilson.interval(own.pruned, n, settings.confidence)[0]
+    low = _share_interval.interval(own.pruned, n, settings.confidence)[0]
     high = _exact.share(own.pruned, n, shared)[1]
     ceiling = column("recall_at_most", "recall at most, of all classes at once", "share", high, without_samples(pair))
     if not some.any():
