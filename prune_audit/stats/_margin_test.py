@@ -20,6 +20,7 @@ from scipy.special import betainc, betaincinv, gammaln, ndtr, xlog1py, xlogy
 
 from prune_audit.core import Array, Floats
 from prune_audit.stats import _tango
+from prune_audit.stats._root import first_count
 
 OUTSIDE = 0.001
 """Of the level that one class has in its family, what is spent on P(gained) being outside its interval."""
@@ -79,12 +80,7 @@ def _enough(lost: int, gained: int, n: int, margin: float, of: Floats) -> Floats
     """How many lost samples (J,) score as high as was seen beside each of ``of`` (J,) gained; n - of + 1: none do."""
     seen = _tango.score(np.array([float(lost)]), np.array([float(gained)]), np.array([float(n)]), margin)
     least = float(seen[0]) - ROUNDING
-    low, high = np.zeros_like(of), n - of + 1
-    while (open_ := low < high).any():
-        middle = np.floor((low + high) / 2)
-        reached = _tango.score(np.minimum(middle, n - of), of, np.full_like(of, n), margin) >= least
-        low, high = np.where(open_ & ~reached, middle + 1, low), np.where(open_ & reached, middle, high)
-    return low
+    return first_count(lambda at: _tango.score(at, of, np.full_like(of, n), margin) >= least, n - of)
 
 
 def _chance(g: Floats, margin: float, n: int, of: Floats, enough: Floats) -> Floats:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from prune_audit.core import Floats
+from prune_audit.core import Array, Floats
 
 Brackets: TypeAlias = tuple[Floats, Floats]
 """Where to look for the root of each stratum: from (S,) to (S,)."""
@@ -27,6 +27,16 @@ def falling_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Fl
         above = f(middle) > 0
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return (low + high) / 2
+
+
+def first_count(reached: Callable[[Floats], Array], most: Floats) -> Floats:
+    """The fewest of 0 to ``most`` (J,) at which ``reached``, which then holds for all more, does; most + 1: none."""
+    low, high = np.zeros_like(most), most + 1
+    while (open_ := low < high).any():
+        middle = np.floor((low + high) / 2)
+        held = reached(np.minimum(middle, most))
+        low, high = np.where(open_ & ~held, middle + 1, low), np.where(open_ & held, middle, high)
+    return low
 
 
 def limits(f: Callable[[Floats], Floats], z: float, low: Brackets, high: Brackets) -> tuple[Floats, Floats]:

@@ -27,11 +27,9 @@ from scipy.special import betaincinv, ndtri
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats._column import column, without_samples
 from prune_audit.stats._effective_counts import sides
+from prune_audit.stats._planning import POWER
 
 RANK = 80
-
-POWER = 0.8
-"""The usual convention for a planned study: found in four of five cases."""
 
 TOO_FEW = "undetectable: even if all samples were lost, it could be chance"
 
@@ -50,11 +48,15 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
 
 
 def _at_churn(n: Floats, churn: Floats, level: float) -> Floats:
-    """Connor's drop (S,) in closed form, infinite where none solves his equation."""
+    """Connor's drop (S,) in closed form, infinite where none solves his equation.
+
+    With fewer than z_a^2 samples the squared equation has a root, but sqrt(n) drop is below z_a sqrt(churn) there.
+    """
     z_a, z_b = float(-ndtri(level / 2)), float(ndtri(POWER))
-    under_root = n + z_b**2 - z_a**2
-    drop = np.sqrt(churn) * (z_a * np.sqrt(n) + z_b * np.sqrt(np.maximum(under_root, 0.0))) / (n + z_b**2)
-    return np.where((under_root < 0) | (churn == 0), np.inf, drop)
+    false = n < z_a**2
+    under_root = np.where(false, 0.0, n + z_b**2 - z_a**2)
+    drop = np.sqrt(churn) * (z_a * np.sqrt(n) + z_b * np.sqrt(under_root)) / (n + z_b**2)
+    return np.where(false | (churn == 0), np.inf, drop)
 
 
 def _losses_alone(n: Floats, enough: int) -> Floats:

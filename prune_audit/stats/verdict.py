@@ -37,11 +37,9 @@ from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._effective_counts import sides
 from prune_audit.stats._mcnemar import mid_p
+from prune_audit.stats._planning import POWER
 
 RANK = 90
-
-POWER = 0.8
-"""The usual convention for a planned study: settled in four of five cases."""
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:

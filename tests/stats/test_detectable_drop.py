@@ -60,6 +60,12 @@ def test_it_solves_connors_equation(classes: int) -> None:
     assert n * drop**2 == pytest.approx((z_a * np.sqrt(churn) + z_b * np.sqrt(churn - drop**2)) ** 2)
 
 
+def test_no_root_of_the_squared_equation_alone_is_taken() -> None:
+    """12 samples of one in 100 classes, all flipped: z_a^2 is 12.1, and not even the loss of all is a solution."""
+    assert detectable(12, 1, Settings(), 100) == 1
+    assert power(12, 1, 1, 0.05 / 100) == 1
+
+
 @pytest.mark.parametrize("n", [5, 8, 15, 30, 100, 300])
 def test_where_nothing_flipped_it_is_found_in_four_of_five(n: int) -> None:
     for classes in (1, 10, 100, 1000):

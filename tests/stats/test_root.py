@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prune_audit.stats._root import falling_root, limits, standardised
+from prune_audit.stats._root import falling_root, first_count, limits, standardised, unskewed
 
 
 def test_root_is_found_to_the_last_bit() -> None:
@@ -32,3 +32,17 @@ def test_both_limits_are_found_each_within_its_own_bracket() -> None:
 def test_no_variance_is_no_evidence_only_where_nothing_differs() -> None:
     z = standardised(np.array([0.0, 1.0, -1.0, 3.0]), np.array([0.0, 0.0, 0.0, 9.0]))
     np.testing.assert_array_equal(z, [0.0, np.inf, -np.inf, 1.0])
+
+
+def test_the_fewest_at_which_something_holds() -> None:
+    least, most = np.array([0.0, 3.0, 7.0, 9.0]), np.array([7.0, 7.0, 7.0, 7.0])
+    np.testing.assert_array_equal(first_count(lambda at: at >= least, most), [0, 3, 7, 8])
+
+
+def test_without_skewness_the_score_stays_and_no_difference_is_no_score() -> None:
+    z, one = np.array([-2.0, 0.0, 3.0]), np.ones(3)
+    np.testing.assert_array_equal(unskewed(z, 0 * one, one), z)
+    skewed = unskewed(z, 0.6 * one, one)  # of a tenth: the root s of z = s + (s^2 - 1) / 10
+    assert skewed[1] == 0
+    np.testing.assert_allclose((skewed + (skewed**2 - 1) / 10)[[0, 2]], z[[0, 2]])
+    assert unskewed(np.array([-9.0]), np.array([6.0]), np.ones(1))[0] == -0.5  # beyond the vertex: there
