@@ -7,7 +7,6 @@ method is asked for new masks. What is written is a network of the same kind tha
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,17 +16,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from prune_audit import data, models, plugins
+from prune_audit.choices import Scope
 from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
-from prune_audit.nets import masking, schedule, train_loop, training_data
+from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.resume import Resume
-from prune_audit.nets.schedule import Kind
-from prune_audit.nets.scope import Scope, check_density
+from prune_audit.nets.scope import check_density
 from prune_audit.nets.train_loop import Epoch, Training
-from prune_audit.pruning import Cut
+from prune_audit.pruning import Cut, schedules
 
 if TYPE_CHECKING:
     from prune_audit.nets.masking import Masks
@@ -41,8 +40,8 @@ class Recipe:
     """How a network is pruned.
 
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
-    None where ``c_rates`` decide, as (pattern of names of layers, c_rate) of surgery. ``exempt`` as in
-    `prune_audit.nets.masking.prunable`. ``schedule`` and its ``rounds`` as in `prune_audit.nets.schedule.plan`;
+    None where ``options``, the group that the method brings (`OPTIONS`), set it. ``exempt`` as in
+    `prune_audit.nets.masking.prunable`. ``schedule`` is one of `prune_audit.pruning.schedules`, with its ``rounds``;
     None is the method's usual one. ``samples`` of the training data score, all where None.
     """
 
@@ -50,20 +49,30 @@ class Recipe:
     density: float | None = None
     scope: Scope = "global"
     exempt: tuple[str, ...] = ()
-    c_rates: tuple[tuple[str, float], ...] = ()
-    schedule: Kind | None = None
+    options: Any = None
+    schedule: str | None = None
     rounds: int = 10
     samples: int | None = None
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
+        settled = getattr(self.options, "sets_density", False)
         if self.density is not None:
             check_density(self.density)
-        elif not self.c_rates:
+            if settled:
+                raise UsageError(
+                    f"a density was given, and an option of {self.method} that sets one, of which one decides",
+                    hint="leave out one of the two",
+                )
+        elif not settled:
             raise UsageError("no density was given", hint="--density 0.1 keeps a tenth of the weights")
         for what, value in (("steps", self.rounds), ("samples to score", self.samples)):
             if value is not None and value < 1:
                 raise UsageError(f"the number of {what} must be positive, found {value}", hint="see --help")
+        if self.schedule is not None and self.schedule not in (known := schedules()):
+            raise UsageError(
+                f"--schedule: expected one of {', '.join(known)}, found {self.schedule!r}", hint="see --help"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +113,12 @@ def run(
     masks = masking.whole(opened.module, masking.prunable(opened.module, recipe.exempt))
     left = (*masking.left_whole(opened.module), *opened.card.uncounted)
     cut = Cut(scope=recipe.scope, seed=recipe.training.seed, weight_decay=recipe.training.weight_decay)
-    if recipe.c_rates:
-        cut = _fixed(method, opened, masks, cut, recipe)
+    if recipe.options is not None:
+        if not isinstance(recipe.options, getattr(method, "OPTIONS", ())):
+            raise UsageError(f"{recipe.method} has no such options: {recipe.options}", hint="give those of the method")
+        cut = replace(cut, options=recipe.options)
+    if hasattr(method, "start"):
+        cut = method.start(opened.module, masks, cut)
     needs = method.NEEDS_DATA or recipe.training.epochs > 0
     given = None
     if needs or export is not None:
@@ -189,7 +202,9 @@ def require_data(recipe: Recipe, source: DataSource | Dataset | None, *, trains:
     if source is not None:
         return source
     what = "a training" if recipe.training.epochs else f"the method {recipe.method}" if trains else "an export"
-    none = "magnitude, random and surgery need none without --epochs" if trains else "it is made by their shape"
+    *first, last = (name for name, module in plugins.loaded("pruning") if not module.NEEDS_DATA)
+    free = f"{', '.join(first)} and {last} need none without --epochs"
+    none = free if trains else "it is made by their shape"
     raise UsageError(f"{what} needs labelled training data, found none", hint=f"give them with --data; {none}")
 
 
@@ -248,8 +263,8 @@ def _tuned(
     lasting = getattr(method, "STRAIGHT_THROUGH", False)
     examples = given.examples if given is not None else None
     steps = train_loop.steps(examples, training) if examples is not None else 0
-    kind = recipe.schedule or ("surgery" if lasting and steps else "one-shot")
-    plan = schedule.plan(kind, recipe.density or 1.0, steps=steps, rounds=recipe.rounds, seed=training.seed)
+    kind = recipe.schedule or (recipe.method if hasattr(method, "schedule") and steps else "one-shot")
+    plan = schedules()[kind](recipe.density or 1.0, steps=steps, rounds=recipe.rounds, seed=training.seed)
     due: dict[int, list[float]] = {}
     for step, density in plan:
         due.setdefault(step, []).append(density)
@@ -279,21 +294,6 @@ def _tuned(
         resume=Resume(_state(output), _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
-
-
-def _fixed(method: ModuleType, opened: models.Editable, masks: Masks, cut: Cut, recipe: Recipe) -> Cut:
-    """``cut`` with the thresholds of the recipe's c_rates; of several patterns the last that fits a layer holds."""
-    if not hasattr(method, "start"):
-        raise UsageError(f"{recipe.method} has no thresholds to set", hint="--c-rate is for surgery; give a --density")
-    rates: dict[str, float] = {}
-    for name in masks:
-        names = (name, name.rpartition(".")[0])
-        fits = [rate for pattern, rate in recipe.c_rates if any(fnmatch.fnmatchcase(each, pattern) for each in names)]
-        if not fits:
-            raise UsageError(f"no c_rate was given for the layer {name}", hint="--c-rate 1 holds for all layers")
-        rates[name] = fits[-1]
-    found: Cut = method.start(opened.module, masks, cut, rates)
-    return found
 
 
 def _key(card: ModelCard, recipe: Recipe | Training, dataset: Dataset) -> str:

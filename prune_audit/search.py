@@ -50,7 +50,7 @@ def until_harm(
     if recipe.density is None or recipe.schedule not in (None, "one-shot"):
         raise UsageError(
             "the search for the sparsest network cuts at one blow, at densities of its own",
-            hint="leave --schedule and --c-rate out, or give a --density without --until-harm",
+            hint="leave out --schedule and what stands in place of a density, or give a --density without --until-harm",
         )
     check_output(dense.path, output)
     low, high = recipe.density, 1.0

@@ -6,15 +6,20 @@ A type checker cannot see modules that arrive at run time, so this is what makes
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.models import OptionInfo
 
-from prune_audit import plugins
+from prune_audit import options, plugins
+from prune_audit.cli import _app
 from prune_audit.core import DataSource, Distortion, RuleSetting, Settings, Verdict
 from tests.conftest import ROOT
 
@@ -85,6 +90,66 @@ def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
     assert [n for n, module in plugins.loaded("data") if module.recognises(DataSource(path=sample_models / "val"))] == [
         "image-folder"
     ]
+
+
+COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for name in _app.commands()}
+# What means another thing in another command, and in how many ways.
+MEANINGS = {"--output": 4, "--data": 3, "--audit": 2, "--seed": 2, "--batch-size": 2}
+OWN = 10  # options and arguments that a command may have beside those of its groups
+
+
+def test_every_option_is_declared_once() -> None:
+    declared = dict[str, set[int]]()
+    for run in COMMANDS.values():
+        for each in options.declared(run):
+            if isinstance(each.info, OptionInfo):
+                declared.setdefault(options.flags(each)[0], set()).add(id(each.info))
+    assert {flag: len(times) for flag, times in declared.items() if len(times) > 1} == MEANINGS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_in_plain_words_what_it_is(name: str) -> None:
+    for each in options.declared(COMMANDS[name]):
+        if each.info is not None:
+            said = each.info.help or ""
+            assert len(said) >= 15, each.parameter.name
+            assert said.endswith("."), each.parameter.name
+            assert said[0].isupper() or ":" in said or "-" in said.split()[0], each.parameter.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_few_options_of_its_own(name: str) -> None:
+    """Of compare's 72 options 68 stand in groups; a command with more than a few of its own lacks a group."""
+    shown = [each for each in options.declared(COMMANDS[name]) if each.info is not None]
+    assert sum(not each.grouped for each in shown) <= OWN
+
+
+def test_options_of_plugins_are_groups_that_help_can_show() -> None:
+    for room, name in PLUGINS:
+        group = getattr(plugins.load(room, name), "OPTIONS", None)
+        if group is not None:
+            assert dataclasses.is_dataclass(group)
+            assert vars(group)["__dataclass_params__"].frozen
+            assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(group))
+
+
+# Where a method of pruning may be named: as a default, or as an example in a help text.
+# Words of their own: looked for as whole texts alone, and "random" not at all, which is a kind of operator, too.
+PLAIN = ("gradient", "magnitude", "random")
+NAMING = {("prune_audit/cli/_pruning_options.py", "undecayed"), ("prune_audit/cli/_pruning_options.py", "magnitude")}
+
+
+def test_no_method_of_pruning_is_named_outside_its_file() -> None:
+    found = set()
+    for file in (ROOT / "prune_audit").rglob("*.py"):
+        where = file.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for name in plugins.names("pruning"):
+                    rare = name not in PLAIN and re.search(rf"\b{name}\b", node.value)
+                    if (rare or node.value == name != "random") and file.parent.name != "pruning":
+                        found.add((where, name))
+    assert found <= NAMING, found - NAMING
 
 
 HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL", "vl_convert")

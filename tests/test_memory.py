@@ -143,7 +143,7 @@ def test_a_shortage_anywhere_else_is_no_fault_of_ours(
 ) -> None:
     from prune_audit.cli import _app, invoke
 
-    def short() -> None:
+    def short(asked: str) -> None:
         raise MemoryError("Unable to allocate 8 GiB\nfor an array")
 
     monkeypatch.setattr(_app, "build", short)

@@ -23,6 +23,7 @@ from prune_audit.core import Audit, DataSource, ModelSource, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
+from prune_audit.pruning import surgery
 from sample_models.make import network
 from tests.cli._run import here
 from tests.conftest import ROOT
@@ -199,7 +200,7 @@ def test_an_export_beside_predicts_the_same(tmp_path: Path) -> None:
 
 
 def test_c_rates_fix_the_thresholds_of_surgery(tmp_path: Path) -> None:
-    recipe = Recipe(method="surgery", c_rates=(("*", 0.0), ("8", -100.0)))
+    recipe = Recipe(method="surgery", options=surgery.Options(c_rate=["0", "8=-100"]))
     done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings())
     dense = plain(DENSE.path)
     kept = {layer.name: layer.nonzero for layer in done.card.layers}
@@ -207,10 +208,10 @@ def test_c_rates_fix_the_thresholds_of_surgery(tmp_path: Path) -> None:
     for name in ("0.weight", "2.weight", "6.weight"):
         size = dense.get_parameter(name).detach().abs()
         assert kept[name] == int((size > 0.9 * size[size > 0].mean()).sum())
-    with pytest.raises(UsageError, match="has no thresholds"):
-        prune.run(DENSE, tmp_path / "o", Recipe(method="random", c_rates=(("*", 1.0),)), Settings())
+    with pytest.raises(UsageError, match=r"random has no such options: Options\(c_rate="):
+        prune.run(DENSE, tmp_path / "o", Recipe(method="random", options=surgery.Options(c_rate=["1"])), Settings())
     with pytest.raises(UsageError, match=r"no c_rate was given for the layer 2\.weight"):
-        prune.run(DENSE, tmp_path / "o", Recipe(method="surgery", c_rates=(("0", 1.0),)), Settings())
+        prune.run(DENSE, tmp_path / "o", Recipe(method="surgery", options=surgery.Options(c_rate=["0=1"])), Settings())
 
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
@@ -219,6 +220,10 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
             Recipe(method="magnitude", density=density)
     with pytest.raises(UsageError, match="no density"):
         Recipe(method="surgery")
+    with pytest.raises(UsageError, match="of which one decides"):
+        Recipe(method="surgery", density=0.5, options=surgery.Options(c_rate=["1"]))
+    with pytest.raises(UsageError, match="expected one of one-shot, iterative, gradual, surgery, found 'now'"):
+        Recipe(method="random", density=0.5, schedule="now")
     with pytest.raises(UsageError, match="no plugin 'sort'"):
         prune.run(DENSE, tmp_path / "out", Recipe(method="sort", density=0.1), Settings())
     for recipe, said in (
@@ -303,7 +308,7 @@ def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
     assert found.failed is not None
     assert {code for _, code in found.tried} == {1}
     assert not list(tmp_path.iterdir())
-    for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", c_rates=(("*", 1.0),))):
+    for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", options=surgery.Options(c_rate=["1"]))):
         with pytest.raises(UsageError, match="one blow"):
             search.until_harm(DENSE, tmp_path / "out.pth", wrong, Settings(), gated)
 

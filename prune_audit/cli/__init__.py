@@ -99,7 +99,9 @@ def _ended(arguments: Sequence[str]) -> int:
 
     try:
         # Not list(arguments): once cli/list.py is imported, `list` names that module here.
-        returned = _app.build()(args=[*arguments], prog_name="prune-audit", standalone_mode=False)
+        returned = _app.build(arguments[0] if arguments else "")(
+            args=[*arguments], prog_name="prune-audit", standalone_mode=False
+        )
     except AuditError as error:
         if error in plugins.broken():  # which is printed with the others
             return IMPOSSIBLE

@@ -13,11 +13,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from prune_audit import options
 from prune_audit.cli import _streams
 
 
-def build() -> typer.Typer:
-    """The application, with the commands that the folder holds."""
+def build(asked: str = "") -> typer.Typer:
+    """The application, with the commands that the folder holds.
+
+    Only the one that is ``asked`` for has the options that plugins bring, since they have to be imported for it.
+    """
     app = typer.Typer(
         name="prune-audit",
         cls=_Group,
@@ -32,7 +36,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for name in commands():
         run = importlib.import_module(f"prune_audit.cli.{name}").run
-        app.command(name, cls=_Command, help=_flowing(run))(run)
+        app.command(name, cls=_Command, help=_flowing(run))(options.spread(run, brought=name == asked))
     return app
 
 

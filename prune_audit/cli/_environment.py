@@ -6,6 +6,7 @@ A misspelt flag is an error. A misspelt variable would gate by other limits than
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -32,9 +33,13 @@ def unread(context: typer.Context) -> Iterator[str]:
 
 
 def message(error: typer.TyperException) -> str:
-    """What Typer says, with the variable that a wrong value came from in place of the flag."""
+    """What Typer says, with the variable that a wrong value came from in place of the flag; of a choice, as we do."""
     if isinstance(error, typer.BadParameter) and error.ctx is not None and error.param is not None:
         source = error.ctx.get_parameter_source(error.param.name or "")
-        if source is not None and source.name == "ENVIRONMENT":
+        read = source is not None and source.name == "ENVIRONMENT"
+        if chosen := re.fullmatch(r"(?:Value error, )?(.*) is not one of (.*)\.", error.message, re.S):
+            known = ", ".join(re.findall("'([^']*)'", chosen[2]))
+            return f"{error.param.envvar if read else error.param.opts[0]}: expected one of {known}, found {chosen[1]}"
+        if read:
             return f"Invalid value for {error.param.envvar}: {error.message}"
     return error.format_message()

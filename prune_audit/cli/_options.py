@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they become: sources, settings, preprocessing.
+"""The options that several commands share, in groups (`prune_audit.options`), and what they become: sources, settings.
 
 Drops are points on the command line (``--margin 2``) and shares inside (.02).
 """
@@ -6,23 +6,26 @@ Drops are points on the command line (``--margin 2``) and shares inside (.02).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from prune_audit.choices import Channels, Exif, Interpolation, Isolate, Runtime
 from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
-    from prune_audit.core import Preprocess
+    from prune_audit.core import DataSource, Preprocess, Settings
     from prune_audit.evaluate.cache import Store
 
-MODELS = "Models"
-DATA, IMAGES, OTHER, STATISTICS = "Data", "Images", "Text, sound and tables", "Statistics"
-GATE, OUTPUT, RUN = "Gate", "Output", "Run"
+MODELS, DATA, OUTPUT, RUN = "Models", "Data", "Output", "Run"
 
 Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: PATH, or NAME=PATH@module:factory(...).")]
-Pruned = Annotated[list[str], typer.Argument(metavar="PRUNED...", help="Its pruned variants, written likewise.")]
+Pruned = Annotated[
+    list[str], typer.Argument(metavar="PRUNED...", help="Pruned variants of it, written in the same way.")
+]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model: PATH, or NAME=PATH@module:factory(...).")]
 Saved = Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit.json that `compare -o audit.json` wrote.")]
 
 Data = Annotated[
@@ -30,363 +33,16 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="A folder of images or sounds, a CSV or Parquet table, an .npz file, a Hugging Face data set.",
+        help="Labelled data: a folder of images or sounds, a CSV or Parquet table, an .npz file, or a Hugging Face "
+        "data set.",
         rich_help_panel=DATA,
     ),
 ]
-Classes = Annotated[
-    Path | None,
-    typer.Option(help="Class names in the order of the model's outputs, one a line.", rich_help_panel=DATA),
-]
-ClassMap = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Which class of the models a class of the data is (CSV or JSON), where they are called differently.",
-        rich_help_panel=DATA,
-    ),
-]
-DropClass = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME|N", help="Leave out an output that stands for no class: a background.", rich_help_panel=DATA
-    ),
-]
-PathColumn = Annotated[str | None, typer.Option(help="Column of a table with the paths.", rich_help_panel=DATA)]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of a table with the labels.", rich_help_panel=DATA)]
-IdColumn = Annotated[
-    str | None, typer.Option(help="Column of ids, in a table of data and in predictions.", rich_help_panel=DATA)
-]
-TextColumn = Annotated[str | None, typer.Option(help="Column of a table with the texts.", rich_help_panel=OTHER)]
-Tokenizer = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="tokenizer.json that makes inputs of texts.", rich_help_panel=OTHER),
-]
-MaxLength = Annotated[
-    int | None, typer.Option(metavar="N", help="Tokens that a model receives at most.", rich_help_panel=OTHER)
-]
-SampleRate = Annotated[
-    int | None, typer.Option(metavar="HZ", help="What the model was trained at.", rich_help_panel=OTHER)
-]
-Seconds = Annotated[
-    float | None,
-    typer.Option(metavar="S", help="Length of sound that the model receives.", rich_help_panel=OTHER),
-]
-Features = Annotated[
-    str | None,
-    typer.Option(
-        metavar="A,B,...", help="Numeric columns in the order in which the model takes them.", rich_help_panel=OTHER
-    ),
-]
-SkipBad = Annotated[int, typer.Option(metavar="N", help="Allow N unreadable samples.", rich_help_panel=DATA)]
-Limit = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Audit a stratified sample of N; never gates.", rich_help_panel=DATA),
-]
-
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preprocess",
-        metavar="NAME|FILE",
-        help="imagenet, cifar10, mnist, none, or a JSON, TOML or preprocessor_config.json file.",
-        rich_help_panel=IMAGES,
-    ),
-]
-Size = Annotated[
-    str | None,
-    typer.Option(metavar="N|HxW", help="What the model receives; alone, an exact resize.", rich_help_panel=IMAGES),
-]
-Resize = Annotated[
-    str | None, typer.Option(metavar="N|HxW", help="N is the shorter side, HxW exact.", rich_help_panel=IMAGES)
-]
-Crop = Annotated[str | None, typer.Option(metavar="N|HxW", help="Centre crop.", rich_help_panel=IMAGES)]
-Mean = Annotated[
-    str | None,
-    typer.Option(metavar="M,...", help="Subtracted per channel, in units of [0, 1].", rich_help_panel=IMAGES),
-]
-Std = Annotated[str | None, typer.Option(metavar="S,...", help="Divided by, per channel.", rich_help_panel=IMAGES)]
-Channels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="rgb|bgr|gray", help="Order of the colours that the model takes, or gray.", rich_help_panel=IMAGES
-    ),
-]
-Resample = Annotated[
-    str | None,
-    typer.Option("--interpolation", metavar="NAME", help="bilinear (default), bicubic ...", rich_help_panel=IMAGES),
-]
-
-Exif = Annotated[
-    str | None,
-    typer.Option(
-        "--exif",
-        metavar="apply|ignore",
-        help="Turn images as their EXIF orientation says, or not; by default as the format's own library does.",
-        rich_help_panel=IMAGES,
-    ),
-]
-
-Margin = Annotated[
-    float,
-    typer.Option(
-        metavar="POINTS",
-        envvar="PRUNE_AUDIT_MARGIN",
-        show_envvar=False,
-        help="A class that lost more has regressed.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Assure = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS",
-        envvar="PRUNE_AUDIT_ASSURE",
-        show_envvar=False,
-        help="A loss that 'fine' rules out: 5, or a wider margin.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-RetentionMargin = Annotated[
-    float,
-    typer.Option(
-        metavar="SHARE",
-        envvar="PRUNE_AUDIT_RETENTION_MARGIN",
-        show_envvar=False,
-        help="A class that kept less of its recall than this share of what the rest kept is harmed.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-TopK = Annotated[
-    int,
-    typer.Option(metavar="K", help="Also count the label among the K highest scores.", rich_help_panel=STATISTICS),
-]
-By = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--by",
-        metavar="COLUMN",
-        help="Audit the values of a column too; class,COLUMN crosses; repeats.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="What samples belong to where they are not independent: a person, a film.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Weights = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Share of each class in use (CSV class,weight or JSON): weighs accuracy, never recalls.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Reference = Annotated[
-    str,
-    typer.Option(
-        metavar="accuracy|balanced",
-        envvar="PRUNE_AUDIT_REFERENCE",
-        show_envvar=False,
-        help="What a class is compared with; balanced is the mean of recalls.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Confidence = Annotated[
-    float,
-    typer.Option(
-        metavar="SHARE",
-        envvar="PRUNE_AUDIT_CONFIDENCE",
-        show_envvar=False,
-        help="Confidence level of every interval.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-Correct = Annotated[
-    str,
-    typer.Option(
-        "--correction",
-        metavar="NAME",
-        envvar="PRUNE_AUDIT_CORRECTION",
-        show_envvar=False,
-        help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
-        rich_help_panel=STATISTICS,
-    ),
-]
-
-ExpectAccuracy = Annotated[
-    float | None,
-    typer.Option(
-        metavar="PERCENT",
-        envvar="PRUNE_AUDIT_EXPECT_ACCURACY",
-        show_envvar=False,
-        help="What the dense model is known to have: stop where these data exclude it.",
-        rich_help_panel=MODELS,
-    ),
-]
-ExpectTolerance = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS",
-        envvar="PRUNE_AUDIT_EXPECT_TOLERANCE",
-        show_envvar=False,
-        help="How far beyond the interval the expected accuracy may lie: 2.",
-        rich_help_panel=MODELS,
-    ),
-]
-NoPlausibility = Annotated[
-    bool,
-    typer.Option(
-        "--no-plausibility",
-        help="Do not try on a few hundred samples whether another usual preprocessing fits the dense model better.",
-        rich_help_panel=MODELS,
-    ),
-]
-
-Gate = Annotated[
-    bool,
-    typer.Option(
-        "--gate",
-        envvar="PRUNE_AUDIT_GATE",
-        show_envvar=False,
-        help="Judge by the project's policy, else the default one: exit 1 where a check fails.",
-        rich_help_panel=GATE,
-    ),
-]
-
-Outputs = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--output", "-o", help="Write a report; the suffix chooses the format; repeats.", rich_help_panel=OUTPUT
-    ),
-]
-Dialect = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FORMAT=NAME",
-        help="csv=excel: for a spreadsheet, which runs no name; sarif=whole: with what was waived or could not be "
-        "told, not failures alone. Repeats.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Github = Annotated[
-    bool,
-    typer.Option("--github", help="Annotations for GitHub Actions, and the job's summary.", rich_help_panel=OUTPUT),
-]
-Log = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--log", metavar="mlflow", help="Write numbers and reports to its active run; repeats.", rich_help_panel=OUTPUT
-    ),
-]
-ShowAll = Annotated[bool, typer.Option("--all", help="Every class, however many.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table and no progress.", rich_help_panel=OUTPUT)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="How the run went.", rich_help_panel=OUTPUT)]
-
-Thumbnails = Annotated[
-    int,
-    typer.Option(
-        metavar="N",
-        min=0,
-        help="Keep small pictures of N flipped images a variant, for the HTML report.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Reproducible = Annotated[
-    bool,
-    typer.Option(
-        "--reproducible",
-        help="Leave out how the run went, so that equal runs write equal files.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-
-Scores = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--scores",
-        metavar="[NAME=]KIND",
-        help="What outputs hold: logits, probabilities, log-probabilities, classes or classes-from-1; repeats.",
-        rich_help_panel=MODELS,
-    ),
-]
-ModelOutput = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model-output",
-        metavar="[NAME=]OUTPUT",
-        help="Which output of a model holds the scores, by name or position; repeats.",
-        rich_help_panel=MODELS,
-    ),
-]
-StateKey = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--state-key",
-        metavar="[NAME=]KEY",
-        help="Which entry of a checkpoint holds the weights to use, such as state_dict_ema; repeats.",
-        rich_help_panel=MODELS,
-    ),
-]
-
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no table and no progress.", rich_help_panel=OUTPUT)]
 AllowPickle = Annotated[
     bool,
-    typer.Option("--allow-pickle", help="Let model files run code: only for files you trust.", rich_help_panel=RUN),
-]
-Seed = Annotated[int, typer.Option(help="Draws the sample of --limit.", rich_help_panel=RUN)]
-BatchSize = Annotated[
-    int | None,
     typer.Option(
-        metavar="N",
-        help="Samples that a model predicts at once. Without it the fastest size is found, and a model whose "
-        "predictions depend on the batch runs one sample at a time.",
-        rich_help_panel=RUN,
-    ),
-]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Threads that decode.", rich_help_panel=RUN)]
-Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads of each model.", rich_help_panel=RUN)]
-Device = Annotated[str, typer.Option(help="Where torch models run: cpu, cuda, cuda:1, mps.", rich_help_panel=RUN)]
-Runtime = Annotated[
-    str,
-    typer.Option(
-        metavar="own|onnxruntime",
-        help="Run torch models in ONNX Runtime, once it is shown to predict the same.",
-        rich_help_panel=RUN,
-    ),
-]
-Isolate = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|never",
-        envvar="PRUNE_AUDIT_ISOLATE",
-        show_envvar=False,
-        help="auto: run TorchScript, torch.export, ONNX and transformers in confined processes of their own; never: in "
-        "the process of the audit (default).",
-        rich_help_panel=RUN,
-    ),
-]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        envvar="PRUNE_AUDIT_MEMORY",
-        show_envvar=False,
-        help="Memory that each such process may take beside its libraries, such as 4GB; by default the machine's.",
-        rich_help_panel=RUN,
-    ),
-]
-SampleTimeout = Annotated[
-    float,
-    typer.Option(
-        metavar="SECONDS",
-        envvar="PRUNE_AUDIT_SAMPLE_TIMEOUT",
-        show_envvar=False,
-        help="Time that a model in such a process may take for a sample.",
-        rich_help_panel=RUN,
+        "--allow-pickle", help="Let model files run code; only for files that you trust.", rich_help_panel=RUN
     ),
 ]
 Cache = Annotated[
@@ -394,102 +50,473 @@ Cache = Annotated[
     typer.Option(
         metavar="DIR",
         envvar="PRUNE_AUDIT_CACHE",
-        help="Where predictions are kept, so that none is made twice; by default the user's cache folder.",
+        help="Folder of the predictions that are kept, so that none is made twice; by default the user's cache folder.",
         rich_help_panel=RUN,
     ),
 ]
-NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Keep no predictions, and use none that were kept.", rich_help_panel=RUN)
-]
-VerifyData = Annotated[
-    bool,
-    typer.Option(
-        "--verify-data",
-        help="Tell whether data have changed by what all files hold, where sizes and times would do.",
-        rich_help_panel=RUN,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="See on a few hundred samples whether all fits, and stop.", rich_help_panel=RUN),
-]
 
 
-def preprocess(
-    preset: str | None,
-    size: str | None,
-    resize: str | None,
-    crop: str | None,
-    mean: str | None,
-    std: str | None,
-    channels: str | None,
-    interpolation: str | None,
-) -> Preprocess:
-    """The preprocessing that was asked for: a preset or file, with single options laid over it."""
-    from prune_audit import data
-    from prune_audit.core import Channels, Interpolation, Preprocess
+# ---------------------------------------------------------------------------------------------------------------- data
 
-    shape = _pair("--resize", resize) if resize is not None else None
-    explicit = Preprocess(
-        size=_both("--size", size),
-        resize=shape[0] if shape and len(shape) == 1 else (shape[0], shape[1]) if shape else None,
-        crop=_both("--crop", crop),
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
-        channels=_choice("--channels", channels, get_args(Channels)),  # type: ignore[arg-type]  # checked by _choice
-        interpolation=_choice("--interpolation", interpolation, get_args(Interpolation)),  # type: ignore[arg-type]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """Where labels are, and what they mean."""
+
+    PANEL: ClassVar[str] = DATA
+
+    classes: Annotated[
+        Path | None, typer.Option(help="File of class names, one a line, in the order of the model's outputs.")
+    ] = None
+    class_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File (CSV or JSON) that says which class of the models each class of the data is, where names "
+            "differ.",
+        ),
+    ] = None
+    path_column: Annotated[
+        str | None, typer.Option(help="Column of a table that holds the paths of images or sounds.")
+    ] = None
+    label_column: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None
+    id_column: Annotated[
+        str | None, typer.Option(help="Column that holds the ids of samples, in a table of data and in predictions.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """How an image becomes the model's input."""
+
+    PANEL: ClassVar[str] = "Images"
+
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocess",
+            metavar="NAME|FILE",
+            help="A preset (imagenet, cifar10, mnist, none), or a JSON, TOML or preprocessor_config.json file.",
+        ),
+    ] = None
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW", help="Size that the model receives; given alone, images are resized to exactly this."
+        ),
+    ] = None
+    resize: Annotated[
+        str | None,
+        typer.Option(metavar="N|HxW", help="Size to resize to first: N is the shorter side, HxW is exact."),
+    ] = None
+    crop: Annotated[str | None, typer.Option(metavar="N|HxW", help="Size of the crop from the centre.")] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(metavar="M,...", help="What is subtracted from each channel, in units of [0, 1]."),
+    ] = None
+    std: Annotated[
+        str | None, typer.Option(metavar="S,...", help="What each channel is then divided by, in units of [0, 1].")
+    ] = None
+    channels: Annotated[
+        Channels | None,
+        typer.Option(metavar="rgb|bgr|gray", help="Order of the colours that the model takes, or gray."),
+    ] = None
+    interpolation: Annotated[
+        Interpolation | None,
+        typer.Option(
+            metavar="NAME",
+            help="How images are resized: nearest, bilinear (default), bicubic, lanczos, box or hamming.",
+        ),
+    ] = None
+    exif: Annotated[
+        Exif | None,
+        typer.Option(
+            metavar="apply|ignore",
+            help="Turn images as their EXIF orientation says, or not; by default as the format's own library does.",
+        ),
+    ] = None
+
+    def preprocess(self) -> Preprocess:
+        """The preprocessing that was asked for: a preset or file, with single options laid over it."""
+        from prune_audit import data
+        from prune_audit.core import Preprocess
+
+        shape = _pair("--resize", self.resize) if self.resize is not None else None
+        explicit = Preprocess(
+            size=_both("--size", self.size),
+            resize=shape[0] if shape and len(shape) == 1 else (shape[0], shape[1]) if shape else None,
+            crop=_both("--crop", self.crop),
+            mean=_numbers("--mean", self.mean),
+            std=_numbers("--std", self.std),
+            channels=self.channels,
+            interpolation=self.interpolation,
+        )
+        return data.preprocess(self.preset, explicit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """How what is no image becomes the model's input."""
+
+    PANEL: ClassVar[str] = "Text, sound and tables"
+
+    text_column: Annotated[str | None, typer.Option(help="Column of a table that holds the texts.")] = None
+    tokenizer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The tokenizer.json that makes inputs of texts.")
+    ] = None
+    max_length: Annotated[
+        int | None, typer.Option(metavar="N", help="Most tokens of a text that a model receives.")
+    ] = None
+    sample_rate: Annotated[
+        int | None, typer.Option(metavar="HZ", help="Sample rate of the sounds that the model was trained on.")
+    ] = None
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Length of sound that the model receives, in seconds.")
+    ] = None
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Numeric columns of a table, in the order in which the model takes them."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How labelled data are read."""
+
+    labels: Labels
+    images: Images
+    other: Other
+
+    def source(self, path: Path) -> DataSource:
+        """The data at ``path``, read so."""
+        from prune_audit.core import DataSource
+
+        return DataSource(
+            path=path,
+            classes=self.labels.classes,
+            class_map=self.labels.class_map,
+            path_column=self.labels.path_column,
+            label_column=self.labels.label_column,
+            id_column=self.labels.id_column,
+            text_column=self.other.text_column,
+            features=columns(self.other.features),
+            tokenizer=self.other.tokenizer,
+            max_length=self.other.max_length,
+            sample_rate=self.other.sample_rate,
+            seconds=self.other.seconds,
+            exif=self.images.exif,
+            preprocess=self.images.preprocess(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Which samples, and which of the classes."""
+
+    PANEL: ClassVar[str] = DATA
+
+    drop_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|N",
+            help="Leave out an output that stands for no class, such as a background; by name or position; repeats.",
+        ),
+    ] = None
+    skip_bad: Annotated[int, typer.Option(metavar="N", help="Allow N unreadable samples.")] = 0
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Audit a stratified sample of N samples; such an audit never gates."),
+    ] = None
+
+
+# -------------------------------------------------------------------------------------------------------------- models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of a model's file is used."""
+
+    PANEL: ClassVar[str] = MODELS
+
+    model_output: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]OUTPUT",
+            help="Which output of a model holds the scores, by name or position; repeats.",
+        ),
+    ] = None
+    state_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]KEY",
+            help="Which entry of a checkpoint holds the weights to use, such as state_dict_ema; repeats.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What models put out."""
+
+    PANEL: ClassVar[str] = MODELS
+
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]KIND",
+            help="What the outputs of a model hold: logits, probabilities, log-probabilities, classes or "
+            "classes-from-1; repeats.",
+        ),
+    ] = None
+    parts: Parts
+
+
+# ----------------------------------------------------------------------------------------------------------------- run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """How models run that are programs."""
+
+    PANEL: ClassVar[str] = RUN
+
+    isolate: Annotated[
+        Isolate,
+        typer.Option(
+            metavar="auto|never",
+            envvar="PRUNE_AUDIT_ISOLATE",
+            show_envvar=False,
+            help="auto: run TorchScript, torch.export, ONNX and transformers in confined processes of their own; "
+            "never: in the process of the audit (default).",
+        ),
+    ] = "never"
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            envvar="PRUNE_AUDIT_MEMORY",
+            show_envvar=False,
+            help="Memory that each confined process may take beside its libraries, such as 4GB; by default the "
+            "machine's.",
+        ),
+    ] = None
+    sample_timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="PRUNE_AUDIT_SAMPLE_TIMEOUT",
+            show_envvar=False,
+            help="Time that a model in a confined process may take for a sample.",
+        ),
+    ] = 60
+
+    def settings(self) -> dict[str, Any]:
+        """As fields of `prune_audit.core.Settings`."""
+        return {
+            "isolate": self.isolate,
+            "memory": None if self.memory is None else _size("--memory", self.memory),
+            "sample_timeout": self.sample_timeout,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What networks run on."""
+
+    PANEL: ClassVar[str] = RUN
+
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Number of threads of each model.")] = None
+    device: Annotated[str, typer.Option(help="Where torch models run: cpu, cuda, cuda:1, mps.")] = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How models run over data."""
+
+    PANEL: ClassVar[str] = RUN
+
+    allow_pickle: AllowPickle = False
+    seed: Annotated[int, typer.Option(help="Random seed of the sample that --limit draws.")] = 0
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of samples that a model predicts at once. Without it the fastest size is found, and a model "
+            "whose predictions depend on the batch runs one sample at a time.",
+        ),
+    ] = None
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Number of threads that decode samples.")] = None
+    machine: Machine
+    runtime: Annotated[
+        Runtime,
+        typer.Option(
+            metavar="own|onnxruntime",
+            help="Run torch models in torch itself, or in ONNX Runtime, once it is shown to predict the same.",
+        ),
+    ] = "own"
+    isolation: Isolation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caching:
+    """Where predictions are kept."""
+
+    PANEL: ClassVar[str] = RUN
+
+    cache: Cache = None
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no predictions, and use none that were kept.")] = (
+        False
     )
-    return data.preprocess(preset, explicit)
+
+    def store(self, *, verify: bool = False) -> Store | None:
+        """Where predictions are kept; None where none are to be.
+
+        A folder that was asked for has to do. Where nobody asked, and a container's home may take no files, the run
+        goes on without one, and says so.
+        """
+        if self.no_cache:
+            return None
+        from prune_audit.cli import _terminal
+        from prune_audit.evaluate.cache import Store, folder, refuses
+
+        def tell(line: str) -> None:
+            _terminal.note(f"note: {line}")
+
+        if self.cache is None and (reason := refuses(folder())):
+            tell(f"no predictions are kept, for {folder()} takes none: {reason}")
+            return None
+        return Store(self.cache if self.cache is not None else folder(), verify=verify, told=tell)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachingOfData:
+    """What is kept of predictions, and how changed data are noticed."""
+
+    PANEL: ClassVar[str] = RUN
+
+    caching: Caching
+    verify_data: Annotated[
+        bool,
+        typer.Option(
+            "--verify-data", help="Notice changed data by the content of all files, not by their sizes and times."
+        ),
+    ] = False
+
+    def store(self) -> Store | None:
+        """As `Caching.store`."""
+        return self.caching.store(verify=self.verify_data)
+
+
+def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
+    """How models are to run over data; statistics are as by default."""
+    from prune_audit.core import Settings
+
+    return Settings(
+        seed=running.seed,
+        limit=sample.limit,
+        batch_size=running.batch_size,
+        workers=running.workers,
+        threads=running.machine.threads,
+        device=running.machine.device,
+        skip_bad=sample.skip_bad,
+        allow_pickle=running.allow_pickle,
+        drop_class=tuple(sample.drop_class or ()),
+        scores=tuple(outputs.scores or ()),
+        model_output=tuple(outputs.parts.model_output or ()),
+        state_key=tuple(outputs.parts.state_key or ()),
+        runtime=running.runtime,
+        **running.isolation.settings(),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """Which reports are written."""
+
+    PANEL: ClassVar[str] = OUTPUT
+
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", help="Write a report to this file; the suffix chooses the format; repeats."),
+    ] = None
+    dialect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=NAME",
+            help="csv=excel: for a spreadsheet, which runs no name; sarif=whole: with what was waived or could not be "
+            "told, not failures alone. Repeats.",
+        ),
+    ] = None
+    github: Annotated[
+        bool, typer.Option("--github", help="Write annotations for GitHub Actions, and the job's summary.")
+    ] = False
+
+    def paths(self) -> list[Path]:
+        """The files to write. Raises `AuditError` where one cannot be written, so that no long run is in vain."""
+        from prune_audit import reports
+
+        for path in self.output or ():
+            reports.check_writable(path)
+        return list(self.output or ())
+
+    def dialects(self) -> dict[str, str]:
+        """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
+        from prune_audit import reports
+
+        known, chosen = reports.dialects(), {}
+        for value in self.dialect or ():
+            form, _, name = value.partition("=")
+            if name not in known.get(form, ()):
+                listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
+                raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
+            chosen[form] = name
+        return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """Reports on disk, and those that a service takes."""
+
+    PANEL: ClassVar[str] = OUTPUT
+
+    reports: Reports
+    log: Annotated[
+        list[str] | None,
+        typer.Option(metavar="mlflow", help="Service whose active run takes the numbers and reports; repeats."),
+    ] = None
+
+    def services(self, *, one: bool = True) -> tuple[str, ...]:
+        """The services to write to, which are there; ``one`` says that there is one audit to write."""
+        from prune_audit import logs
+
+        if self.log and not one:
+            raise UsageError(
+                "--log writes one audit into a run, and --confirm makes two",
+                hint="write them with -o audit.json, then: prune-audit check audit.confirm.json --log mlflow",
+            )
+        logs.check(self.log or ())
+        return tuple(dict.fromkeys(self.log or ()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is printed."""
+
+    PANEL: ClassVar[str] = OUTPUT
+
+    show_all: Annotated[bool, typer.Option("--all", help="Show every class, however many there are.")] = False
+    quiet: Quiet = False
+
+
+# -------------------------------------------------------------------------------------------------------------- values
 
 
 def columns(text: str | None) -> tuple[str, ...]:
     """The names in a list with commas; blanks around them do not count."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
-
-
-def store(cache: Path | None, *, off: bool, verify: bool) -> Store | None:
-    """Where predictions are kept; None where none are to be.
-
-    A folder that was asked for has to do. Where nobody asked, and a container's home may take no files, the run goes
-    on without one, and says so.
-    """
-    if off:
-        return None
-    from prune_audit.cli import _terminal
-    from prune_audit.evaluate.cache import Store, folder, refuses
-
-    def tell(line: str) -> None:
-        _terminal.note(f"note: {line}")
-
-    if cache is None and (reason := refuses(folder())):
-        tell(f"no predictions are kept, for {folder()} takes none: {reason}")
-        return None
-    return Store(cache if cache is not None else folder(), verify=verify, told=tell)
-
-
-def exif(value: str | None) -> str | None:
-    """Whether the orientation that images carry is applied."""
-    from prune_audit.core import Exif
-
-    return _choice("--exif", value, get_args(Exif))
-
-
-def runtime(value: str) -> str:
-    """The name of what runs torch models."""
-    from prune_audit.core import Runtime
-
-    return _choice("--runtime", value, get_args(Runtime)) or value
-
-
-def isolation(isolate: str, memory: str | None, sample_timeout: float) -> dict[str, Any]:
-    """How models run that are programs, as fields of `prune_audit.core.Settings`."""
-    from prune_audit.core import Isolate
-
-    return {
-        "isolate": _choice("--isolate", isolate, get_args(Isolate)),
-        "memory": None if memory is None else _size("--memory", memory),
-        "sample_timeout": sample_timeout,
-    }
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -503,20 +530,6 @@ def _size(option: str, text: str) -> int:
     return size
 
 
-def expected(percent: float | None, tolerance: float | None) -> dict[str, Any]:
-    """The accuracy that the dense model is to have, as fields of `prune_audit.core.Settings`."""
-    found: dict[str, Any] = {}
-    if percent is not None:
-        if not 0 <= percent <= 100 or 0 < percent <= 1:
-            raise UsageError(
-                f"--expect-accuracy: expected percent from 0 to 100, found {percent:g}", hint="92.8 means 92.8 %"
-            )
-        found["expect_accuracy"] = percent / 100
-    if tolerance is not None:
-        found["expect_tolerance"] = points("--expect-tolerance", tolerance)
-    return found
-
-
 def points(option: str, value: float) -> float:
     """A drop given in points, as a share."""
     if not 0 <= value < 100:
@@ -527,53 +540,6 @@ def points(option: str, value: float) -> float:
             hint=f"points, not shares: for {value * 100:g} points write {option} {value * 100:g}",
         )
     return value / 100
-
-
-def _choice(option: str, value: str | None, known: tuple[str, ...]) -> str | None:
-    if value is not None and value not in known:
-        raise UsageError(f"{option}: expected one of {', '.join(known)}, found {value!r}", hint="see --help")
-    return value
-
-
-def correction(option: str, value: str) -> str:
-    """The name of a correction over classes."""
-    from prune_audit.core import Correction
-
-    return _choice(option, value, get_args(Correction)) or value
-
-
-def reference(option: str, value: str) -> str:
-    """The name of what a class is compared with."""
-    from prune_audit.core import Reference
-
-    return _choice(option, value, get_args(Reference)) or value
-
-
-def dialects(values: list[str] | None) -> dict[str, str]:
-    """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
-    from prune_audit import reports
-
-    known, chosen = reports.dialects(), {}
-    for value in values or ():
-        form, _, name = value.partition("=")
-        if name not in known.get(form, ()):
-            listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
-            raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
-        chosen[form] = name
-    return chosen
-
-
-def log(names: list[str] | None, *, one: bool = True) -> tuple[str, ...]:
-    """The services to write to, which are there; ``one`` says that there is one audit to write."""
-    from prune_audit import logs
-
-    if names and not one:
-        raise UsageError(
-            "--log writes one audit into a run, and --confirm makes two",
-            hint="write them with -o audit.json, then: prune-audit check audit.confirm.json --log mlflow",
-        )
-    logs.check(names or ())
-    return tuple(dict.fromkeys(names or ()))
 
 
 def views(values: list[str] | None) -> tuple[str, ...]:

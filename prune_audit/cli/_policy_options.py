@@ -6,151 +6,202 @@ file, the file before the preset that it extends. Typer says of each value which
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from prune_audit.choices import Correction, Reference
+from prune_audit.cli._options import MODELS, points
+from prune_audit.errors import UsageError
+
 if TYPE_CHECKING:
-    from prune_audit.core import Policy
+    from prune_audit.core import Policy, Settings
     from prune_audit.rules import Given
 
-PANEL = "Gate"
+GATE, STATISTICS = "Gate", "Statistics"
 PREFIX = "PRUNE_AUDIT_"
 
-Chosen = Annotated[
-    str | None,
-    typer.Option(
-        "--policy",
-        metavar="PRESET|FILE",
-        envvar=f"{PREFIX}POLICY",
-        show_envvar=False,
-        help="report-only, screen, default, strict, or a TOML file; else the project's own.",
-        rich_help_panel=PANEL,
-    ),
-]
-Rule = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--rule",
-        metavar="NAME=LEVEL[:LIMIT]",
-        envvar=f"{PREFIX}RULE",
-        show_envvar=False,
-        help="Set a rule to off, warn or error, with its limit; repeats.",
-        rich_help_panel=PANEL,
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        envvar=f"{PREFIX}STRICT",
-        show_envvar=False,
-        help="Exit with 3 when a check is inconclusive.",
-        rich_help_panel=PANEL,
-    ),
-]
 ExitZero = Annotated[
     bool,
     typer.Option(
         "--exit-zero",
         envvar=f"{PREFIX}EXIT_ZERO",
         show_envvar=False,
-        help="Leave 0 whatever the gate says; 2 stays 2.",
-        rich_help_panel=PANEL,
+        help="Exit with 0 whatever the gate says; 2 stays 2.",
+        rich_help_panel=GATE,
     ),
 ]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(
-        "--baseline",
-        metavar="AUDIT",
-        envvar=f"{PREFIX}BASELINE",
-        show_envvar=False,
-        help="The last accepted audit.json: fail only on what got worse, or is worse than the dense model by now.",
-        rich_help_panel=PANEL,
-    ),
-]
-Margin = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS",
-        envvar=f"{PREFIX}MARGIN",
-        show_envvar=False,
-        help="A class that lost more has regressed: 2.",
-        rich_help_panel=PANEL,
-    ),
-]
-Assure = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS",
-        envvar=f"{PREFIX}ASSURE",
-        show_envvar=False,
-        help="A loss that 'fine' rules out: 5, or a wider margin.",
-        rich_help_panel=PANEL,
-    ),
-]
-RetentionMargin = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SHARE",
-        envvar=f"{PREFIX}RETENTION_MARGIN",
-        show_envvar=False,
-        help="A class that kept less of its recall than this share of what the rest kept is harmed: .95.",
-        rich_help_panel=PANEL,
-    ),
-]
-Confidence = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SHARE",
-        envvar=f"{PREFIX}CONFIDENCE",
-        show_envvar=False,
-        help="Confidence level of every interval: .95.",
-        rich_help_panel=PANEL,
-    ),
-]
-ExpectAccuracy = Annotated[
-    float | None,
-    typer.Option(
-        metavar="PERCENT",
-        envvar=f"{PREFIX}EXPECT_ACCURACY",
-        show_envvar=False,
-        help="What the dense model is known to have: stop where the audit's samples exclude it.",
-        rich_help_panel=PANEL,
-    ),
-]
-ExpectTolerance = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS",
-        envvar=f"{PREFIX}EXPECT_TOLERANCE",
-        show_envvar=False,
-        help="How far beyond the interval the expected accuracy may lie: 2.",
-        rich_help_panel=PANEL,
-    ),
-]
-Correction = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        envvar=f"{PREFIX}CORRECTION",
-        show_envvar=False,
-        help="Over classes: fdr_bh, fdr_by, holm, bonferroni, none.",
-        rich_help_panel=PANEL,
-    ),
-]
-Reference = Annotated[
-    str | None,
-    typer.Option(
-        metavar="accuracy|balanced",
-        envvar=f"{PREFIX}REFERENCE",
-        show_envvar=False,
-        help="What a class is compared with; balanced is the mean of recalls.",
-        rich_help_panel=PANEL,
-    ),
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which policy judges."""
+
+    PANEL: ClassVar[str] = GATE
+
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRESET|FILE",
+            envvar=f"{PREFIX}POLICY",
+            show_envvar=False,
+            help="Policy to judge by: report-only, screen, default, strict, or a TOML file; else the project's own.",
+        ),
+    ] = None
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LEVEL[:LIMIT]",
+            envvar=f"{PREFIX}RULE",
+            show_envvar=False,
+            help="Set a rule to off, warn or error, with its limit; repeats.",
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            envvar=f"{PREFIX}STRICT",
+            show_envvar=False,
+            help="Exit with 3 when a check is inconclusive.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Which losses are too large; None where a policy or the default says it."""
+
+    PANEL: ClassVar[str] = STATISTICS
+
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            envvar=f"{PREFIX}MARGIN",
+            show_envvar=False,
+            help="A class that lost more has regressed; 2 by default.",
+        ),
+    ] = None
+    assure: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            envvar=f"{PREFIX}ASSURE",
+            show_envvar=False,
+            help="A class is 'fine' when a loss of this size is ruled out; by default 5, or a wider margin.",
+        ),
+    ] = None
+    retention_margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            envvar=f"{PREFIX}RETENTION_MARGIN",
+            show_envvar=False,
+            help="A class that kept less of its recall than this share of what the rest kept is harmed; by default "
+            ".95.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the dense model is known to be; None where a policy or the default says it."""
+
+    PANEL: ClassVar[str] = MODELS
+
+    expect_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            envvar=f"{PREFIX}EXPECT_ACCURACY",
+            show_envvar=False,
+            help="Accuracy that the dense model is known to have: stop where the samples exclude it.",
+        ),
+    ] = None
+    expect_tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            envvar=f"{PREFIX}EXPECT_TOLERANCE",
+            show_envvar=False,
+            help="How far beyond the interval the expected accuracy may lie; 2 by default.",
+        ),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are given, as fields of `prune_audit.core.Settings`."""
+        found: dict[str, Any] = {}
+        if (percent := self.expect_accuracy) is not None:
+            if not 0 <= percent <= 100 or 0 < percent <= 1:
+                raise UsageError(
+                    f"--expect-accuracy: expected percent from 0 to 100, found {percent:g}", hint="92.8 means 92.8 %"
+                )
+            found["expect_accuracy"] = percent / 100
+        if self.expect_tolerance is not None:
+            found["expect_tolerance"] = points("--expect-tolerance", self.expect_tolerance)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests:
+    """How sure findings must be, and what classes are compared with; None where a policy or the default says it."""
+
+    PANEL: ClassVar[str] = STATISTICS
+
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            envvar=f"{PREFIX}CONFIDENCE",
+            show_envvar=False,
+            help="Confidence level of every interval; .95 by default.",
+        ),
+    ] = None
+    correction: Annotated[
+        Correction | None,
+        typer.Option(
+            metavar="NAME",
+            envvar=f"{PREFIX}CORRECTION",
+            show_envvar=False,
+            help="Correction for many tests over classes: fdr_bh (default), fdr_by, holm, bonferroni or none.",
+        ),
+    ] = None
+    reference: Annotated[
+        Reference | None,
+        typer.Option(
+            metavar="accuracy|balanced",
+            envvar=f"{PREFIX}REFERENCE",
+            show_envvar=False,
+            help="What a class is compared with: accuracy (default), or balanced, the mean of recalls.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """All numbers that a policy may set beside its rules."""
+
+    losses: Losses
+    expected: Expected
+    tests: Tests
+
+
+def laid_over(settings: Settings, losses: Losses, tests: Tests, context: typer.Context) -> Settings:
+    """``settings`` with what was given; unless the assurance limit is, it yields to the margin."""
+
+    def share(name: str, value: float) -> float:
+        return points(origin(context, name) or f"--{name}", value)
+
+    margin = settings.margin if losses.margin is None else share("margin", losses.margin)
+    assure = max(settings.assure, margin) if losses.assure is None else share("assure", losses.assure)
+    plain = {"retention_margin": losses.retention_margin} | {
+        name: getattr(tests, name) for name in ("confidence", "correction", "reference")
+    }
+    given: dict[str, Any] = {name: value for name, value in plain.items() if value is not None}
+    return replace(settings, margin=margin, assure=assure, **given)
 
 
 def asked(context: typer.Context, choice: str | None, *, gate: bool) -> Policy | None:

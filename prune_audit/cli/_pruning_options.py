@@ -2,120 +2,134 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from prune_audit.choices import Optimizer, RateSchedule, Scope
 from prune_audit.errors import UsageError
+from prune_audit.options import OfPlugins, chosen
 
-CUT, TRAIN = "Pruning", "Training"
-
-Method = Annotated[
-    str, typer.Option(metavar="NAME", help="undecayed, magnitude ...: see `list pruning`.", rich_help_panel=CUT)
-]
-Density = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SHARE",
-        help="Weights to keep: .1 keeps a tenth. With --until-harm: the lowest density to try, .01.",
-        rich_help_panel=CUT,
-    ),
-]
-Scope = Annotated[
-    str,
-    typer.Option(metavar="global|layer", help="Whether layers compete, or keep equal shares.", rich_help_panel=CUT),
-]
-Exempt = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="first|last|PATTERN", help="Leave a layer whole and out of the density; repeats.", rich_help_panel=CUT
-    ),
-]
-Schedule = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="one-shot (default), iterative, gradual, or surgery, the default of that method where it trains.",
-        rich_help_panel=CUT,
-    ),
-]
-Rounds = Annotated[
-    int, typer.Option("--steps", metavar="N", help="Cuts of an iterative or gradual schedule.", rich_help_panel=CUT)
-]
-Samples = Annotated[
-    int | None,
-    typer.Option(
-        "--score-samples", metavar="N", help="Score on N of the training samples, not on all.", rich_help_panel=CUT
-    ),
-]
-CRate = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[LAYER=]C", help="Threshold of surgery, in place of a density; repeats.", rich_help_panel=CUT
-    ),
-]
-UntilHarm = Annotated[
-    bool, typer.Option("--until-harm", help="Search the sparsest that passes --audit.", rich_help_panel=CUT)
-]
-Epochs = Annotated[int, typer.Option(metavar="N", help="Train for N epochs.", rich_help_panel=TRAIN)]
-Rate = Annotated[float, typer.Option("--lr", metavar="RATE", help="The highest rate.", rich_help_panel=TRAIN)]
-Decay = Annotated[
-    float,
-    typer.Option(
-        "--weight-decay",
-        metavar="E",
-        help="Weight decay of the optimiser; also used by scores that include it.",
-        rich_help_panel=TRAIN,
-    ),
-]
-Optimizer = Annotated[str, typer.Option(metavar="sgd|adamw", rich_help_panel=TRAIN)]
-RateSchedule = Annotated[str, typer.Option("--lr-schedule", metavar="cosine|step|constant", rich_help_panel=TRAIN)]
-Balanced = Annotated[bool, typer.Option("--balanced", help="Draw every class equally often.", rich_help_panel=TRAIN)]
-HeldOut = Annotated[
-    float,
-    typer.Option("--hold-out", metavar="SHARE", help="Data by which the best epoch is kept.", rich_help_panel=TRAIN),
-]
-BatchSize = Annotated[int, typer.Option(metavar="N", help="Samples of a step.", rich_help_panel=TRAIN)]
-Seed = Annotated[
-    int, typer.Option(help="Random seed for initialisation, sampling and shuffling.", rich_help_panel=TRAIN)
-]
+if TYPE_CHECKING:
+    from prune_audit.nets.train_loop import Training
+    from prune_audit.prune import Recipe
 
 
-def choice(option: str, value: str, known: tuple[str, ...]) -> str:
-    """``value``. Raises `UsageError` where it is none of ``known``."""
-    if value not in known:
-        raise UsageError(f"{option}: expected one of {', '.join(known)}, found {value!r}", hint="see --help")
-    return value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutting:
+    """What is cut, and when."""
+
+    PANEL: ClassVar[str] = "Pruning"
+
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="Method of pruning: undecayed, magnitude ...: see `list pruning`.")
+    ] = "undecayed"
+    density: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the weights to keep: .1 keeps a tenth. With --until-harm: the lowest density to try, by "
+            "default .01.",
+        ),
+    ] = None
+    scope: Annotated[
+        Scope,
+        typer.Option(
+            metavar="global|layer", help="Whether all layers compete for what is kept, or each keeps the same share."
+        ),
+    ] = "global"
+    exempt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="first|last|PATTERN", help="Layer to leave whole and out of the density, by name; repeats."
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="When to cut: one-shot (default), iterative or gradual; or the name of a method with a schedule of "
+            "its own, which is then its default where it trains.",
+        ),
+    ] = None
+    steps: Annotated[int, typer.Option(metavar="N", help="Number of cuts of an iterative or gradual schedule.")] = 10
+    score_samples: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Number of training samples to score the weights on; by default all."),
+    ] = None
+    of_methods: Annotated[Mapping[str, Any], OfPlugins("pruning")]
+    until_harm: Annotated[
+        bool,
+        typer.Option("--until-harm", help="Search for the sparsest network that passes the gate on the --audit data."),
+    ] = False
+
+    def recipe(self, training: Training) -> Recipe:
+        """As a recipe; the density is the lowest to try where it is to be searched for."""
+        from prune_audit import prune, search
+
+        options = chosen(self.of_methods, self.method)
+        lowest = self.until_harm and self.density is None and not getattr(options, "sets_density", False)
+        return prune.Recipe(
+            method=self.method,
+            density=search.LOWEST if lowest else self.density,
+            scope=self.scope,
+            exempt=tuple(self.exempt or ()),
+            options=options,
+            schedule=self.schedule,
+            rounds=self.steps,
+            samples=self.score_samples,
+            training=training,
+        )
 
 
-def schedule(value: str | None) -> str | None:
-    """The name of a schedule of pruning."""
-    from prune_audit.nets.schedule import Kind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How the network is trained, while and after it is cut."""
 
-    return None if value is None else choice("--schedule", value, get_args(Kind))
+    PANEL: ClassVar[str] = "Training"
+
+    epochs: Annotated[int, typer.Option(metavar="N", help="Number of epochs to train; 0 trains nothing.")] = 0
+    lr: Annotated[float, typer.Option(metavar="RATE", help="Highest learning rate.")] = 0.01
+    weight_decay: Annotated[
+        float,
+        typer.Option(metavar="E", help="Weight decay of the optimiser; also used by scores that include it."),
+    ] = 5e-4
+    optimizer: Annotated[Optimizer, typer.Option(metavar="sgd|adamw", help="Optimiser of the training.")] = "sgd"
+    lr_schedule: Annotated[
+        RateSchedule, typer.Option(metavar="cosine|step|constant", help="How the learning rate falls.")
+    ] = "cosine"
+    balanced: Annotated[bool, typer.Option("--balanced", help="Draw every class equally often.")] = False
+    hold_out: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the data by which the best epoch is chosen.")
+    ] = 0.1
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Number of samples in a step of the training.")] = 128
+    seed: Annotated[int, typer.Option(help="Random seed for initialisation, sampling and shuffling.")] = 0
+
+    def training(self) -> Training:
+        """As a training."""
+        from prune_audit.nets.train_loop import Training
+
+        return Training(
+            epochs=self.epochs,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            optimizer=self.optimizer,
+            lr_schedule=self.lr_schedule,
+            balanced=self.balanced,
+            batch_size=self.batch_size,
+            held_out=self.hold_out,
+            seed=self.seed,
+        )
 
 
-def c_rates(values: list[str] | None) -> tuple[tuple[str, float], ...]:
-    """``LAYER=C`` or ``C`` as pairs; a number alone is for all layers."""
-    pairs = []
-    for value in values or ():
-        layer, equals, number = value.rpartition("=")
-        try:
-            pairs.append((layer if equals else "*", float(number)))
-        except ValueError:
-            raise UsageError(
-                f"--c-rate: expected a number, found {value!r}", hint="--c-rate 1 or --c-rate fc=2"
-            ) from None
-    return tuple(pairs)
-
-
-def check_paths(output: Path, export: str | None) -> Path | None:
+def beside(output: Path, export: str | None) -> Path | None:
     """Where an export goes: beside the output, with another suffix."""
     if export is None:
         return None
-    choice("--export", export, ("onnx",))
-    beside = output.with_suffix(".onnx")
-    if beside == output:
+    path = output.with_suffix(".onnx")
+    if path == output:
         raise UsageError(f"{output} would be overwritten by its own export", hint="give -o another suffix than .onnx")
-    return beside
+    return path

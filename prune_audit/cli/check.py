@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from prune_audit.cli import _options as o
 from prune_audit.cli import _policy_options as g
 
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="AUDIT",
+        envvar=f"{g.PREFIX}BASELINE",
+        show_envvar=False,
+        help="The last accepted audit.json: fail only on what got worse, or is worse than the dense model by now.",
+        rich_help_panel=g.GATE,
+    ),
+]
+
 
 def run(
     context: typer.Context,
     saved: o.Saved,
-    policy: g.Chosen = None,
-    baseline: g.Baseline = None,
-    rule: g.Rule = None,
-    strict: g.Strict = False,
-    margin: g.Margin = None,
-    assure: g.Assure = None,
-    retention_margin: g.RetentionMargin = None,
-    expect_accuracy: g.ExpectAccuracy = None,
-    expect_tolerance: g.ExpectTolerance = None,
-    confidence: g.Confidence = None,
-    correction: g.Correction = None,
-    reference: g.Reference = None,
+    asked: g.Asked,
+    limits: Annotated[g.Limits, g.GATE],
+    logged: o.Logged,
+    shown: o.Shown,
+    baseline: Baseline = None,
     exit_zero: g.ExitZero = False,
-    output: o.Outputs = None,
-    dialect: o.Dialect = None,
-    github: o.Github = False,
-    log: o.Log = None,
-    show_all: o.ShowAll = False,
-    quiet: o.Quiet = False,
 ) -> int:
     """Judge a saved audit again, without models or data.
 
@@ -40,27 +41,24 @@ def run(
     Example: prune-audit check audit.json --policy strict --baseline accepted.json
     """
     from prune_audit import baseline as before
-    from prune_audit import document, gate, reports
+    from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
-    for path in output or ():
-        reports.check_writable(path)
-    dialects = o.dialects(dialect)
-    services = o.log(log)
+    paths, dialects, services = logged.reports.paths(), logged.reports.dialects(), logged.services()
     audit = document.read_audit(saved)
-    asked = g.policy(context, policy, stored=audit.policy)
-    g.told(asked, quiet=quiet)
+    wanted = g.policy(context, asked.policy, stored=audit.policy)
+    g.told(wanted, quiet=shown.quiet)
     if baseline is not None:
-        judged = before.judge(audit, document.read_audit(baseline), asked, str(baseline))
+        judged = before.judge(audit, document.read_audit(baseline), wanted, str(baseline))
     else:
-        judged = gate.judge(audit, asked)
+        judged = gate.judge(audit, wanted)
     code = _terminal.deliver(
         judged,
-        output or (),
-        show_all=show_all,
-        quiet=quiet,
+        paths,
+        show_all=shown.show_all,
+        quiet=shown.quiet,
         verbose=False,
-        github=github,
+        github=logged.reports.github,
         dialects=dialects,
         log=services,
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from prune_audit.cli import _options as o
 
@@ -15,22 +13,15 @@ if TYPE_CHECKING:
 
     from prune_audit.core import Assumption, Classifier, Expects, Input, Layer, ModelCard, Recorded
 
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model file, as `compare` takes it: NAME=PATH@module:factory(...).")
-]
-
 SHOWN = 10  # of what is not counted
 _LARGEST = 2**28  # numbers in a sample whose work is counted
 
 
 def run(
-    model: Model,
-    model_output: o.ModelOutput = None,
-    state_key: o.StateKey = None,
+    model: o.Model,
+    parts: o.Parts,
+    isolation: o.Isolation,
     allow_pickle: o.AllowPickle = False,
-    isolate: o.Isolate = "never",
-    memory: o.Memory = None,
-    sample_timeout: o.SampleTimeout = 60,
 ) -> None:
     """Show what a model file holds: density layer by layer, parameters, multiply-accumulates, sizes, declared inputs.
 
@@ -45,9 +36,9 @@ def run(
 
     settings = Settings(
         allow_pickle=allow_pickle,
-        model_output=tuple(model_output or ()),
-        state_key=tuple(state_key or ()),
-        **o.isolation(isolate, memory, sample_timeout),
+        model_output=tuple(parts.model_output or ()),
+        state_key=tuple(parts.state_key or ()),
+        **isolation.settings(),
     )
     source = models.parse(model)
     card = models.bare(source, settings)

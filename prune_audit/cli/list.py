@@ -17,11 +17,15 @@ def run(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help="models, data, stats, rules, reports, charts, pruning, logs; all if left out."
+            metavar="[KIND]",
+            help="Kind of plugin: models, data, stats, rules, reports, charts, pruning, logs; all if left out.",
         ),
     ] = None,
     long: Annotated[
-        bool, typer.Option("--long", "-l", help="What each means in full; for statistics, the columns it gives.")
+        bool,
+        typer.Option(
+            "--long", "-l", help="Say in full what each means, with its options; of statistics, the columns they give."
+        ),
     ] = False,
 ) -> None:
     """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, pruning, logs.
@@ -63,7 +67,7 @@ def _in_full(out: Console, room: str) -> None:
     """Prose wrapped to the width; what is indented, a formula, as it is."""
     from textwrap import fill, indent
 
-    from prune_audit import plugins
+    from prune_audit import options, plugins
     from prune_audit.render.consoles import Text
 
     width = min(out.width, READABLE) - INDENT
@@ -73,6 +77,8 @@ def _in_full(out: Console, room: str) -> None:
         blocks = _told(room, name).split("\n\n")
         if room == "stats" and _works(room, name):
             blocks.append(f"columns: {', '.join(columns(name))}")
+        if _works(room, name) and (group := options.of_plugin(room, name)) is not None:
+            blocks += [f"option {flag}: {said}" for flag, said in options.described(group)]
         wrapped = (b if b.startswith(" ") else fill(" ".join(b.split()), width, break_on_hyphens=False) for b in blocks)
         for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
             out.print(Text(line), soft_wrap=True)

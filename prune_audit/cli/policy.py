@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from prune_audit.cli import _policy_options as g
@@ -9,17 +11,8 @@ from prune_audit.cli import _policy_options as g
 
 def run(
     context: typer.Context,
-    policy: g.Chosen = None,
-    rule: g.Rule = None,
-    strict: g.Strict = False,
-    margin: g.Margin = None,
-    assure: g.Assure = None,
-    retention_margin: g.RetentionMargin = None,
-    expect_accuracy: g.ExpectAccuracy = None,
-    expect_tolerance: g.ExpectTolerance = None,
-    confidence: g.Confidence = None,
-    correction: g.Correction = None,
-    reference: g.Reference = None,
+    asked: g.Asked,
+    limits: Annotated[g.Limits, g.GATE],
 ) -> None:
     """Print the policy that `check` and `compare --gate` would judge by here, as a policy file.
 
@@ -32,9 +25,9 @@ def run(
     from prune_audit.core import Settings
     from prune_audit.render.consoles import Text
 
-    asked = g.policy(context, policy)
-    text = rules.toml(asked, gate.settings_of(asked, Settings()), origins=True)
+    wanted = g.policy(context, asked.policy)
+    text = rules.toml(wanted, gate.settings_of(wanted, Settings()), origins=True)
     with _terminal.printing() as out:
-        out.print(Text(f"# policy: {asked.path or f'preset {asked.name}'}"), soft_wrap=True)
+        out.print(Text(f"# policy: {wanted.path or f'preset {wanted.name}'}"), soft_wrap=True)
         for line in text.splitlines():
             out.print(Text(line), soft_wrap=True)

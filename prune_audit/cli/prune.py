@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from prune_audit.choices import Export
 from prune_audit.cli import _options as o
 from prune_audit.cli import _policy_options as g
 from prune_audit.cli import _pruning_options as p
@@ -18,84 +20,61 @@ if TYPE_CHECKING:
     from prune_audit.search import Search
 
 Written = Annotated[
-    Path, typer.Option("--output", "-o", help="The pruned network, in the format of DENSE.", rich_help_panel=o.OUTPUT)
+    Path,
+    typer.Option(
+        "--output", "-o", help="Where the pruned network goes, in the format of DENSE.", rich_help_panel=o.OUTPUT
+    ),
 ]
-TrainingData = Annotated[
-    Path | None,
-    typer.Option("--data", "-d", help="Labelled data to score and train on.", rich_help_panel=o.DATA),
-]
-AuditData = Annotated[
-    Path | None,
-    typer.Option("--audit", help="Other labelled data: compare with DENSE on them, and gate.", rich_help_panel=o.DATA),
-]
-Export = Annotated[
-    str | None, typer.Option(metavar="onnx", help="Also write it as ONNX, beside.", rich_help_panel=o.OUTPUT)
-]
-Reports = Annotated[
-    list[Path] | None,
-    typer.Option("--report", "-r", help="Write a report of the audit, by suffix; repeats.", rich_help_panel=o.OUTPUT),
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What is trained and what is audited on."""
+
+    PANEL: ClassVar[str] = o.DATA
+
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="Labelled data to score and train on.")] = None
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Other labelled data: compare with DENSE on them, and judge by the gate."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """What is written beside the network."""
+
+    PANEL: ClassVar[str] = o.OUTPUT
+
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--report",
+            "-r",
+            help="Write a report of the audit to this file; the suffix chooses the format; repeats.",
+        ),
+    ] = None
+    export: Annotated[
+        Export | None, typer.Option(metavar="onnx", help="Also write the network as ONNX, beside the output.")
+    ] = None
+    shown: o.Shown
 
 
 def run(
     context: typer.Context,
     dense: o.Dense,
     output: Written,
-    method: p.Method = "undecayed",
-    density: p.Density = None,
-    data: TrainingData = None,
-    audit: AuditData = None,
-    scope: p.Scope = "global",
-    exempt: p.Exempt = None,
-    schedule: p.Schedule = None,
-    steps: p.Rounds = 10,
-    score_samples: p.Samples = None,
-    c_rate: p.CRate = None,
-    until_harm: p.UntilHarm = False,
-    epochs: p.Epochs = 0,
-    lr: p.Rate = 0.01,
-    weight_decay: p.Decay = 5e-4,
-    optimizer: p.Optimizer = "sgd",
-    lr_schedule: p.RateSchedule = "cosine",
-    balanced: p.Balanced = False,
-    hold_out: p.HeldOut = 0.1,
-    batch_size: p.BatchSize = 128,
-    seed: p.Seed = 0,
-    model_output: o.ModelOutput = None,
-    state_key: o.StateKey = None,
-    classes: o.Classes = None,
-    class_map: o.ClassMap = None,
-    path_column: o.PathColumn = None,
-    label_column: o.LabelColumn = None,
-    id_column: o.IdColumn = None,
-    preset: o.Preset = None,
-    size: o.Size = None,
-    resize: o.Resize = None,
-    crop: o.Crop = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    channels: o.Channels = None,
-    interpolation: o.Resample = None,
-    exif: o.Exif = None,
-    text_column: o.TextColumn = None,
-    tokenizer: o.Tokenizer = None,
-    max_length: o.MaxLength = None,
-    sample_rate: o.SampleRate = None,
-    seconds: o.Seconds = None,
-    features: o.Features = None,
-    policy: g.Chosen = None,
-    rule: g.Rule = None,
-    strict: g.Strict = False,
-    exit_zero: g.ExitZero = False,
-    report: Reports = None,
-    export: Export = None,
-    show_all: o.ShowAll = False,
-    quiet: o.Quiet = False,
+    cutting: p.Cutting,
+    given: Data,
+    tuning: p.Tuning,
+    parts: o.Parts,
+    reading: o.Reading,
+    asked: g.Asked,
+    reports: Reports,
+    machine: o.Machine,
+    caching: o.Caching,
     allow_pickle: o.AllowPickle = False,
-    threads: o.Threads = None,
-    device: o.Device = "cpu",
-    cache: o.Cache = None,
-    no_cache: o.NoCache = False,
+    exit_zero: g.ExitZero = False,
 ) -> int:
     """Prune a network, train what is left, and see in one go which classes pay for it.
 
@@ -106,81 +85,44 @@ def run(
     --audit val/
     """
     from prune_audit import audit as auditing
-    from prune_audit import models, prune, reports, search
+    from prune_audit import models, prune, search
     from prune_audit.cli import _terminal
-    from prune_audit.core import Audit, DataSource, ModelSource, Settings
-    from prune_audit.nets.train_loop import Training
+    from prune_audit.core import Audit, ModelSource, Settings
+    from prune_audit.reports import check_writable
 
-    if until_harm and audit is None:
+    quiet = reports.shown.quiet
+    if cutting.until_harm and given.audit is None:
         raise UsageError("--until-harm needs labelled data that tell what is harm", hint="give them with --audit")
-    if density is not None and c_rate:
-        raise UsageError("a density and c_rates were given, of which one decides", hint="leave out one of the two")
-    if report and audit is None:
+    if reports.report and given.audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
     named = models.parse(dense)
     settings = Settings(
-        seed=seed,
-        threads=threads,
-        device=device,
+        seed=tuning.seed,
+        threads=machine.threads,
+        device=machine.device,
         allow_pickle=allow_pickle,
-        model_output=tuple(model_output or ()),
+        model_output=tuple(parts.model_output or ()),
         # What is written holds the weights that were used and no others.
-        state_key=tuple(each if "=" in each else f"{named.name}={each}" for each in state_key or ()),
+        state_key=tuple(each if "=" in each else f"{named.name}={each}" for each in parts.state_key or ()),
     )
-    recipe = prune.Recipe(
-        method=method,
-        density=search.LOWEST if until_harm and density is None else density,
-        scope=p.choice("--scope", scope, ("global", "layer")),  # type: ignore[arg-type]  # checked there
-        exempt=tuple(exempt or ()),
-        c_rates=p.c_rates(c_rate),
-        schedule=p.schedule(schedule),  # type: ignore[arg-type]  # checked there
-        rounds=steps,
-        samples=score_samples,
-        training=Training(
-            epochs=epochs,
-            lr=lr,
-            weight_decay=weight_decay,
-            optimizer=p.choice("--optimizer", optimizer, ("sgd", "adamw")),  # type: ignore[arg-type]  # checked
-            lr_schedule=p.choice("--lr-schedule", lr_schedule, ("cosine", "step", "constant")),  # type: ignore[arg-type]
-            balanced=balanced,
-            batch_size=batch_size,
-            held_out=hold_out,
-            seed=seed,
-        ),
-    )
-
-    def source(path: Path) -> DataSource:
-        return DataSource(
-            path=path,
-            classes=classes,
-            class_map=class_map,
-            path_column=path_column,
-            label_column=label_column,
-            id_column=id_column,
-            text_column=text_column,
-            features=o.columns(features),
-            tokenizer=tokenizer,
-            max_length=max_length,
-            sample_rate=sample_rate,
-            seconds=seconds,
-            exif=o.exif(exif),  # type: ignore[arg-type]  # checked there
-            preprocess=o.preprocess(preset, size, resize, crop, mean, std, channels, interpolation),
-        )
-
-    beside = p.check_paths(output, export)
-    for path in report or ():
-        reports.check_writable(path)
-    training = source(data) if data is not None else source(audit) if beside and audit and not epochs else None
-    judged = g.policy(context, policy) if audit is not None else None
+    recipe = cutting.recipe(tuning.training())
+    beside = p.beside(output, reports.export)
+    for path in reports.report or ():
+        check_writable(path)
+    shapes = given.audit if beside is not None and not tuning.epochs else None  # an export is made by those of samples
+    trained_on = given.data or shapes
+    training = reading.source(trained_on) if trained_on is not None else None
+    judged = g.policy(context, asked.policy) if given.audit is not None else None
     g.told(judged, quiet=quiet)
-    store = o.store(cache, off=no_cache, verify=False)
+    store = caching.store()
     with _terminal.progress(quiet=quiet) as stages:
 
         def audited(made: ModelSource) -> Audit:
-            assert audit is not None  # without it nothing is audited
-            return auditing.run(named, [made], source(audit), settings, policy=judged, store=store, progress=stages)
+            assert given.audit is not None  # without it nothing is audited
+            data = reading.source(given.audit)
+            return auditing.run(named, [made], data, settings, policy=judged, store=store, progress=stages)
 
-        if until_harm:
+        if cutting.until_harm:
             found = search.until_harm(
                 named, output, recipe, settings, audited, source=training, export=beside, progress=stages
             )
@@ -188,16 +130,16 @@ def run(
         else:
             pruned = prune.run(named, output, recipe, settings, source=training, export=beside, progress=stages)
             done = None
-        if pruned is not None and audit is not None:
+        if pruned is not None and given.audit is not None:
             done = audited(pruned.source)
     if not quiet:
-        if until_harm:
+        if cutting.until_harm:
             _tell_search(found)
         if pruned is not None:
-            _tell(pruned, method, [output, *([beside] if beside is not None else [])])
+            _tell(pruned, cutting.method, [output, *([beside] if beside is not None else [])])
     if done is None:
         return 0
-    code = _terminal.deliver(done, report or (), show_all=show_all, quiet=quiet, verbose=False)
+    code = _terminal.deliver(done, reports.report or (), show_all=reports.shown.show_all, quiet=quiet, verbose=False)
     return g.leave(code, exit_zero=exit_zero)
 
 

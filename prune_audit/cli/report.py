@@ -7,30 +7,25 @@ from prune_audit.cli import _options as o
 
 def run(
     saved: o.Saved,
-    output: o.Outputs = None,
-    dialect: o.Dialect = None,
-    github: o.Github = False,
-    show_all: o.ShowAll = False,
-    quiet: o.Quiet = False,
+    reports: o.Reports,
+    shown: o.Shown,
 ) -> None:
     """Render a saved audit again, without models or data. Nothing is judged: the exit code is 0.
 
     Example: prune-audit report audit.json -o audit.md -o audit.xml -o audit.sarif
     """
-    from prune_audit import document, gate, reports
+    from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
-    dialects = o.dialects(dialect)
-    for path in output or ():
-        reports.check_writable(path)
+    dialects, paths = reports.dialects(), reports.paths()
     audit = gate.mended(document.read_audit(saved))
     _terminal.deliver(
         audit,
-        output or (),
-        show_all=show_all,
-        quiet=quiet,
+        paths,
+        show_all=shown.show_all,
+        quiet=shown.quiet,
         verbose=False,
-        github=github,
+        github=reports.github,
         dialects=dialects,
         files_alone=True,
     )

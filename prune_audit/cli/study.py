@@ -48,6 +48,7 @@ Keep = Annotated[
 
 def run(
     study: Given,
+    machine: o.Machine,
     output: Folder = None,
     data: Data = None,
     audit: AuditData = None,
@@ -55,8 +56,6 @@ def run(
     keep_models: Keep = False,
     quiet: o.Quiet = False,
     allow_pickle: o.AllowPickle = False,
-    threads: o.Threads = None,
-    device: o.Device = "cpu",
 ) -> int:
     """Prune networks of several seeds by several methods at several densities, and test what that does to classes.
 
@@ -85,7 +84,7 @@ def run(
         path = planned[0]
         folder = output or Path(path.stem)
         wanted = plan.read(path, train=data, audit=audit)
-        settings = Settings(threads=threads, device=device, allow_pickle=allow_pickle)
+        settings = Settings(threads=machine.threads, device=machine.device, allow_pickle=allow_pickle)
         with _terminal.progress(quiet=quiet) as stages:
 
             def told(line: str) -> None:

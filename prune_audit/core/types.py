@@ -1,4 +1,4 @@
-"""Arrays, and the words that options and findings are made of."""
+"""Arrays, and the words that findings are made of; those that people choose among are `prune_audit.choices`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from prune_audit.choices import Channels as Channels
+from prune_audit.choices import Correction as Correction
+from prune_audit.choices import Exif as Exif
+from prune_audit.choices import Interpolation as Interpolation
+from prune_audit.choices import Isolate as Isolate
+from prune_audit.choices import Reference as Reference
+from prune_audit.choices import Runtime as Runtime
 
 Array: TypeAlias = npt.NDArray[Any]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -16,9 +24,6 @@ Unit = Literal["share", "points", "p", "ratio", "count", "label"]
 Outcome = Literal["passed", "failed", "inconclusive", "waived", "skipped"]
 Level = Literal["off", "warn", "error"]
 Layout = Literal["NCHW", "NHWC"]
-Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
-Reference = Literal["accuracy", "balanced"]
-Runtime = Literal["own", "onnxruntime"]
 Verdict = Literal["regressed", "fine", "cannot tell"]
 Distortion = Literal[
     "intensified", "flipped", "created", "harmed", "levelled down", "held better", "cannot tell", "no harm shown"
@@ -28,13 +33,9 @@ FINE: Verdict = "fine"
 CANNOT_TELL: Literal["cannot tell"] = "cannot tell"  # of a loss, and of harm
 HARMED: tuple[Distortion, ...] = ("intensified", "flipped", "created", "harmed")
 """The distortions that are findings, worst first; the others describe, or leave it open."""
-Isolate = Literal["auto", "never"]
 Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
 Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
-Channels = Literal["rgb", "bgr", "gray"]
-Exif = Literal["apply", "ignore"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 
 def equal(one: object, other: object) -> bool:

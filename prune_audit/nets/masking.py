@@ -12,9 +12,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from prune_audit.choices import Scope
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import weights
-from prune_audit.nets.scope import Scope, check_density
+from prune_audit.nets.scope import check_density
 
 if TYPE_CHECKING:
     import torch

@@ -6,40 +6,41 @@ and training need not know why they are called.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Protocol, TypeAlias
 
-Kind = Literal["one-shot", "iterative", "gradual", "surgery"]
 Plan: TypeAlias = tuple[tuple[int, float], ...]
 
-# The share of a training in which gradual pruning and surgery go on; the rest is for what is left to settle.
-PRUNING_SHARE = 0.5
-# Of surgery's probability of an update (1 + GAMMA step)^-POWER: the example of its authors.
-GAMMA, POWER = 1e-4, 1.0
+PRUNING_SHARE = 0.5  # of a training in which one goes on cutting; the rest is for what is left to settle
 
 
-def plan(kind: Kind, density: float, *, steps: int, rounds: int, seed: int = 0) -> Plan:
-    """Updates in a training of ``steps`` steps, in their order; without training all of them come before step 0.
+class Schedule(Protocol):
+    """When masks are updated, and to which density."""
 
-    ``one-shot`` cuts at once. ``iterative`` cuts in ``rounds``, each of the same share of what is left, with equal
-    trainings after each (Han et al. 2015). ``gradual`` cuts to 1 - density = s in ``rounds`` at equal steps, round k
-    of n to s (1 - (1 - k / n)^3) (Zhu and Gupta 2017, arXiv 1710.01878, section 3). ``surgery`` updates to the same
-    density before random steps, ever fewer of them (Guo et al. 2016, arXiv 1608.04493, section 3).
+    def __call__(self, density: float, *, steps: int, rounds: int, seed: int) -> Plan:
+        """The updates in a training of ``steps`` steps, in their order; without training all come before step 0.
+
+        ``density`` is that of the end, ``rounds`` is how many cuts lead to it, where the schedule leaves that open, and
+        ``seed`` draws what is random.
+        """
+
+
+def one_shot(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
+    """One cut, before the first step."""
+    del steps, rounds, seed
+    return ((0, density),)
+
+
+def iterative(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
+    """``rounds`` cuts, each of the same share of what is left, with equal trainings after each (Han et al. 2015)."""
+    del seed
+    return tuple((k * steps // rounds, density ** ((k + 1) / rounds)) for k in range(rounds))
+
+
+def gradual(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
+    """Cuts to 1 - density = s in ``rounds`` at equal steps, round k of n to s (1 - (1 - k / n)^3).
+
+    Zhu and Gupta 2017, arXiv 1710.01878, section 3.
     """
-    if kind == "one-shot":
-        return ((0, density),)
-    if kind == "iterative":
-        return tuple((k * steps // rounds, density ** ((k + 1) / rounds)) for k in range(rounds))
-    stop = int(PRUNING_SHARE * steps)
-    if kind == "gradual":
-        cut = 1 - density
-        return tuple((k * stop // rounds, 1 - cut * (1 - (1 - k / rounds) ** 3)) for k in range(1, rounds + 1))
-    return tuple((step, density) for step in triggered(max(1, stop), seed))
-
-
-def triggered(steps: int, seed: int, gamma: float = GAMMA, power: float = POWER) -> tuple[int, ...]:
-    """Those of ``steps`` before which surgery updates its masks; the first always is one."""
-    import numpy as np
-
-    at = np.arange(steps)
-    drawn = np.random.default_rng(seed).random(steps)
-    return tuple(at[(1 + gamma * at) ** -power > drawn].tolist())
+    del seed
+    stop, cut = int(PRUNING_SHARE * steps), 1 - density
+    return tuple((k * stop // rounds, 1 - cut * (1 - (1 - k / rounds) ** 3)) for k in range(1, rounds + 1))

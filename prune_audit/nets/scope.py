@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from prune_audit.errors import UsageError
-
-Scope = Literal["global", "layer"]
 
 
 def check_density(density: float) -> None:

@@ -11,8 +11,9 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from prune_audit.choices import Optimizer, RateSchedule
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking
 from prune_audit.nets.examples import Examples
@@ -41,8 +42,8 @@ class Training:
     epochs: int = 0
     lr: float = 0.01
     weight_decay: float = 5e-4
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr_schedule: Literal["cosine", "step", "constant"] = "cosine"
+    optimizer: Optimizer = "sgd"
+    lr_schedule: RateSchedule = "cosine"
     balanced: bool = False
     batch_size: int = 128
     held_out: float = 0.1

@@ -185,7 +185,7 @@ def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iter
 
 
 def _where(cells: Sequence[Mapping[str, Value]]) -> str:
-    """``magnitude at 5 and 2 %; undecayed at 2 %``."""
+    """``one at 5 and 2 %; another at 2 %``, of methods."""
     found: dict[str, list[str]] = {}
     for cell in cells:
         at = cell["density"]

@@ -15,12 +15,14 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from prune_audit import data, models, plugins
+from prune_audit.choices import Scope
 from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
 from prune_audit.files import parse
 from prune_audit.files.toml_lines import Key, line_of, lines
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
+from prune_audit.pruning import schedules
 
 T = TypeVar("T")
 
@@ -242,6 +244,7 @@ def _methods(file: _File) -> tuple[Method, ...]:
     tuning = file.filled(Training, ("tuning",), leaves=("seed",))
     cuts = file.under("pruning")
     file.filled(_Cuts, ("pruning",))  # so that what is wrong there is said to be there
+    _check_schedule(file, cuts, "pruning")
     methods: list[Method] = []
     for n, each in enumerate(found):
         table = {"name": each} if isinstance(each, str) else each
@@ -253,8 +256,9 @@ def _methods(file: _File) -> tuple[Method, ...]:
         densities = of_all
         if "densities" in table:
             densities = _densities(file, table["densities"], "methods", n, "densities")
+        _check_schedule(file, table, "methods", n)
         own = {"method": name} | dict(cuts) | table
-        leaves, start = ("density", "training", "c_rates"), {"density": densities[0], "training": tuning}
+        leaves, start = ("density", "training", "options"), {"density": densities[0], "training": tuning}
         recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, others=_OF_METHOD, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:
@@ -263,13 +267,19 @@ def _methods(file: _File) -> tuple[Method, ...]:
     return tuple(methods)
 
 
+def _check_schedule(file: _File, table: Mapping[str, Any], *key: str | int) -> None:
+    found, known = table.get("schedule"), schedules()
+    if isinstance(found, str) and found not in known:
+        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", *key, "schedule")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cuts:
     """What [pruning] may say for all methods: fields of `Recipe`."""
 
-    scope: Literal["global", "layer"] = "global"
+    scope: Scope = "global"
     exempt: tuple[str, ...] = ()
-    schedule: Literal["one-shot", "iterative", "gradual", "surgery"] | None = None
+    schedule: str | None = None
     rounds: int = 10
     samples: int | None = None
 

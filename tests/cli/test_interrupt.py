@@ -167,6 +167,8 @@ import sys, time
 from prune_audit.cli import _app, main
 
 class Hangs:
+    def __init__(self, asked): ...
+
     def __call__(self, args, prog_name, standalone_mode):
         try:
             print("ready", flush=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from prune_audit import plugins
+from prune_audit import options, plugins
 from prune_audit.cli import invoke
 from prune_audit.cli.list import columns
 from prune_audit.core import Pair, Settings
@@ -39,6 +39,16 @@ def test_one_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out.split()
     assert {"reports", "csv", "json", "table"} <= set(told)
     assert "stats" not in told
+
+
+def test_options_of_plugins_are_listed_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["list", "pruning", "--long"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    brought = [group for name in plugins.names("pruning") if (group := options.of_plugin("pruning", name)) is not None]
+    assert brought
+    for group in brought:
+        for flag, said in options.described(group):
+            assert f"option {flag}: {said}" in told
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -114,7 +114,7 @@ def test_no_argument_shows_the_help() -> None:
 def test_a_fault_of_ours_is_2_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken() -> None:
+    def broken(asked: str) -> None:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(_app, "build", broken)
@@ -131,7 +131,7 @@ def test_a_fault_of_ours_is_2_without_a_traceback(
 def test_code_that_exits_on_its_own_cannot_choose_the_exit_code(
     code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def leaves() -> None:
+    def leaves(asked: str) -> None:
         sys.exit(code)
 
     monkeypatch.setattr(_app, "build", leaves)
@@ -193,7 +193,7 @@ def test_a_signal_from_outside_is_130(sample_models: Path) -> None:
         "import sys\n"
         "from prune_audit.cli import _app, main\n"
         "build = _app.build\n"
-        "_app.build = lambda: (print('ready', flush=True), build())[1]\n"
+        "_app.build = lambda asked: (print('ready', flush=True), build(asked))[1]\n"
         "main()"
     )
     arguments = [sample_models / "dense.pt", sample_models / "pruned-90.pt", "--data", sample_models / "val"]
@@ -238,7 +238,7 @@ def test_standard_output_that_takes_nothing_is_2_and_no_fault(tmp_path: Path, ar
 def test_another_file_that_cannot_be_written_is_not_taken_for_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full() -> None:
+    def full(asked: str) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(_app, "build", full)

@@ -109,7 +109,7 @@ def test_waivers_come_back_too(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("arguments", "message"),
     [
         (["--margin", "0.02"], "--margin: margin: 0.02 is less than a tenth of a point"),
-        (["--correction", "bh"], "--correction: correction: expected one of fdr_bh"),
+        (["--correction", "bh"], "--correction: expected one of fdr_bh"),
         (["--policy", "none.toml"], "none.toml: cannot be read"),
         (["--rule", "harmed"], "--rule: expected NAME=LEVEL"),
         (["--margin", "4", "--assure", "3"], "--assure: assure: 3 points are less than the margin of 4"),

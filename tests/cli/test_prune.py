@@ -150,6 +150,13 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ([DENSE, "--density", ".1", "--scope", "all"], "--scope: expected one of global, layer", "--help"),
         ([DENSE, "--density", ".1", "--schedule", "now"], "--schedule: expected one of one-shot", "--help"),
         ([DENSE, "--density", ".1", "--optimizer", "lion"], "--optimizer: expected one of sgd", "--help"),
+        ([DENSE, "--density", ".1", "--lr-schedule", "up"], "--lr-schedule: expected one of cosine, step, ", "--help"),
+        ([DENSE, "--density", ".1", "--export", "tf"], "--export: expected one of onnx, found 'tf'", "--help"),
+        (
+            [DENSE, "--method", "magnitude", "--c-rate", "1"],
+            "--c-rate is an option of surgery, and mag",
+            "leave it out",
+        ),
         ([DENSE, "--density", ".1", "--steps", "0"], "number of steps must be positive", "--help"),
         ([DENSE, "--density", ".1", "--hold-out", "1"], "share to hold out", ".1"),
         ([DENSE, "--c-rate", "much", "--method", "surgery"], "--c-rate: expected a number, found 'much'", "--c-rate 1"),

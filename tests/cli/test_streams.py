@@ -150,7 +150,7 @@ def test_an_error_of_the_command_line_is_shown(capsys: pytest.CaptureFixture[str
 def test_a_fault_shows_what_it_says(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from prune_audit.cli import _app
 
-    def broken() -> None:
+    def broken(asked: str) -> None:
         raise RuntimeError("a\x1b[2J\n ::error::x")
 
     monkeypatch.setattr(_app, "build", broken)

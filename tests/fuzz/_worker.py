@@ -7,6 +7,7 @@ them than the machine has.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -21,9 +22,9 @@ def main() -> None:
     from prune_audit.cli import _app, invoke
 
     answers = os.fdopen(os.dup(1), "w")
-    # The commands are built once: that takes longer than to refuse a file.
-    built = typer.main.get_command(_app.build())
-    _app.build = lambda: built  # type: ignore[assignment, return-value]
+    # Each command is built once: that takes longer than to refuse a file.
+    build = _app.build
+    _app.build = functools.cache(lambda asked="": typer.main.get_command(build(asked)))  # type: ignore[assignment]
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:

@@ -196,7 +196,7 @@ def test_straight_through_lets_a_cut_weight_grow_back_and_the_usual_way_does_not
             return missed.square().sum()
 
     square = Square(**{name: getattr(given, name) for name in ("labels", "rows", "read", "forward", "size")})
-    fixed = Cut(thresholds={"weight": 0.5})
+    fixed = Cut(fixed={"weight": 0.5})
     for through, kept in ((True, True), (False, False)):
         with torch.no_grad():
             model.weight.fill_(0.1)

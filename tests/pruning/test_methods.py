@@ -10,7 +10,7 @@ import torch
 from prune_audit import plugins
 from prune_audit.errors import AuditError, UsageError
 from prune_audit.nets import masking
-from prune_audit.pruning import Cut
+from prune_audit.pruning import Cut, schedules
 from tests.pruning.networks import examples, network
 
 METHODS = plugins.names("pruning")
@@ -124,3 +124,12 @@ def test_methods_that_need_data_say_so(method: str) -> None:
 def test_the_weight_decay_must_be_a_share() -> None:
     with pytest.raises(UsageError, match="weight decay"):
         Cut(weight_decay=-1)
+
+
+@pytest.mark.parametrize("kind", schedules())
+def test_without_training_all_cuts_come_first_and_end_at_the_density(kind: str) -> None:
+    found = schedules()[kind](0.3, steps=0, rounds=4, seed=0)
+    assert {step for step, _ in found} == {0}
+    assert found[-1][1] == pytest.approx(0.3)
+    densities = [density for _, density in found]
+    assert densities == sorted(densities, reverse=True)

@@ -115,6 +115,8 @@ def test_what_is_left_out_is_as_on_the_command_line(tmp_path: Path) -> None:
         ('"magnitude", {', '"a/b", {', ":4: methods.0: expected another name of letters"),
         ('"magnitude", {', "7, {", ":4: methods.0: expected a name, or a table with a name, found 7"),
         ('scope = "layer"', 'scope = "both"', ":4: methods.1.scope: expected one of global, layer, found 'both'"),
+        ('scope = "layer"', 'schedule = "now"', ":4: methods.1.schedule: expected one of one-shot, .* 'now'"),
+        ("[tuning]", '[pruning]\nschedule = "now"\n[tuning]', ":19: pruning.schedule: expected one of one-shot"),
         ('scope = "layer"', "steps = 0", ":4: methods.1: the number of steps must be positive"),
         ('scope = "layer"', "epochs = 3", ":4: methods.1.epochs: unknown"),
         ('scope = "layer"', "densities = []", ":4: methods.1.densities: expected a list of different shares"),
