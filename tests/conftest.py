@@ -1,11 +1,16 @@
 """What all tests share: where the sample models and the shared data lie, and that a skip is never silent.
 
+Models run in the tests' own process unless a test asks for workers or is marked ``workers``, which run the default
+that users get: two workers take a second, and thousands of tests are not about them. With ``PRUNE_AUDIT_ISOLATE=auto``
+all of them run with workers.
+
 ``PRUNE_AUDIT_NO_SKIP=1`` (set by ``.ci/run``) fails the run where a test was skipped, unless it was for want of the
 shared data, which are not part of the repository, or of torchvision, which need not exist for the pinned torch.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
 import os
@@ -14,11 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from prune_audit.core import Settings
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 MAY_BE_ABSENT = ("shared data", "torchvision")
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests reach no network
+ISOLATE = os.environ.setdefault("PRUNE_AUDIT_ISOLATE", "never")  # of commands, those in processes of their own too
 
 _skipped: list[str] = []
 
@@ -70,6 +78,29 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("PRUNE_AUDIT_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolate() -> Iterator[None]:
+    """Have `Settings` in this process say what `ISOLATE` does where a test says nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_defaults(), "isolate", ISOLATE)
+        yield
+
+
+def _defaults() -> dict[str, object]:
+    found = Settings.__init__.__kwdefaults__
+    assert found is not None
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a test that is marked ``workers`` the default that users get."""
+    if request.node.get_closest_marker("workers") is not None:
+        monkeypatch.delenv("PRUNE_AUDIT_ISOLATE")
+        default = next(each.default for each in dataclasses.fields(Settings) if each.name == "isolate")
+        monkeypatch.setitem(_defaults(), "isolate", default)
 
 
 @pytest.fixture(scope="session", autouse=True)

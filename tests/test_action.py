@@ -85,6 +85,7 @@ def test_no_input_is_shell_text() -> None:
         assert step["shell"] == "bash"
 
 
+@pytest.mark.workers
 def test_outputs_are_those_that_the_step_sets(workspace: Path) -> None:
     declared = {name: f"${{{{ steps.audit.outputs.{name} }}}}" for name in audit(workspace, reports="").outputs}
     assert {name: output["value"] for name, output in ACTION["outputs"].items()} == declared

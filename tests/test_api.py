@@ -53,6 +53,7 @@ def halved(fitted: LogisticRegression) -> Any:
     return lambda x: fitted.predict_proba(np.where(np.arange(FEATURES) < FEATURES // 2, x, 0))
 
 
+@pytest.mark.workers
 def test_files_give_what_the_command_line_gives(sample_models: Path) -> None:
     dense, pruned = sample_models / "dense.onnx", sample_models / "pruned-90.onnx"
     found = prune_audit.compare(dense, str(pruned), data=sample_models / "val")
@@ -260,6 +261,7 @@ def test_charts_and_reports_are_written(tmp_path: Path) -> None:
     assert prune_audit.read_audit(tmp_path / "a.json") == audit
 
 
+@pytest.mark.workers
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n([\s\S]*?)```", text)

@@ -100,6 +100,7 @@ def run(
         seed=tuning.seed,
         threads=machine.threads,
         device=machine.device,
+        isolate="never",  # what is trained runs here, before and after
         allow_pickle=allow_pickle,
         model_output=tuple(parts.model_output or ()),
         # What is written holds the weights that were used and no others.

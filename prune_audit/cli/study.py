@@ -84,7 +84,10 @@ def run(
         path = planned[0]
         folder = output or Path(path.stem)
         wanted = plan.read(path, train=data, audit=audit)
-        settings = Settings(threads=machine.threads, device=machine.device, allow_pickle=allow_pickle)
+        # What is trained runs here, before and after.
+        settings = Settings(
+            threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle
+        )
         with _terminal.progress(quiet=quiet) as stages:
 
             def told(line: str) -> None:

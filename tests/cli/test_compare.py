@@ -32,6 +32,7 @@ def test_reports_and_says_that_no_gate_was_asked_for(capsys: pytest.CaptureFixtu
     assert "o gate" in captured.out
 
 
+@pytest.mark.workers
 def test_the_gate_fails_on_the_sparse_and_passes_the_half(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["compare", *PAIR, *VAL, "--gate", "-q"]) == 1
     assert invoke(["compare", PAIR[0], "sample_models/pruned-50.onnx", *VAL, "--gate", "-q"]) == 0
@@ -77,6 +78,7 @@ def test_a_limit_is_said_loudly_and_never_gates(capsys: pytest.CaptureFixture[st
     assert "200" in capsys.readouterr().out
 
 
+@pytest.mark.workers
 def test_verbose_tells_of_the_run_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["compare", *PAIR, *VAL, "-q", "-v"]) == 0
     captured = capsys.readouterr()
@@ -95,6 +97,7 @@ def test_images_of_another_size_are_brought_to_the_models(tmp_path: Path) -> Non
     assert (preprocess.size, preprocess.channels) == ((8, 8), "gray")
 
 
+@pytest.mark.workers
 def test_equal_runs_write_equal_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         outputs = ["-o", str(tmp_path / f"{name}.json"), "-o", str(tmp_path / f"{name}.csv")]

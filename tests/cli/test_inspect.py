@@ -21,6 +21,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return seen.out
 
 
+@pytest.mark.workers
 def test_density_of_every_layer_and_of_the_model(sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = sample_models / "pruned-90.onnx"
     graph = onnx.load(file).graph

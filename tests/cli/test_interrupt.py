@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -109,10 +110,18 @@ def until(true: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.1)
 
 
-def busy(process: subprocess.Popen[str]) -> float:
-    """Seconds that the process has computed for."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def family(process: subprocess.Popen[str]) -> dict[int, float]:
+    """The process and all that come from it, its workers: number -> seconds that it has computed for."""
+    parents, seconds = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = int(fields[1])
+            seconds[int(stat.parent.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    found = {process.pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {each: seconds[each] for each in found if each in seconds}
 
 
 def ended(process: subprocess.Popen[str], *, within: float = SOON) -> str:
@@ -127,18 +136,22 @@ def ended(process: subprocess.Popen[str], *, within: float = SOON) -> str:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say what a process computes")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
-def test_a_model_that_never_returns_is_ended(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "isolate"), [("onnx", "never"), ("torchscript", "never"), ("onnx", "auto")])
+def test_a_model_that_never_returns_is_ended(tmp_path: Path, kind: str, isolate: str) -> None:
     data(tmp_path / "data.npz")
     name = {"onnx": "m.onnx", "torchscript": "m.pt"}[kind]
     if kind == "onnx":
         endless_onnx(tmp_path / name, always=True)
     else:
         torch.jit.save(torch.jit.script(Endless()), tmp_path / name)
-    running = start(tmp_path, "compare", name, f"b={name}", "--data", "data.npz", "--cache", "kept")
-    until(lambda: running.poll() is not None or busy(running) > 6)
+    how = {"PRUNE_AUDIT_ISOLATE": isolate}
+    running = start(tmp_path, "compare", name, f"b={name}", "--data", "data.npz", "--cache", "kept", environment=how)
+    until(lambda: running.poll() is not None or sum(family(running).values()) > 6)
+    workers = [Path(f"/proc/{each}") for each in family(running) if each != running.pid]
+    assert bool(workers) == (isolate == "auto")
     running.send_signal(signal.SIGINT)
     ended(running)
+    until(lambda: not any(each.exists() for each in workers), seconds=10)
 
 
 def test_what_is_done_is_kept_where_a_model_hangs_on_one_sample(tmp_path: Path) -> None:

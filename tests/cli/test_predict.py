@@ -22,6 +22,7 @@ def audited(*models: str, out: Path, data: str | None = None) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".json", ".npz"])
 def test_an_audit_of_the_predictions_is_that_of_the_model(tmp_path: Path, suffix: str) -> None:
     files = []
