@@ -85,9 +85,7 @@ def run(
         folder = output or Path(path.stem)
         wanted = plan.read(path, train=data, audit=audit)
         # What is trained runs here, before and after.
-        settings = Settings(
-            threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle
-        )
+        settings = Settings(threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle)
         with _terminal.progress(quiet=quiet) as stages:
 
             def told(line: str) -> None:
