@@ -27,7 +27,7 @@ def fitted(counts: tuple[int, int, int, int], ratio: float) -> tuple[float, floa
     def minus_log_likelihood(rest: float) -> float:
         own = ratio * rest
         both = (right, own), (n - right, 1 - own), (rest_right, rest), (rest_n - rest_right, 1 - rest)
-        return -sum(count * np.log(max(share, 1e-300)) for count, share in both)
+        return -float(sum(count * np.log(max(share, 1e-300)) for count, share in both))
 
     ends = (0.0, min(1.0, 1 / ratio))
     rest = optimize.minimize_scalar(minus_log_likelihood, bounds=ends, method="bounded", options={"xatol": 1e-13}).x

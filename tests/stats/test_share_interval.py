@@ -20,7 +20,7 @@ def limit(right: int, n: int, z: float) -> float:
         variance, third = p * (1 - p) / n, p * (1 - p) * (1 - 2 * p) / n**2
         g = third / (6 * variance**1.5)
         score = (right / n - p) / variance**0.5
-        return score if abs(g) < 1e-12 else (-1 + max(1 + 4 * g * (g + score), 0) ** 0.5) / (2 * g)
+        return float(score if abs(g) < 1e-12 else (-1 + max(1 + 4 * g * (g + score), 0) ** 0.5) / (2 * g))
 
     inside = right / n
     ends = (1e-9, inside) if z > 0 else (inside, 1 - 1e-9)

@@ -11,8 +11,10 @@ UNIT = "share"
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
     """One check for all classes together, on the worst of them."""
     view = comparison.view()
-    worst = max((share, name) for share, name in zip(view.measure("lost_share").by_stratum, view.strata, strict=True))
-    failed = worst[0] > setting.limit
+    shares = zip(view.measure("lost_share").by_stratum, view.strata, strict=True)
+    worst = max((share, name) for share, name in shares if isinstance(share, float))
+    limit = DEFAULT.limit if setting.limit is None else setting.limit
+    failed = limit is not None and worst[0] > limit
     return (
         Check(
             rule="few-half-lost",
@@ -20,7 +22,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
             level=setting.level,
             outcome="failed" if failed else "passed",
             observed=worst[0],
-            limit=setting.limit,
+            limit=limit,
             message=f"{worst[1]} lost {worst[0]:.0%} of what was right",
         ),
     )
