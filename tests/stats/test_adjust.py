@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -19,7 +19,7 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
 
 
 @pytest.mark.parametrize("correction", [m for m in METHODS if m != "none"])
-@quick
+@settings(max_examples=40, deadline=None)  # statsmodels takes a hundredth of a second for each
 @given(p=p_values)
 def test_corrected_values_are_those_of_statsmodels(correction: Correction, p: np.ndarray) -> None:
     np.testing.assert_allclose(adjusted(p, correction), multipletests(p, method=correction)[1], rtol=1e-12)
