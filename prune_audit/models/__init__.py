@@ -155,6 +155,8 @@ def prepare(sources: Sequence[ModelSource], settings: Settings, store: Store | N
 
 def isolation(model: Classifier | Recorded) -> str:
     """What is around ``model`` while it runs, for people."""
+    if isinstance(model, _deferred.Known) and not model.loaded:
+        return "not loaded, all that was asked of it is known"
     held: Held | None = getattr(model, "held", None)
     if held is None:
         return "none, it runs in the process of the audit"

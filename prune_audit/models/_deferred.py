@@ -58,6 +58,11 @@ class Known:
         """What is around the process that it runs in, where it was loaded into one of its own."""
         return getattr(self._loaded, "held", None)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether anything was asked that was not known, so that the file was loaded."""
+        return self._loaded is not None
+
     def expect_classes(self, classes: int, *, more: bool) -> None:
         """As `Chooses.expect_classes`, once it is loaded."""
         self._classes = classes, more

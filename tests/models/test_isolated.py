@@ -184,7 +184,7 @@ def test_a_known_model_needs_no_worker(made: dict[str, Path], images: Array, cac
     load(made["model.onnx"], AUTO, store)
     known = load(made["model.onnx"], AUTO, store)
     assert not isinstance(known, _isolated.Isolated)
-    assert models.isolation(known).startswith("none")
+    assert models.isolation(known) == "not loaded, all that was asked of it is known"
     assert np.array_equal(known.predict({"x": images}), load(made["model.onnx"], NEVER).predict({"x": images}))
     assert models.isolation(known).startswith("a process of its own, ")
 
