@@ -1,7 +1,7 @@
 """What all tests share: where the sample models and the shared data lie, and that a skip is never silent.
 
-Models run in the tests' own process unless a test asks for workers or is marked ``workers``, which run the default
-that users get: two workers take a second, and thousands of tests are not about them. With ``PRUNE_AUDIT_ISOLATE=auto``
+Models run in the tests' own process, which is the default, unless a test asks for workers or is marked ``workers``: two
+workers take a second, and thousands of tests are not about them. With ``PRUNE_AUDIT_ISOLATE=auto``
 all of them run with workers.
 
 ``PRUNE_AUDIT_NO_SKIP=1`` (set by ``.ci/run``) fails the run where a test was skipped, unless it was for want of the
@@ -10,7 +10,6 @@ shared data, which are not part of the repository, or of torchvision, which need
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import gc
 import os
@@ -96,11 +95,10 @@ def _defaults() -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a test that is marked ``workers`` the default that users get."""
+    """Give a test that is marked ``workers`` workers, whatever the others have."""
     if request.node.get_closest_marker("workers") is not None:
-        monkeypatch.delenv("PRUNE_AUDIT_ISOLATE")
-        default = next(each.default for each in dataclasses.fields(Settings) if each.name == "isolate")
-        monkeypatch.setitem(_defaults(), "isolate", default)
+        monkeypatch.setenv("PRUNE_AUDIT_ISOLATE", "auto")
+        monkeypatch.setitem(_defaults(), "isolate", "auto")
 
 
 @pytest.fixture(scope="session", autouse=True)

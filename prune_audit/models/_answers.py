@@ -7,6 +7,7 @@ range when it is read. What is made of the model's files alone (digest, sizes) i
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -123,12 +124,17 @@ def expects(value: object, source: ModelSource) -> Expects:
 
 
 def files(value: object, source: ModelSource) -> tuple[Path, ...]:
-    """The files that the model at ``source`` is made of: first its own, then others, none outside its folder."""
+    """The files that the model at ``source`` is made of: first its own, then others, none outside its folder.
+
+    Links in the folder are its owner's, as those of a cache of downloads are, and may lead anywhere; where the model
+    itself is a link, what lies beside the file that it leads to belongs to it, too.
+    """
     found = [Path(each) for each in _many(value, _text)]
     first = source.path / found[0].name if source.path.is_dir() and found else source.path
-    home = first.parent.resolve()
+    homes = (first.parent.absolute(), first.resolve().parent)
     for each in found:
-        if not each.resolve().is_relative_to(home) or not each.is_file():
+        place = Path(os.path.normpath(each.absolute()))
+        if not any(place.is_relative_to(home) for home in homes) or not each.is_file():
             raise Wrong("a file elsewhere, or none")
     if not found or found[0] != first:
         raise Wrong("other files")

@@ -87,7 +87,8 @@ class Server:
         asked = {**asdict(barriers), "scratch": str(barriers.scratch)}
         with self._lock:
             try:
-                request = {"imports": list(imports), "entry": entry, "barriers": asked}
+                # The server stays where it was started, and paths are meant from where this process is by now.
+                request = {"imports": list(imports), "entry": entry, "barriers": asked, "folder": str(Path.cwd())}
                 wire.send(self._connection, request, (theirs.fileno(), log))
                 answer = wire.receive(self._connection, time.monotonic() + _IMPORTING, None, _nothing)
             except wire.Closed as fault:

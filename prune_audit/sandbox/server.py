@@ -94,6 +94,7 @@ def _work(own: int, log: int, request: dict[str, Any], connection: socket.socket
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))
         barriers = Barriers(**{**request["barriers"], "scratch": Path(request["barriers"]["scratch"])})
         os.environ["TMPDIR"] = str(barriers.scratch)
+        os.chdir(request["folder"])
         held = confine(barriers, tied=tied)
         wire.write(3, {"held": held.barriers, "absent": held.absent})
         module, _, function = request["entry"].partition(":")

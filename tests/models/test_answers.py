@@ -118,9 +118,13 @@ def test_files_of_a_folder_begin_with_one_in_it(tmp_path: Path) -> None:
     expects = _answers.plain(EXPECTS) | {"preprocess": str(tmp_path / "config.json")}
     assert _answers.expects(expects, source).preprocess == tmp_path / "config.json"
     assert len(_answers.files([str(tmp_path / "config.json"), str(tmp_path / "model.safetensors")], source)) == 2
-    (tmp_path / "link").symlink_to("/etc/hostname")
+    (tmp_path / "blob").symlink_to(__file__)  # as in a cache of downloads
+    assert len(_answers.files([str(tmp_path / "config.json"), str(tmp_path / "blob")], source)) == 2
+    (tmp_path / "device").symlink_to(os.devnull)
     os.mkfifo(tmp_path / "pipe")
-    for other in ("link", "pipe", "absent"):
+    beside = tmp_path.with_name("beside")
+    beside.write_text("")
+    for other in ("device", "pipe", "absent", str(beside), "../beside", __file__):
         with pytest.raises(_answers.Wrong):
             _answers.files([str(tmp_path / "config.json"), str(tmp_path / other)], source)
 

@@ -538,3 +538,18 @@ def test_libraries_are_imported_ahead_where_a_model_is_not_known(
     asked.clear()
     models.prepare([source], AUTO, store)
     assert not asked
+
+
+def test_a_model_behind_a_link_and_one_from_where_the_process_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caches of downloads are made of links; notebooks change their folder after the first model was loaded."""
+    isolated(ROOT / "sample_models" / "dense.onnx")  # the server runs, from the folder of the tests
+    (tmp_path / "store").mkdir()
+    shutil.copy(ROOT / "sample_models" / "dense.onnx", tmp_path / "store" / "blob")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "m.onnx").symlink_to(tmp_path / "store" / "blob")
+    monkeypatch.chdir(tmp_path / "here")
+    found = isolated(Path("m.onnx"))
+    assert found.card.path == "m.onnx"
+    assert found.card.digest == isolated(ROOT / "sample_models" / "dense.onnx").card.digest
