@@ -77,8 +77,8 @@ the others keep. Clusters have 10 samples, of which two agree with a correlation
 A bar is *not met* where the value lies beyond it by more than {errors} of its own standard errors; every such value is
 in **bold** below. The bars were set before the first run.
 
-The sections *All classes at once* and *Weights* were measured by themselves, after the others. Since those were, some
-formulas have changed, each with tests of its own, and what stands below of them is from before: the p-value of
+The section *Weights* was measured by itself, after the others. Since those were, some formulas have changed, each with
+tests of its own, and what stands below of them is from before: the interval of tau (`stats/spread.py`), the p-value of
 `regressed` is exact (`stats/_margin_test.py`), intervals of recall and balance are corrected for skewness
 (`stats/_share_interval.py`, `stats/_balance_interval.py`), and corrected alpha has the hull of two intervals, which is
 never narrower than the one measured here.
