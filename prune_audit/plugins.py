@@ -133,6 +133,7 @@ def blamed(room: str, name: str) -> Iterator[None]:
         yield
     except AuditError:
         raise
+    # The code may be anybody's; what is ours is raised as it is.
     except Exception as fault:
         if name in _ours(room):
             raise

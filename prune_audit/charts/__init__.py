@@ -23,9 +23,8 @@ class NothingToDraw(UsageError):
 
 def charts(audit: Audit) -> dict[str, tuple[Chart, ...]]:
     """Every chart that ``audit`` has something for, by name, in the order of a page."""
-    ranks = {name: (module.RANK, name) for name, module in plugins.loaded("charts")}
-    drawn: dict[str, tuple[Chart, ...]] = plugins.each("charts", lambda _, module: module.draw(audit))
-    return {name: drawn[name] for name in sorted(drawn, key=ranks.__getitem__) if drawn[name]}
+    drawn = plugins.each("charts", lambda name, module: (module.RANK, name, module.draw(audit)))
+    return {name: charts for _, name, charts in sorted(drawn.values(), key=lambda each: each[:2]) if charts}
 
 
 def named(audit: Audit, name: str) -> tuple[Chart, ...]:

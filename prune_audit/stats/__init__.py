@@ -26,16 +26,15 @@ def measures(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Every statistic of ``pair``, in the order of the columns."""
     taken: set[str] = set()
 
-    def ask(name: str, module: ModuleType) -> tuple[Measure, ...]:
+    def ask(name: str, module: ModuleType) -> tuple[tuple[int, str], tuple[Measure, ...]]:
         found: tuple[Measure, ...] = module.measure(pair, settings)
         if plugins.origin("stats", name) is not None:
             _check(found, len(pair.strata), taken)
         taken.update(measure.name for measure in found)
-        return found
+        return (module.RANK, name), found
 
-    ranks = {name: (module.RANK, name) for name, module in plugins.loaded("stats")}
-    found = plugins.each("stats", ask)
-    return tuple(measure for name in sorted(found, key=ranks.__getitem__) for measure in found[name])
+    found = dict(plugins.each("stats", ask).values())
+    return tuple(measure for place in sorted(found) for measure in found[place])
 
 
 def _check(found: tuple[Measure, ...], strata: int, taken: Set[str]) -> None:
