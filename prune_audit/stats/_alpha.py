@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,6 +95,15 @@ class Squares:
     noise: tuple[float, float]
 
 
+class Quadratic(NamedTuple):
+    """The coefficients of `fieller`."""
+
+    square: float
+    middle: float
+    constant: float
+    half: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
     """How far a fit may be off, by the jackknife: standard errors of alpha and of ``excess``.
@@ -125,6 +135,18 @@ def fit(cells: Array, mass: Array) -> tuple[Fit, Errors]:
         covariance=spread[2:, 2:],
         freedom=_freedom(scatter[:, 0, 0], cells.sum(axis=1)),
     )
+
+
+def fieller(above: float, below: float, variance: tuple[float, float], covariance: float, t: float) -> Quadratic:
+    """Fieller's (1954) limits of the ratio r of ``above`` to ``below``: (above - r below)^2 <= t^2 of its variance.
+
+    ``variance`` is of both, ``covariance`` between them. The r are those with square r^2 - 2 middle r + constant <= 0,
+    which are an interval where ``square`` is above 0; ``half`` is the root of middle^2 - square constant.
+    """
+    square = below**2 - t * t * variance[1]
+    middle = above * below - t * t * covariance
+    constant = above**2 - t * t * variance[0]
+    return Quadratic(square, middle, constant, math.sqrt(max(middle**2 - square * constant, 0.0)))
 
 
 def _freedom(parts: Floats, n: Floats) -> float:

@@ -16,10 +16,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import betainc, betaincinv, gammaln, ndtr, xlog1py, xlogy
+from scipy.special import betainc, betaincinv, ndtr
 
 from prune_audit.core import Array, Floats
-from prune_audit.stats import _tango
+from prune_audit.stats import _binomial, _tango
 from prune_audit.stats._root import first_count
 
 OUTSIDE = 0.001
@@ -86,8 +86,7 @@ def _enough(lost: int, gained: int, n: int, margin: float, of: Floats) -> Floats
 def _chance(g: Floats, margin: float, n: int, of: Floats, enough: Floats) -> Floats:
     """P(score as high as seen), (G,), where P(gained) is ``g`` (G,) and P(lost) is ``margin`` more."""
     g = g[:, None]
-    choose = gammaln(n + 1) - gammaln(of + 1) - gammaln(n - of + 1)
-    gain = np.exp(choose + xlogy(of, g) + xlog1py(n - of, -g))  # (G, J)
+    gain = _binomial.mass(of, n, g)  # (G, J)
     possible = enough <= n - of
     wanted = np.where(possible, enough, 1)
     loss = betainc(np.maximum(wanted, 1), np.maximum(n - of - wanted, 0) + 1, np.minimum((g + margin) / (1 - g), 1))

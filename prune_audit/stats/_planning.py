@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import bdtr, gammaln, xlog1py, xlogy
+from scipy.special import bdtr
 
 from prune_audit.core import Array, Floats
-from prune_audit.stats import _margin_test, _tango
+from prune_audit.stats import _binomial, _margin_test, _tango
 from prune_audit.stats._root import first_count
 
 POWER = 0.8
@@ -28,7 +28,7 @@ def chance_fine(n: int, lost: float, gained: float, limit: float, confidence: fl
     z = _tango.two_sided(confidence)
     of = _likely(n, gained)  # (J,)
     too_many = first_count(lambda at: _tango.score(at, of, np.full_like(of, n), limit) >= -z, n - of)
-    return float(_mass(n, gained, of) @ _below(too_many, n - of, _given(lost, gained)))
+    return float(_binomial.mass(of, n, gained) @ _below(too_many, n - of, _given(lost, gained)))
 
 
 def chance_regressed(
@@ -49,7 +49,7 @@ def chance_regressed(
         return np.asarray(p <= level)
 
     enough = first_count(shown, n - of)
-    return float(_mass(n, gained, of) @ (1 - _below(enough, n - of, _given(lost, gained))))
+    return float(_binomial.mass(of, n, gained) @ (1 - _below(enough, n - of, _given(lost, gained))))
 
 
 def samples_for_fine(
@@ -104,13 +104,6 @@ def _likely(n: int, share: float) -> Floats:
     sd = np.sqrt(n * share * (1 - share))
     low, high = max(0, int(n * share - 8 * sd - 10)), min(n, int(n * share + 8 * sd + 25))
     return np.arange(low, high + 1.0)
-
-
-def _mass(n: int, share: float, of: Floats) -> Floats:
-    """The binomial chance of each of ``of`` (J,) among ``n``."""
-    choose = gammaln(n + 1) - gammaln(of + 1) - gammaln(n - of + 1)
-    mass: Floats = np.exp(choose + xlogy(of, share) + xlog1py(n - of, -share))
-    return mass
 
 
 def _given(lost: float, gained: float) -> float:

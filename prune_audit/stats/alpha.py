@@ -21,13 +21,11 @@ has the derivation.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._alpha import ESTIMABLE, Errors, Fit, counts, fit, too_noisy
+from prune_audit.stats._alpha import ESTIMABLE, Errors, Fit, counts, fieller, fit, too_noisy
 
 RANK = 120
 
@@ -64,12 +62,10 @@ def _interval(found: Fit, errors: Errors, t: float) -> tuple[float, float | None
     alpha, half = float(found.alpha), t * errors.alpha
     below = float(found.dense)
     above = float(found.excess) + below
-    (of_above, both), (_, of_below) = (t * t * errors.covariance).tolist()
-    square = below**2 - of_below
+    (of_above, both), (_, of_below) = errors.covariance.tolist()
+    square, middle, _, root = fieller(above, below, (of_above, of_below), both, t)
     if below <= 0 or square <= 0:
         return alpha - half, None
-    middle = above * below - both
-    root = math.sqrt(max(middle**2 - square * (above**2 - of_above), 0.0))
     return min(alpha - half, (middle - root) / square), max(alpha + half, (middle + root) / square)
 
 

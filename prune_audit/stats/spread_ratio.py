@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
-from prune_audit.stats._alpha import ESTIMABLE, Squares, counts, noise, squares, too_noisy
+from prune_audit.stats._alpha import ESTIMABLE, Squares, counts, fieller, noise, squares, too_noisy
 
 RANK = 125
 
@@ -71,10 +71,7 @@ def _interval(found: Squares, classes: int, t: float) -> tuple[float, float | No
     limit on, or all there are.
     """
     of_dense, of_pruned = found.variance
-    square = found.dense**2 - t * t * of_dense
-    middle = found.pruned * found.dense - t * t * found.covariance
-    constant = found.pruned**2 - t * t * of_pruned
-    half = math.sqrt(max(middle * middle - square * constant, 0.0))
+    square, middle, constant, half = fieller(found.pruned, found.dense, (of_pruned, of_dense), found.covariance, t)
     if square <= 0:
         # The positive root, without dividing by a square near 0.
         return (constant / (middle + half) if constant > 0 and found.pruned > 0 else 0.0), None
