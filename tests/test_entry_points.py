@@ -34,9 +34,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return python(installed, "-m", "prune_audit", *arguments)
+
+
+def python(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "prune_audit", *arguments]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True)
+    # Bytecode goes by the second and the size of a file, and a test changes one more than once a second.
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True)
+
+
+def to_be_changed(installed: Path, folder: Path) -> Path:
+    """A copy of the package, without the bytecode that pip made of it."""
+    return shutil.copytree(installed, folder / "lib", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def test_list_says_where_each_came_from(installed: Path) -> None:
@@ -69,7 +79,7 @@ def test_a_statistic_a_rule_and_a_report_of_another_package(installed: Path, tmp
 
 def test_what_was_asked_for_by_name_and_fails_ends_the_run(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text("[rules.few-half-lost]\nlimit = 0.3\n")
-    broken = shutil.copytree(installed, tmp_path / "lib")
+    broken = to_be_changed(installed, tmp_path)
     rule = broken / "acme_audit" / "few_half_lost.py"
     rule.write_text(rule.read_text().replace("def check", "def judge"))
     done = run(broken, *AUDIT, "--policy", str(tmp_path / "policy.toml"), "-o", str(tmp_path / "a.json"))
@@ -98,7 +108,7 @@ def test_what_was_asked_for_by_name_and_fails_ends_the_run(installed: Path, tmp_
 def test_a_statistic_that_fails_is_left_out_and_the_rest_go_on(
     installed: Path, tmp_path: Path, old: str, new: str, said: str | None
 ) -> None:
-    broken = shutil.copytree(installed, tmp_path / "lib")
+    broken = to_be_changed(installed, tmp_path)
     statistic = broken / "acme_audit" / "half_lost.py"
     text = statistic.read_text()
     assert old in text
@@ -116,7 +126,7 @@ def test_a_statistic_that_fails_is_left_out_and_the_rest_go_on(
 
 
 def test_none_of_ours_is_replaced(installed: Path, tmp_path: Path) -> None:
-    other = shutil.copytree(installed, tmp_path / "lib")
+    other = to_be_changed(installed, tmp_path)
     (points,) = other.glob("acme_audit-*.dist-info/entry_points.txt")
     points.write_text("[prune_audit.reports]\njson = acme_audit.tally\n")
     done = run(other, "list", "reports")
@@ -131,8 +141,5 @@ def test_help_imports_nothing_of_other_packages(installed: Path) -> None:
         "import sys; from prune_audit.cli import invoke; invoke(['compare', '--help']); "
         "print('acme_audit' in sys.modules, file=sys.stderr)"
     )
-    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True
-    )
+    done = python(installed, "-c", code)
     assert done.stderr == "False\n"
