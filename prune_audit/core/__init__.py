@@ -6,8 +6,9 @@ per class, of which every statistic is a function. Statistics and lenses give `M
 `Check`s, and all of it rests in `Comparison`s within one `Audit`, which is all that reports and exit codes ever see.
 
 One file a kind, to be read in this order: ``types``, ``requests`` (what is asked for), ``protocols`` (what a model and
-a data set must supply), ``clusters``, ``scores`` and ``pair`` (counts), ``predictions`` (what an evaluation leaves),
-``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it is read). The nouns are imported from here.
+a data set must supply), ``kept`` (what comes back of running one), ``clusters``, ``scores`` and ``pair`` (counts),
+``predictions`` (what an evaluation leaves), ``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it
+is read). The nouns are imported from here.
 
 Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
 was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
@@ -17,6 +18,7 @@ never 0 and never NaN.
 from prune_audit.core.audit import Audit, Sparsest
 from prune_audit.core.clusters import Clusters
 from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
+from prune_audit.core.kept import Kept
 from prune_audit.core.pair import Pair
 from prune_audit.core.predictions import Outputs, Predictions, Samples
 from prune_audit.core.protocols import (
@@ -106,6 +108,7 @@ __all__ = [
     "Input",
     "Interpolation",
     "Isolate",
+    "Kept",
     "Layer",
     "Layout",
     "Level",

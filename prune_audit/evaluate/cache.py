@@ -24,11 +24,22 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit.core import BY_TIMES, DATA, Assumption, Dataset, Expects, Input, Layer, ModelCard, Settings, chosen
+from prune_audit.core import (
+    BY_TIMES,
+    DATA,
+    Assumption,
+    Dataset,
+    Expects,
+    Input,
+    Kept,
+    Layer,
+    ModelCard,
+    Settings,
+    chosen,
+)
 from prune_audit.errors import OutputError
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache_key import source_digest, versions
-from prune_audit.evaluate.kept_scores import Kept
 from prune_audit.files import sealed
 
 FORM = 4  # of what is kept; another one makes other entries, and so do other fields
@@ -300,8 +311,7 @@ class Entry:
         import pyarrow
         from pyarrow import parquet
 
-        columns = {field.name: getattr(kept, field.name) for field in fields(kept)}
-        table = pyarrow.table({name: values for name, values in columns.items() if values is not None})
+        table = pyarrow.table(kept.columns)
         buffer = pyarrow.BufferOutputStream()
         parquet.write_table(table, buffer, compression="zstd")
         path = self._folder / f"part-{uuid.uuid4().hex}.parquet"

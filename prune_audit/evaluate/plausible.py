@@ -16,9 +16,10 @@ import numpy as np
 from scipy.special import bdtrc, betaincinv
 
 from prune_audit.core import Array, Batch, Channels, Classifier, Counts, Dataset, Norm, Normalising, Preprocess
+from prune_audit.errors import ModelError
 from prune_audit.evaluate.batch_size import FREE, Plan
 from prune_audit.evaluate.inputs import Feeder
-from prune_audit.evaluate.tally import predict
+from prune_audit.evaluate.predict import pieces, predict
 
 # In training and use alike, ResNet-32 on CIFAR-10 has .39 and .044; a normalisation by .5 and .5 makes it 1.96, none
 # 3.0, bytes that were never divided by 255 8.1.
@@ -48,6 +49,14 @@ class Reprocessed(Protocol):
     def preprocessed(self, preprocess: Preprocess) -> Dataset:
         """The same samples, read as ``preprocess`` says."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Reread:
+    """Samples that ``read`` gives, to be fed by ``preprocess``."""
+
+    read: Callable[[Counts], Batch]
+    preprocess: Preprocess | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +146,7 @@ def _normalisation(model: Classifier, dataset: Dataset, rows: Counts) -> str | N
         return None
     some = rows[np.linspace(0, len(rows) - 1, min(BLOCK, len(rows))).astype(int)]
     seen: list[Norm] = []
-    for piece in _pieces(dataset.read(some)):
+    for piece in pieces(dataset.read(some), PIECE):
         norm = model.first_norm(Feeder(piece.inputs, dataset.preprocess).feed(model.card.name, model.expects))
         if norm is None:
             return None
@@ -182,7 +191,8 @@ def _better(model: Classifier, dataset: Dataset, rows: Counts, right: Array, pla
         key = (at[0], other.channels, other.size, other.resize, other.crop)  # decoded once for all that are alike
         if key not in read:
             read[key] = dataset.preprocessed(other).read(rows[at])
-        return _right(model, read[key], other, plan) if len(read[key].labels) == len(at) else None
+        data = _Reread(lambda _: read[key], other)
+        return _right(model, data, rows[at], dataset.labels, plan) if len(read[key].labels) == len(at) else None
 
     counts = raced(tuple(by_name), right, hit)
     ahead = [each for each in trying if each.name in counts and _p(*counts[each.name]) < LEVEL]
@@ -222,32 +232,13 @@ def raced(
     return counts
 
 
-def _right(model: Classifier, batch: Batch, preprocess: Preprocess, plan: Plan = FREE) -> Array | None:
-    """On which samples of ``batch`` (B,) the model is right when they are fed by ``preprocess``."""
-    parts = []
-    for piece in _pieces(batch, plan.batch or PIECE):
-        inputs = Feeder(piece.inputs, preprocess).feed(model.card.name, model.expects)
-        scores = predict(model, inputs, pairs=plan.pairs)
-        if scores.ndim == 2 and scores.shape[1] == 1:
-            return None
-        parts.append(scores if scores.ndim == 1 else scores.argmax(axis=1))
-    found: Array = np.concatenate(parts or [np.empty(0, np.int64)]) == batch.labels
-    return found
-
-
-def _pieces(batch: Batch, most: int = PIECE) -> Sequence[Batch]:
-    """``batch`` in pieces of at most ``most`` samples."""
-    return [
-        replace(
-            batch,
-            rows=batch.rows[at : at + most],
-            labels=batch.labels[at : at + most],
-            digests=batch.digests[at : at + most],
-            inputs={name: values[at : at + most] for name, values in batch.inputs.items()},
-            bad=(),
-        )
-        for at in range(0, len(batch.labels), most)
-    ]
+def _right(model: Classifier, data: _Reread, rows: Counts, labels: Counts, plan: Plan) -> Array | None:
+    """On which of the samples of ``data`` at ``rows`` (K,) the model is right; None where that cannot be told."""
+    try:
+        kept = predict(model, data, rows, plan, size=PIECE)
+    except ModelError:  # scores that are no numbers: it was never trained so
+        return None
+    return None if kept.predicted is None else kept.predicted == labels[kept.rows]
 
 
 def _p(won: int, lost: int) -> float:

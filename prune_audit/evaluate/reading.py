@@ -16,9 +16,8 @@ from typing import get_args
 
 import numpy as np
 
-from prune_audit.core import Activation, Assumption, Counts, Floats, Outputs, Scores
+from prune_audit.core import Activation, Assumption, Counts, Floats, Kept, Outputs, Scores
 from prune_audit.errors import AuditError, ModelError, UsageError
-from prune_audit.evaluate.kept_scores import Kept
 
 # Rows of probabilities sum to 1 this closely in the median: float16, bfloat16 and most 8-bit softmax outputs do.
 SUM_TOLERANCE = 0.02

@@ -34,7 +34,7 @@ from prune_audit.evaluate.batch_size import FREE, Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.pipeline import Lanes
-from prune_audit.evaluate.tally import check_input, joined, predict
+from prune_audit.evaluate.predict import ask, check_input, joined
 
 CHECKED = 8  # samples
 COMPANY = 4  # further ones that some of them are predicted beside
@@ -282,7 +282,7 @@ class _Trial:
 
     def ask(self, order: Sequence[int]) -> Array:
         """The scores of the samples at ``order``, in one call where the model's batch is free."""
-        scores = predict(self.model, {name: values[list(order)] for name, values in self.inputs.items()})
+        scores = ask(self.model, {name: values[list(order)] for name, values in self.inputs.items()})
         self.first = self.first or [scores[:0]]
         return joined(self.name, [*self.first, scores])
 

@@ -5,7 +5,6 @@ Models that ran elsewhere come out the same way, so that nothing after them know
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from prune_audit.core import (
     Counts,
     Dataset,
     Expects,
+    Kept,
     Outputs,
     Recorded,
     Scores,
@@ -27,11 +27,12 @@ from prune_audit.core import (
     Value,
     chosen,
 )
-from prune_audit.errors import AlignmentError, ModelError
+from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import diagnose, reading
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.cache import Entry
-from prune_audit.evaluate.kept_scores import Kept, broken
+from prune_audit.evaluate.kept_scores import broken, keep
+from prune_audit.evaluate.predict import check_input, part, timed, uneven
 from prune_audit.evaluate.reading import Reading
 
 FACTS: tuple[str, ...] = (
@@ -103,18 +104,18 @@ class Tally:
         if not lacking.any():
             return
         if not lacking.all():
-            inputs, batch = {name: values[lacking] for name, values in inputs.items()}, _part(batch, lacking)
+            inputs, batch = {name: values[lacking] for name, values in inputs.items()}, part(batch, lacking)
         first = not self._kept
         if first:
             check_input(self._model, inputs)
-        scores = self._predict(inputs, len(batch.labels))
+        scores = timed(self._model, inputs, self._batch, pairs=self.plan.pairs)
         if broken(scores).any():
             raise diagnose.not_finite(self.name, scores, batch, self._dataset)
         self._fits(scores.shape[1] if scores.ndim > 1 else 0)
         self._note_odd(batch)
         if first:
             self._learn(inputs, scores)
-        kept = Kept.of_scores(scores, batch.labels, batch.rows, batch.digests)
+        kept = keep(scores, batch.labels, batch.rows, batch.digests)
         self._check(kept)
         self._keep(kept)
         if self._entry is not None:
@@ -262,25 +263,12 @@ class Tally:
         self.facts |= {"columns": self.width, "macs": None if macs is None else macs // one}
         self.facts |= {"activation": self._model.activation(few), "integers": scores.dtype.kind in "iu"}
 
-    def _predict(self, inputs: Mapping[str, Array], count: int) -> Array:
-        parts, start = [], 0
-        self._batch.offer(count)
-        while start < count:
-            piece = {name: values[start : start + self._batch.size] for name, values in inputs.items()}
-            samples = min(self._batch.size, count - start)
-            began = time.perf_counter()
-            scores = predict(self._model, piece, pairs=self.plan.pairs)
-            self._batch.took(samples, time.perf_counter() - began)
-            parts.append(scores)
-            start += samples
-        return joined(self.name, parts)
-
     def _fits(self, width: int) -> None:
         """Check the number of output columns against the classes, once."""
         if self.width == width:
             return
         if self.width:
-            raise _uneven(self.name, self.width, width)
+            raise uneven(self.name, self.width, width)
         self.width = width
         named = self._dataset.classes
         if not self.columns or self.columns == len(named) or (self._dataset.indexed and self.columns > len(named)):
@@ -342,85 +330,5 @@ class Given:
         )
 
 
-def predict(model: Classifier, inputs: Mapping[str, Array], *, pairs: bool = False) -> Array:
-    """``model.predict`` for any number of rows: a model of fixed batch size is fed in pieces of that size.
-
-    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped. With ``pairs``
-    a single row is predicted beside a copy of itself.
-
-    Raises:
-        ModelError: the model cannot run, or gives another number of rows than it was given.
-    """
-    count = len(next(iter(inputs.values())))
-    fixed = model.expects.batch or (2 if pairs and count == 1 else count)
-    parts = []
-    for start in range(0, count, fixed):
-        piece = {name: values[start : start + fixed] for name, values in inputs.items()}
-        real = len(next(iter(piece.values())))
-        if real < fixed:
-            piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
-        scores = model.predict(piece)
-        if len(scores) != fixed:
-            raise ModelError(
-                f"model {model.card.name} gave {len(scores)} rows for {fixed} samples",
-                hint="the first axis of a classifier's output must be the batch",
-            )
-        parts.append(scores[:real])
-    return joined(model.card.name, parts)
-
-
-def joined(name: str, parts: Sequence[Array]) -> Array:
-    """The scores (B, C) of several calls of the model called ``name``, one after the other.
-
-    Raises:
-        ModelError: they have different numbers of columns.
-    """
-    widths = [part.shape[1] if part.ndim > 1 else 0 for part in parts]
-    for width in widths:
-        if width != widths[0]:
-            raise _uneven(name, widths[0], width)
-    return np.concatenate(parts)
-
-
-def _part(batch: Batch, at: Array) -> Batch:
-    """The samples of ``batch`` at ``at``, positions or a mask."""
-    inputs = {name: values[at] for name, values in batch.inputs.items()}
-    rows = batch.rows[at]
-    turned = np.intersect1d(batch.turned, rows)
-    return Batch(rows=rows, inputs=inputs, labels=batch.labels[at], digests=batch.digests[at], turned=turned)
-
-
-def check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
-    """Compare the shapes that the data give with those that the model declares.
-
-    Raises:
-        AlignmentError: a dimension other than the batch differs.
-    """
-    for wanted in model.expects.inputs:
-        if wanted.shape is None:
-            continue
-        found = inputs[wanted.name].shape
-        fits = len(found) == len(wanted.shape) and all(
-            want in (None, have) for want, have in zip(wanted.shape[1:], found[1:], strict=True)
-        )
-        if not fits:
-            raise AlignmentError(
-                f"model {model.card.name}: input {wanted.name!r} takes {_shape(wanted.shape)}, "
-                f"the data give {_shape((None, *found[1:]))}",
-                hint="for images see --size and --channels; arrays must have the model's own shape",
-            )
-
-
-def _uneven(name: str, before: int, after: int) -> ModelError:
-    return ModelError(
-        f"model {name} gave {before} output columns, then {after}",
-        hint="a classifier must give the same number of outputs for every batch",
-    )
-
-
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-
-def _shape(shape: Sequence[int | None]) -> str:
-    return "(" + ", ".join("batch" if i == 0 else "any" if n is None else str(n) for i, n in enumerate(shape)) + ")"

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prune_audit.core import BY_TIMES, DATA, Assumption, Expects, Input, Layer, ModelCard, Preprocess, Settings
+from prune_audit.core import BY_TIMES, DATA, Assumption, Expects, Input, Kept, Layer, ModelCard, Preprocess, Settings
 from prune_audit.errors import DataError, ModelError, OutputError
 from prune_audit.evaluate import cache as module
 from prune_audit.evaluate.cache import Entry, Store
-from prune_audit.evaluate.kept_scores import Kept
+from prune_audit.evaluate.kept_scores import keep
 from prune_audit.evaluate.loop import Evaluation, evaluate
 from prune_audit.files import sealed
 from tests.benchmarks import flips
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 def kept(rows: list[int]) -> Kept:
     at = np.array(rows, np.int64)
-    return Kept.of_scores(X[at], np.array(Y)[at], at, at.astype(np.uint64))
+    return keep(X[at], np.array(Y)[at], at, at.astype(np.uint64))
 
 
 def entry(folder: Path) -> Entry:
@@ -70,7 +70,7 @@ def test_one_column_and_classes_alone_come_back_too(tmp_path: Path) -> None:
     at = np.arange(4)
     for scores in (X[:4, :1], np.array([2, 0, 1, 1])):
         writer = entry(tmp_path / str(scores.ndim))
-        writer.add(Kept.of_scores(scores, np.array(Y[:4]), at, at.astype(np.uint64)))
+        writer.add(keep(scores, np.array(Y[:4]), at, at.astype(np.uint64)))
         writer.close()
         found = entry(tmp_path / str(scores.ndim)).read()
         assert found is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from prune_audit.evaluate.kept_scores import NOISE, Kept, broken, close, rank
+from prune_audit.evaluate.kept_scores import NOISE, broken, close, keep, rank
 
 RNG = np.random.default_rng(4)
 SCORES = RNG.normal(size=(40, 6)).astype(np.float32)
@@ -16,8 +16,8 @@ LABELS = RNG.integers(0, 6, 40)
 ROWS = RNG.permutation(100)[:40]
 
 
-def test_of_scores_keeps_what_softmax_and_sorting_give() -> None:
-    kept = Kept.of_scores(SCORES, LABELS, ROWS, ROWS.astype(np.uint64))
+def test_what_is_kept_is_what_softmax_and_sorting_give() -> None:
+    kept = keep(SCORES, LABELS, ROWS, ROWS.astype(np.uint64))
     values = SCORES.astype(np.float64)
     assert kept.predicted is not None
     assert kept.first is not None
@@ -36,7 +36,7 @@ def test_of_scores_keeps_what_softmax_and_sorting_give() -> None:
 
 
 def test_seventy_bytes_a_sample_whatever_the_number_of_classes() -> None:
-    kept = Kept.of_scores(SCORES, LABELS, ROWS, ROWS.astype(np.uint64))
+    kept = keep(SCORES, LABELS, ROWS, ROWS.astype(np.uint64))
     parts = [getattr(kept, field.name) for field in fields(kept)]
     assert sum(part.nbytes for part in parts if part is not None) <= 70 * len(ROWS)
 
@@ -45,7 +45,7 @@ def test_minus_infinity_is_a_score_and_nothing_else_that_is_not_finite() -> None
     scores = np.array([[0.0, -np.inf, 1], [-np.inf] * 3, [np.nan, 0, 0], [np.inf, 0, 0], [-np.inf, np.nan, 0]])
     np.testing.assert_array_equal(broken(scores), [False, True, True, True, True])
     np.testing.assert_array_equal(broken(scores[:, :1]), [False, False, True, True, False])
-    kept = Kept.of_scores(scores[:1], np.array([1]), np.array([0]), np.zeros(1, np.uint64))
+    kept = keep(scores[:1], np.array([1]), np.array([0]), np.zeros(1, np.uint64))
     for found, wanted in ((kept.first, 1.0), (kept.own, -np.inf), (kept.rank, 2), (kept.close, False)):
         np.testing.assert_array_equal(found, wanted)
     assert kept.spread is not None
@@ -54,18 +54,9 @@ def test_minus_infinity_is_a_score_and_nothing_else_that_is_not_finite() -> None
 
 def test_ties_are_counted_exactly() -> None:
     scores = np.array([[2.0, 2, 1], [1, 2, 2 + 1e-12], [0, 0, 0]])
-    kept = Kept.of_scores(scores, np.array([0, 0, 0]), np.arange(3), np.zeros(3, np.uint64))
+    kept = keep(scores, np.array([0, 0, 0]), np.arange(3), np.zeros(3, np.uint64))
     np.testing.assert_array_equal(kept.tied, [2, 1, 3])
     np.testing.assert_array_equal(kept.close, [True, True, True])
-
-
-def test_concat_and_take_are_those_of_arrays() -> None:
-    whole = Kept.of_scores(SCORES, LABELS, ROWS, ROWS.astype(np.uint64))
-    halves = Kept.concat([whole.take(np.arange(20)), whole.take(np.arange(20, 40))])
-    for name in ("rows", "digests", "predicted", "first", "own", "least", "total", "spread", "rank", "tied", "close"):
-        np.testing.assert_array_equal(getattr(halves, name), getattr(whole, name))
-    assert halves.column is None
-    assert len(halves) == 40
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e6])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from prune_audit.core import Array, Floats, Outputs, Scores, Settings
+from prune_audit.core import Array, Floats, Kept, Outputs, Scores, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.evaluate.kept_scores import Kept
+from prune_audit.evaluate.kept_scores import keep
 from prune_audit.evaluate.loop import FIRST, evaluate
 from prune_audit.evaluate.reading import Reading, decide, outputs
 from prune_audit.evaluate.sampling import stratified
@@ -22,7 +22,7 @@ RNG = np.random.default_rng(29)
 
 def kept(scores: Array, labels: Sequence[int] | Array = ()) -> Kept:
     at = np.asarray(labels if len(labels) else np.zeros(len(scores)), np.int64)
-    return Kept.of_scores(scores, at, np.arange(len(scores)), np.zeros(len(scores), np.uint64))
+    return keep(scores, at, np.arange(len(scores)), np.zeros(len(scores), np.uint64))
 
 
 def read(scores: Array, **how: Any) -> Reading:

@@ -24,6 +24,7 @@ from prune_audit.core import (
     Assumption,
     Counts,
     Expects,
+    Kept,
     ModelCard,
     ModelSource,
     Outputs,
@@ -33,7 +34,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.evaluate import reading
-from prune_audit.evaluate.kept_scores import Kept, broken
+from prune_audit.evaluate.kept_scores import broken, keep
 from prune_audit.evaluate.reading import SUM_TOLERANCE, Reading
 from prune_audit.files import recorded_tables
 from prune_audit.files.columns import shown
@@ -190,7 +191,7 @@ class RecordedPredictions:
                     "of a class which is ruled out",
                 )
             rows = np.arange(start, start + len(piece))
-            parts.append(Kept.of_scores(piece, labels[rows], rows, np.zeros(len(piece), np.uint64)))
+            parts.append(keep(piece, labels[rows], rows, np.zeros(len(piece), np.uint64)))
         kept = Kept.concat(parts)
         found = reading.decide(
             kept,

@@ -1,0 +1,160 @@
+"""A model run on some samples: what is fed to it, in what pieces, and what comes back.
+
+`predict` is the whole of it, and knows nothing of a run: equal arguments give equal results, wherever and in whatever
+order it is called, so that the rows of a data set can be shared out and what comes back put together (`Kept.concat`).
+A pass over the data that shows each decoded batch to several models is made of the same steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from prune_audit.core import Array, Batch, Classifier, Counts, Kept, Preprocess
+from prune_audit.errors import AlignmentError, ModelError
+from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
+from prune_audit.evaluate.inputs import Feeder
+from prune_audit.evaluate.kept_scores import broken, keep
+
+
+class Readable(Protocol):
+    """What is asked of data to predict: a `prune_audit.core.Dataset`, or samples that were read before."""
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """How images are made into inputs, None where inputs are fed as they are."""
+        ...
+
+    def read(self, rows: Counts) -> Batch:
+        """As `prune_audit.core.Dataset.read`."""
+        ...
+
+
+def predict(model: Classifier, dataset: Readable, rows: Counts, plan: Plan = FREE, *, size: int | None = None) -> Kept:
+    """What ``model`` gives for the samples of ``dataset`` at ``rows`` (R,), in that order.
+
+    What cannot be read has no row in it. The samples are read together, and predicted in batches as ``plan`` has it,
+    else of ``size``, or all at once.
+
+    Raises:
+        AlignmentError: the data do not have the model's inputs.
+        ModelError: the model cannot run, or gives scores that predict nothing.
+    """
+    batch = dataset.read(rows)
+    parts = [Kept(rows=batch.rows[:0], digests=batch.digests[:0])]
+    for piece in pieces(batch, model.expects.batch or plan.batch or size or max(1, len(batch.labels))):
+        inputs = Feeder(piece.inputs, dataset.preprocess).feed(model.card.name, model.expects)
+        check_input(model, inputs)
+        scores = ask(model, inputs, pairs=plan.pairs)
+        if (wrong := broken(scores)).any():
+            raise ModelError(
+                f"model {model.card.name} gave NaN or infinity for row {piece.rows[int(np.flatnonzero(wrong)[0])]}",
+                hint="check the preprocessing, and what the model makes of such a sample",
+            )
+        parts.append(keep(scores, piece.labels, piece.rows, piece.digests))
+    return Kept.concat(parts)
+
+
+def ask(model: Classifier, inputs: Mapping[str, Array], *, pairs: bool = False) -> Array:
+    """``model.predict`` for any number of rows: a model of fixed batch size is fed in pieces of that size.
+
+    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped. With ``pairs``
+    a single row is predicted beside a copy of itself.
+
+    Raises:
+        ModelError: the model cannot run, or gives another number of rows than it was given.
+    """
+    count = len(next(iter(inputs.values())))
+    fixed = model.expects.batch or (2 if pairs and count == 1 else count)
+    parts = []
+    for start in range(0, count, fixed):
+        piece = {name: values[start : start + fixed] for name, values in inputs.items()}
+        real = len(next(iter(piece.values())))
+        if real < fixed:
+            piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
+        scores = model.predict(piece)
+        if len(scores) != fixed:
+            raise ModelError(
+                f"model {model.card.name} gave {len(scores)} rows for {fixed} samples",
+                hint="the first axis of a classifier's output must be the batch",
+            )
+        parts.append(scores[:real])
+    return joined(model.card.name, parts)
+
+
+def timed(model: Classifier, inputs: Mapping[str, Array], size: BatchSize, *, pairs: bool = False) -> Array:
+    """As `ask`, in pieces of the ``size`` that is being fitted, which is told of the time of each."""
+    count, start, parts = len(next(iter(inputs.values()))), 0, list[Array]()
+    size.offer(count)
+    while start < count:
+        piece = {name: values[start : start + size.size] for name, values in inputs.items()}
+        samples = min(size.size, count - start)
+        began = time.perf_counter()
+        scores = ask(model, piece, pairs=pairs)
+        size.took(samples, time.perf_counter() - began)
+        parts.append(scores)
+        start += samples
+    return joined(model.card.name, parts)
+
+
+def joined(name: str, parts: Sequence[Array]) -> Array:
+    """The scores (B, C) of several calls of the model called ``name``, one after the other.
+
+    Raises:
+        ModelError: they have different numbers of columns.
+    """
+    widths = [part.shape[1] if part.ndim > 1 else 0 for part in parts]
+    for width in widths:
+        if width != widths[0]:
+            raise uneven(name, widths[0], width)
+    return np.concatenate(parts)
+
+
+def part(batch: Batch, at: Array) -> Batch:
+    """The samples of ``batch`` at ``at``, positions or a mask."""
+    inputs = {name: values[at] for name, values in batch.inputs.items()}
+    rows = batch.rows[at]
+    turned = np.intersect1d(batch.turned, rows)
+    return Batch(rows=rows, inputs=inputs, labels=batch.labels[at], digests=batch.digests[at], turned=turned)
+
+
+def pieces(batch: Batch, most: int) -> Sequence[Batch]:
+    """``batch`` in pieces of at most ``most`` samples, in order."""
+    count = len(batch.labels)
+    return [part(batch, np.arange(start, min(start + most, count))) for start in range(0, count, most)]
+
+
+def check_input(model: Classifier, inputs: Mapping[str, Array]) -> None:
+    """Compare the shapes that the data give with those that the model declares.
+
+    Raises:
+        AlignmentError: a dimension other than the batch differs.
+    """
+    for wanted in model.expects.inputs:
+        if wanted.shape is None:
+            continue
+        found = inputs[wanted.name].shape
+        fits = len(found) == len(wanted.shape) and all(
+            want in (None, have) for want, have in zip(wanted.shape[1:], found[1:], strict=True)
+        )
+        if not fits:
+            raise AlignmentError(
+                f"model {model.card.name}: input {wanted.name!r} takes {_shape(wanted.shape)}, "
+                f"the data give {_shape((None, *found[1:]))}",
+                hint="for images see --size and --channels; arrays must have the model's own shape",
+            )
+
+
+def uneven(name: str, before: int, after: int) -> ModelError:
+    """The error for a model called ``name`` that gave ``before`` output columns, and then ``after``."""
+    return ModelError(
+        f"model {name} gave {before} output columns, then {after}",
+        hint="a classifier must give the same number of outputs for every batch",
+    )
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("batch" if i == 0 else "any" if n is None else str(n) for i, n in enumerate(shape)) + ")"
