@@ -61,8 +61,8 @@ def run(
 
     A file plans the runs, which are done and kept one by one: a study that is stopped goes on when the same command is
     given again. --shard splits it over machines; folders of results are put together and analysed as one. Written are
-    runs.csv and classes.csv (also as Parquet), a CSV file for each table of the analysis, alpha.svg, study.md and
-    study.html.
+    runs.csv, classes.csv and samples.csv (also as Parquet), a CSV file for each table of the analysis, alpha.svg,
+    study.md and study.html.
 
     Example: prune-audit study study.toml --data train/ --audit val/
 
@@ -102,12 +102,12 @@ def run(
                 progress=stages("runs"),
             )
         study = [folder]
-    title, runs, classes = results.read(study)
+    title, runs, classes, right = results.read(study)
     if planned:
-        runs, classes = (results.within(frame, wanted.cells()) for frame in (runs, classes))
+        runs, classes, right = (results.within(frame, wanted.cells()) for frame in (runs, classes, right))
     found = analysis.analyse(title, runs, classes)
     if folder is not None:
-        _write(found, runs, classes, folder)
+        _write(found, runs, classes, right, folder)
     if not quiet:
         with _terminal.printing() as out:
             out.print(writing.renderable(found, out.width))
@@ -122,7 +122,7 @@ def run(
     return 0
 
 
-def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, folder: Path) -> None:
+def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, right: pd.DataFrame, folder: Path) -> None:
     """Every table and page into ``folder``."""
     from prune_audit import reports
     from prune_audit.errors import OutputError
@@ -132,13 +132,14 @@ def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, folder: P
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{folder} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
-    files = results.tables(runs, classes)
+    files = results.tables(runs, classes, right)
     files |= {f"table-{table.name}.csv": writing.csv(table).encode() for table in found.tables}
     files["study.md"] = writing.markdown(found).encode("utf-8", "backslashreplace")
     files["study.html"] = page.render(found, runs, classes).encode("utf-8", "backslashreplace")
     if (drawing := figures.drawing(found)) is not None:
         files["alpha.svg"] = drawing.encode()
-    for stale in {*folder.glob("table-*.csv"), folder / "alpha.svg"} - {folder / name for name in files}:
+    once = {folder / name for name in ("alpha.svg", "samples.csv", "samples.parquet")}
+    for stale in {*folder.glob("table-*.csv"), *once} - {folder / name for name in files}:
         stale.unlink(missing_ok=True)  # of an earlier, larger plan
     for name, content in files.items():
         reports.put(folder / name, content)

@@ -1,4 +1,6 @@
-"""The runs of a study on disk, one file each, and all of them as two tables: a row a run, and a row a run and class.
+"""The runs of a study on disk, one file each, and all of them as tables: a row a run, and a row a run and class.
+
+A third table has of each run which samples were right, packed; runs of earlier versions are not in it.
 
 The files are what a study goes on with; the tables are what people read, keep and put together: those of several
 shards by concatenation, headers and all.
@@ -20,11 +22,13 @@ from prune_audit import reports
 from prune_audit.core import rows
 from prune_audit.errors import OutputError, StudyError
 from prune_audit.files import parse
+from prune_audit.study import samples
 from prune_audit.study.analysis import OF_RUNS
 
 TITLE = "title.txt"
 RUNS = "runs"  # the folder of the files, and the name of the table
 CLASSES = "classes"
+SAMPLES = "samples"
 FACTORS = ("study", "network", "seed", "method", "density")
 LEADING = (*FACTORS, "plan", "data", "failed", "achieved")
 # Of a run, what an audit measured of the whole model; of a class, what an analysis and a reader need.
@@ -35,10 +39,12 @@ BY_CLASS = (
 )
 LABELS = (  # all else are numbers
     *("study", "network", "method", "plan", "data", "failed", "class"),
-    *("verdict", "distortion", "worst_class", "alpha_state"),
+    *("verdict", "distortion", "worst_class", "alpha_state", *samples.SIDES),
 )
+OF_SAMPLES = (*FACTORS, *samples.SIDES)
 DIGITS = 12  # of a digest, which tell two plans of one study from each other
 _FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
+FIELD = 2**27  # characters of a field of a table: the packed samples of a run, of which there may be many
 COUNTS = ("seed", *rows.COUNTS, *rows.SIZES, *rows.VERDICTS)
 _NUMBERS = {*COUNTS, "density", "achieved", *OF_RUNS, *BY_CLASS, *rows.LEADING} - {*LABELS, "by", "stratum", "variant"}
 _NAMES = ("study", "network", "method", "class")  # which every row has
@@ -102,16 +108,17 @@ def _put(path: Path, text: str) -> None:
     reports.put(path, text.encode())
 
 
-def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """The title of the study, its runs and their classes, from one or several folders.
+def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The title of the study, its runs, their classes and which samples were right, from one or several folders.
 
-    A folder holds the files of runs, or ``runs.csv`` and ``classes.csv``. A run that is there twice counts once.
+    A folder holds the files of runs, or ``runs.csv`` and ``classes.csv``, and ``samples.csv`` where the runs have such.
+    A run that is there twice counts once.
 
     Raises:
         StudyError: a folder holds no results, or those of several studies, or two results of one run.
     """
     parts = [_folder(folder) for folder in folders]
-    runs, classes = (_joined([part[n] for part in parts]) for n in (0, 1))
+    runs, classes, right = (_joined([part[n] for part in parts]) for n in range(3))
     titles = list(dict.fromkeys(runs["study"]))
     if not titles:
         raise StudyError(f"{folders[0]} holds no runs", hint="run a study first: prune-audit study study.toml")
@@ -138,7 +145,22 @@ def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
             f"runs and classes are not of the same runs: one lacks {lacking}",
             hint="runs.csv and classes.csv must both be whole",
         )
-    return str(titles[0]), runs, classes
+    _check_samples(right, classes)
+    return str(titles[0]), runs, classes, right
+
+
+def _check_samples(right: pd.DataFrame, classes: pd.DataFrame) -> None:
+    """Raise `StudyError` where the samples that were right are not those of the runs."""
+    hint = "samples.csv must be that of runs.csv and classes.csv; without it, nothing is said of new samples"
+    keys = set(zip(*(right[name] for name in FACTORS), strict=True))
+    strange = keys - set(zip(*(classes[name] for name in FACTORS), strict=True))
+    if strange or len(keys) < len(right):
+        found = "no finished run has" if strange else "one run has twice"
+        raise StudyError(f"expected the samples of each run once, found some that {found}", hint=hint)
+    try:
+        samples.read(right, classes)
+    except ValueError as fault:
+        raise StudyError(f"which samples were right: {fault}", hint=hint) from fault
 
 
 def _check_one(runs: pd.DataFrame, name: str, of: list[str]) -> None:
@@ -162,17 +184,17 @@ def within(frame: pd.DataFrame, cells: Collection[tuple[str, int, str, float]]) 
     return frame[among].reset_index(drop=True)
 
 
-def tables(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, bytes]:
-    """Name of a file -> its content, for both tables as CSV and Parquet."""
+def tables(runs: pd.DataFrame, classes: pd.DataFrame, right: pd.DataFrame) -> dict[str, bytes]:
+    """Name of a file -> its content, for all three tables as CSV and Parquet; the third where it has rows."""
     files = {}
-    for name, frame in ((RUNS, runs), (CLASSES, classes)):
+    for name, frame in ((RUNS, runs), (CLASSES, classes), *([(SAMPLES, right)] if len(right) else [])):
         frame = _whole(frame)
         files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
         files[f"{name}.parquet"] = frame.to_parquet(index=False)
     return files
 
 
-def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     files = sorted((folder / RUNS).rglob("*.json"))
     if files:
         title = folder / TITLE
@@ -192,16 +214,19 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"{folder} holds no results of a study: expected runs.csv and classes.csv, or a folder runs",
             hint="name the folder that prune-audit study wrote to, or a .toml file that plans one",
         )
+    kept = folder / f"{SAMPLES}.csv"
     runs, classes = map(_table, tables)
-    for table, frame, needed in ((tables[0], runs, LEADING), (tables[1], classes, (*FACTORS, "class", *BY_CLASS))):
+    right = _table(kept) if kept.is_file() else _typed({name: [] for name in OF_SAMPLES})
+    needs = (LEADING, (*FACTORS, "class", *BY_CLASS), OF_SAMPLES)
+    for table, frame, needed in zip((*tables, kept), (runs, classes, right), needs, strict=True):
         missing = [name for name in needed if name not in frame]
         if missing:
             raise StudyError(f"{table} has no column {missing[0]!r}", hint="expected what prune-audit study writes")
-    return runs, classes
+    return runs, classes, right
 
 
-def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    runs, classes = [], []
+def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    runs, classes, right = [], [], []
     # Networks and methods come in the order in which they were run, densities from dense to sparse.
     for record in sorted(records, key=lambda record: (record["at"], -record["density"])):
         factors = {"study": study, **{name: record[name] for name in FACTORS[1:]}}
@@ -210,10 +235,13 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
         runs.append({**factors, **own, "achieved": record.get("achieved"), **whole})
         for row in record.get("classes", ()):
             classes.append({**factors, "class": row["stratum"], **{name: row.get(name) for name in BY_CLASS}})
+        if "right" in record:
+            right.append({**factors, **record["right"]})
     measured = dict.fromkeys(name for row in runs for name in row if name not in LEADING)
     return (
         _typed({name: [row.get(name) for row in runs] for name in (*LEADING, *measured)}),
         _typed({name: [row[name] for row in classes] for name in (*FACTORS, "class", *BY_CLASS)}),
+        _typed({name: [row[name] for row in right] for name in OF_SAMPLES}),
     )
 
 
@@ -255,7 +283,14 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
             return "run or classes hold values that were not measured"
     if any(not isinstance(row.get("stratum"), str) for row in classes):
         return "a class has no name"
+    right = record.get("right", dict.fromkeys(samples.SIDES, ""))
+    if not isinstance(right, dict) or right.keys() != {*samples.SIDES} or not all(map(_is_text, right.values())):
+        return "right is not of the dense and the pruned model"
     return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_whole(value: object) -> bool:
@@ -281,6 +316,7 @@ def _table(path: Path) -> pd.DataFrame:
     """A table of one shard, or of several, one behind the other, headers and all; a shard may lack columns."""
     rows: list[dict[str, str]] = []
     header: list[str] = []
+    limit = csv.field_size_limit(FIELD)
     try:
         text = path.read_text(encoding="utf-8")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -304,6 +340,8 @@ def _table(path: Path) -> pd.DataFrame:
         raise StudyError(
             f"{path} is no whole table of a study: {fault}", hint="take the file as it was written"
         ) from fault
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.cache_key import source_digest
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.nets import masking
-from prune_audit.study import results
+from prune_audit.study import results, samples
 from prune_audit.study.plan import Method, Network, Plan
 
 DENSE, PRUNED, PREDICTIONS = "dense", "pruned", "predictions"  # folders beside `results.RUNS`
@@ -275,11 +275,12 @@ def _said(found: dict[str, object]) -> str:
 
 
 def _measured(audit: Audit) -> dict[str, object]:
-    """What is kept of an audit: the model as a whole, its classes, and what it ran with."""
+    """What is kept of an audit: the model as a whole, its classes, which samples were right, and what it ran with."""
     names, by_class = rows.rows_of(audit.comparisons)
     (whole,) = rows.overall_of(audit.comparisons, audit.outcomes)
     classes = [{name: row.get(name) for name in names if name not in ("variant", "by")} for row in by_class]
-    return {"run": whole, "classes": classes, "versions": dict(audit.provenance.versions)}
+    versions = dict(audit.provenance.versions)
+    return {"run": whole, "classes": classes, "right": samples.of(audit), "versions": versions}
 
 
 def _of(parts: object) -> str:

@@ -53,7 +53,7 @@ def tabled(source: Path, folder: Path) -> Path:
 
 
 def test_tables_say_what_the_files_say(tmp_path: Path) -> None:
-    title, runs, classes = results.read([written(tmp_path / "files")])
+    title, runs, classes, _ = results.read([written(tmp_path / "files")])
     assert title == "S"
     assert runs["method"].tolist() == ["b", "a", "b", "a"]
     assert runs["failed"].tolist() == [None, None, None, 'the loss is nan, "really"']
@@ -61,7 +61,7 @@ def test_tables_say_what_the_files_say(tmp_path: Path) -> None:
     assert runs["accuracy"].iloc[2] == 1 / 3 + 1
     folder = tabled(tmp_path / "files", tmp_path / "tables")
     for name, frame in (("runs", runs), ("classes", classes)):
-        csv = dict(zip(("runs", "classes"), results.read([folder])[1:], strict=True))[name]
+        csv = dict(zip(("runs", "classes"), results.read([folder])[1:3], strict=True))[name]
         pd.testing.assert_frame_equal(csv, frame, check_dtype=False)
         parquet = pd.read_parquet(folder / f"{name}.parquet")
         assert [*parquet.columns] == [*frame.columns]
@@ -159,14 +159,14 @@ def test_a_shard_whose_runs_all_failed_lacks_columns_and_joins_all_the_same(tmp_
         joined.mkdir()
         (joined / "runs.csv").write_text("".join((folder / "runs.csv").read_text() for folder in order))
         (joined / "classes.csv").write_bytes((whole / "classes.csv").read_bytes())
-        _, runs, _ = results.read([joined])
+        _, runs, _, _ = results.read([joined])
         assert len(runs) == 3
         assert runs["accuracy"].isna().sum() == 1
         assert runs["failed"].notna().sum() == 1
 
 
 def test_what_lies_outside_a_plan_is_left_out(tmp_path: Path) -> None:
-    _, runs, classes = results.read([written(tmp_path / "1")])
+    _, runs, classes, _ = results.read([written(tmp_path / "1")])
     cells = {("net", 0, "a", 0.1), ("net", 7, "a", 0.1)}
     assert results.within(runs, cells)["method"].tolist() == ["a"]
     assert len(results.within(classes, cells)) == 3

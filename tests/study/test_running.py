@@ -16,6 +16,7 @@ from prune_audit import audit as auditing
 from prune_audit import prune
 from prune_audit.core import DataSource, ModelSource, Settings, rows
 from prune_audit.errors import AlignmentError, ModelError, StudyError, UsageError
+from prune_audit.files import packed
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
 from prune_audit.study.running import Shard
@@ -71,6 +72,12 @@ def test_every_run_is_there_and_says_what_an_audit_of_it_says(whole: Path) -> No
     assert [int(kept[f"layers.{n}.weight"].count_nonzero()) for n in (0, 2)] == [102, 16]
     assert record["achieved"] == pytest.approx(118 / (64 * 16 + 160))
     assert "torch" in record["versions"]
+    # Which samples were right, class by class.
+    assert audit.samples is not None
+    order = np.argsort(audit.samples.strata["class"], kind="stable")
+    for side, name in (("dense", "mlp"), ("pruned", "pruned")):
+        expected = audit.samples.right[name][order]
+        np.testing.assert_array_equal(packed.read_flags(record["right"][side], 1078), expected)
 
 
 def test_a_finished_study_is_not_run_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +150,8 @@ def test_shards_are_the_whole_study_together(whole: Path, tmp_path: Path) -> Non
         assert not [path for path in (tmp_path / str(number) / "pruned").rglob("*") if path.is_file()]
     assert [len(names(tmp_path / n)) for n in "12"] == [4, 4]
     assert sorted(names(tmp_path / "1") + names(tmp_path / "2")) == names(whole)
-    _, runs, classes = results.read([whole])
-    title, both, both_classes = results.read([tmp_path / "1", tmp_path / "2"])
+    _, runs, classes, _ = results.read([whole])
+    title, both, both_classes, _ = results.read([tmp_path / "1", tmp_path / "2"])
     assert title == "Digits"
     order = list(results.FACTORS)
     one, other = (frame.sort_values(order, ignore_index=True) for frame in (runs, both))
@@ -179,7 +186,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     running.run(of(tmp_path, text), tmp_path / "out", SETTINGS, told=said.append)
     assert len(said) == 4
     assert all("failed: the loss is" in line for line in said)
-    _, runs, classes = results.read([tmp_path / "out"])
+    _, runs, classes, _ = results.read([tmp_path / "out"])
     assert runs["failed"].str.startswith("the loss is").all()
     assert runs["achieved"].isna().all()
     assert classes.empty
@@ -215,7 +222,7 @@ def test_a_study_trains_on_the_long_tail_and_audits_all(tmp_path: Path) -> None:
     text = PLAN.replace("seeds = 2", "seeds = [0]").replace("[data]", "[data]\nlong-tail = 20")
     text = text.replace('["magnitude", {', "[{").replace("[0.1, 0.5]", "[0.5]")
     running.run(of(tmp_path, text), tmp_path / "out", SETTINGS)
-    _, _, classes = results.read([tmp_path / "out"])
+    _, _, classes, _ = results.read([tmp_path / "out"])
     assert classes["support"].sum() == 1078
     by = classes.set_index("class")["dense_recall"]
     assert by[["0", "1", "2"]].mean() > by[["7", "8", "9"]].mean() + 0.2

@@ -52,7 +52,7 @@ def test_the_tables_are_those_of_the_runs(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_runs_are_those_of_the_file(path: Path) -> None:
     planned = plan.read(path, train=Path("train"), audit=Path("val"))
-    title, runs, classes = results.read([path.with_suffix("")])
+    title, runs, classes, _ = results.read([path.with_suffix("")])
     assert title == planned.title
     wanted = {
         (network.name, seed, method.name, density)
@@ -86,7 +86,7 @@ def test_the_files_plan_what_runs_on_the_real_data(path: Path, shared: Path, tmp
         training=replace(planned.training, epochs=3, batch_size=32),
     )
     running.run(short, tmp_path, Settings(threads=1))
-    _, runs, _ = results.read([tmp_path])
+    _, runs, _, _ = results.read([tmp_path])
     assert runs["failed"].tolist() == [None]
 
 
