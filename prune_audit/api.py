@@ -19,10 +19,10 @@ from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource
 from prune_audit.errors import UsageError
 from prune_audit.evaluate.cache import Store, folder
 from prune_audit.evaluate.loop import Progress
-from prune_audit.evaluate.pipeline import cores
 from prune_audit.printable import printable
 from prune_audit.render import picture
 from prune_audit.render.picture import svg
+from prune_audit.runners import cores
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from prune_audit import data, gate, models, plugins, stats
+from prune_audit import data, gate, models, plugins, runners, stats
 from prune_audit.core import (
     Assumption,
     Audit,
@@ -45,7 +45,6 @@ from prune_audit.evaluate import plausible
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.drop_outputs import dropped
 from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
-from prune_audit.evaluate.pipeline import cores
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.sampling import stratified
@@ -241,7 +240,8 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
     _check_names(settings, [_name(each) for each in sources])
-    share = replace(settings, threads=settings.threads or max(1, cores() // len(sources)))
+    runners.check(settings.runner)
+    share = replace(settings, threads=settings.threads or max(1, runners.cores() // len(sources)))
     ids = source.id_column if isinstance(source, DataSource) else None
     loaded = [
         models.load(replace(each, id_column=ids), share, store) if isinstance(each, ModelSource) else each

@@ -1,9 +1,9 @@
 """A folder as a registry: the files of a room are its plugins, and other packages add to them.
 
-A module in ``models/``, ``data/``, ``stats/``, ``rules/``, ``reports/``, ``charts/``, ``pruning/`` or ``logs/`` whose
-file name has no leading underscore is a plugin; one with an underscore is a helper of that room. The folder is listed,
-not imported, so that naming the plugins costs nothing and one broken plugin does not break the others. Names are typed
-with a hyphen and stored with an underscore: ``recall-drop`` is ``rules/recall_drop.py``.
+A module in the folder of a room (`ROOMS`) whose file name has no leading underscore is a plugin; one with an underscore
+is a helper of that room. The folder is listed, not imported, so that naming the plugins costs nothing and one broken
+plugin does not break the others. Names are typed with a hyphen and stored with an underscore: ``recall-drop`` is
+``rules/recall_drop.py``.
 
 A package of somebody else's names its plugins in entry points, one group a room:
 
@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from prune_audit.errors import AuditError, PluginError, UsageError
 
-ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "pruning", "logs")
+ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "pruning", "runners", "logs")
 GROUP = "prune_audit."
 _BROKEN: dict[tuple[str, str], PluginError] = {}
 _Result = TypeVar("_Result")

@@ -32,6 +32,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "reports": {"render": ("audit",)},
     "charts": {"draw": ("audit",)},
     "pruning": {"update": ("model", "masks", "density", "batches", "settings")},
+    "runners": {"run": ("parts", "read", "tasks", "take", "workers")},
     "logs": {"ready": (), "log": ("audit", "files")},
 }
 PLUGINS = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]

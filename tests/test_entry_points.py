@@ -125,6 +125,53 @@ def test_a_statistic_that_fails_is_left_out_and_the_rest_go_on(
     assert "lost_share" not in names
 
 
+def test_a_runner_of_another_package_gives_the_same_audit(installed: Path, tmp_path: Path) -> None:
+    found = []
+    for runner in ("threads", "serial"):
+        done = run(installed, *AUDIT, "-q", "--no-cache", "--runner", runner, "-o", str(tmp_path / "a.json"))
+        assert done.returncode == 0
+        audit = json.loads((tmp_path / "a.json").read_text())
+        assert audit["provenance"].pop("run")["runner"] == runner
+        found.append(audit)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("in parts:", "in parts[:-1]:", 2, "serial' of acme-audit 1.2 in runners cannot be used: RuntimeError: it did"),
+        ("give(task())", "task()", 2, "RuntimeError: it did 0 of "),
+        ("for part in", "1 / 0\n    for part in", 2, "serial' of acme-audit 1.2 in runners cannot be used: ZeroDiv"),
+        ("def run(", "def start(", 2, "serial' of acme-audit 1.2 in runners cannot be used: AttributeError: it lacks"),
+        ("for part in", "read(None)\n    for part in", 2, "TypeError"),  # the function's, whoever called it
+    ],
+)
+def test_a_runner_that_fails_or_leaves_something_out_ends_the_run(
+    installed: Path, tmp_path: Path, old: str, new: str, code: int, said: str
+) -> None:
+    broken = to_be_changed(installed, tmp_path)
+    runner = broken / "acme_audit" / "serial.py"
+    runner.write_text(runner.read_text().replace(old, new))
+    done = run(broken, *AUDIT, "-q", "--no-cache", "--runner", "serial", "-o", str(tmp_path / "a.json"))
+    assert done.returncode == code
+    assert said in done.stderr
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_what_a_model_or_the_data_raise_is_no_fault_of_the_runner(installed: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "sample_models" / "val", tmp_path / "val")
+    next((tmp_path / "val").rglob("*.png")).write_bytes(b"no image")
+    audit = [*AUDIT[:3], "--data", str(tmp_path / "val"), "-q", "--no-cache"]
+    told = [run(installed, *audit, "--runner", runner).stderr for runner in ("threads", "serial")]
+    assert "cannot read sample" in told[0]
+    assert told[0] == told[1]
+
+
+def test_the_page_for_contributors_shows_this_runner() -> None:
+    text = (ROOT / "tests" / "plugin_package" / "acme_audit" / "serial.py").read_text()
+    assert text[text.index("def run(") :].strip() in (ROOT / "CONTRIBUTING.md").read_text()
+
+
 def test_none_of_ours_is_replaced(installed: Path, tmp_path: Path) -> None:
     other = to_be_changed(installed, tmp_path)
     (points,) = other.glob("acme_audit-*.dist-info/entry_points.txt")

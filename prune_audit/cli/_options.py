@@ -346,6 +346,13 @@ class Running:
         ),
     ] = None
     workers: Annotated[int | None, typer.Option(metavar="N", help="Number of threads that decode samples.")] = None
+    runner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where models run over the data; `prune-audit list runners` names what is installed.",
+        ),
+    ] = "threads"
     machine: Machine
     runtime: Annotated[
         Runtime,
@@ -425,6 +432,7 @@ def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
         model_output=tuple(outputs.parts.model_output or ()),
         state_key=tuple(outputs.parts.state_key or ()),
         runtime=running.runtime,
+        runner=running.runner,
         **running.isolation.settings(),
     )
 

@@ -18,7 +18,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="Kind of plugin: models, data, stats, rules, reports, charts, pruning, logs; all if left out.",
+            help="Kind of plugin: models, data, stats, rules, reports, charts, pruning, runners or logs.",
         ),
     ] = None,
     long: Annotated[
@@ -28,7 +28,7 @@ def run(
         ),
     ] = False,
 ) -> None:
-    """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, pruning, logs.
+    """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, and so on.
 
     Example: prune-audit list stats --long
     """

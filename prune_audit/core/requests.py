@@ -125,8 +125,9 @@ class Settings:
     one of `Scores`, ``model_output`` the output to read, by name or position, and ``state_key`` the entry of a
     checkpoint whose weights are used.
     Files that hold programs run in processes of their own where ``isolate`` is "auto". Each may take ``memory`` bytes
-    beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. What is
-    predicted is the same, so that these three are not part of an audit's document.
+    beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. The
+    pass runs as ``runner`` has it, a plugin of `prune_audit.runners`. What is predicted is the same, so that these four
+    are not part of an audit's document.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -160,6 +161,7 @@ class Settings:
     isolate: Isolate = field(default="never", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)
+    runner: str = field(default="threads", compare=False)
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:

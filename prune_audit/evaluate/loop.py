@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from prune_audit import runners
 from prune_audit.core import (
     Assumption,
+    Batch,
     Chooses,
     Classifier,
     Counts,
     Dataset,
+    Kept,
     Outputs,
     Predictions,
     Recorded,
@@ -31,7 +34,6 @@ from prune_audit.errors import AlignmentError, DataError
 from prune_audit.evaluate import alignment, diagnose, plausible, reading, sample_checks, watch
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
-from prune_audit.evaluate.pipeline import Lanes, batches, cores
 from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.tally import Given, Tally
 
@@ -110,7 +112,7 @@ def evaluate(
         tallies.append(Tally(model, dataset, settings, entry, plan))
     running = [tally for tally in tallies if isinstance(tally, Tally)]
     skipped: list[tuple[str, str]] = []
-    workers = settings.workers or cores()
+    workers = settings.workers or runners.cores()
     size = chunk or _chunk(dataset, running, rows, fixed, settings.skip_bad)
     done, doubts, checking_seconds = 0, tuple[str, ...](), 0.0
 
@@ -120,21 +122,24 @@ def evaluate(
         if progress is not None and samples:
             progress(done, sum(map(len, stages)))
 
+    def tasks(batch: Batch) -> list[Callable[[], Kept | None]]:
+        """What is to be done with a batch: each model to be asked."""
+        advance(len(batch.labels) + len(batch.bad))
+        skipped.extend(batch.bad)
+        _tolerate(dataset.path, skipped, settings.skip_bad)
+        if not len(batch.labels):
+            return []
+        feeder = Feeder(batch.inputs, dataset.preprocess)
+        return [partial(t.ask, feeder.feed(t.name, t.expects), batch) for t in running]
+
+    take = [tally.take for tally in running]
     try:
         for stage in stages:
             parts = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
             wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
             advance(len(stage) - sum(map(len, wanted)))
-            with closing(batches(dataset, wanted, workers=workers)) as decoded, Lanes(len(running)) as lanes:
-                for batch in decoded:
-                    advance(len(batch.labels) + len(batch.bad))
-                    skipped += batch.bad
-                    _tolerate(dataset.path, skipped, settings.skip_bad)
-                    if len(batch.labels):
-                        feeder = Feeder(batch.inputs, dataset.preprocess)
-                        lanes.run([partial(t.add, feeder.feed(t.name, t.expects), batch) for t in running])
-                lanes.finish()
+            runners.run(settings.runner, wanted, dataset.read, tasks, take, workers=workers)
             asked = np.sort(stages[0]) if stage is stages[0] else rows
             predictions, notes = _predictions(tallies, dataset, asked)
             if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
@@ -168,6 +173,7 @@ def evaluate(
         run={
             "seconds": round(seconds, 3),
             "samples_per_second": round(len(predictions.labels) / seconds, 1),
+            "runner": settings.runner,
             "workers": workers,
             **({"seconds for plausibility": round(checking_seconds, 3)} if doubts or checking_seconds > 0.01 else {}),
             **{f"{what}, {tally.name}": value for tally in running for what, value in tally.run().items()},

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prune_audit.evaluate.cache_key import INSTALLED
-from prune_audit.evaluate.pipeline import THREADS
+from prune_audit.runners import THREADS
 
 Read: TypeAlias = tuple[str, str | None]
 """A file, named from the working directory where it lies in there, and the SHA-256 of what it held; None if absent."""

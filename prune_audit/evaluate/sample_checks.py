@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from prune_audit import runners
 from prune_audit.core import (
     Array,
     Assumption,
@@ -33,7 +34,6 @@ from prune_audit.errors import ModelError
 from prune_audit.evaluate.batch_size import FREE, Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
-from prune_audit.evaluate.pipeline import Lanes
 from prune_audit.evaluate.predict import ask, check_input, joined
 
 CHECKED = 8  # samples
@@ -101,14 +101,13 @@ def check(
     batch = _some(dataset, rows) if waiting else None
     if batch is None:  # without a sample nothing runs either
         return found
-    feeder = Feeder(batch.inputs, dataset.preprocess)
 
-    def look(model: Classifier, inputs: Mapping[str, Array]) -> None:
-        found[model.card.name] = examine(model, inputs)
+    def tasks(some: Batch) -> list[Callable[[], Checked]]:
+        feeder = Feeder(some.inputs, dataset.preprocess)
+        return [partial(examine, model, feeder.feed(model.card.name, model.expects)) for model in waiting]
 
-    with Lanes(len(waiting)) as lanes:
-        lanes.run([partial(look, model, feeder.feed(model.card.name, model.expects)) for model in waiting])
-        lanes.finish()
+    take = [partial(found.__setitem__, model.card.name) for model in waiting]
+    runners.run(settings.runner, [batch], lambda some: some, tasks, take, workers=1)
     drawing = [model for model in waiting if found[model.card.name].draws]
     if drawing:
         step = max(1, len(rows) // DRAWN)

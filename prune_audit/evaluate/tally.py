@@ -98,14 +98,14 @@ class Tally:
         """Which of ``rows`` (K,) have no prediction yet (K,)."""
         return ~self.known[rows]
 
-    def add(self, inputs: Mapping[str, Array], batch: Batch) -> None:
-        """Predict what is not known of a batch, in pieces of the fitted size."""
+    def ask(self, inputs: Mapping[str, Array], batch: Batch) -> Kept | None:
+        """Predict what is not known of a batch, in pieces of the fitted size; None where all of it is known."""
         lacking = self.lacks(batch.rows)  # (B,)
         if not lacking.any():
-            return
+            return None
         if not lacking.all():
             inputs, batch = {name: values[lacking] for name, values in inputs.items()}, part(batch, lacking)
-        first = not self._kept
+        first = "columns" not in self.facts
         if first:
             check_input(self._model, inputs)
         scores = timed(self._model, inputs, self._batch, pairs=self.plan.pairs)
@@ -115,7 +115,12 @@ class Tally:
         self._note_odd(batch)
         if first:
             self._learn(inputs, scores)
-        kept = keep(scores, batch.labels, batch.rows, batch.digests)
+        return keep(scores, batch.labels, batch.rows, batch.digests)
+
+    def take(self, kept: Kept | None) -> None:
+        """Keep what `ask` gave, wherever that was done."""
+        if kept is None:
+            return
         self._check(kept)
         self._keep(kept)
         if self._entry is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from prune_audit.evaluate.pipeline import cores
+from prune_audit.runners import cores
 from tests.benchmarks.two_pass import Folder, model
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)

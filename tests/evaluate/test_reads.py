@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from prune_audit.core import Batch, Counts
-from prune_audit.evaluate import pipeline, reads
+from prune_audit.evaluate import reads
+from prune_audit.runners import threads
 from tests.evaluate._models import ArrayData
 
 READING = "from pathlib import Path\nCONFIG = Path('net.json').read_text()\n"
@@ -176,7 +177,7 @@ def test_the_threads_that_decode_meanwhile_do_not_count(here: Path) -> None:
             return super().read(rows)
 
     data = Read({"x": np.eye(2)}, [0, 1])
-    assert build(lambda: list(pipeline.batches(data, [np.arange(2)], workers=2))) == ()
+    assert build(lambda: list(threads.ahead([np.arange(2)], data.read, 2))) == ()
     assert data.reads.all()
 
 

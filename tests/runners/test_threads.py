@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Batch, Counts
-from prune_audit.evaluate import pipeline
-from prune_audit.evaluate.pipeline import AHEAD_PER_LANE, AHEAD_PER_WORKER, Lanes, batches, cores
+from prune_audit.runners import threads
+from prune_audit.runners.threads import AHEAD_PER_LANE, AHEAD_PER_WORKER, Lanes, ahead
 from tests.evaluate._models import ArrayData
 
 
@@ -25,14 +25,14 @@ def cut(rows: Counts, size: int) -> list[Counts]:
 def test_every_row_once_and_in_order(workers: int, size: int) -> None:
     data = ArrayData({"x": np.arange(23.0)[:, None]}, [0] * 23)
     rows = np.random.default_rng(1).permutation(23)
-    seen = np.concatenate([b.rows for b in batches(data, cut(rows, size), workers=workers)])
+    seen = np.concatenate([b.rows for b in ahead(cut(rows, size), data.read, workers)])
     np.testing.assert_array_equal(seen, rows)
     assert (data.reads == 1).all()
 
 
 def test_decoding_ahead_is_bounded() -> None:
     data = ArrayData({"x": np.arange(100.0)[:, None]}, [0] * 100)
-    stream = batches(data, cut(np.arange(100), 1), workers=2)
+    stream = ahead(cut(np.arange(100), 1), data.read, 2)
     next(stream)
     stream.close()  # waits for the threads, so that the count below is final
     assert 1 <= data.reads.sum() <= 2 * AHEAD_PER_WORKER + 1
@@ -45,12 +45,12 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(OSError, match="disk gone"):
-        list(batches(Broken({"x": np.zeros((4, 1))}, [0] * 4), cut(np.arange(4), 1), workers=2))
+        list(ahead(cut(np.arange(4), 1), Broken({"x": np.zeros((4, 1))}, [0] * 4).read, 2))
     assert threading.active_count() == before
 
 
 def test_a_sample_that_is_never_read_holds_nobody_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE", 0.2)
+    monkeypatch.setattr(threads, "PATIENCE", 0.2)
     go_on = threading.Event()
 
     class Endless(ArrayData):
@@ -59,7 +59,7 @@ def test_a_sample_that_is_never_read_holds_nobody_for_ever(monkeypatch: pytest.M
                 go_on.wait(30)
             return super().read(rows)
 
-    stream = batches(Endless({"x": np.zeros((9, 1))}, [0] * 9), cut(np.arange(9), 1), workers=2)
+    stream = ahead(cut(np.arange(9), 1), Endless({"x": np.zeros((9, 1))}, [0] * 9).read, 2)
     next(stream)
     began = time.monotonic()
     stream.close()
@@ -69,7 +69,7 @@ def test_a_sample_that_is_never_read_holds_nobody_for_ever(monkeypatch: pytest.M
 
 
 def test_a_lane_that_never_ends_holds_no_interrupt_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE", 0.2)
+    monkeypatch.setattr(threads, "PATIENCE", 0.2)
     go_on, slow = threading.Event(), threading.Event()
 
     def never() -> None:
@@ -89,10 +89,6 @@ def test_a_lane_that_never_ends_holds_no_interrupt_for_ever(monkeypatch: pytest.
     assert not go_on.is_set()
     assert slow.is_set()  # what ends within the patience is waited for
     go_on.set()
-
-
-def test_cores_is_positive() -> None:
-    assert cores() >= 1
 
 
 def test_lanes_run_side_by_side_and_each_in_order() -> None:

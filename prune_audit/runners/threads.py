@@ -1,4 +1,4 @@
-"""Decode ahead of the models in a bounded pool of threads, and run the models side by side.
+"""Threads of this process: samples are decoded ahead of the models, and each model runs in a thread of its own.
 
 Threads and not processes: Pillow, torch and onnxruntime let go of the interpreter lock while they work, nothing has to
 be pickled or copied between processes, and a data set need not survive a fork. The bounds keep memory constant in the
@@ -11,17 +11,15 @@ for: models that split each operation over all cores meet at its end, and spin t
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from prune_audit.core import Batch, Counts, Dataset
-
-THREADS = "prune-audit"
-"""What the names of the threads begin with that are started here, so that they are told from those of a model."""
+from prune_audit.runners import THREADS, Part, Result, Samples
 
 # Enough waiting batches to ride out one slow decode per worker; more would only cost memory.
 AHEAD_PER_WORKER = 2
@@ -34,18 +32,33 @@ AHEAD_PER_LANE = 2
 PATIENCE = 2.0
 
 
-def cores() -> int:
-    """Processors that this process may use (an affinity mask, as containers set it, is honoured)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def run(
+    parts: Sequence[Part],
+    read: Callable[[Part], Samples],
+    tasks: Callable[[Samples], Sequence[Callable[[], Result]]],
+    take: Sequence[Callable[[Result], None]],
+    workers: int,
+) -> None:
+    """As the room has it; what a task gives is taken in the thread of its lane."""
+    with closing(ahead(parts, read, workers)) as decoded, Lanes(len(take)) as lanes:
+        for samples in decoded:
+            todo = tasks(samples)
+            if todo:
+                lanes.run([partial(_done, task, give) for task, give in zip(todo, take, strict=True)])
+        lanes.finish()
 
 
-def batches(dataset: Dataset, parts: Sequence[Counts], *, workers: int) -> Generator[Batch, None, None]:
-    """The samples at each of ``parts``, in order, decoded by ``workers`` threads ahead of their use."""
-    waiting: deque[Future[Batch]] = deque()
+def _done(task: Callable[[], Result], take: Callable[[Result], None]) -> None:
+    take(task())
+
+
+def ahead(parts: Sequence[Part], read: Callable[[Part], Samples], workers: int) -> Generator[Samples, None, None]:
+    """What ``read`` gives for each of ``parts``, in order, read by ``workers`` threads ahead of their use."""
+    waiting: deque[Future[Samples]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{THREADS} decode")
     try:
         for part in parts:
-            waiting.append(pool.submit(dataset.read, part))
+            waiting.append(pool.submit(read, part))
             if len(waiting) > workers * AHEAD_PER_WORKER:
                 yield _first(waiting)
         while waiting:
@@ -54,11 +67,11 @@ def batches(dataset: Dataset, parts: Sequence[Counts], *, workers: int) -> Gener
         _end([pool], waiting)
 
 
-def _first(waiting: deque[Future[Batch]]) -> Batch:
+def _first(waiting: deque[Future[Samples]]) -> Samples:
     """The first that is ``waiting``, which it is until it is there."""
-    batch = waiting[0].result()
+    samples = waiting[0].result()
     waiting.popleft()
-    return batch
+    return samples
 
 
 def _end(pools: Sequence[ThreadPoolExecutor], running: Iterable[Future[Any]]) -> None:
