@@ -8,6 +8,9 @@ import numpy as np
 
 from prune_audit.core.types import Array, Counts, equal
 
+FEW = 10
+"""Clusters below which nearly all power is gone, and a stratum's own flips do not show how alike its samples are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clusters:
@@ -16,8 +19,9 @@ class Clusters:
     Let v count a cluster's samples within a stratum, those that the dense and those that the pruned model gets right,
     and V the same over all strata. ``own`` (S, 3, 3) sums v v', ``cross`` (S, 3, 3) sums v V', ``whole`` (3, 3) sums
     V V': the variance of any total between clusters follows, in a stratum, in the rest and in all. ``number`` (S,) of
-    clusters have samples in the stratum, ``within`` (S,) of these have none elsewhere, and there are ``total``. All
-    are additive over shards that share no cluster.
+    clusters have samples in the stratum, ``within`` (S,) of these have none elsewhere, and there are ``total``. In
+    ``flipped`` (S,) of them a sample of the stratum flipped; None in audits that were written before it was counted.
+    All are additive over shards that share no cluster.
     """
 
     column: str
@@ -27,6 +31,7 @@ class Clusters:
     number: Counts
     within: Counts
     total: int
+    flipped: Counts | None = None
 
     @classmethod
     def of(cls, column: str, size: int, stratum: Counts, cluster: Counts, dense: Array, pruned: Array) -> Clusters:
@@ -47,6 +52,7 @@ class Clusters:
             each = [np.bincount(at, weights=v[:, i] * other[:, j], minlength=size) for i in range(3) for j in range(3)]
             return np.stack(each, axis=1).reshape(size, 3, 3).astype(np.int64)
 
+        flips = np.bincount(cell, weights=np.asarray(dense, bool) != np.asarray(pruned, bool), minlength=len(cells))
         alone = v[:, 0] == whole[of_cluster, 0]  # (J,)
         return cls(
             column=column,
@@ -56,6 +62,7 @@ class Clusters:
             number=np.bincount(at, minlength=size).astype(np.int64),
             within=np.bincount(at[alone], minlength=size).astype(np.int64),
             total=int((whole[:, 0] > 0).sum()),
+            flipped=np.bincount(at[flips > 0], minlength=size).astype(np.int64),
         )
 
     def __eq__(self, other: object) -> bool:

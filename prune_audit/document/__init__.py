@@ -224,9 +224,10 @@ def _check_unit(path: str, measure: Measure) -> None:
 
 
 def _check_clusters(path: str, clusters: Clusters | None, strata: int) -> None:
-    for key in ("own", "cross", "number", "within") if clusters is not None else ():
-        if len(getattr(clusters, key)) != strata:
-            wrong(f"{path}.clusters.{key}", f"a list of {strata}", getattr(clusters, key).tolist())
+    for key in ("own", "cross", "number", "within", "flipped") if clusters is not None else ():
+        found = getattr(clusters, key)
+        if found is not None and len(found) != strata:
+            wrong(f"{path}.clusters.{key}", f"a list of {strata}", found.tolist())
 
 
 def _check_scores(path: str, pair: Pair) -> None:
@@ -384,7 +385,12 @@ _CLUSTERS = named(
             "number": said("Clusters with samples in the stratum.", _COUNTS),
             "within": said("Of these, clusters without samples elsewhere.", _COUNTS),
             "total": COUNT,
+            "flipped": said(
+                "Clusters in which a sample of the stratum flipped; null or missing where that was not counted.",
+                maybe(_COUNTS),
+            ),
         },
+        later=("flipped",),
     ),
 )
 _BINS = named(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from prune_audit.core import Counts, Predictions, Settings
+from prune_audit.core.clusters import FEW
 from prune_audit.errors import UsageError
 
 CLUSTERS_ENOUGH = 30
@@ -62,8 +63,11 @@ def notes(predictions: Predictions, settings: Settings) -> tuple[str, ...]:
         if found < CLUSTERS_ENOUGH:
             clusters = "1 cluster" if found == 1 else f"{found} clusters"
             said.append(
-                f"only {clusters} of {settings.cluster}: how alike their samples are is a rough guess from fewer "
-                f"than {CLUSTERS_ENOUGH}, and so is every interval"
+                f"only {clusters} of {settings.cluster}, too few clusters: hardly anything can be shown with fewer "
+                f"than {FEW}, however many samples they have"
+                if found < FEW
+                else f"only {clusters} of {settings.cluster}: how alike their samples are is a rough guess from fewer "
+                f"than {CLUSTERS_ENOUGH}, and intervals are wide by it"
             )
         said += [note for by in settings.by if (note := _alone(predictions, by, settings.cluster))]
     if settings.weights is not None:

@@ -6,12 +6,19 @@ Scott, The Annals of Statistics 12 (1984) 46-60). Without it a test at 5 % rejec
 cases at an intra-cluster correlation of .3, with it in 5 % (tests/stats/test_clusters.py).
 
 Three rules decide where a stratum says little of itself. The effect is at least 1: an estimate below it is luck more
-often than a sample that was balanced. It is at least what the correlation within clusters, pooled over strata or over
-all samples, whichever is larger, makes of the stratum's own cluster sizes (Kish, Survey Sampling, 1965: 1 + (size - 1)
-correlation), so that a stratum without flips or with a single cluster does not pass for independent. Where nothing
-flipped anywhere, nothing shows what the correlation is, and each cluster counts as one sample. A stratum that is itself
-a value of the cluster's column (the samples of one person, audited by person) is meant as it is and has no effect of
-its own.
+often than a sample that was balanced. Where fewer than 10 of a stratum's clusters flipped, and for the recall of one
+model always, it is at least what the correlation within clusters, pooled over strata, makes of the stratum's own
+cluster sizes (Kish, Survey Sampling, 1965: 1 + (size - 1) correlation), so that a stratum without flips or with a
+single cluster does not pass for independent; for all samples and all but a stratum's, the correlation is that of all.
+Where nothing flipped anywhere, nothing shows what the correlation is, and each cluster counts as one sample. A stratum
+that is itself a value of the cluster's column (the samples of one person, audited by person) is meant as it is and has
+no effect of its own.
+
+The effect is itself an estimate, and a rough one from few clusters: intervals and tests take Student's t for the normal
+curve, with one degree of freedom less than there would be clusters if all were of one size, n^2 / sum n_k^2 of n_k
+samples (Kish's formula, of clusters). By simulation 95 % intervals of a change then hold the truth in .93 to 1 of
+classes, of 6 to 100 clusters, and with the normal curve in .91 where 6 clusters are of uneven sizes
+(tests/stats/test_clusters.py).
 
 A class and the rest are still taken for independent of each other. Persons who are lost in all classes alike make
 them agree, so that their difference varies less than it is given credit for.
@@ -22,8 +29,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit
 
 from prune_audit.core import Array, Floats, Pair
+from prune_audit.core.clusters import FEW
 
 Contrast = tuple[int, int]
 CHANGE: Contrast = (-1, 1)
@@ -33,8 +42,8 @@ PRUNED: Contrast = (0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Effects:
-    """Design effects of each stratum (S,), of all other samples (S,), and of all samples together."""
+class Parts:
+    """A number for each stratum (S,), for all other samples (S,), and for all samples together."""
 
     own: Floats
     rest: Floats
@@ -52,12 +61,12 @@ class _Sums:
     number: Array
 
 
-def effects(pair: Pair, contrast: Contrast = CHANGE) -> Effects:
+def effects(pair: Pair, contrast: Contrast = CHANGE) -> Parts:
     """The design effects of the mean of ``contrast``; all 1 where samples are independent."""
     clusters = pair.clusters
     if clusters is None:
         ones = np.ones(len(pair.strata))
-        return Effects(own=ones, rest=ones, whole=1.0)
+        return Parts(own=ones, rest=ones, whole=1.0)
     counts = np.stack([pair.support, pair.both + pair.lost, pair.both + pair.gained], axis=1)  # (S, 3)
     own = _Sums(counts=counts, both=pair.both, products=clusters.own, number=clusters.number)
     both, total = np.asarray(pair.both.sum()), np.asarray(clusters.total)
@@ -70,13 +79,57 @@ def effects(pair: Pair, contrast: Contrast = CHANGE) -> Effects:
         number=clusters.total - clusters.within,
     )
     overall, within = _correlation(whole, contrast), _correlation(own, contrast)
-    pooled = overall if within is None or overall is None else max(overall, within)
-    itself = clusters.column in pair.by.split(",")
-    return Effects(
-        own=np.ones(len(counts)) if itself else _effect(own, contrast, pooled),
+    alone = np.zeros(len(counts), bool)  # (S,) whose own flips are enough
+    if contrast == CHANGE and clusters.flipped is not None:
+        alone = clusters.flipped >= FEW
+    each = _effect(own, contrast, overall if within is None else within, alone)
+    return Parts(
+        own=np.ones(len(counts)) if _itself(pair) else each,
         rest=_effect(rest, contrast, overall),
         whole=float(_effect(whole, contrast, overall)),
     )
+
+
+def alike(pair: Pair) -> Parts:
+    """How many clusters of one size would be worth as much as those there are; infinite where samples are independent.
+
+    n^2 / sum n_k^2, with n_k samples of n in cluster k.
+    """
+    clusters = pair.clusters
+    if clusters is None:
+        endless = np.full(len(pair.strata), np.inf)
+        return Parts(own=endless, rest=endless, whole=np.inf)
+    n, own, whole = pair.support, clusters.own[:, 0, 0], int(clusters.whole[0, 0])  # the squares, summed
+    total = int(n.sum())
+    rest = whole - 2 * clusters.cross[:, 0, 0] + own
+    return Parts(
+        own=np.full(len(n), np.inf) if _itself(pair) else n.astype(np.float64) ** 2 / np.maximum(own, 1),
+        rest=(total - n).astype(np.float64) ** 2 / np.maximum(rest, 1),
+        whole=float(total) ** 2 / max(whole, 1),
+    )
+
+
+def freedom(alike: Floats) -> Floats:
+    """Degrees of freedom of a variance between as many clusters, of any shape."""
+    return np.maximum(1.0, alike - 1)
+
+
+def quantile(freedom: Floats, confidence: float) -> Floats:
+    """Student's quantile of a two-sided interval, shaped like ``freedom``; where that is infinite the normal one."""
+    endless = np.isinf(freedom)
+    one_side = (1 + confidence) / 2
+    return np.where(endless, ndtri(one_side), stdtrit(np.where(endless, 1.0, freedom), one_side))
+
+
+def as_student(p: Floats, freedom: Floats) -> Floats:
+    """One-sided p-values of normal scores as Student's t has them, of the shape of both; NaN stays."""
+    endless = np.isinf(freedom)
+    return np.where(endless, p, stdtr(np.where(endless, 1.0, freedom), ndtri(p)))
+
+
+def _itself(pair: Pair) -> bool:
+    """Whether each stratum is itself a value of the cluster's column."""
+    return pair.clusters is not None and pair.clusters.column in pair.by.split(",")
 
 
 def _spread(sums: _Sums, contrast: Contrast) -> tuple[Floats, Floats]:
@@ -101,11 +154,15 @@ def _correlation(sums: _Sums, contrast: Contrast) -> float | None:
     return float(np.clip((between - n * sample)[told].sum() / pairs, 0.0, 1.0)) if pairs > 0 else None
 
 
-def _effect(sums: _Sums, contrast: Contrast, correlation: float | None) -> Floats:
-    """The design effects of sets of samples, (...,); without a ``correlation`` each cluster counts as one sample."""
+def _effect(sums: _Sums, contrast: Contrast, correlation: float | None, alone: Array | None = None) -> Floats:
+    """The design effects of sets of samples, (...,); without a ``correlation`` each cluster counts as one sample.
+
+    Those that stand ``alone`` (...,), by default none, do without it where their own samples tell.
+    """
     n = np.maximum(sums.counts[..., 0], 1)
     between, sample = _spread(sums, contrast)
     told = ~np.isnan(between) & (sample > 0)
     found = np.where(told, between, 0.0) / np.where(told, n * sample, 1.0)
     pooled = 1 + (sums.products[..., 0, 0] / n - 1) * (1.0 if correlation is None else correlation)
-    return np.maximum(1.0, np.maximum(found, np.where(sums.counts[..., 0] > 0, pooled, 1.0)))
+    borrowed = (sums.counts[..., 0] > 0) & ~(told & (False if alone is None else alone))
+    return np.maximum(1.0, np.maximum(found, np.where(borrowed, pooled, 1.0)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import _share_interval, _tango
-from prune_audit.stats._clusters import PRUNED
+from prune_audit.stats._clusters import CHANGE, PRUNED
 from prune_audit.stats._effective_counts import weights, whole
 
 
@@ -37,7 +37,7 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
     """
     if not pair.support.any() or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
-    by_pruned, by_change = whole(pair, settings, PRUNED), whole(pair, settings)
+    by_pruned, by_change = (whole(pair, settings, of, confidence=settings.confidence) for of in (PRUNED, CHANGE))
     accuracy = float(by_pruned.pruned[0] / by_pruned.n[0])
     low = _share_interval.interval(by_pruned.pruned, by_pruned.n, settings.confidence)[0][0]
     fell = _tango.interval(by_change.lost, by_change.gained, by_change.n, settings.confidence)[0][0] > 0

@@ -6,6 +6,11 @@ that is not so, the counts are made so, and in this one place: samples of a clus
 leaves its variance what it is. Scaled like this every formula keeps its small-sample behaviour, no flips included,
 and with nothing to scale the counts stay the integers that they are.
 
+An interval of clustered samples takes Student's quantile t for the normal one, z. As every score here grows by the
+root of k with counts multiplied by k, counts times (z / t)^2 do that, and formulas know nothing of it (Korn, Graubard,
+Survey Methodology 24 (1998) 193-201, for shares). So whoever computes an interval asks for counts at its confidence;
+whoever wants a variance or a score asks for none, and turns the p-value of the score into Student's (`student`).
+
 The number of samples that a weighted whole is worth is n / max(Kish, stratified). Kish's effect n sum(w^2 / n_c)
 (Survey Sampling, 1965) takes classes for equally noisy and needs no flips to be seen; the stratified variance sum(w^2
 var_c / n_c) over that of one sample of the weighted whole sees a noisy class of great weight. Neither rewards weights.
@@ -15,10 +20,23 @@ right: a class of ten that was all right by luck would otherwise count as one wi
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from prune_audit.core import Array, Floats, Pair, Settings
-from prune_audit.stats._clusters import CHANGE, DENSE, Contrast, effects
+from prune_audit.core.clusters import FEW
+from prune_audit.stats import _tango
+from prune_audit.stats._clusters import (
+    CHANGE,
+    DENSE,
+    Contrast,
+    alike,
+    as_student,
+    effects,
+    freedom,
+    quantile,
+)
 from prune_audit.stats._retention import Side
 from prune_audit.stats._retention import sides as raw
 
@@ -66,10 +84,13 @@ def _normalised(listed: Floats) -> Floats | None:
     return listed / total if total > 0 else None
 
 
-def sides(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> tuple[Side, Side]:
+def sides(
+    pair: Pair, settings: Settings, contrast: Contrast = CHANGE, *, confidence: float | None = None
+) -> tuple[Side, Side]:
     """Each stratum and all others together, counts (S,) each; the others as the reference weights them.
 
-    ``contrast`` is what the design effects of clusters are of.
+    ``contrast`` is what the design effects of clusters are of, and ``confidence`` that of the interval which the counts
+    are for; None: they are for a variance or a score.
     """
     own, rest = raw(pair)
     shares = reference(pair, settings)
@@ -77,19 +98,53 @@ def sides(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> tuple[
         rest = _worth(_others(_parts(own, shares, contrast)), contrast)
     if pair.clusters is None:
         return own, rest
-    found = effects(pair, contrast)
-    return _divided(own, found.own), _divided(rest, found.rest)
+    found, clusters = effects(pair, contrast), alike(pair)
+    return (
+        _divided(own, found.own * _longer(clusters.own, confidence)),
+        _divided(rest, found.rest * _longer(clusters.rest, confidence)),
+    )
 
 
-def whole(pair: Pair, settings: Settings, contrast: Contrast = CHANGE) -> Side:
-    """All samples together, counts (1,), as the weights of the accuracy have them."""
+def whole(pair: Pair, settings: Settings, contrast: Contrast = CHANGE, *, confidence: float | None = None) -> Side:
+    """All samples together, counts (1,), as the weights of the accuracy have them; ``confidence`` as in `sides`."""
     own, _ = raw(pair)
     shares = weights(pair, settings)
     if shares is None:
         side = Side(**{name: getattr(own, name).sum(keepdims=True) for name in NAMES})
     else:
         side = _worth(_parts(own, shares, contrast).sum(axis=0, keepdims=True), contrast)
-    return side if pair.clusters is None else _divided(side, effects(pair, contrast).whole)
+    if pair.clusters is None:
+        return side
+    return _divided(side, effects(pair, contrast).whole * _longer(np.array([alike(pair).whole]), confidence))
+
+
+def student(pair: Pair, p: Floats, of: Literal["own", "both", "whole"] = "own") -> Floats:
+    """One-sided p-values of normal scores, as so few clusters have them; NaN stays.
+
+    The scores are (S,) of each stratum by itself, or of ``both`` it and all others, whichever have fewer clusters, or
+    (1,) of the ``whole``.
+    """
+    found = alike(pair)
+    which = {"own": found.own, "both": np.minimum(found.own, found.rest), "whole": np.array([found.whole])}
+    return as_student(p, freedom(which[of]))
+
+
+def too_few(pair: Pair, i: int) -> str:
+    """Of what there is too little where nothing can be told of stratum ``i``: clusters, or else samples."""
+    worth = alike(pair).own[i]
+    if pair.clusters is None or worth >= FEW:
+        return "too few samples"
+    number = int(pair.clusters.number[i])
+    as_good = "" if round(worth) >= number else f", as good as {worth:.1f} of one size"
+    return f"too few clusters ({number}{as_good})"
+
+
+def _longer(alike: Floats, confidence: float | None) -> Floats:
+    """(t / z)^2 of as many clusters, of the shape of ``alike``; 1 for a variance or a score."""
+    if confidence is None:
+        return np.ones_like(alike)
+    longer: Floats = (quantile(freedom(alike), confidence) / _tango.two_sided(confidence)) ** 2
+    return longer
 
 
 def _divided(side: Side, by: Array | float) -> Side:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core import Array, Counts, Floats, Measure, Pair, Settings
-from prune_audit.stats import _tango
-from prune_audit.stats._clusters import effects
+from prune_audit.stats._clusters import alike, effects, freedom, quantile
 from prune_audit.stats._column import column
 
 CONTINUITY = 0.5
@@ -119,9 +118,10 @@ def columns(pair: Pair, settings: Settings, *, name: str, label_weight: int, und
         no_dense, no_pruned = ({int(i): undefined for i in np.isnan(v).nonzero()[0]} for v in (dense, pruned))
     change = pruned - dense
     # A call depends on samples of the class and on others, which may both come in clusters.
-    clustered = effects(pair)
+    clustered, number = effects(pair), alike(pair)
     error = error * np.sqrt(np.maximum(clustered.own, clustered.rest))
-    half = _tango.two_sided(settings.confidence) * (0.0 if pair.same_model else error)
+    t = quantile(freedom(np.minimum(number.own, number.rest)), settings.confidence)
+    half = t * (0.0 if pair.same_model else error)
     limits = np.maximum(change - half, -1.0), np.minimum(change + half, 1.0)
     title = name if label_weight == 0 else name.upper()
     return (

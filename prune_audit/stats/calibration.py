@@ -26,8 +26,7 @@ import numpy as np
 
 from prune_audit.core import Array, Floats, Measure, Pair, Settings, Unit
 from prune_audit.core.scores import UNIT, Bins
-from prune_audit.stats import _tango
-from prune_audit.stats._clusters import DENSE, PRUNED, Contrast, effects
+from prune_audit.stats._clusters import DENSE, PRUNED, Contrast, alike, effects, freedom, quantile
 from prune_audit.stats._column import NO_SAMPLES, column
 
 RANK = 170
@@ -59,9 +58,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     if found is None:
         nothing, absent = np.zeros(len(pair.strata)), dict.fromkeys(range(len(pair.strata)), NO_SCORES)
         return tuple(column(*named, nothing, absent, overall_absent=NO_SCORES) for named in COLUMNS)
-    z = _tango.two_sided(settings.confidence)
-    dense = estimate(found.dense, _effect(pair, DENSE), z)
-    pruned = estimate(found.pruned, _effect(pair, PRUNED), z)
+    t = quantile(_freedom(pair), settings.confidence)  # (S + 1,)
+    dense = estimate(found.dense, _effect(pair, DENSE), t)
+    pruned = estimate(found.pruned, _effect(pair, PRUNED), t)
     change = pruned.error - dense.error
     low, high = (change, change) if pair.same_model else change_limits(dense, pruned, found.covariance)
     empty = "never predicted" if _by_class(pair) else NO_SAMPLES
@@ -92,8 +91,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     )
 
 
-def estimate(bins: Bins, effect: Floats, z: float) -> Estimate:
-    """The error of each row of ``bins``; ``effect`` (R,) is the design effect of its clusters; rows without bins are 0.
+def estimate(bins: Bins, effect: Floats, z: Floats | float) -> Estimate:
+    """The error of each row of ``bins``; ``effect`` (R,) is the design effect of its clusters, ``z`` (R,) the
+    quantile that its limits lie away; rows without bins are 0.
 
     The square of a gap exceeds that of the true gap by the variance of the gap, on average; without that it is right
     on average.
@@ -138,7 +138,7 @@ def change_limits(dense: Estimate, pruned: Estimate, covariance: Floats) -> tupl
     return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
-def _limit(square: Floats, constant: Floats, slope: Floats, z: float) -> Floats:
+def _limit(square: Floats, constant: Floats, slope: Floats, z: Floats | float) -> Floats:
     """The t that solves square - t = -z sqrt(constant + slope max(t, 0)): the end of the interval on the side of z."""
     flat = square + z * np.sqrt(constant)
     middle = square + z * z * slope / 2
@@ -156,6 +156,13 @@ def _effect(pair: Pair, contrast: Contrast) -> Floats:
     # What is called a class are samples of it and of others.
     own = np.maximum(found.own, found.rest) if _by_class(pair) else found.own
     return np.append(own, found.whole)
+
+
+def _freedom(pair: Pair) -> Floats:
+    """Degrees of freedom of each row's variance between clusters (S + 1,), likewise."""
+    found = alike(pair)
+    own = np.minimum(found.own, found.rest) if _by_class(pair) else found.own
+    return freedom(np.append(own, found.whole))
 
 
 def _by_class(pair: Pair) -> bool:

@@ -8,7 +8,8 @@ this many samples cannot rule out, and is the part to read.
 Both models saw the same samples, so only those on which they part count; the interval inverts Tango's score test
 (1998) and is closed at no flips: +-z^2 / (n + z^2). Over all samples it is the change of accuracy. A model
 compared with itself has changed by exactly 0. With --cluster the interval is that of as many independent samples as
-the clusters are worth (Rao, Scott 1984), and with --weights that over all samples is of the weighted change.
+the clusters are worth (Rao, Scott 1984), by Student's t with one degree of freedom less than there are clusters of one
+size; with --weights that over all samples is of the weighted change.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ RANK = 30
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Change of recall with its two-sided interval; ``overall`` is that of accuracy."""
     # One more row for all samples together: the same formula serves accuracy.
-    own, all_ = sides(pair, settings)[0], whole(pair, settings)
+    own = sides(pair, settings, confidence=settings.confidence)[0]
+    all_ = whole(pair, settings, confidence=settings.confidence)
     lost, gained, n = (np.append(getattr(own, c), getattr(all_, c)) for c in ("lost", "gained", "n"))  # (S + 1,)
     some = np.where(n > 0, n, 1)
     net = pair.gained - pair.lost

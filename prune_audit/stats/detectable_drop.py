@@ -37,9 +37,9 @@ TOO_FEW = "undetectable: even if all samples were lost, it could be chance"
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Detectable drop of recall; absent, "undetectable", where not even the loss of every sample would show."""
     churn = (pair.lost + pair.gained) / np.maximum(pair.support, 1)  # (S,)
-    n = np.where(pair.support > 0, sides(pair, settings)[0].n, 1)
     classes = 1 if settings.correction == "none" else max(int((pair.support > 0).sum()), 1)
     level = (1 - settings.confidence) / classes
+    n = np.where(pair.support > 0, sides(pair, settings, confidence=1 - level)[0].n, 1)
     enough = int(np.ceil(-np.log2(level)))
     planned = _at_churn(n, churn, level)
     drop = np.where(planned <= churn, planned, np.maximum(churn, _losses_alone(n, enough)))

@@ -30,7 +30,7 @@ from prune_audit.stats._balance import balance
 from prune_audit.stats._clusters import DENSE, PRUNED
 from prune_audit.stats._collapse import collapsed
 from prune_audit.stats._column import NOTHING_TO_LOSE, SAME, column, without_samples
-from prune_audit.stats._effective_counts import share_of, sides
+from prune_audit.stats._effective_counts import share_of, sides, student, too_few
 from prune_audit.stats._retention import Side
 
 RANK = 100
@@ -44,17 +44,18 @@ ALONE = "there are no other samples to compare with"
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Distortion with its reason, retention with its interval, q of the test of harm, standing, change of balance."""
-    own, rest = sides(pair, settings)
+    (own, rest), (own_at, rest_at) = (sides(pair, settings, confidence=c) for c in (None, settings.confidence))
     absent = _absent(pair, own, rest, settings)
     tested = np.ones(len(pair.strata), bool)
     tested[list(absent)] = False
     # Strata without a verdict get counts that every formula can digest; their results are not shown.
     filler = Side(**dict.fromkeys(("both", "lost", "gained", "n"), np.ones(len(tested))))
-    own, rest = filler.where(tested, own), filler.where(tested, rest)
+    own, rest, own_at, rest_at = (filler.where(tested, side) for side in (own, rest, own_at, rest_at))
 
     margin, alpha = settings.retention_margin, 1 - settings.confidence
-    value, low, high = _retention.interval(own, rest, settings.confidence)
-    p = np.where(tested, ndtr(_retention.score(own, rest, np.full(len(tested), margin))), np.nan)
+    value, low, high = _retention.interval(own_at, rest_at, settings.confidence)
+    p = student(pair, ndtr(_retention.score(own, rest, np.full(len(tested), margin))), "both")
+    p = np.where(tested, p, np.nan)
     # Two classes cannot both be harmed relative to each other, so there is nothing to correct for.
     two = int((pair.support > 0).sum()) == int(tested.sum()) == 2
     q = p if two else adjusted(p, settings.correction)
@@ -94,7 +95,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         )
         if distortion[i] == CANNOT_TELL:
             few = high[i] >= margin
-            found = f"too few samples: {found}" if few else f"suspect: {found}, but not after correction for {m} {noun}"
+            found = (
+                f"{too_few(pair, i)}: {found}" if few else f"suspect: {found}, but not after correction for {m} {noun}"
+            )
         elif shown[i] and not fell[i]:
             found += ", without losing samples on balance"
         elif shown[i] and not harmed[i]:
@@ -129,7 +132,8 @@ def _absent(pair: Pair, own: Side, rest: Side, settings: Settings) -> dict[int, 
 
 def _standing_of(pair: Pair, which: str, settings: Settings) -> tuple[Array, dict[int, str]]:
     """`weak`, `strong`, `level` or `unknown` per stratum (S,): only what the balance's own interval shows."""
-    own, rest = sides(pair, settings, DENSE if which == "dense" else PRUNED)
+    contrast = DENSE if which == "dense" else PRUNED
+    own, rest = sides(pair, settings, contrast, confidence=settings.confidence)
     right, rest_right = (own.dense, rest.dense) if which == "dense" else (own.pruned, rest.pruned)
     absent = {int(i): f"the {which} model is never right" for i in (right + rest_right == 0).nonzero()[0]}
     absent |= {int(i): ALONE for i in (rest.n == 0).nonzero()[0]} | without_samples(pair)

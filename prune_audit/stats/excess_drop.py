@@ -69,7 +69,7 @@ def _limits(
     """Limits (low, high) of the excess drop, each (S,); where there is no rest the excess is 0 by definition."""
     if pair.same_model:
         return excess, excess
-    own, rest = ((s.lost, s.gained, np.where(s.n > 0, s.n, 1)) for s in sides(pair, settings))
+    own, rest = ((s.lost, s.gained, np.where(s.n > 0, s.n, 1)) for s in sides(pair, settings, confidence=confidence))
     low, high = interval(*own, confidence)
     rest_low, rest_high = interval(*rest, confidence)
     drop, rest_drop = (own[0] - own[1]) / own[2], (rest[0] - rest[1]) / rest[2]

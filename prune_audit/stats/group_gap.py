@@ -17,13 +17,18 @@ alone: classes are compared by their excess drops.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
-from prune_audit.core import Floats, Measure, Pair, Settings
+from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _exact, _tango
 from prune_audit.stats._effective_counts import sides
 
 RANK = 75
+
+Interval: TypeAlias = Callable[[Array, Array, Array, float], tuple[Floats, Floats]]
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
@@ -33,20 +38,23 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         return _measures("of groups alone; classes have excess drops")
     if some.sum() < 2:
         return _measures("fewer than two groups have samples")
-    own, _ = sides(pair, settings)
     names = [name for name, has in zip(pair.strata, some, strict=True) if has]
-    lost, gained, n = own.lost[some], own.gained[some], own.n[some]  # (G,)
-    drop: Floats = np.asarray((lost - gained) / n)
+    drop: Floats = ((pair.lost - pair.gained) / np.maximum(pair.support, 1))[some]  # (G,)
     most, least = int(drop.argmax()), int(drop.argmin())
     between = f"{names[most]} and {names[least]}"
     gap = float(drop[most] - drop[least])
     if pair.same_model:
         return _measures(None, (0.0, 0.0, 0.0), between)
     # Of an interval with two ends for each pair: either group may be the one that lost more.
-    pairs = len(n) * (len(n) - 1) / 2
-    shared = _exact.drop(lost, gained, n, 1 - (1 - settings.confidence) / pairs)
-    alone = _tango.interval(lost, gained, n, settings.confidence)
-    ends = [(_least(i, drop, *shared), _most(i, drop, *alone)) for i in range(len(n))]
+    pairs = len(names) * (len(names) - 1) / 2
+
+    def limits(interval: Interval, confidence: float) -> tuple[Floats, Floats]:
+        own, _ = sides(pair, settings, confidence=confidence)
+        return interval(own.lost[some], own.gained[some], own.n[some], confidence)
+
+    shared = limits(_exact.drop, 1 - (1 - settings.confidence) / pairs)
+    alone = limits(_tango.interval, settings.confidence)
+    ends = [(_least(i, drop, *shared), _most(i, drop, *alone)) for i in range(len(names))]
     return _measures(None, (gap, max(0.0, *(low for low, _ in ends)), max(high for _, high in ends)), between)
 
 

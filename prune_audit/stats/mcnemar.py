@@ -18,7 +18,7 @@ import numpy as np
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._column import NO_SAMPLES, column, without_samples
-from prune_audit.stats._effective_counts import sides, whole
+from prune_audit.stats._effective_counts import sides, student, whole
 from prune_audit.stats._mcnemar import mid_p
 
 RANK = 40
@@ -28,10 +28,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """p-value of equal recall and its corrected value; ``overall`` of p is that of equal accuracy."""
     absent = without_samples(pair)
     own, all_ = sides(pair, settings)[0], whole(pair, settings)
-    p = mid_p(own.lost, own.gained)  # (S,)
+    p = 2 * student(pair, mid_p(own.lost, own.gained) / 2)  # (S,)
     q = adjusted(np.where(pair.support > 0, p, np.nan), settings.correction)
     some = bool(pair.support.any())
-    overall = float(mid_p(all_.lost, all_.gained)[0]) if some else None
+    overall = float(2 * student(pair, mid_p(all_.lost, all_.gained) / 2, "whole")[0]) if some else None
     return (
         column("p_value", "p", "p", p, absent, overall=overall, overall_absent=None if some else NO_SAMPLES),
         column("q_value", "q", "p", q, absent),

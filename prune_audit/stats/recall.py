@@ -8,7 +8,7 @@ samples together it is accuracy.
 
 The interval of a recall is the score interval, corrected for skewness (Wilson 1927; Laud 2017), for one model by
 itself; what changed is in the interval of the change, which is much narrower, because both models saw the same samples.
-With --cluster it is that of as many independent samples as the clusters are worth.
+With --cluster it is that of as many independent samples as the clusters are worth, by Student's t.
 
 Within a group of samples that is no class (a sensor, an age band) recall is the accuracy there. With --weights the
 accuracy over all is the mean of recalls weighted by how often classes occur in use; recalls stay what they are.
@@ -36,7 +36,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     absent = without_samples(pair)
 
     def recall(name: str, title: str, right: Counts, contrast: Contrast, side: Literal["dense", "pruned"]) -> Measure:
-        own, all_ = sides(pair, settings, contrast)[0], whole(pair, settings, contrast)
+        own = sides(pair, settings, contrast, confidence=settings.confidence)[0]
+        all_ = whole(pair, settings, contrast, confidence=settings.confidence)
         good, of = (np.append(getattr(own, c), getattr(all_, c)) for c in (side, "n"))  # (S + 1,), all samples last
         low, high = _share_interval.interval(good, np.where(of > 0, of, 1), settings.confidence)
         return column(

@@ -12,7 +12,8 @@ drop takes thousands of samples per class. The interval alone would convict too 
 corrected p-value alone could contradict the interval, so conviction needs both; both come from one score function
 (Tango 1998). p is one-sided at the margin: the chance of such a score where the drop is just that, counted out for
 whatever share may be gained (Berger, Boos 1994), because far in the tail no normal curve holds. With --cluster the
-score is corrected for skewness instead (Gart, Nam 1988). p is corrected within this variant, this verdict and this
+score is corrected for skewness instead (Gart, Nam 1988) and is held to Student's t; below 10 clusters a class that
+cannot be told has too few clusters. p is corrected within this variant, this verdict and this
 stratification; one above .1 stands as 1, since it decides nothing. Fine is a claim about each class by itself: of 1,000
 classes that all lost 3 points, some 30 would read fine at 2. A class that the dense model never gets right has nothing
 to lose: it has no verdict and is not counted among the others.
@@ -35,7 +36,7 @@ from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measur
 from prune_audit.stats import _margin_test, _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
-from prune_audit.stats._effective_counts import sides
+from prune_audit.stats._effective_counts import sides, student, too_few
 from prune_audit.stats._mcnemar import mid_p
 from prune_audit.stats._planning import POWER
 
@@ -46,21 +47,22 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Verdict with its reason, q of the test at the margin, worst plausible drop, samples needed to settle."""
     some, tested = pair.support > 0, pair.both + pair.lost > 0  # (S,)
     absent = {int(i): NOTHING_TO_LOSE for i in (~tested).nonzero()[0]} | without_samples(pair)
-    own, _ = sides(pair, settings)
-    lost, gained, n = own.lost, own.gained, np.where(some, own.n, 1)
-    drawn = _drawn(pair, own.n, settings)
     m, alpha = int(tested.sum()), 1 - settings.confidence
+    lost, gained, n = _counted(pair, settings, settings.confidence)
     low, high = _tango.interval(lost, gained, n, settings.confidence)
-    worst = float(_tango.interval(lost, gained, n, 1 - alpha / max(m, 1))[1][tested].max()) if m else None
+    shared = 1 - alpha / max(m, 1)
+    worst = float(_tango.interval(*_counted(pair, settings, shared), shared)[1][tested].max()) if m else None
     above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
-    q = _q(lost, gained, n, tested, settings)
+    q = _q(pair, _counted(pair, settings), tested, settings)
+    drawn = _drawn(pair, settings)
     if pair.same_model:
         low, high, worst, q = np.zeros(len(n)), np.zeros(len(n)), 0.0 if m else None, np.where(tested, 1.0, np.nan)
 
     verdict = _judged(low, high, q, settings)
     regressed, fine = verdict == REGRESSED, verdict == FINE
     suspect = ~regressed & ~fine & (low > settings.margin)
-    real = adjusted(np.where(some, mid_p(lost, gained), np.nan), settings.correction) <= alpha
+    p = 2 * student(pair, mid_p(*_counted(pair, settings)[:2]) / 2)
+    real = adjusted(np.where(some, p, np.nan), settings.correction) <= alpha
     noun = "classes" if pair.by == "class" else "groups"
     margin, assure = f"{100 * settings.margin:g}", f"{100 * settings.assure:g}"
 
@@ -80,7 +82,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             return f"{small}{found}, below {assure}"
         if suspect[i]:
             return f"suspect: {found}, beyond the margin of {margin}, but not after correction for {m} {noun}"
-        return f"too few samples: {found}"
+        return f"{too_few(pair, i)}: {found}"
 
     level = next_level(settings.correction, alpha, max(m, 1), int(regressed.sum()))
     needed = _needed(pair.support, _tango.score(lost, gained, n, settings.assure), above, settings.confidence, level)
@@ -120,11 +122,18 @@ def at_margin(lost: Array, gained: Array, n: Array, settings: Settings, classes:
     return _margin_test.p_values(lost, gained, n, settings.margin, level, least)
 
 
-def _q(lost: Array, gained: Array, n: Array, tested: Array, settings: Settings) -> Floats:
-    """Corrected p-values (S,) at the margin, NaN where nothing is ``tested``."""
+def _counted(pair: Pair, settings: Settings, confidence: float | None = None) -> tuple[Array, Array, Array]:
+    """Lost, gained and n (S,) of each stratum, as `sides` has them; n is 1 where there are no samples."""
+    own, _ = sides(pair, settings, confidence=confidence)
+    return own.lost, own.gained, np.where(pair.support > 0, own.n, 1)
+
+
+def _q(pair: Pair, counted: tuple[Array, Array, Array], tested: Array, settings: Settings) -> Floats:
+    """Corrected p-values (S,) at the margin from lost, gained and n, (S,) each; NaN where nothing is ``tested``."""
     p = np.full(len(tested), np.nan)
-    p[tested] = at_margin(lost[tested], gained[tested], n[tested], settings, int(tested.sum()))
-    return adjusted(p, settings.correction)
+    lost, gained, n = (counts[tested] for counts in counted)
+    p[tested] = at_margin(lost, gained, n, settings, int(tested.sum()))
+    return adjusted(student(pair, p), settings.correction)
 
 
 def _judged(low: Floats, high: Floats, q: Floats, settings: Settings) -> Array:
@@ -133,18 +142,19 @@ def _judged(low: Floats, high: Floats, q: Floats, settings: Settings) -> Array:
     return np.select([regressed, high < settings.assure], [REGRESSED, FINE], CANNOT_TELL)
 
 
-def _drawn(pair: Pair, worth: Array, settings: Settings) -> Array | None:
-    """The verdict (S,) on the counts as they are on average if exact ties are drawn; None where there are none.
-
-    ``worth`` (S,) is how many independent samples each stratum counts as.
-    """
-    if pair.ties is None or pair.same_model:
+def _drawn(pair: Pair, settings: Settings) -> Array | None:
+    """The verdict (S,) on the counts as they are on average if exact ties are drawn; None where there are none."""
+    ties = pair.ties
+    if ties is None or pair.same_model:
         return None
-    scale = worth / np.maximum(pair.support, 1)
-    lost, gained, n = pair.ties.lost * scale, pair.ties.gained * scale, np.where(pair.support > 0, worth, 1)
-    low, high = _tango.interval(lost, gained, n, settings.confidence)
-    tested = pair.both + pair.lost > 0
-    return _judged(low, high, _q(lost, gained, n, tested, settings), settings)
+
+    def counted(confidence: float | None = None) -> tuple[Array, Array, Array]:
+        n = _counted(pair, settings, confidence)[2]
+        scale = n / np.maximum(pair.support, 1)
+        return ties.lost * scale, ties.gained * scale, n
+
+    low, high = _tango.interval(*counted(settings.confidence), settings.confidence)
+    return _judged(low, high, _q(pair, counted(), pair.both + pair.lost > 0, settings), settings)
 
 
 def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: float) -> Floats:

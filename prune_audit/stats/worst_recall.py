@@ -28,12 +28,11 @@ RANK = 25
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """What each pruned recall is at most, all at once, and the lowest recall with its stratum; the model's alone."""
-    own, _ = sides(pair, settings, PRUNED)
     some = pair.support > 0  # (S,)
-    n = np.where(some, own.n, 1)
     shared = 1 - (1 - settings.confidence) / max(int(some.sum()), 1)
-    low = _share_interval.interval(own.pruned, n, settings.confidence)[0]
-    high = _exact.share(own.pruned, n, shared)[1]
+    alone, all_ = (sides(pair, settings, PRUNED, confidence=c)[0] for c in (settings.confidence, shared))
+    low = _share_interval.interval(alone.pruned, np.where(some, alone.n, 1), settings.confidence)[0]
+    high = _exact.share(all_.pruned, np.where(some, all_.n, 1), shared)[1]
     ceiling = column("recall_at_most", "recall at most, of all classes at once", "share", high, without_samples(pair))
     if not some.any():
         return (

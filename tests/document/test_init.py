@@ -244,6 +244,7 @@ KEPT = ("comparisons", 0, "views", 1)  # the view with clusters, bins and top-k 
     ("path", "value", "said"),
     [
         (("clusters", "number"), [1], "views[1].clusters.number: expected a list of 2, found a list of 1"),
+        (("clusters", "flipped"), [1], "views[1].clusters.flipped: expected a list of 2, found a list of 1"),
         (("top", "gained"), [1], "views[1].top.gained: expected a list of 2, found a list of 1"),
         (("top", "clusters", "within"), [], "views[1].top.clusters.within: expected a list of 2"),
         (("calibration", "covariance"), [0.1], "calibration.covariance: expected a list of 3, found a list of 1"),

@@ -37,12 +37,16 @@ def test_copies_with_another_label_are_told_apart() -> None:
 
 def test_few_clusters_are_said_to_be_few() -> None:
     (said,) = sample.notes(PREDICTIONS, Settings(cluster="film"))
-    assert "only 4 clusters of film" in said
-    many = replace(
-        PREDICTIONS, ids=tuple(map(str, range(30))), labels=np.zeros(30, int), groups={"film": np.arange(30)}
-    )
-    assert sample.notes(many, Settings(cluster="film")) == ()
+    assert "only 4 clusters of film, too few clusters" in said
+    (said,) = sample.notes(of_films(29), Settings(cluster="film"))
+    assert "only 29 clusters of film: " in said
+    assert sample.notes(of_films(30), Settings(cluster="film")) == ()
     assert sample.notes(PREDICTIONS, Settings()) == ()
+
+
+def of_films(number: int) -> Predictions:
+    ids, labels = tuple(map(str, range(number))), np.zeros(number, int)
+    return replace(PREDICTIONS, ids=ids, labels=labels, groups={"film": np.arange(number)})
 
 
 def test_a_group_of_one_cluster_tells_of_that_cluster() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from prune_audit.core import Array, Clusters, Outputs, Pair, Predictions, Settings
-from prune_audit.stats import _tango
-from prune_audit.stats._clusters import CHANGE, DENSE, effects
+from prune_audit.core import Array, Clusters, Counts, Floats, Outputs, Pair, Predictions, Settings
+from prune_audit.stats import _tango, change
+from prune_audit.stats._clusters import CHANGE, DENSE, alike, as_student, effects, quantile
 from prune_audit.stats._effective_counts import sides, whole
 from prune_audit.stats._mcnemar import mid_p
 from tests.stats.pairs import measured, quick
@@ -185,3 +186,142 @@ def test_false_alarms_at_a_correlation_of_three_tenths(size: int) -> None:
                 assert 0.02 < alarms <= 0.05 + 3 * error
             else:
                 assert alarms > 0.13
+
+
+def films(lost: Counts, gained: Counts, size: Counts) -> Pair:
+    """A pair of S classes in K films, from counts (K, S); half of the samples that did not flip were right."""
+    both = (size - lost - gained) // 2
+    v = np.stack([size, both + lost, both + gained], axis=2)  # (K, S, 3)
+    whole = v.sum(axis=1)
+    number = np.full(lost.shape[1], len(lost))
+    clusters = Clusters(
+        column="film",
+        own=np.einsum("ksi,ksj->sij", v, v),
+        cross=np.einsum("ksi,kj->sij", v, whole),
+        whole=whole.T @ whole,
+        number=number,
+        within=0 * number,
+        total=len(lost),
+        flipped=(lost + gained > 0).sum(axis=0),
+    )
+    table = np.stack([both, lost, gained, size - both - lost - gained], axis=2).sum(axis=0)
+    return replace(Pair.of(table), clusters=clusters)
+
+
+def lucky(rng: np.random.Generator, size: Counts, flips: Floats, correlation: float = 0.3) -> Pair:
+    """A draw in which the samples of a class (K, S) in one film agree with a ``correlation``."""
+    gamma = rng.gamma((1 / correlation - 1) * flips, size=(*size.shape, 3))
+    share = gamma / gamma.sum(axis=2, keepdims=True)
+    lost = rng.binomial(size, share[..., 0])
+    left = np.maximum(1 - share[..., 0], 1e-12)
+    return films(lost, rng.binomial(size - lost, np.minimum(share[..., 1] / left, 1)), size)
+
+
+def test_films_by_counts_are_films_by_samples() -> None:
+    stratum, cluster, dense, pruned = drawn()
+    found = pair_of(stratum, cluster, dense, pruned).clusters
+    assert found is not None
+    flipped = [len(set(cluster[(stratum == c) & (dense != pruned)])) for c in range(3)]
+    np.testing.assert_array_equal(found.flipped, flipped)
+
+
+def test_uneven_clusters_count_as_fewer_of_one_size() -> None:
+    stratum, cluster, dense, pruned = drawn()
+    pair = pair_of(stratum, cluster, dense, pruned)
+    found = alike(pair)
+
+    def kish(of: Array) -> float:
+        n = np.bincount(cluster[of])
+        return float(n.sum() ** 2 / (n**2).sum())
+
+    np.testing.assert_allclose(found.own, [kish(stratum == c) for c in range(3)])
+    np.testing.assert_allclose(found.rest, [kish(stratum != c) for c in range(3)])
+    assert found.whole == pytest.approx(kish(stratum >= 0))
+    ones = np.ones((7, 2), int)
+    even = films(ones, ones, 9 * ones)
+    assert alike(even).own.tolist() == [7, 7]
+    assert np.isinf(alike(replace(pair, clusters=None)).own).all()
+    assert np.isinf(alike(replace(pair, by="film")).own).all()
+
+
+def test_quantiles_and_p_are_those_of_student() -> None:
+    freedom = np.array([1.0, 4.5, 30, np.inf])
+    expected = np.append(stats.t.ppf(0.995, freedom[:3]), stats.norm.ppf(0.995))
+    np.testing.assert_allclose(quantile(freedom, 0.99), expected, rtol=1e-9)
+    z = np.array([-3.0, -1.0, 0.5, -2.0])
+    expected = np.append(stats.t.cdf(z[:3], freedom[:3]), stats.norm.cdf(-2))
+    np.testing.assert_allclose(as_student(stats.norm.cdf(z), freedom), expected, rtol=1e-9)
+    assert as_student(np.array([0.0, 1.0]), np.array([5.0, 5.0])).tolist() == [0, 1]
+
+
+def test_limits_lie_students_quantile_away_and_agree_with_p() -> None:
+    pair = lucky(np.random.default_rng(2), np.full((12, 3), 20), np.array([0.2, 0.05, 0.75]))
+    found = measured(pair)
+    worth = sides(pair, Settings())[0]
+    t = stats.t.ppf(0.975, alike(pair).own - 1)
+    for limits, sign in ((found["change"].high, 1), (found["change"].low, -1)):
+        at = _tango.score(worth.lost, worth.gained, worth.n, -np.array(limits, float))
+        np.testing.assert_allclose(at, sign * t, rtol=1e-6)
+    z = stats.norm.isf(mid_p(worth.lost, worth.gained) / 2)
+    np.testing.assert_allclose(np.array(found["p_value"].by_stratum, float), 2 * stats.t.sf(z, 11), rtol=1e-9)
+    all_ = whole(pair, Settings())
+    z = stats.norm.isf(mid_p(all_.lost, all_.gained) / 2)
+    assert found["p_value"].overall == pytest.approx(float(2 * stats.t.sf(z, 11)[0]))
+
+
+def test_a_class_in_which_ten_clusters_flipped_stands_by_its_own_effect() -> None:
+    rng = np.random.default_rng(4)
+    size = np.full((12, 2), 10)
+    lost = np.stack([rng.binomial(10, 0.3, 12), np.where(np.arange(12) < 4, 10, 0)], axis=1)
+    lost[:9, 0] = np.maximum(lost[:9, 0], 1)
+    lost[9:, 0] = [1, 0, 0]
+    ten = films(lost, 0 * lost, size)
+    nine = films(np.where((np.arange(12) == 9)[:, None], 0, lost), 0 * lost, size)
+    flipped = [pair.clusters.flipped for pair in (ten, nine) if pair.clusters is not None]
+    assert [counts[0] for counts in flipped if counts is not None] == [10, 9]
+    value, cluster = np.repeat(np.arange(2) == 0, [lost[:, 0].sum(), 120 - lost[:, 0].sum()]), np.arange(12)
+    own = max(1.0, variance_ratio(value, np.concatenate([cluster.repeat(lost[:, 0]), cluster.repeat(10 - lost[:, 0])])))
+    assert effects(ten).own[0] == pytest.approx(own)
+    assert effects(ten).own[0] < 3 < effects(nine).own[0]
+    assert ten.clusters is not None
+    older = replace(ten, clusters=replace(ten.clusters, flipped=None))
+    assert effects(older).own[0] > 3
+
+
+@pytest.mark.parametrize(("clusters", "expected"), [(9, "too few clusters (9): "), (10, "too few samples: ")])
+def test_few_clusters_are_the_reason_that_nothing_can_be_told(clusters: int, expected: str) -> None:
+    size = np.full((clusters, 2), 10)
+    lost = np.zeros_like(size)
+    lost[0] = 1
+    found = measured(films(lost, 0 * lost, size))
+    assert found["verdict"].by_stratum == ("cannot tell",) * 2
+    assert all(str(reason).startswith(expected) for reason in found["reason"].by_stratum)
+    assert all(str(reason).startswith(expected) for reason in found["distortion_reason"].by_stratum)
+
+
+def test_clusters_of_uneven_sizes_are_too_few_though_there_are_many() -> None:
+    size = np.repeat([[100, 100], [1, 1]], [2, 20], axis=0)
+    lost = np.zeros_like(size)
+    lost[0] = 1
+    reason = measured(films(lost, 0 * lost, size))["reason"].by_stratum[0]
+    assert str(reason).startswith("too few clusters (22, as good as 2.4 of one size): ")
+
+
+UNEVEN = "uneven"
+
+
+@pytest.mark.parametrize("clusters", [6, 10, 30, 100])
+@pytest.mark.parametrize("sizes", [(2, 20), UNEVEN], ids=["rare and common", "uneven"])
+def test_intervals_of_few_clusters_hold_the_truth(clusters: int, sizes: tuple[int, int] | str) -> None:
+    """95 % intervals of a change, of a rare class beside a common one and of clusters of 4 to 60 samples."""
+    draws, flips = 150, np.array([0.25, 0.15, 0.6])
+    each = np.array(sizes) if sizes != UNEVEN else np.geomspace(4, 60, clusters).round().astype(int)[:, None]
+    rng, held = np.random.default_rng(clusters), []
+    for _ in range(draws):
+        pair = lucky(rng, np.broadcast_to(each, (clusters, 2)), flips)
+        (found,) = change.measure(pair, Settings())
+        held.append((np.array(found.low, float) <= -0.1) & (np.array(found.high, float) >= -0.1))
+    error = np.sqrt(0.05 * 0.95 / draws)
+    assert (np.mean(held, axis=0) >= 0.95 - 3 * error).all()
+    if clusters <= 10:
+        assert np.mean(held) > 0.95
