@@ -39,6 +39,16 @@ def first_count(reached: Callable[[Floats], Array], most: Floats) -> Floats:
     return low
 
 
+def first_count_near(near: Floats, reached: Callable[[Floats], Array], most: Floats) -> Floats:
+    """`first_count` by trying, from ``near`` (J,), which is a fraction of a count off where it is not one more."""
+    found = np.clip(np.ceil(near), 0, most + 1)
+    while (one_less := (found > 0) & reached(np.maximum(found - 1, 0))).any():
+        found = found - one_less
+    while (one_more := (found <= most) & ~reached(np.minimum(found, most))).any():
+        found = found + one_more
+    return found
+
+
 def limits(f: Callable[[Floats], Floats], z: float, low: Brackets, high: Brackets) -> tuple[Floats, Floats]:
     """Where ``f`` falls through ``z`` within ``low`` and through ``-z`` within ``high``, each (S,).
 

@@ -24,16 +24,43 @@ def score(lost: Array, gained: Array, n: Array, drop: Array | float) -> Floats:
 
     ``n`` must be positive. With every count multiplied by k the statistic grows by the square root of k.
     """
-    gain = _fit(lost, gained, n, drop)
-    return standardised(lost - gained - n * drop, n * (2 * gain + drop * (1 - drop)))
+    return _standardised(lost, gained, n, drop, _fit(lost, gained, n, drop))
+
+
+def boundary(gained: Array, n: Array, drop: float, z: float) -> Floats:
+    """How much is lost, no whole number and maybe below 0, where `score` at ``drop`` is ``z`` beside ``gained``.
+
+    Shapes are those that ``gained`` and ``n`` have together; ``n`` must be positive. With u^2 the fitted variance of
+    one sample and q = drop (1 - drop), the quadratic of the fit becomes n u^3 - z (1 + drop) sqrt(n) (u^2 - q) = (n q +
+    2 gained) u, of which the largest root is the one with P(gained) of at least 0; it has a closed form.
+    """
+    q = drop * (1 - drop)
+    a, b = -z * (1 + drop) / np.sqrt(n), -(q + 2 * gained / n)
+    third = np.maximum(a * a / 3 - b, 0) / 3
+    half = (a * b / 3 - 2 * a**3 / 27 + a * q) / 2
+    some = third > 0
+    cosine = np.clip(half / np.where(some, third, 1.0) ** 1.5, -1, 1)
+    u = 2 * np.sqrt(third) * np.cos(np.arccos(np.where(some, cosine, 1.0)) / 3) - a / 3
+    lost: Floats = gained + n * drop + z * np.sqrt(n) * u
+    return lost
 
 
 def skewness_corrected(lost: Array, gained: Array, n: Array, drop: float) -> Floats:
     """`score` (S,), less what the skewness of the difference alone makes of it; ``n`` must be positive."""
+    return with_corrected(lost, gained, n, drop)[1]
+
+
+def with_corrected(lost: Array, gained: Array, n: Array, drop: float) -> tuple[Floats, Floats]:
+    """`score` and `skewness_corrected`, (S,) each, of one fit."""
     gain = _fit(lost, gained, n, drop)
     loss = gain + drop
     third = loss * (1 - drop) ** 3 - gain * (1 + drop) ** 3 - (1 - loss - gain) * drop**3
-    return unskewed(score(lost, gained, n, drop), third / n**2, (loss + gain - drop**2) / n)
+    plain = _standardised(lost, gained, n, drop, gain)
+    return plain, unskewed(plain, third / n**2, (loss + gain - drop**2) / n)
+
+
+def _standardised(lost: Array, gained: Array, n: Array, drop: Array | float, gain: Floats) -> Floats:
+    return standardised(lost - gained - n * drop, n * (2 * gain + drop * (1 - drop)))
 
 
 def _fit(lost: Array, gained: Array, n: Array, drop: Array | float) -> Floats:

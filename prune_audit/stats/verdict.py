@@ -20,8 +20,12 @@ to lose: it has no verdict and is not counted among the others.
 
 The worst plausible drop is the upper limit of the interval; over the model it is the largest of all classes' upper
 limits at a confidence that holds for all of them at once (Bonferroni): no class with a verdict lost more. A pass is
-no clearance: it is bounded by that number. The samples needed would settle a cannot tell in four of five cases, if
-lost and gained keep their rates: with every count multiplied by k the score statistic grows by the square root of k.
+no clearance: it is bounded by that number. The samples needed, in all, would settle a cannot tell in four of five
+cases if lost and gained keep their rates, and so would any larger number: every outcome of so many samples is counted
+out, and settled is fine where the drop seen is below the assurance limit and regressed where it is beyond the margin,
+whichever comes where it is between. The number is exact where few are gained, and within 4 % elsewhere. Counts
+are whole, so that some smaller numbers may do as well by luck: after 107 samples with one lost and none gained 142 to
+164 would, 165 to 172 would not, and 173 and all larger ones do. Who collects more must not be worse off.
 
 Where classes share a highest score exactly, the lower index counts as predicted. Where that alone decides a verdict,
 the reason says so, and gives the verdict on the counts as they are on average if ties are drawn.
@@ -29,22 +33,32 @@ the reason says so, and gives the verdict on the counts as they are on average i
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.special import ndtri
+from collections.abc import Sequence
 
-from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measure, Pair, Settings
+import numpy as np
+
+from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measure, Pair, Settings, Value
 from prune_audit.stats import _margin_test, _tango
 from prune_audit.stats._adjust import adjusted, next_level
 from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
 from prune_audit.stats._effective_counts import sides, student, too_few
 from prune_audit.stats._mcnemar import mid_p
-from prune_audit.stats._planning import POWER
+from prune_audit.stats._planning import MOST, POWER, samples_to_settle
 
 RANK = 90
+
+SETTLED = "settled"
+HOPELESS = f"the drop seen is all but the margin: more than {MOST:,} samples"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Verdict with its reason, q of the test at the margin, worst plausible drop, samples needed to settle."""
+    judged = judgements(pair, settings)
+    return (*judged[:-1], needed(pair, settings, judged[0].by_stratum), judged[-1])
+
+
+def judgements(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
+    """All of `measure` but the samples needed, which take longer than the rest together."""
     some, tested = pair.support > 0, pair.both + pair.lost > 0  # (S,)
     absent = {int(i): NOTHING_TO_LOSE for i in (~tested).nonzero()[0]} | without_samples(pair)
     m, alpha = int(tested.sum()), 1 - settings.confidence
@@ -52,7 +66,6 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     low, high = _tango.interval(lost, gained, n, settings.confidence)
     shared = 1 - alpha / max(m, 1)
     worst = float(_tango.interval(*_counted(pair, settings, shared), shared)[1][tested].max()) if m else None
-    above = _tango.score(lost, gained, n, settings.margin)  # (S,) standard deviations above the margin
     q = _q(pair, _counted(pair, settings), tested, settings)
     drawn = _drawn(pair, settings)
     if pair.same_model:
@@ -84,10 +97,6 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             return f"suspect: {found}, beyond the margin of {margin}, but not after correction for {m} {noun}"
         return f"{too_few(pair, i)}: {found}"
 
-    level = next_level(settings.correction, alpha, max(m, 1), int(regressed.sum()))
-    needed = _needed(pair.support, _tango.score(lost, gained, n, settings.assure), above, settings.confidence, level)
-    settled = {int(i): "settled" for i in (regressed | fine).nonzero()[0]}
-    hopeless = {int(i): "the drop seen is the margin itself" for i in np.isinf(needed).nonzero()[0]}
     return (
         column("verdict", "verdict", "label", verdict, absent),
         column("reason", "why", "label", np.array([reason(i) for i in range(len(n))], object), absent),
@@ -101,7 +110,6 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             overall=worst,
             overall_absent=None if m else NOTHING_TO_LOSE if some.any() else NO_SAMPLES,
         ),
-        column("samples_needed", "samples needed", "count", _whole(needed), hopeless | settled | absent),
         column(
             "verdict_ties_shared",
             "verdict if ties were shared",
@@ -157,19 +165,28 @@ def _drawn(pair: Pair, settings: Settings) -> Array | None:
     return _judged(low, high, _q(pair, counted(), pair.both + pair.lost > 0, settings), settings)
 
 
-def _needed(n: Array, below: Floats, above: Floats, confidence: float, level: float) -> Floats:
-    """Samples (S,) at which one of the two bounds would be cleared, infinite where the drop seen lies on both.
+def needed(pair: Pair, settings: Settings, verdicts: Sequence[Value], power: float = POWER) -> Measure:
+    """How many samples in all each stratum that is undecided by ``verdicts`` (S,) takes, settled with ``power``.
 
-    ``below`` and ``above`` are the score statistics at the assurance limit and at the margin; ``level`` is the
-    p-value that the correction would ask of one more regressed class.
+    Where samples belong to clusters, they are samples that belong together as those seen do, and as few clusters.
     """
-    z, z_b = _tango.two_sided(confidence), float(ndtri(POWER))
-    z_c = max(z, float(-ndtri(level)))
-    with np.errstate(divide="ignore", invalid="ignore"):  # strata without samples, whose results are not shown
-        fine = np.where(below < 0, (z + z_b) / np.maximum(-below, 0), np.inf)
-        regressed = np.where(above > 0, (z_c + z_b) / np.maximum(above, 0), np.inf)
-        needed: Floats = n * np.minimum(fine, regressed) ** 2
-    return needed
+    _, _, n = _counted(pair, settings, settings.confidence)
+    open_ = np.array([label == CANNOT_TELL for label in verdicts], bool)
+    judged = sum(label is not None for label in verdicts)
+    convicted = sum(label == REGRESSED for label in verdicts)
+    level = next_level(settings.correction, 1 - settings.confidence, max(judged, 1), convicted)
+    shares = np.stack([n, pair.lost / np.maximum(pair.support, 1), pair.gained / np.maximum(pair.support, 1)])
+    alike, which = np.unique(shares[:, open_], axis=1, return_inverse=True)
+    worth = samples_to_settle(
+        *alike, margin=settings.margin, limit=settings.assure, level=level, confidence=settings.confidence, power=power
+    )
+    samples = np.zeros(len(n))
+    # What samples are worth comes from sums of squares of counts, in which the last digits are rounded.
+    samples[open_] = np.ceil(worth[which.reshape(-1)] * pair.support[open_] / n[open_] * (1 - 1e-12))
+    absent = {i: SETTLED for i, label in enumerate(verdicts) if label in (REGRESSED, FINE)}
+    absent |= {i: NOTHING_TO_LOSE for i, label in enumerate(verdicts) if label is None} | without_samples(pair)
+    hopeless = {int(i): HOPELESS for i in np.isinf(samples).nonzero()[0]}
+    return column("samples_needed", "samples needed", "count", _whole(samples), hopeless | absent)
 
 
 def _whole(needed: Floats) -> Array:

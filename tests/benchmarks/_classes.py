@@ -29,7 +29,7 @@ def per_class(section: str, cell: Cell) -> list[Row]:
         out.add("naive rule", rate(_rivals.naive(draws)[:, focus]))
     at_margin, at_assure = (np.abs(cell.drop[focus] - at) < EQUAL for at in (MARGIN, DEFAULT.assure))
     if unchanged.all() or at_margin.all() or at_assure.all():
-        judged = named(verdict.measure(flat, ALONE))
+        judged = named(verdict.judgements(flat, ALONE))
         p = floats(judged["q_regressed"].by_stratum).reshape(shape)
         said = np.array(judged["verdict"].by_stratum, object).reshape(shape)
         if unchanged.all():

@@ -87,7 +87,7 @@ def power(section: str, quantity: str, cell: Cell) -> list[Row]:
     """How often what is there is found, beside the rival that would be asked instead."""
     draws, out = cell.draw(), Found(section, cell)
     if quantity == "fine":
-        said = named(verdict.measure(flattened(draws), ALONE))["verdict"].by_stratum
+        said = named(verdict.judgements(flattened(draws), ALONE))["verdict"].by_stratum
         out.add("found fine", rate(np.array(said, object).reshape(draws.shape[:2]) == "fine"), least=_floor(cell))
         return out.rows
     focus = cell.focus

@@ -131,6 +131,6 @@ def between(section: str, cell: Cell) -> list[Row]:
     low, high = (floats([getattr(m["largest_excess_drop"], name) for m in measured]) for name in LIMITS)
     largest = float(excess.max())
     out.add("largest excess, simultaneous", rate((low <= largest + EQUAL) & (largest - EQUAL <= high)), least=0.94)
-    worst = floats([named(verdict.measure(Pair.of(draw), DEFAULT))["worst_plausible_drop"].overall for draw in few])
+    worst = floats([named(verdict.judgements(Pair.of(draw), DEFAULT))["worst_plausible_drop"].overall for draw in few])
     out.add("worst drop, simultaneous", rate(worst >= cell.drop.max()), least=0.94)
     return out.rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prune_audit.stats._root import falling_root, first_count, limits, standardised, unskewed
+from prune_audit.stats._root import falling_root, first_count, first_count_near, limits, standardised, unskewed
 
 
 def test_root_is_found_to_the_last_bit() -> None:
@@ -46,3 +46,11 @@ def test_without_skewness_the_score_stays_and_no_difference_is_no_score() -> Non
     assert skewed[1] == 0
     np.testing.assert_allclose((skewed + (skewed**2 - 1) / 10)[[0, 2]], z[[0, 2]])
     assert unskewed(np.array([-9.0]), np.array([6.0]), np.ones(1))[0] == -0.5  # beyond the vertex: there
+
+
+def test_counts_are_found_from_a_guess_however_far_off() -> None:
+    most = np.array([0.0, 3, 10, 100, 100, 100])
+    first = np.array([0.0, 4, 7, 0, 50, 101])
+    for off in (-120.0, -1.5, 0.0, 0.4, 30.0):
+        np.testing.assert_array_equal(first_count_near(first + off, lambda at: at >= first, most), first)
+    np.testing.assert_array_equal(first_count(lambda at: at >= first, most), first)

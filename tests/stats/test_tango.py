@@ -125,3 +125,15 @@ def test_exact_coverage(n: int, least: float) -> None:
         holds = (low <= drop) & (drop <= high)
         for gain in (0.01, 0.03, 0.06, 0.1, 0.2, 0.3):
             assert chance_of(holds, lost, gained, n, gain + drop, gain) >= least, (drop, gain)
+
+
+@pytest.mark.parametrize("drop", [0.001, 0.02, 0.3, 0.9])
+@pytest.mark.parametrize("z", [-1.96, -1.0, 0.0, 1.0, 4.5])
+def test_the_boundary_is_where_the_score_is_z(drop: float, z: float) -> None:
+    rng = np.random.default_rng(0)
+    n = rng.integers(1, 5000, 500).astype(np.float64)
+    gained = np.floor(n * rng.random(500) ** 3)
+    lost = _tango.boundary(gained, n, drop, z)
+    possible = (lost >= 0) & (lost <= n - gained)
+    assert possible.sum() > 100
+    np.testing.assert_allclose(_tango.score(lost, gained, n, drop)[possible], z, atol=1e-11)

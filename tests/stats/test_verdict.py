@@ -7,15 +7,17 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import _margin_test, _tango, verdict
 from tests.stats.pairs import measured, pairs, quick, same
+from tests.stats.test_clusters import pair_of
 
 
 def verdicts(counts: object, settings: Settings | None = None) -> tuple[object, ...]:
-    return measured(Pair.of(np.asarray(counts)), settings, verdict)["verdict"].by_stratum
+    return verdict.judgements(Pair.of(np.asarray(counts)), settings or Settings())[0].by_stratum
 
 
 def test_the_three_answers() -> None:
@@ -107,6 +109,32 @@ def test_where_no_class_was_ever_right_nothing_is_judged() -> None:
     assert (worst.overall, worst.overall_absent) == (None, "dense recall is 0: nothing to lose")
 
 
+@pytest.mark.parametrize(("n", "lost", "from_here"), [(107, 1, 173), (110, 2, 311), (109, 2, 311)])
+def test_needed_samples_are_the_number_from_which_they_do(n: int, lost: int, from_here: int) -> None:
+    """Of the README's sample. Fewer would do by luck (142 to 164 of the first, say), the last before does not."""
+    row = (n - lost, lost, 0, 0)
+    assert measured(Pair.of([row]), only=verdict)["samples_needed"].by_stratum == (from_here,)
+    power = [stats.binom.cdf(_fine_below(size) - 1, size, lost / n) for size in range(from_here - 1, from_here + 400)]
+    assert power[0] < 0.8 <= min(power[1:])
+
+
+def _fine_below(n: int) -> int:
+    """The fewest lost, with none gained, that are not fine."""
+    counts = np.arange(n + 1)
+    high = _tango.interval(counts, np.zeros(n + 1), np.full(n + 1, n), 0.95)[1]
+    return int((high >= 0.05).argmax())
+
+
+def test_needed_samples_are_of_those_that_belong_together_where_there_are_clusters() -> None:
+    """Pairs that always agree: each is worth one sample, and a little less because there are but 100 of them."""
+    alone = Pair.of([(80, 4, 3, 13)])
+    dense, pruned = (np.repeat(np.repeat(right, [80, 4, 3, 13]), 2) for right in ([1, 1, 0, 0], [1, 0, 1, 0]))
+    twice = pair_of(np.zeros(200, np.int64), np.arange(200) // 2, dense.astype(bool), pruned.astype(bool))
+    one, two = (measured(pair, only=verdict)["samples_needed"].by_stratum[0] for pair in (alone, twice))
+    assert isinstance(one, int)
+    assert two == pytest.approx(2 * one * (special.stdtrit(99, 0.975) / special.ndtri(0.975)) ** 2, rel=0.02)
+
+
 def test_needed_samples_settle_it_in_four_of_five_cases() -> None:
     """Draw at the rates that were seen, with as many samples as were asked for."""
     n, lost, gained = 100, 4, 3
@@ -130,7 +158,7 @@ def test_needed_samples_of_a_suspect_pass_the_correction() -> None:
 def test_settled_classes_need_no_samples() -> None:
     assert measured(Pair.of([(900, 30, 18, 52)]))["samples_needed"].absent == {0: "settled"}
     at_margin = measured(Pair.of([(48, 1, 0, 1)]), Settings(assure=0.02))["samples_needed"]
-    assert at_margin.absent == {0: "the drop seen is the margin itself"}
+    assert at_margin.absent == {0: "the drop seen is all but the margin: more than 1,048,576 samples"}
 
 
 @quick
