@@ -286,10 +286,10 @@ class Isolation:
             metavar="auto|never",
             envvar="PRUNE_AUDIT_ISOLATE",
             show_envvar=False,
-            help="auto: run TorchScript, torch.export, ONNX and transformers in confined processes of their own; "
-            "never: in the process of the audit (default).",
+            help="auto: run TorchScript, torch.export, ONNX and transformers in confined processes of their own "
+            "(default); never: in the process of the audit.",
         ),
-    ] = "never"
+    ] = "auto"
     memory: Annotated[
         str | None,
         typer.Option(

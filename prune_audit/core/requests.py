@@ -158,7 +158,7 @@ class Settings:
     expect_accuracy: float | None = None
     expect_tolerance: float = 0.02
     plausibility: bool = True
-    isolate: Isolate = field(default="never", compare=False)
+    isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)
     runner: str = field(default="threads", compare=False)

@@ -26,6 +26,8 @@ def available() -> int | None:
 def apply(memory: int | None) -> str:
     """Let this process use ``memory`` bytes of addresses beyond those that it has, and write no core.
 
+    A limit that this process was started under stays, where it is the lower one.
+
     Raises:
         OSError: the system has no such limit, or none was asked for.
     """
@@ -35,11 +37,10 @@ def apply(memory: int | None) -> str:
     if memory is None:
         raise OSError(0, "what is resident is watched instead")
     used = _addresses()
-    limit = used + memory
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+    given = [each for each in resource.getrlimit(resource.RLIMIT_AS) if each != resource.RLIM_INFINITY]
+    limit = min([used + memory, *given])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    return f"memory ({memory / 2**30:.3g} GiB of addresses)"
+    return f"memory ({(limit - used) / 2**30:.3g} GiB of addresses)"
 
 
 def resident(pid: int) -> int | None:

@@ -9,7 +9,7 @@ It answers, one by one, what comes over the socket that it was given:
         negative status is a signal
 
 It sees nothing foreign itself, and must have no thread that holds a lock when it forks, so it calls nothing of what it
-imports. Where the other side is gone it ends, and all that it has forked with it.
+imports. Where the other side is gone, killed perhaps, it ends, and with it all that it has forked and their folders.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -32,7 +33,7 @@ def main() -> None:
     """Serve until the other side is gone. ``alone`` behind the socket's number says to do one work, and not to fork."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     alone = "alone" in sys.argv[2:]
-    children: set[int] = set()
+    children: dict[int, str] = {}  # by number, the scratch folder of each
     try:
         while True:
             request = wire.read(connection.fileno())
@@ -60,7 +61,7 @@ def main() -> None:
             child = 0 if alone else _fork()
             if child == 0:
                 _work(own, log, request, connection, tied=not alone)
-            children.add(child)
+            children[child] = request["barriers"]["scratch"]
             os.close(own)
             os.close(log)
             wire.write(connection.fileno(), {"pid": child})
@@ -70,6 +71,10 @@ def main() -> None:
         for child in children:
             with contextlib.suppress(OSError):
                 os.kill(child, signal.SIGKILL)
+        for child, scratch in children.items():
+            with contextlib.suppress(OSError):
+                os.waitpid(child, 0)
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _fork() -> int:
@@ -110,11 +115,11 @@ def _work(own: int, log: int, request: dict[str, Any], connection: socket.socket
         os._exit(status)
 
 
-def _end(child: int, grace: float, children: set[int]) -> int:
+def _end(child: int, grace: float, children: dict[int, str]) -> int:
     """End the process ``child``, which may have ended; its exit status, or less than 0 the signal that ended it."""
     if child not in children:
         return 0
-    children.discard(child)
+    del children[child]
     until = time.monotonic() + grace
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)

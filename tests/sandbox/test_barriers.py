@@ -217,18 +217,19 @@ from pathlib import Path
 from prune_audit.sandbox import Barriers, process
 made = process.Worker([], "tests.sandbox.payloads:serve", Barriers(scratch=Path()))
 threading.Thread(target=made.ask, args=({"do": "loop"}, 60), daemon=True).start()
-print(made._pid, process.server().process.pid, flush=True)
+print(made._pid, process.server().process.pid, made._barriers.scratch, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], timeout=SECONDS
     )
-    pids = [int(each) for each in done.stdout.split()]
-    assert len(pids) == 2
+    worker, server, scratch = done.stdout.split()
+    pids = int(worker), int(server)
     deadline = time.monotonic() + 20
     while any(map(limits.resident, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(limits.resident, pids))
+    assert not Path(scratch).exists()
 
 
 def test_a_server_that_ends_takes_its_workers_along_and_is_replaced() -> None:
