@@ -15,8 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from prune_audit import data, gate, models, plugins, runners, stats
 from prune_audit.core import (
     Assumption,
@@ -27,7 +25,6 @@ from prune_audit.core import (
     Dataset,
     DataSource,
     Expects,
-    Flip,
     Input,
     ModelCard,
     ModelSource,
@@ -36,7 +33,6 @@ from prune_audit.core import (
     Preprocess,
     Provenance,
     Recorded,
-    Samples,
     Settings,
     View,
 )
@@ -49,6 +45,7 @@ from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.thumbnail import with_thumbnails
+from prune_audit.tasks import classification
 
 Model: TypeAlias = ModelSource | Classifier
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
@@ -206,7 +203,7 @@ class _Opened:
     def doubts(self, evaluation: Evaluation) -> tuple[str, ...]:
         """What speaks against the dense model having been run as it was trained."""
         dense, predictions = self.models[0], evaluation.predictions
-        right = int((predictions.models[0].predicted == predictions.labels).sum())
+        right = int(classification.right(predictions.models[0].predicted, predictions.labels).sum())
         said = dense.expects.accuracy or models.of_name(Path(dense.card.path))
         below = plausible.below_record(said, right, len(predictions.labels))
         return (*evaluation.doubts, *([below] if below else []))
@@ -310,17 +307,19 @@ def assemble(
     for card in pruned:
         views = []
         for by in dict.fromkeys(("class", *settings.by)):
-            counted = predictions.pair(dense.name, card.name, by, settings.cluster, top_k=settings.top_k)
+            counted = classification.pair(
+                predictions, dense.name, card.name, by, settings.cluster, top_k=settings.top_k
+            )
             # What is one network by its digest may still draw random numbers, or be live and have hooks.
             # Predictions of one name are one entry, asked for twice.
             same = card.name == dense.name or card.same_as(dense)
             pair = replace(counted, same_model=same and not len(counted.moves))
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
-        flips, flipped = _flips(predictions, dense.name, card.name)
+        flips, flipped = classification.flips(predictions, dense.name, card.name, FLIPS_KEPT)
         comparisons.append(
             Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
         )
-    kept = Samples.of(predictions, ("class", *settings.by), settings.cluster)
+    kept = classification.samples(predictions, ("class", *settings.by), settings.cluster)
     provenance = replace(provenance, notes=(*provenance.notes, *(error.message for error in plugins.broken())))
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
     return audit if policy is None else gate.judge(audit, policy)
@@ -409,32 +408,6 @@ def _seed(seed: int) -> None:
     """Fix torch's random numbers, for models that draw some; torch is not imported for it."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
-
-
-def _flips(predictions: Predictions, dense: str, pruned: str) -> tuple[tuple[Flip, ...], int]:
-    """Samples on which exactly one model is right, and how many there are: lost ones first, in the order of the data.
-
-    Where there are too many, each class gives as many as the others, as far as it has them.
-    """
-    labels, classes = predictions.labels, predictions.classes
-    a, b = predictions.model(dense).predicted, predictions.model(pruned).predicted
-    lost = np.flatnonzero((a == labels) & (b != labels))
-    gained = np.flatnonzero((a != labels) & (b == labels))
-    lost = _in_turn(lost, labels, FLIPS_KEPT)
-    kept = np.concatenate([lost, _in_turn(gained, labels, FLIPS_KEPT - len(lost))])
-    flips = tuple(
-        Flip(id=predictions.ids[i], label=classes[labels[i]], dense=classes[a[i]], pruned=classes[b[i]]) for i in kept
-    )
-    return flips, int(((a == labels) != (b == labels)).sum())
-
-
-def _in_turn(rows: Counts, labels: Counts, most: int) -> Counts:
-    """Up to ``most`` of ``rows`` (K,), sorted: the first of every class, then the second, and so on."""
-    order = np.argsort(labels[rows], kind="stable")
-    sizes = np.unique(labels[rows], return_counts=True)[1]  # (G,)
-    turn = np.empty(len(rows), np.int64)  # (K,) which of its class a row is
-    turn[order] = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(rows[np.argsort(turn, kind="stable")[:most]])
 
 
 def _data_digest(predictions: Predictions) -> str:

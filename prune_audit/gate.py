@@ -15,7 +15,7 @@ from typing import Any
 from prune_audit import plugins, rules, stats
 from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, View, Waiver
 from prune_audit.errors import AlignmentError, UsageError
-from prune_audit.evaluate.alignment import check_accuracy
+from prune_audit.tasks.classification.alignment import check_accuracy
 
 
 def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:

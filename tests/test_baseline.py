@@ -28,12 +28,12 @@ from prune_audit.core import (
     Preprocess,
     Provenance,
     RuleSetting,
-    Samples,
     Settings,
     View,
 )
 from prune_audit.document import from_document, to_document
 from prune_audit.errors import AlignmentError
+from prune_audit.tasks import classification
 from tests.rules.comparisons import CARD
 
 N, CLASSES = 1000, 4
@@ -324,12 +324,13 @@ def test_every_step_counts_as_predictions_side_by_side_do(data: st.DataObject) -
             classes=("a", "b", "c"), ids=tuple(map(str, range(number))), labels=labels, models=outputs, groups=groups
         )
         comparisons = [
-            View(pair=made.pair("dense", "pruned", by, "film"), measures=()) for by in ("class", *settings.by)
+            View(pair=classification.pair(made, "dense", "pruned", by, "film"), measures=())
+            for by in ("class", *settings.by)
         ]
         comparison = Comparison(
             dense=replace(CARD, name="dense"), pruned=replace(CARD, name="pruned"), views=tuple(comparisons)
         )
-        kept = Samples.of(made, ("class", *settings.by), "film")
+        kept = classification.samples(made, ("class", *settings.by), "film")
         return Audit(
             comparisons=(comparison,),
             provenance=Provenance(data="d", data_digest="0", samples=number, available=number),

@@ -19,6 +19,7 @@ def show(trial: Trial) -> None:
     from rich.table import Table
 
     from prune_audit.render.consoles import Text
+    from prune_audit.tasks.classification import right
 
     predictions = trial.predictions
     tried, dense = len(predictions.labels), predictions.models[0]
@@ -31,8 +32,8 @@ def show(trial: Trial) -> None:
             card.name,
             card.format,
             facts.get("scores") or ("classes" if outputs.confidence is None else "one column"),
-            f"{(outputs.predicted == predictions.labels).mean():.1%}",
-            "" if outputs is dense else f"{(outputs.predicted == dense.predicted).mean():.1%}",
+            f"{right(outputs.predicted, predictions.labels).mean():.1%}",
+            "" if outputs is dense else f"{right(outputs.predicted, dense.predicted).mean():.1%}",
             f"{facts['ms']:.3g}" if facts.get("ms") is not None else "-",
         )
         grid.add_row(*map(Text, cells))

@@ -49,6 +49,7 @@ from prune_audit.core.requests import (
     Waiver,
     chosen,
 )
+from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
 from prune_audit.core.types import (
     CANNOT_TELL,
     FINE,
@@ -90,6 +91,7 @@ __all__ = [
     "Assumption",
     "Audit",
     "Batch",
+    "Calibration",
     "Channels",
     "Check",
     "Chooses",
@@ -129,14 +131,18 @@ __all__ = [
     "RuleSetting",
     "Runtime",
     "Samples",
+    "Scored",
     "Scores",
     "Settings",
     "Sparsest",
     "Suspect",
+    "Ties",
+    "TopK",
     "Unit",
     "Value",
     "Verdict",
     "View",
     "Waiver",
     "chosen",
+    "in_units",
 ]

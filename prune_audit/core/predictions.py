@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core.clusters import Clusters
-from prune_audit.core.pair import Pair
-from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
 from prune_audit.core.types import Array, Counts, Floats, Scores
 from prune_audit.errors import UsageError
 
@@ -33,15 +30,6 @@ class Outputs:
     rank: npt.NDArray[np.int32] | None = None
     tied: Counts | None = None
     scores: Scores | None = None
-
-    def credit(self, labels: Counts) -> Floats:
-        """How often the model would be right on each sample (N,) if exact ties were drawn, with ``labels`` (N,)."""
-        right: Floats = (self.predicted == labels).astype(np.float64)
-        if self.tied is None:
-            return right
-        # Of two classes that share one column, the label is always one.
-        among = self.rank < self.tied if self.rank is not None else np.ones(len(labels), bool)
-        return np.where(self.tied > 1, among / np.maximum(self.tied, 1), right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,75 +95,6 @@ class Predictions:
             stratum = stratum * len(values) + position
         return tuple(", ".join(parts) for parts in names), stratum
 
-    def pair(self, dense: str, pruned: str, by: str = "class", cluster: str | None = None, *, top_k: int = 5) -> Pair:
-        """Count dense against pruned within each stratum.
-
-        ``by`` is ``class``, a group column, or several of these crossed, with commas between: ``class,sex``. Crossed
-        strata are the whole product, so that a combination without samples is seen to have none. ``cluster`` is the
-        group column of what samples belong to, where they are not independent. ``top_k`` is the number of highest
-        scores among which the label is looked for, where there are more classes than that.
-
-        Raises:
-            UsageError: there is no such model or column.
-        """
-        a, b = self.model(dense).predicted, self.model(pruned).predicted  # (N,)
-        strata, stratum = self.strata(by)
-        size = len(strata)
-        a_right, b_right = a == self.labels, b == self.labels
-
-        def count(mask: Array) -> Counts:
-            return np.bincount(stratum[mask], minlength=size).astype(np.int64)
-
-        changed = a != b
-        rows = np.stack([self.labels[changed], a[changed], b[changed]], axis=1)  # (K, 3)
-        kinds, times = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.empty(0))
-        return Pair(
-            by=by,
-            strata=strata,
-            both=count(a_right & b_right),
-            lost=count(a_right & ~b_right),
-            gained=count(~a_right & b_right),
-            neither=count(~a_right & ~b_right),
-            classes=self.classes,
-            labelled=np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64),
-            dense_predicted=np.bincount(a, minlength=len(self.classes)).astype(np.int64),
-            pruned_predicted=np.bincount(b, minlength=len(self.classes)).astype(np.int64),
-            moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
-            clusters=None
-            if cluster is None
-            else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], a_right, b_right),
-            calibration=self._calibration(dense, pruned, by, size),
-            top=self._top(dense, pruned, top_k, size, stratum, cluster),
-            ties=self._ties(dense, pruned, size, stratum),
-        )
-
-    def _ties(self, dense: str, pruned: str, size: int, stratum: Counts) -> Ties | None:
-        a, b = self.model(dense), self.model(pruned)
-        none = np.zeros(len(self.labels), bool)
-        tied = tuple(none if m.tied is None else m.tied > 1 for m in (a, b))
-        if not (tied[0] | tied[1]).any():
-            return None
-        return Ties.of(size, stratum, (tied[0], tied[1]), (a.credit(self.labels), b.credit(self.labels)))
-
-    def _calibration(self, dense: str, pruned: str, by: str, size: int) -> Calibration | None:
-        sides = []
-        for m in (self.model(dense), self.model(pruned)):
-            if m.confidence is None:
-                return None
-            row = self.strata(by, called=m.predicted)[1]
-            sides.append(Scored(row=row, confidence=in_units(m.confidence), right=m.predicted == self.labels))
-        return Calibration.of(size, *sides)
-
-    def _top(self, dense: str, pruned: str, k: int, size: int, stratum: Counts, cluster: str | None) -> TopK | None:
-        a, b = self.model(dense).rank, self.model(pruned).rank
-        if a is None or b is None or len(self.classes) <= k:
-            return None
-        in_a, in_b = a < k, b < k
-        kinds = np.bincount(stratum * 4 + 2 * ~in_a + ~in_b, minlength=4 * size).reshape(size, 4).astype(np.int64)
-        both, lost, gained, neither = (column.copy() for column in kinds.T)
-        clusters = None if cluster is None else Clusters.of(cluster, size, stratum, self.strata(cluster)[1], in_a, in_b)
-        return TopK(k=k, both=both, lost=lost, gained=gained, neither=neither, clusters=clusters)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
@@ -189,15 +108,6 @@ class Samples:
     strata: Mapping[str, Counts]
     right: Mapping[str, npt.NDArray[np.bool_]]
     cluster: Counts | None = None
-
-    @classmethod
-    def of(cls, predictions: Predictions, by: Sequence[str], cluster: str | None) -> Samples:
-        """What is to be kept of ``predictions`` for the stratifications ``by``."""
-        return cls(
-            strata={each: predictions.strata(each)[1] for each in by},
-            right={m.name: m.predicted == predictions.labels for m in predictions.models},
-            cluster=None if cluster is None else predictions.strata(cluster)[1],
-        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Samples):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from prune_audit.core import Array, Batch, Counts, Dataset
 from prune_audit.errors import AuditError, DataError, ModelError
-from prune_audit.evaluate.kept_scores import broken
+from prune_audit.tasks.classification import broken
 
 NAMED = 3  # classes or samples in a message
 ODD_MOST = 1000  # samples that are kept in mind for holding NaN or infinity

@@ -31,11 +31,12 @@ from prune_audit.core import (
     Value,
 )
 from prune_audit.errors import AlignmentError, DataError
-from prune_audit.evaluate import alignment, diagnose, plausible, reading, sample_checks, watch
+from prune_audit.evaluate import diagnose, plausible, sample_checks, watch
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.tally import Given, Tally
+from prune_audit.tasks.classification import alignment, reading, right
 
 Progress = Callable[[int, int], None]
 
@@ -190,8 +191,8 @@ def _doubts(
         return ()
     tally = running[0]
     if "doubts" not in tally.facts:
-        right = predictions.models[0].predicted == predictions.labels
-        tally.doubt(plausible.doubts(model, dataset, _readable(running, asked), right, tally.plan))
+        hits = right(predictions.models[0].predicted, predictions.labels)
+        tally.doubt(plausible.doubts(model, dataset, _readable(running, asked), hits, tally.plan))
     return tuple(tally.facts["doubts"])
 
 

@@ -20,6 +20,7 @@ from prune_audit.errors import ModelError
 from prune_audit.evaluate.batch_size import FREE, Plan
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.predict import pieces, predict
+from prune_audit.tasks import classification
 
 # In training and use alike, ResNet-32 on CIFAR-10 has .39 and .044; a normalisation by .5 and .5 makes it 1.96, none
 # 3.0, bytes that were never divided by 255 8.1.
@@ -238,7 +239,7 @@ def _right(model: Classifier, data: _Reread, rows: Counts, labels: Counts, plan:
         kept = predict(model, data, rows, plan, size=PIECE)
     except ModelError:  # scores that are no numbers: it was never trained so
         return None
-    return None if kept.predicted is None else kept.predicted == labels[kept.rows]
+    return None if kept.predicted is None else classification.right(kept.predicted, labels[kept.rows])
 
 
 def _p(won: int, lost: int) -> float:

@@ -17,7 +17,7 @@ from prune_audit.core import Array, Batch, Classifier, Counts, Kept, Preprocess
 from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.inputs import Feeder
-from prune_audit.evaluate.kept_scores import broken, keep
+from prune_audit.tasks.classification import broken, keep
 
 
 class Readable(Protocol):

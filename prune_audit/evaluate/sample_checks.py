@@ -35,6 +35,7 @@ from prune_audit.evaluate.batch_size import FREE, Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.predict import ask, check_input, joined
+from prune_audit.tasks.classification import decided, right
 
 CHECKED = 8  # samples
 COMPANY = 4  # further ones that some of them are predicted beside
@@ -381,7 +382,7 @@ def _effect(way: tuple[Array, Array]) -> tuple[float, float, int]:
     """The median and the largest difference, and how many samples change class."""
     differs, _ = _moved(*way)
     a, b, _ = _scaled(*way)
-    return float(np.median(differs)), float(differs.max()), int((a.argmax(axis=1) != b.argmax(axis=1)).sum())
+    return float(np.median(differs)), float(differs.max()), int((~right(decided(a), decided(b))).sum())
 
 
 def _moved(before: Array, after: Array) -> tuple[Floats, Changed]:
@@ -393,7 +394,7 @@ def _moved(before: Array, after: Array) -> tuple[Floats, Changed]:
         differs = np.where(apart > 0, apart / scale, 0)
         best = np.sort(np.stack([a, b]), axis=2)  # (2, K, C)
         clear = ((best[:, :, -1] - best[:, :, -2]) / scale > NEAR).any(axis=0)
-    return differs, clear & (a.argmax(axis=1) != b.argmax(axis=1))
+    return differs, clear & ~right(decided(a), decided(b))
 
 
 def _scaled(before: Array, after: Array) -> tuple[Floats, Floats, Floats]:

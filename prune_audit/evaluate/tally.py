@@ -28,12 +28,12 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import AlignmentError
-from prune_audit.evaluate import diagnose, reading
+from prune_audit.evaluate import diagnose
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.cache import Entry
-from prune_audit.evaluate.kept_scores import broken, keep
 from prune_audit.evaluate.predict import check_input, part, timed, uneven
-from prune_audit.evaluate.reading import Reading
+from prune_audit.tasks.classification import broken, keep, reading
+from prune_audit.tasks.classification.reading import Reading
 
 FACTS: tuple[str, ...] = (
     *("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted"),

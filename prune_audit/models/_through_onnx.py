@@ -34,6 +34,7 @@ from prune_audit.models import onnx
 from prune_audit.models.onnx.interface import expects_of, outputs_of
 from prune_audit.nets.module import ROUNDING, TorchClassifier
 from prune_audit.nets.onnx_export import ExportFailed, quiet, require_exporter, write
+from prune_audit.tasks.classification import decided, right
 
 # Samples that both run.
 COMPARED = 64
@@ -189,7 +190,8 @@ class ThroughOnnx:
         largest = np.abs(wanted).max(axis=1)  # (B,)
         apart = np.abs(found.astype(np.float64) - wanted).max(axis=1)  # (B,)
         best = np.sort(wanted, axis=1)[:, -2:]  # (B, 2), or (B, 1) of a binary classifier
-        moved = wanted.argmax(axis=1) != found.argmax(axis=1)  # (B,)
+        # Of one column nothing says here where it splits.
+        moved = ~right(decided(wanted), decided(found)) & (wanted.shape[1] > 1)  # (B,)
         tied = best[:, -1] - best[:, 0] <= ROUNDING * largest  # (B,)
         # Not "apart > ...", which NaN would pass.
         if not (apart <= TOLERANCE * largest).all() or (moved & ~tied).any():

@@ -15,9 +15,9 @@ import numpy as np
 
 from prune_audit.core import Array, Counts, Dataset, Expects, Outputs, Predictions
 from prune_audit.errors import AlignmentError, DataError, ModelError
-from prune_audit.evaluate import alignment
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.sampling import stratified
+from prune_audit.tasks.classification import alignment, decided
 
 if TYPE_CHECKING:
     import torch
@@ -93,9 +93,8 @@ def check(
         )
     if not trained:
         return
-    predicted = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()
     names = (*classes, *(str(i) for i in range(len(classes), width)))
-    outputs = Outputs(name=name, predicted=predicted.numpy())
+    outputs = Outputs(name=name, predicted=decided(scores.numpy()))
     ids = tuple(dataset.ids[row] for row in rows)
     alignment.check(Predictions(classes=names, ids=ids, labels=labels[rows], models=(outputs,)))
 

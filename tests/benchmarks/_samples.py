@@ -9,6 +9,7 @@ import numpy as np
 from prune_audit import rules
 from prune_audit.core import Comparison, Counts, Floats, Measure, ModelCard, Outputs, Pair, Predictions, View
 from prune_audit.stats import change, collapsed, distortion, f1, mcnemar, precision, recall, verdict
+from prune_audit.tasks import classification
 from tests.benchmarks._audits import DEFAULT, EQUAL, Found, floats, named
 from tests.benchmarks._bars import Row, rate
 from tests.benchmarks._draws import SEED, Cell
@@ -30,7 +31,7 @@ def calls(section: str, cell: Cell) -> list[Row]:
         pruned = np.where((kind == 0) | (kind == 2), labels, second)
         models = Outputs(name="dense", predicted=dense), Outputs(name="pruned", predicted=pruned)
         ids = ("",) * len(labels)
-        pair = Predictions(classes=names, ids=ids, labels=labels, models=models).pair("dense", "pruned")
+        pair = classification.pair(Predictions(classes=names, ids=ids, labels=labels, models=models), "dense", "pruned")
         for name, module in (("precision", precision), ("f1", f1)):
             found = named(module.measure(pair, DEFAULT))[f"{name}_change"]
             limits[name].append((floats(found.low), floats(found.high)))
@@ -104,7 +105,7 @@ def _people(truth: Floats, labels: Counts, cluster: Counts, rng: np.random.Gener
     names = tuple(str(i) for i in range(classes))
     groups = {"person": cluster}
     predictions = Predictions(classes=names, ids=("",) * len(labels), labels=labels, models=models, groups=groups)
-    return predictions.pair("dense", "pruned", cluster="person")
+    return classification.pair(predictions, "dense", "pruned", cluster="person")
 
 
 CARD = ModelCard(name="model", path="", format="predictions", digest="", size=0)

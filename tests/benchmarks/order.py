@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from prune_audit.core import Counts, Floats, Outputs, Predictions
 from prune_audit.errors import AlignmentError
-from prune_audit.evaluate import alignment
+from prune_audit.tasks.classification import alignment
 from tests.benchmarks import _checks
 from tests.conftest import SHARED
 

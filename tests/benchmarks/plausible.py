@@ -19,7 +19,9 @@ from prune_audit import data, models
 from prune_audit.core import Array, Classifier, DataSource, ModelSource, Preprocess, Recorded, Settings
 from prune_audit.evaluate import plausible
 from prune_audit.evaluate.loop import FIRST
+from prune_audit.evaluate.predict import predict
 from prune_audit.evaluate.sampling import stratified
+from prune_audit.tasks import classification
 from tests.benchmarks import _checks
 
 TITLE = "A preprocessing that is not that of the training"
@@ -69,9 +71,9 @@ def main() -> None:
 def _right(model: Classifier, dataset: object, preprocess: Preprocess) -> Array:
     assert isinstance(dataset, plausible.Reprocessed)
     whole = dataset.preprocessed(preprocess)
-    found = plausible._right(model, whole.read(np.arange(len(whole.labels))), preprocess)
-    assert found is not None
-    return found
+    kept = predict(model, whole, np.arange(len(whole.labels)), size=plausible.PIECE)
+    assert kept.predicted is not None
+    return classification.right(kept.predicted, whole.labels)
 
 
 def _drawn(

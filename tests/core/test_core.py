@@ -26,6 +26,7 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import UsageError
+from prune_audit.tasks import classification
 
 
 def predictions(labels: list[int], dense: list[int], pruned: list[int], classes: int = 3) -> Predictions:
@@ -43,7 +44,7 @@ def predictions(labels: list[int], dense: list[int], pruned: list[int], classes:
 
 def test_the_four_counts_by_hand() -> None:
     #                    both lost gained neither, class 0 | class 1
-    pair = predictions([0, 0, 0, 0, 1], [0, 0, 1, 1, 1], [0, 2, 0, 2, 1]).pair("dense", "pruned")
+    pair = classification.pair(predictions([0, 0, 0, 0, 1], [0, 0, 1, 1, 1], [0, 2, 0, 2, 1]), "dense", "pruned")
     assert pair.both.tolist() == [1, 1, 0]
     assert pair.lost.tolist() == [1, 0, 0]
     assert pair.gained.tolist() == [1, 0, 0]
@@ -55,7 +56,9 @@ def test_the_four_counts_by_hand() -> None:
 
 
 def test_groups_count_within_their_values() -> None:
-    pair = predictions([0, 0, 1, 1, 2], [0, 0, 1, 0, 2], [0, 1, 1, 1, 2]).pair("dense", "pruned", by="sex")
+    pair = classification.pair(
+        predictions([0, 0, 1, 1, 2], [0, 0, 1, 0, 2], [0, 1, 1, 1, 2]), "dense", "pruned", by="sex"
+    )
     assert pair.strata == ("f", "m")
     assert pair.support.tolist() == [3, 2]
     assert pair.lost.tolist() == [1, 0]
@@ -64,17 +67,17 @@ def test_groups_count_within_their_values() -> None:
 
 def test_crossed_groups_are_the_whole_product() -> None:
     made = predictions([0, 0, 1, 1, 2], [0, 0, 1, 0, 2], [0, 1, 1, 1, 2])
-    pair = made.pair("dense", "pruned", by="class,sex")
+    pair = classification.pair(made, "dense", "pruned", by="class,sex")
     assert pair.strata == ("a, f", "a, m", "b, f", "b, m", "c, f", "c, m")
     assert pair.support.tolist() == [2, 0, 0, 2, 1, 0]
     assert pair.gained.tolist() == [0, 0, 0, 1, 0, 0]
-    assert pair.support.sum() == made.pair("dense", "pruned").support.sum()
+    assert pair.support.sum() == classification.pair(made, "dense", "pruned").support.sum()
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=60))
 def test_counts_are_the_brute_force_ones_and_additive(rows: list[tuple[int, int, int]]) -> None:
     labels, dense, pruned = (list(column) for column in zip(*rows, strict=True))
-    pair = predictions(labels, dense, pruned).pair("dense", "pruned")
+    pair = classification.pair(predictions(labels, dense, pruned), "dense", "pruned")
     for c in range(3):
         cell = [(a == c, b == c) for y, a, b in rows if y == c]
         found = tuple(int(x[c]) for x in (pair.both, pair.lost, pair.gained, pair.neither))
@@ -82,7 +85,7 @@ def test_counts_are_the_brute_force_ones_and_additive(rows: list[tuple[int, int,
     half = len(rows) // 2
     if half:
         parts = [
-            predictions(labels[s], dense[s], pruned[s]).pair("dense", "pruned")
+            classification.pair(predictions(labels[s], dense[s], pruned[s]), "dense", "pruned")
             for s in (slice(half), slice(half, None))
         ]
         for name in ("both", "lost", "gained", "neither", "labelled", "dense_predicted", "pruned_predicted"):
@@ -115,10 +118,10 @@ def test_predictions_refuse_what_does_not_fit(change: dict[str, Any], told: str)
 def test_unknown_models_and_groups_are_named_with_those_there_are() -> None:
     given_ = predictions([0, 1], [0, 1], [0, 1])
     with pytest.raises(UsageError, match="'sparse'") as caught:
-        given_.pair("dense", "sparse")
+        classification.pair(given_, "dense", "sparse")
     assert caught.value.hint == "known: dense, pruned"
     with pytest.raises(UsageError, match="'age'") as caught:
-        given_.pair("dense", "pruned", by="age")
+        classification.pair(given_, "dense", "pruned", by="age")
     assert caught.value.hint == "known: class, sex"
 
 
@@ -209,7 +212,7 @@ def test_density_counts_all_layers_and_is_absent_without_any() -> None:
 def test_sums_over_clusters_are_the_brute_force_ones(rows: list[tuple[int, int, int, int]]) -> None:
     labels, dense, pruned, film = (np.array(column) for column in zip(*rows, strict=True))
     made = predictions(labels.tolist(), dense.tolist(), pruned.tolist())
-    found = replace(made, groups={"film": film}).pair("dense", "pruned", cluster="film").clusters
+    found = classification.pair(replace(made, groups={"film": film}), "dense", "pruned", cluster="film").clusters
     assert found is not None
 
     def counted(mask: Any) -> Any:

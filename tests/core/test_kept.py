@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prune_audit.core import Array, Kept
-from prune_audit.evaluate.kept_scores import keep
+from prune_audit.tasks.classification.scores import keep
 
 RNG = np.random.default_rng(4)
 SCORES = RNG.normal(size=(40, 6)).astype(np.float32)

@@ -10,6 +10,7 @@ import pytest
 from prune_audit.core import Array, Counts, Outputs, Predictions
 from prune_audit.core.scores import BINS, UNIT, Bins, Calibration, Scored, TopK, bins_of, in_units
 from prune_audit.errors import UsageError
+from prune_audit.tasks import classification
 
 RNG = np.random.default_rng(8)
 N, C = 700, 4
@@ -36,7 +37,7 @@ def predictions(order: Counts | slice = slice(None)) -> Predictions:
 
 
 def kept(by: str = "class", order: Counts | slice = slice(None)) -> Calibration:
-    calibration = predictions(order).pair("dense", "pruned", by).calibration
+    calibration = classification.pair(predictions(order), "dense", "pruned", by).calibration
     assert calibration is not None
     return calibration
 
@@ -129,7 +130,7 @@ def test_covariance_is_that_of_the_shared_samples_by_hand() -> None:
 
 
 def test_the_label_among_the_highest_scores_by_hand() -> None:
-    pair = predictions().pair("dense", "pruned", "half", "half", top_k=2)
+    pair = classification.pair(predictions(), "dense", "pruned", "half", "half", top_k=2)
     assert pair.top is not None
     a, b = RANK["dense"] < 2, RANK["pruned"] < 2
     for h in range(2):
@@ -140,20 +141,20 @@ def test_the_label_among_the_highest_scores_by_hand() -> None:
 
 
 def test_top_1_is_being_right() -> None:
-    pair = predictions().pair("dense", "pruned", top_k=1)
+    pair = classification.pair(predictions(), "dense", "pruned", top_k=1)
     assert pair.top == TopK(k=1, **{name: getattr(pair, name) for name in ("both", "lost", "gained", "neither")})
 
 
 @pytest.mark.parametrize("k", [4, 5])
 def test_no_more_classes_than_k_keep_nothing(k: int) -> None:
-    assert predictions().pair("dense", "pruned", top_k=k).top is None
+    assert classification.pair(predictions(), "dense", "pruned", top_k=k).top is None
 
 
 def test_without_scores_of_both_models_nothing_is_kept() -> None:
     full = predictions()
     bare = replace(full, models=(full.models[0], Outputs(name="pruned", predicted=PRUNED)))
-    assert bare.pair("dense", "pruned").calibration is None
-    assert bare.pair("dense", "pruned", top_k=2).top is None
+    assert classification.pair(bare, "dense", "pruned").calibration is None
+    assert classification.pair(bare, "dense", "pruned", top_k=2).top is None
 
 
 @pytest.mark.parametrize("what", ["confidence", "rank", "true_score"])

@@ -20,9 +20,9 @@ from prune_audit.core import BY_TIMES, DATA, Assumption, Expects, Input, Kept, L
 from prune_audit.errors import DataError, ModelError, OutputError
 from prune_audit.evaluate import cache as module
 from prune_audit.evaluate.cache import Entry, Store
-from prune_audit.evaluate.kept_scores import keep
 from prune_audit.evaluate.loop import Evaluation, evaluate
 from prune_audit.files import sealed
+from prune_audit.tasks.classification.scores import keep
 from tests.benchmarks import flips
 from tests.evaluate._models import ArrayData, FunctionModel
 

@@ -19,6 +19,7 @@ from prune_audit import models, plugins
 from prune_audit.core import Array, ModelSource, Outputs, Recorded, Settings
 from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, UsageError
 from prune_audit.models import recorded, write_predictions
+from prune_audit.tasks import classification
 
 CLASSES = ("cat", "dog", "ship")
 IDS = ("a/0010.png", "0011", "x,y", "é")
@@ -655,8 +656,8 @@ def test_ties_are_written_and_read_again_where_there_are_any(path: Path, form: s
     write_predictions(target, made, ids, labels, CLASSES)
     back = load(target).outputs(ids, labels, CLASSES)
     np.testing.assert_array_equal(back.tied, made.tied)
-    np.testing.assert_array_equal(back.credit(labels), made.credit(labels))
-    assert 0 < made.credit(labels).sum() != (made.predicted == labels).sum()
+    np.testing.assert_array_equal(classification.credit(back, labels), classification.credit(made, labels))
+    assert 0 < classification.credit(made, labels).sum() != (made.predicted == labels).sum()
     none = Outputs(name="m", predicted=labels, rank=np.zeros(90, np.int32), tied=np.ones(90, np.int64))
     write_predictions(target, none, ids, labels, CLASSES)
     assert load(target).outputs(ids, labels, CLASSES).tied is None

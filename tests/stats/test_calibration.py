@@ -15,6 +15,7 @@ from prune_audit.core.scores import UNIT, Bins, Calibration, bins_of
 from prune_audit.stats import calibration
 from prune_audit.stats._tango import two_sided
 from prune_audit.stats.calibration import Estimate, change_limits, estimate
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 from tests.stats.scored import Draw, drawn
 
@@ -155,7 +156,7 @@ def test_limits_solve_the_score_equation() -> None:
 
 def test_swapping_the_models_negates_the_change() -> None:
     made = predictions(0, 800, 4, sharpness=2)
-    there, back = (measured(made.pair(*names)) for names in (("dense", "pruned"), ("pruned", "dense")))
+    there, back = (measured(classification.pair(made, *names)) for names in (("dense", "pruned"), ("pruned", "dense")))
     assert there["dense_calibration_error"].by_stratum == back["pruned_calibration_error"].by_stratum
     one, other = there["calibration_change"], back["calibration_change"]
     np.testing.assert_allclose(np.array(one.by_stratum, float), -np.array(other.by_stratum, float), atol=1e-12)
@@ -164,7 +165,7 @@ def test_swapping_the_models_negates_the_change() -> None:
 
 
 def test_change_is_pruned_minus_dense_within_its_limits() -> None:
-    found = measured(predictions(1, 3000, 5, sharpness=3).pair("dense", "pruned"))
+    found = measured(classification.pair(predictions(1, 3000, 5, sharpness=3), "dense", "pruned"))
     dense, pruned, change = (
         found[n] for n in ("dense_calibration_error", "pruned_calibration_error", "calibration_change")
     )
@@ -179,20 +180,20 @@ def test_change_is_pruned_minus_dense_within_its_limits() -> None:
 
 def test_by_predicted_class_a_perfect_model_is_perfect_where_by_true_class_it_is_not() -> None:
     made = predictions(2, 40_000, 5, tilt=0.5)
-    found = measured(made.pair("dense", "pruned"))["dense_calibration_error"]
+    found = measured(classification.pair(made, "dense", "pruned"))["dense_calibration_error"]
     assert max(abs(float(value or 0)) for value in found.by_stratum) < 0.02
     model = made.model("dense")
     assert model.confidence is not None
     assert abs(float(found.overall or 0)) < 0.01
     rare = made.labels == 4
     assert model.confidence[rare].mean() - (model.predicted[rare] == 4).mean() > 0.15
-    groups = measured(made.pair("dense", "pruned", "half"))["dense_calibration_error"]
+    groups = measured(classification.pair(made, "dense", "pruned", "half"))["dense_calibration_error"]
     assert max(abs(float(value or 0)) for value in groups.by_stratum) < 0.02
 
 
 def test_one_file_has_not_changed_at_all() -> None:
     made = predictions(3, 300, 3)
-    change = measured(replace(made.pair("dense", "dense"), same_model=True))["calibration_change"]
+    change = measured(replace(classification.pair(made, "dense", "dense"), same_model=True))["calibration_change"]
     assert {*change.by_stratum, *change.low, *change.high, change.overall_low} == {0.0}
 
 
@@ -202,7 +203,7 @@ def test_always_right_and_fully_sure_is_no_proof() -> None:
     made = Predictions(
         classes=("a", "b"), ids=tuple(map(str, range(50))), labels=labels, models=(sure, replace(sure, name="pruned"))
     )
-    change = measured(made.pair("dense", "pruned"))["calibration_change"]
+    change = measured(classification.pair(made, "dense", "pruned"))["calibration_change"]
     assert change.by_stratum == (0.0, None)
     assert (change.low[0] or 0) < -0.01 < 0.01 < (change.high[0] or 0)
 
@@ -210,7 +211,7 @@ def test_always_right_and_fully_sure_is_no_proof() -> None:
 def test_a_class_that_is_never_called_and_a_group_without_samples() -> None:
     made = predictions(4, 60, 3)
     only = replace(made.models[1], predicted=np.zeros(60, int))
-    crossed = replace(made, models=(made.models[0], only)).pair("dense", "pruned")
+    crossed = classification.pair(replace(made, models=(made.models[0], only)), "dense", "pruned")
     found = measured(crossed)
     assert found["pruned_calibration_error"].absent == {1: "never predicted", 2: "never predicted"}
     assert found["dense_calibration_error"].absent == {}
@@ -223,7 +224,7 @@ def test_without_scores_all_is_absent(pair: Pair | None) -> None:
     if pair is None:
         made = predictions(5, 40, 3)
         bare = (made.models[0], Outputs(name="pruned", predicted=made.models[1].predicted))
-        pair = replace(made, models=bare).pair("dense", "pruned")
+        pair = classification.pair(replace(made, models=bare), "dense", "pruned")
     for name in ("dense_calibration_error", "pruned_calibration_error", "calibration_change"):
         column = measured(pair)[name]
         assert set(column.by_stratum) == {None}
@@ -233,7 +234,9 @@ def test_without_scores_all_is_absent(pair: Pair | None) -> None:
 def test_no_samples_at_all() -> None:
     none: Array = np.zeros(0, int)
     sides = [Outputs(name=name, predicted=none, confidence=np.zeros(0)) for name in ("dense", "pruned")]
-    pair = Predictions(classes=("a", "b"), ids=(), labels=none, models=tuple(sides)).pair("dense", "pruned")
+    pair = classification.pair(
+        Predictions(classes=("a", "b"), ids=(), labels=none, models=tuple(sides)), "dense", "pruned"
+    )
     found = measured(pair, only=calibration)
     assert {m.overall_absent for m in found.values()} == {"no samples"}
     assert {value for m in found.values() for value in m.by_stratum} == {None}
@@ -256,9 +259,9 @@ def test_samples_four_times_over_are_no_more_than_once_where_clusters_say_so() -
     plain, known, unknown = (
         measured(pair)["calibration_change"]
         for pair in (
-            once.pair("dense", "pruned"),
-            four.pair("dense", "pruned", cluster="index"),
-            four.pair("dense", "pruned"),
+            classification.pair(once, "dense", "pruned"),
+            classification.pair(four, "dense", "pruned", cluster="index"),
+            classification.pair(four, "dense", "pruned"),
         )
     )
     width = [float((c.overall_high or 0) - (c.overall_low or 0)) for c in (plain, known, unknown)]

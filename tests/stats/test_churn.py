@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Pair
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 from tests.stats.predictions import drawn
 
@@ -18,7 +19,7 @@ def test_churn_counts_flips_either_way() -> None:
 def test_changed_predictions_count_wrong_answers_too() -> None:
     predictions = drawn(0, 500, 5)
     dense, pruned = (m.predicted for m in predictions.models)
-    found = measured(predictions.pair("dense", "pruned"))
+    found = measured(classification.pair(predictions, "dense", "pruned"))
     assert found["changed_predictions"].overall == np.mean(dense != pruned)
     assert float(found["changed_predictions"].overall or 0) > float(found["churn"].overall or 0)
 

@@ -15,6 +15,7 @@ from prune_audit.stats import _tango, change
 from prune_audit.stats._clusters import CHANGE, DENSE, alike, as_student, effects, quantile
 from prune_audit.stats._effective_counts import sides, whole
 from prune_audit.stats._mcnemar import mid_p
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured, quick
 
 RNG = np.random.default_rng(5)
@@ -145,7 +146,7 @@ def test_nothing_is_ever_undefined(rows: list[tuple[int, int, int, int]]) -> Non
         groups={"film": film},
     )
     for by in ("class", "film", "class,film"):
-        pair = made.pair("dense", "pruned", by, "film")
+        pair = classification.pair(made, "dense", "pruned", by, "film")
         found = effects(pair)
         assert (found.own >= 1).all()
         assert (found.rest >= 1).all()

@@ -6,13 +6,14 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from prune_audit.core import Outputs, Predictions
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 from tests.stats.predictions import drawn
 
 
 def test_scores_are_those_of_scikit_learn() -> None:
     predictions = drawn(0, 600, 6)
-    found = measured(predictions.pair("dense", "pruned"))
+    found = measured(classification.pair(predictions, "dense", "pruned"))
     scores = [
         f1_score(predictions.labels, predictions.model(name).predicted, average=None) for name in ("dense", "pruned")
     ]
@@ -30,6 +31,6 @@ def test_a_class_neither_labelled_nor_called_has_none() -> None:
     labels = np.array([0, 0, 1, 1])
     models = tuple(Outputs(name=name, predicted=labels) for name in ("dense", "pruned"))
     predictions = Predictions(classes=("a", "b", "c"), ids=tuple("wxyz"), labels=labels, models=models)
-    found = measured(predictions.pair("dense", "pruned"))["dense_f1"]
+    found = measured(classification.pair(predictions, "dense", "pruned"))["dense_f1"]
     assert found.by_stratum == (1.0, 1.0, None)
     assert found.absent == {2: "never labelled nor predicted"}

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from prune_audit.core import Outputs, Pair, Predictions
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 from tests.stats.predictions import drawn
 
@@ -21,7 +22,7 @@ def test_the_most_frequent_new_prediction_of_lost_samples() -> None:
         labels=labels,
         models=(Outputs(name="dense", predicted=dense), Outputs(name="pruned", predicted=pruned)),
     )
-    found = measured(predictions.pair("dense", "pruned"))["lost_to"]
+    found = measured(classification.pair(predictions, "dense", "pruned"))["lost_to"]
     assert found.by_stratum == ("cow, 2 of 3", None, None)
     assert found.absent == {1: "no sample was lost", 2: "no samples"}
     assert found.overall == "cat -> cow, 2 of 3"
@@ -30,7 +31,7 @@ def test_the_most_frequent_new_prediction_of_lost_samples() -> None:
 def test_against_a_tally() -> None:
     predictions = drawn(0, 800, 5)
     dense, pruned = (m.predicted for m in predictions.models)
-    found = measured(predictions.pair("dense", "pruned"))["lost_to"]
+    found = measured(classification.pair(predictions, "dense", "pruned"))["lost_to"]
     tops = []
     for c in range(5):
         lost = pruned[(predictions.labels == c) & (dense == c) & (pruned != c)]
@@ -41,7 +42,7 @@ def test_against_a_tally() -> None:
 
 
 def test_nothing_lost_and_nothing_known() -> None:
-    still = measured(drawn(1, 50, 3, right=(0.9, 1.0)).pair("dense", "pruned"))["lost_to"]
+    still = measured(classification.pair(drawn(1, 50, 3, right=(0.9, 1.0)), "dense", "pruned"))["lost_to"]
     assert (still.overall, still.overall_absent) == (None, "no sample was lost")
     counts = measured(Pair.of([(5, 3, 0, 0)]))["lost_to"]
     assert counts.absent[0] == "only right answers are known, not what was predicted"

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, recall_score
 
 from prune_audit.core import Outputs, Pair, Predictions
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 
 
@@ -23,7 +24,7 @@ def test_recalls_and_accuracies_are_those_of_scikit_learn() -> None:
         labels=labels,
         models=tuple(Outputs(name=name, predicted=predicted) for name, predicted in models.items()),
     )
-    found = measured(predictions.pair("dense", "pruned"))
+    found = measured(classification.pair(predictions, "dense", "pruned"))
     for name, predicted in models.items():
         column = found[f"{name}_recall"]
         np.testing.assert_array_equal(column.by_stratum, recall_score(labels, predicted, average=None))

@@ -17,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from prune_audit.core import Measure, Outputs, Pair, Predictions, Settings
 from prune_audit.stats import _tango, measures
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured, pairs, quick, same, table
 
 
@@ -109,9 +110,8 @@ def test_a_published_pair_agrees_with_scipy_statsmodels_and_scikit_learn() -> No
     )
     models = Outputs(name="dense", predicted=a), Outputs(name="pruned", predicted=b)
     names = tuple(f"class {i}" for i in range(10))
-    pair = Predictions(classes=names, ids=tuple(map(str, range(len(labels)))), labels=labels, models=models).pair(
-        "dense", "pruned"
-    )
+    ids = tuple(map(str, range(len(labels))))
+    pair = classification.pair(Predictions(classes=names, ids=ids, labels=labels, models=models), "dense", "pruned")
     found = measured(pair)
 
     def column(name: str) -> np.ndarray:

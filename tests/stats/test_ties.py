@@ -13,6 +13,7 @@ from prune_audit.core.scores import Ties
 from prune_audit.document import from_document, to_document
 from prune_audit.render import wording
 from prune_audit.stats import measures, ties
+from prune_audit.tasks import classification
 from tests.reports import audits
 from tests.stats.pairs import measured
 
@@ -35,7 +36,7 @@ def pair_of(dense: Floats, pruned: Floats, labels: Counts) -> Pair:
     classes = tuple(f"c{i}" for i in range(dense.shape[1]))
     models = (outputs("dense", dense, labels), outputs("pruned", pruned, labels))
     ids = tuple(map(str, range(len(labels))))
-    return Predictions(classes=classes, ids=ids, labels=labels, models=models).pair("dense", "pruned")
+    return classification.pair(Predictions(classes=classes, ids=ids, labels=labels, models=models), "dense", "pruned")
 
 
 def drawn(scores: Floats, labels: Counts) -> Floats:
@@ -87,12 +88,12 @@ def test_without_ties_there_is_nothing_to_say() -> None:
         assert found[name].by_stratum == (None,) * 3
         assert set(found[name].absent.values()) == {"no two classes were seen to share a highest score"}
     classes = Outputs(name="m", predicted=labels)
-    np.testing.assert_array_equal(classes.credit(labels), np.ones(50))
+    np.testing.assert_array_equal(classification.credit(classes, labels), np.ones(50))
 
 
 def test_one_column_on_its_split_is_shared_by_both_classes() -> None:
     made = Outputs(name="m", predicted=np.array([0, 0, 1]), tied=np.array([2, 1, 1]))
-    np.testing.assert_array_equal(made.credit(np.array([1, 0, 0])), [0.5, 1, 0])
+    np.testing.assert_array_equal(classification.credit(made, np.array([1, 0, 0])), [0.5, 1, 0])
 
 
 def tied(share: float, n: int = 400) -> tuple[Array, Array, Array]:

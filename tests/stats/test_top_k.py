@@ -10,6 +10,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from prune_audit.core import Floats, Outputs, Pair, Predictions, Settings
 from prune_audit.stats import top_k
+from prune_audit.tasks import classification
 from tests.stats.pairs import measured
 
 N, C = 500, 8
@@ -35,7 +36,7 @@ MADE = Predictions(
 
 @pytest.mark.parametrize("k", [1, 2, 5, 7])
 def test_it_is_scikit_learns(k: int) -> None:
-    found = measured(MADE.pair("dense", "pruned", top_k=k))
+    found = measured(classification.pair(MADE, "dense", "pruned", top_k=k))
     for name, scores in (("dense", DENSE), ("pruned", PRUNED)):
         column = found[f"{name}_top_k_recall"]
         assert column.title == f"{name} top-{k} recall"
@@ -47,7 +48,7 @@ def test_it_is_scikit_learns(k: int) -> None:
 
 
 def test_the_change_has_the_paired_interval_of_its_own_counts() -> None:
-    pair = MADE.pair("dense", "pruned", "half", top_k=3)
+    pair = classification.pair(MADE, "dense", "pruned", "half", top_k=3)
     assert pair.top is not None
     a, b = (m.rank < 3 for m in MADE.models if m.rank is not None)
     half = MADE.groups["half"]
@@ -58,7 +59,7 @@ def test_the_change_has_the_paired_interval_of_its_own_counts() -> None:
 
 
 def test_top_1_is_recall() -> None:
-    found = measured(MADE.pair("dense", "pruned", top_k=1))
+    found = measured(classification.pair(MADE, "dense", "pruned", top_k=1))
     for name, top in (
         ("dense_recall", "dense_top_k_recall"),
         ("pruned_recall", "pruned_top_k_recall"),
@@ -69,7 +70,8 @@ def test_top_1_is_recall() -> None:
 
 def test_clusters_count_by_their_own_samples() -> None:
     alone, together = (
-        measured(MADE.pair("dense", "pruned", cluster=film, top_k=3))["top_k_change"] for film in (None, "film")
+        measured(classification.pair(MADE, "dense", "pruned", cluster=film, top_k=3))["top_k_change"]
+        for film in (None, "film")
     )
     assert alone.by_stratum == together.by_stratum
     assert all(
@@ -79,7 +81,7 @@ def test_clusters_count_by_their_own_samples() -> None:
 
 
 def test_a_model_of_itself_has_not_changed() -> None:
-    change = measured(replace(MADE.pair("dense", "dense"), same_model=True))["top_k_change"]
+    change = measured(replace(classification.pair(MADE, "dense", "dense"), same_model=True))["top_k_change"]
     assert {*change.by_stratum, *change.low, *change.high, change.overall} == {0.0}
 
 
@@ -90,15 +92,19 @@ def test_a_class_without_samples_has_none() -> None:
         labels=np.minimum(LABELS, C - 2),
         models=MADE.models,
     )
-    found = measured(few.pair("dense", "pruned", top_k=3))["dense_top_k_recall"]
+    found = measured(classification.pair(few, "dense", "pruned", top_k=3))["dense_top_k_recall"]
     assert found.absent == {C - 1: "no samples"}
 
 
 def test_absent_where_it_says_nothing_or_nothing_was_kept() -> None:
     bare = replace(MADE, models=tuple(Outputs(name=m.name, predicted=m.predicted) for m in MADE.models))
     for pair, settings, why in (
-        (MADE.pair("dense", "pruned", top_k=8), Settings(top_k=8), "top-8 of 8 classes is always right"),
-        (bare.pair("dense", "pruned"), Settings(), "no scores were kept"),
+        (
+            classification.pair(MADE, "dense", "pruned", top_k=8),
+            Settings(top_k=8),
+            "top-8 of 8 classes is always right",
+        ),
+        (classification.pair(bare, "dense", "pruned"), Settings(), "no scores were kept"),
         (Pair.of([(5, 1, 1, 3)] * 9), Settings(), "no scores were kept"),
         (Pair.of([(5, 1, 1, 3)] * 2), Settings(), "top-5 of 2 classes is always right"),
     ):

@@ -33,14 +33,13 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import AlignmentError, ModelError, UsageError
-from prune_audit.evaluate import reading
-from prune_audit.evaluate.kept_scores import broken, keep
-from prune_audit.evaluate.reading import SUM_TOLERANCE, Reading
 from prune_audit.files import recorded_tables
 from prune_audit.files.columns import shown
 from prune_audit.files.recorded_tables import EACH, Table
 from prune_audit.models.recorded import join
 from prune_audit.models.recorded.columns import TRUTH, Columns, choose
+from prune_audit.tasks.classification import broken, keep, reading, right
+from prune_audit.tasks.classification.reading import SUM_TOLERANCE, Reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,11 +103,11 @@ class RecordedPredictions:
         predicted = join.positions(path, recorded, ids, classes, start)
         if c.truth is not None:
             truth = join.positions(path, table.column(c.truth).take(at), ids, classes, start)
-            self._same(truth == labels, ids)
+            self._same(right(truth, labels), ids)
         beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
         rank = beside.get("rank")
         if rank is not None:
-            self._same((rank == 0) == (predicted == labels), ids)
+            self._same((rank == 0) == right(predicted, labels), ids)
         return Outputs(
             name=self.card.name,
             predicted=predicted,

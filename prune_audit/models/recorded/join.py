@@ -15,6 +15,7 @@ import numpy as np
 from prune_audit.core import Array, Counts
 from prune_audit.errors import AlignmentError
 from prune_audit.files.recorded_tables import kind
+from prune_audit.tasks.classification import right
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,7 +119,7 @@ def check_order(path: str, others: pa.Table, truth: Sequence[str], labels: Count
         names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False)
         found = matched(names, classes)[codes] if names else codes  # (N,)
         if (found >= 0).all():  # classes: the labels, or another model's
-            if name.strip().lower() in truth and (wrong := int((found != labels).sum())):
+            if name.strip().lower() in truth and (wrong := int((~right(found, labels)).sum())):
                 raise AlignmentError(
                     f"{path}: the column {name!r} holds other labels than the data for {wrong:,} of {len(labels):,} "
                     "samples, so that the predictions are in another order",

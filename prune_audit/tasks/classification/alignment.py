@@ -16,7 +16,8 @@ from scipy.special import bdtrc, betaincinv
 
 from prune_audit.core import Counts, Outputs, Predictions, Settings
 from prune_audit.errors import AlignmentError
-from prune_audit.evaluate import order
+from prune_audit.tasks.classification import order
+from prune_audit.tasks.classification.counts import right as hits
 
 # One run in a thousand: a stopped run must not be bad luck.
 LEVEL = 0.001
@@ -50,7 +51,7 @@ def check_expected(
 ) -> None:
     """Check that the dense model has the accuracy that ``settings`` expect; see `check_accuracy`."""
     dense = predictions.models[0]
-    right = int((dense.predicted == predictions.labels).sum())
+    right = int(hits(dense.predicted, predictions.labels).sum())
     check_accuracy(dense.name, right, len(predictions.labels), settings, doubts, luck=luck)
 
 
@@ -105,7 +106,7 @@ def _guesses(predictions: Predictions, outputs: Outputs) -> str | None:
     than whoever never looks, and knows something all the same.
     """
     labels, predicted = predictions.labels, outputs.predicted
-    n, right, count = len(labels), int((predicted == labels).sum()), len(predictions.classes)
+    n, right, count = len(labels), int(hits(predicted, labels).sum()), len(predictions.classes)
     support, named = np.bincount(labels, minlength=count), np.bincount(predicted, minlength=count)  # (C,)
     if support.max() == n:  # one class: there is nothing to tell apart
         return None
@@ -132,8 +133,8 @@ def _finds(labels: Counts, predicted: Counts, support: Counts, named: Counts) ->
     """Whether some class is found more often than it would be if the answers were dealt out anew (Fisher 1935)."""
     from scipy.stats import hypergeom  # takes a while, and is hardly ever asked for
 
-    hits = np.bincount(labels[labels == predicted], minlength=len(support))
-    p = np.asarray(hypergeom.sf(hits - 1, len(labels), support, named))
+    found = np.bincount(labels[hits(predicted, labels)], minlength=len(support))
+    p = np.asarray(hypergeom.sf(found - 1, len(labels), support, named))
     return bool(p.min() * np.count_nonzero(support) <= LEVEL)
 
 
@@ -191,7 +192,7 @@ def _kappa(reference: Counts, predicted: Counts) -> float:
     """Cohen's (1960): the way from luck to perfect."""
     count, n = max(int(reference.max()), int(predicted.max())) + 1, len(reference)
     luck = float(np.bincount(reference, minlength=count) @ np.bincount(predicted, minlength=count)) / n**2
-    return (float((reference == predicted).mean()) - luck) / (1 - luck) if luck < 1 else 0.0
+    return (float(hits(predicted, reference).mean()) - luck) / (1 - luck) if luck < 1 else 0.0
 
 
 def exchanged(labels: Counts, predicted: Counts, count: int) -> dict[int, int]:
@@ -204,7 +205,7 @@ def exchanged(labels: Counts, predicted: Counts, count: int) -> dict[int, int]:
     kinds, times = np.unique(labels * count + predicted, return_counts=True)
     rows, columns = kinds // count, kinds % count
     support = np.bincount(labels, minlength=count)
-    right = np.bincount(labels[labels == predicted], minlength=count)
+    right = np.bincount(labels[hits(predicted, labels)], minlength=count)
     strong = (rows != columns) & (times > MOST * support[rows]) & (times > TIMES * right[rows])
     strong &= support[rows] >= LEAST
     points = dict(zip(rows[strong].tolist(), columns[strong].tolist(), strict=True))
@@ -270,7 +271,7 @@ def _note(predictions: Predictions, dense: Outputs, variant: Outputs) -> str | N
                 f"{variant.name} takes {_told(names, taken)}{whose}: if its outputs are in another order than those of "
                 "the dense model, what it lost is not due to pruning"
             )
-    n, same = len(predictions.labels), int((dense.predicted == variant.predicted).sum())
+    n, same = len(predictions.labels), int(hits(dense.predicted, variant.predicted).sum())
     # As often as two models would that predict independently, each with its own shares.
     shares = [np.bincount(m.predicted, minlength=len(names)) / n for m in (dense, variant)]
     chance = float(shares[0] @ shares[1])

@@ -1,7 +1,7 @@
-"""What is kept of a model's scores, as they come.
+"""What is kept of a model's scores, as they come, and which class they predict.
 
-What the scores are `prune_audit.evaluate.reading` decides, once a run. The same numbers are what a store of predictions
-holds, and what recorded scores are made into.
+What the scores are ``reading`` decides, once a run. The same numbers are what a store of predictions holds, and what
+recorded scores are made into.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Array, Counts, Kept
+from prune_audit.core import Array, Counts, Floats, Kept
 
 # Two scores that differ by less than this share of the larger may change places with the order of a float32 sum,
 # which batch size, threads and processors decide: some 16 roundings of 2**-24 each.
@@ -30,7 +30,7 @@ def keep(scores: Array, labels: Counts, rows: Counts, digests: npt.NDArray[np.ui
     return Kept(
         rows=rows,
         digests=digests,
-        predicted=scores.argmax(axis=1).astype(np.int32),
+        predicted=decided(scores).astype(np.int32),
         first=first,
         own=np.take_along_axis(values, labels[:, None], axis=1)[:, 0],
         least=values.min(axis=1),
@@ -40,6 +40,29 @@ def keep(scores: Array, labels: Counts, rows: Counts, digests: npt.NDArray[np.ui
         tied=(values == first[:, None]).sum(axis=1).astype(np.int32),
         close=close(values),
     )
+
+
+def decided(scores: Array, split: float = 0.0) -> Counts:
+    """The class (K,) that scores (K, C) predict: that of the highest, of equal ones the first.
+
+    Of one column (K, 1) it is the second of two classes above ``split``, and the first on it; classes (K,) are as they
+    are.
+    """
+    if scores.ndim == 1:
+        return scores.astype(np.int64)
+    if scores.shape[1] == 1:
+        return (scores[:, 0] > split).astype(np.int64)
+    highest: Counts = scores.argmax(axis=1)
+    return highest
+
+
+def softmax(scores: Floats, first: Floats, spread: Floats) -> Floats:
+    """The share (K,) that the softmax of a row gives to one of its ``scores`` (K,).
+
+    ``first`` (K,) is the highest score of the row, and ``spread`` (K,) the logarithm of the sum of exp(score - first).
+    """
+    share: Floats = np.exp(scores - first - spread)
+    return share
 
 
 def broken(scores: Array) -> npt.NDArray[np.bool_]:

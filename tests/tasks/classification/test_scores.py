@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from prune_audit.evaluate.kept_scores import NOISE, broken, close, keep, rank
+from prune_audit.tasks.classification.scores import NOISE, broken, close, decided, keep, rank, softmax
 
 RNG = np.random.default_rng(4)
 SCORES = RNG.normal(size=(40, 6)).astype(np.float32)
@@ -75,3 +75,24 @@ def test_a_large_negative_score_has_the_noise_of_its_size() -> None:
 
 def test_equal_scores_rank_in_the_order_of_the_classes() -> None:
     np.testing.assert_array_equal(rank(np.zeros((3, 3)), np.array([0, 1, 2])), [0, 1, 2])
+
+
+def test_the_highest_score_decides_and_of_equal_ones_the_first() -> None:
+    np.testing.assert_array_equal(decided(np.array([[0.1, 0.3, 0.3], [2, 1, 2], [-np.inf, -5, -9]])), [1, 0, 1])
+    np.testing.assert_array_equal(decided(np.array([2, 0, 1], np.int32)), [2, 0, 1])
+
+
+@pytest.mark.parametrize("split", [0.0, 0.5])
+def test_one_column_decides_above_the_split(split: float) -> None:
+    column = split + np.array([[-1e-9], [0.0], [1e-9]])
+    np.testing.assert_array_equal(decided(column, split), [0, 0, 1])
+
+
+def test_softmax_of_one_score_is_that_of_scipy() -> None:
+    values = 300 * SCORES.astype(np.float64)  # exp of it alone would overflow
+    kept = keep(values, LABELS, ROWS, ROWS.astype(np.uint64))
+    assert kept.own is not None
+    assert kept.first is not None
+    assert kept.spread is not None
+    wanted = scipy.special.softmax(values, axis=1)[np.arange(len(LABELS)), LABELS]
+    np.testing.assert_allclose(softmax(kept.own, kept.first, kept.spread), wanted, rtol=1e-9)

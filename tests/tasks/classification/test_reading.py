@@ -11,10 +11,10 @@ import scipy.special
 
 from prune_audit.core import Array, Floats, Kept, Outputs, Scores, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.evaluate.kept_scores import keep
 from prune_audit.evaluate.loop import FIRST, evaluate
-from prune_audit.evaluate.reading import Reading, decide, outputs
 from prune_audit.evaluate.sampling import stratified
+from prune_audit.tasks.classification.reading import Reading, decide, outputs
+from prune_audit.tasks.classification.scores import keep
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(29)

@@ -12,8 +12,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from prune_audit.core import Counts, Outputs, Predictions, Settings
 from prune_audit.errors import AlignmentError
-from prune_audit.evaluate import alignment
-from prune_audit.evaluate.alignment import check, exchanged
+from prune_audit.tasks.classification import alignment
+from prune_audit.tasks.classification.alignment import check, exchanged
 
 
 def predictions(labels: Counts, predicted: Counts, classes: int) -> Predictions:

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import binomtest
 
 from prune_audit.core import Counts
-from prune_audit.evaluate import order
-from prune_audit.evaluate.order import misplaced
+from prune_audit.tasks.classification import order
+from prune_audit.tasks.classification.order import misplaced
 
 
 def drawn(recall: list[float], n: int, seed: int) -> tuple[Counts, Counts]:

@@ -18,6 +18,8 @@ import numpy as np
 
 from prune_audit.core import Activation, Assumption, Counts, Floats, Kept, Outputs, Scores
 from prune_audit.errors import AuditError, ModelError, UsageError
+from prune_audit.tasks.classification.counts import right as hits
+from prune_audit.tasks.classification.scores import decided, softmax
 
 # Rows of probabilities sum to 1 this closely in the median: float16, bfloat16 and most 8-bit softmax outputs do.
 SUM_TOLERANCE = 0.02
@@ -200,7 +202,7 @@ def _binary(column: Floats, reading: Reading, name: str, labels: Counts) -> Outp
         return Outputs(
             name=name, predicted=column.astype(np.int64) - (reading.kind == "classes-from-1"), scores=reading.kind
         )
-    predicted = (column > _split(reading)).astype(np.int64)
+    predicted = decided(column[:, None], _split(reading))
     if reading.kind == "logits":
         positive = 1 / (1 + np.exp(-column.clip(-700, 700)))
     elif reading.kind == "log-probabilities":
@@ -308,8 +310,7 @@ def _chances(kept: Kept, scores: Floats, reading: Reading, columns: int) -> Floa
     assert kept.spread is not None
     assert kept.total is not None
     if reading.kind == "logits" or (reading.kind == "log-probabilities" and reading.shared):
-        softmax: Floats = np.exp(scores - kept.first - kept.spread)
-        return softmax
+        return softmax(scores, kept.first, kept.spread)
     if reading.kind == "log-probabilities":
         return np.exp(scores).clip(0, 1)
     above = scores - reading.zero
@@ -344,7 +345,7 @@ def numbered(
         return Reading(kind="classes", why="they are called so")
     from scipy.special import bdtrc  # takes longer to import than all else that a worker needs of us
 
-    right, other = int((usual == labels).sum()), int((from_1 == labels).sum())
+    right, other = (int(hits(numbers, labels).sum()) for numbers in (usual, from_1))
     more = f"right on {max(right, other):,} of {len(labels):,} samples, otherwise on {min(right, other):,}"
     # No sample is right both ways: of those that are right at all, half would be so either way if neither were meant.
     if right + other and bdtrc(max(right, other) - 1, right + other, 0.5) <= LEVEL:

@@ -1,9 +1,9 @@
 """Which classes stand in each other's place: the test that finds a few of them, also where the model is often wrong.
 
-Whoever looks for classes that are *mostly* predicted as another (`prune_audit.evaluate.alignment.exchanged`) sees
-nothing where a class is found in 30 % of cases. Here the outputs are assigned to the classes so that most samples are
-right, and what the new places gain is tested: an assignment always fits its own samples better than chance has it, so
-it is made on one half of the samples and tested on the other.
+Whoever looks for classes that are *mostly* predicted as another (``alignment.exchanged``) sees nothing where a class is
+found in 30 % of cases. Here the outputs are assigned to the classes so that most samples are right, and what the new
+places gain is tested: an assignment always fits its own samples better than chance has it, so it is made on one half of
+the samples and tested on the other.
 """
 
 from __future__ import annotations

@@ -1,0 +1,11 @@
+"""One label a sample: a model is right where the class that it predicts is the label.
+
+``scores`` is what is kept of a model's scores and what they predict, ``reading`` what they are taken for, ``counts``
+how labels and predictions become pairs, ``alignment`` and ``order`` whether models and labels speak of one order of
+classes.
+"""
+
+from prune_audit.tasks.classification.counts import credit, flips, pair, right, samples
+from prune_audit.tasks.classification.scores import broken, decided, keep
+
+__all__ = ["broken", "credit", "decided", "flips", "keep", "pair", "right", "samples"]

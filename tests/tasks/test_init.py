@@ -1,0 +1,95 @@
+"""What an answer is, only a task knows: no label is compared and no largest score is taken outside this room."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from prune_audit import tasks
+from tests.conftest import ROOT
+
+NAMES = [module.name for module in pkgutil.iter_modules(tasks.__path__)]
+SIGNATURES = {
+    "keep": ("scores", "labels", "rows", "digests"),
+    "broken": ("scores",),
+    "decided": ("scores", "split"),
+    "right": ("predicted", "labels"),
+    "pair": ("predictions", "dense", "pruned", "by", "cluster", "top_k"),
+    "samples": ("predictions", "by", "cluster"),
+    "flips": ("predictions", "dense", "pruned", "most"),
+}
+
+TAKEN = ("argmax", "softmax", "log_softmax", "logsumexp", "cross_entropy")
+ANSWERS = ("label", "labels", "predicted", "truth")
+# Places where such a thing means another, and why.
+APART = {
+    "prune_audit/data/_hf.py np.argmax(at >= len(names))": "the first row that fails, which has no class",
+    "prune_audit/evaluate/diagnose.py dataset.labels == label": "the samples of one class; nothing is predicted",
+    "prune_audit/evaluate/sample.py labels[copies] != labels[original[copies]]": "two labels of one sample",
+    "prune_audit/models/_weights.py label == _tree.ROOT": "a place in a file of weights",
+    "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
+    "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
+    "prune_audit/reports/_page_flips.py answer == flip.label": "words of a flip, which is told and no longer counted",
+    "prune_audit/reports/_page_flips.py flip.dense == flip.label": "likewise",
+    "prune_audit/reports/flips.py flip.dense == flip.label": "likewise",
+    "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
+    "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
+    "prune_audit/stats/group_gap.py drop.argmax()": "the largest drop",
+    "prune_audit/stats/lost_to.py np.argmax(lost[first][:, 3])": "the largest count",
+    "prune_audit/study/running.py labels == c": "the samples of one class, which are drawn from",
+}
+
+
+def comparisons(root: Path) -> set[str]:
+    """Where a label is compared, or a largest score or a softmax taken, in the modules under ``root``."""
+    found = set()
+    for file in root.rglob("*.py"):
+        where = file.relative_to(root.parent).as_posix()
+        if where.startswith("prune_audit/tasks/"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _name(node.func) in TAKEN:
+                found.add(f"{where} {ast.unparse(node)}")
+            if isinstance(node, ast.Compare) and any(isinstance(how, ast.Eq | ast.NotEq) for how in node.ops):
+                sides = (node.left, *node.comparators)
+                found |= {f"{where} {ast.unparse(node)}" for side in sides if _name(side) in ANSWERS}
+    return found
+
+
+def _name(node: ast.expr) -> str:
+    """The last name of an expression, whatever it is indexed with."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def test_what_an_answer_is_stands_in_a_task_and_nowhere_else() -> None:
+    found = comparisons(ROOT / "prune_audit")
+    assert found - APART.keys() == set()
+    assert APART.keys() - found == set()  # what is gone has no reason any more
+
+
+def test_a_comparison_is_seen(tmp_path: Path) -> None:
+    module = tmp_path / "house" / "bath.py"
+    module.parent.mkdir()
+    module.write_text("def f(o, labels):\n    return o.predicted[3] == labels[2], o.scores.argmax(1), len(o) == 3\n")
+    assert comparisons(tmp_path / "house") == {
+        "house/bath.py o.predicted[3] == labels[2]",
+        "house/bath.py o.scores.argmax(1)",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_has_what_a_task_has(name: str) -> None:
+    task = importlib.import_module(f"prune_audit.tasks.{name}")
+    assert set(SIGNATURES) == set(tasks.CONTRACT)
+    for function, parameters in SIGNATURES.items():
+        assert tuple(inspect.signature(getattr(task, function)).parameters) == parameters
+    alignment = importlib.import_module(f"prune_audit.tasks.{name}.alignment")
+    assert tuple(inspect.signature(alignment.check).parameters) == ("predictions", "doubts")
+    assert (ROOT / "tests" / "tasks" / name).is_dir()
