@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from prune_audit.core import Array, Counts, Floats, Measure, Pair, Settings
 from prune_audit.stats import _retention
 from prune_audit.stats._retention import Side
-from tests.benchmarks._bars import Row, rate
+from tests.benchmarks._bars import Row, rate, worst_part
 from tests.benchmarks._draws import Cell
 
 LEVELS = ((0.05, "5 %"), (0.001, ".1 %"))
@@ -69,25 +69,39 @@ class Found:
         self.section, self.cell, self.rows = section, cell, list[Row]()
 
     def add(
-        self, quantity: str, found: tuple[float, float], *, most: float | None = None, least: float | None = None
+        self,
+        quantity: str,
+        found: tuple[float, float],
+        *,
+        most: float | None = None,
+        least: float | None = None,
+        worst: float | None = None,
     ) -> None:
-        """A value with its error, and the bar that it has; nothing where nothing could be counted."""
+        """A value with its error, the bar that it has and its worst class; nothing where nothing could be counted."""
         value, error = found
         if np.isnan(value):
             return
         bar, cell = (most if least is None else least), self.cell
         row = Row(section=self.section, row=cell.row, cell=cell.name, quantity=quantity, value=value, error=error)
-        self.rows.append(replace(row, bar=bar, sense="most" if least is None else "least"))
+        self.rows.append(replace(row, bar=bar, sense="most" if least is None else "least", worst=worst))
+
+    def alarms(self, quantity: str, hits: Array, counted: Array | None = None, *, most: float | None = None) -> None:
+        """How often classes (A, K) are flagged, of those ``counted``, and in the worst of them."""
+        self.add(quantity, rate(hits, counted), most=most, worst=worst_part(hits, counted, "most"))
 
     def levels(self, quantity: str, p: Floats, *, most: float, counted: Array | None = None) -> None:
         """Rates of p-values (A, K) at 5 % (bar ``most``) and at .1 % (bar .4 %)."""
         for level, name in LEVELS:
-            self.add(f"{quantity} {name}", rate(p <= level, counted), most=most if level == 0.05 else 0.004)
+            if level == 0.05:
+                self.alarms(f"{quantity} {name}", p <= level, counted, most=most)
+            else:  # of a class there are too few
+                self.add(f"{quantity} {name}", rate(p <= level, counted), most=0.004)
 
     def coverage(self, quantity: str, low: Floats, high: Floats, truth: Floats) -> None:
         """Of intervals (A, K), NaN where there is none: of classes with 30 samples or more where a cell has such."""
         n = self.cell.n[self.cell.focus]
         large = n >= 30 if (n >= 30).any() else np.ones(len(n), bool)
         held = (low <= truth + EQUAL) & (truth - EQUAL <= high)
-        found = rate(held, ~np.isnan(low) & large)
-        self.add(quantity, found, least=0.925 if (n >= 30).any() else None)
+        counted = ~np.isnan(low) & large
+        worst = worst_part(held, counted, "least")
+        self.add(quantity, rate(held, counted), least=0.925 if (n >= 30).any() else None, worst=worst)

@@ -18,7 +18,10 @@ ERRORS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One cell and one quantity. ``sense`` says on which side of ``bar`` the value belongs; bar None: only shown."""
+    """One cell and one quantity. ``sense`` says on which side of ``bar`` the value belongs; bar None: only shown.
+
+    ``worst`` is the value in the worst part of the classes (`worst_part`); None where there are too few draws to tell.
+    """
 
     section: str
     row: str
@@ -28,6 +31,7 @@ class Row:
     error: float
     bar: float | None = None
     sense: Literal["most", "least"] = "most"
+    worst: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -53,6 +57,29 @@ def rate(hits: Array, counted: Array | None = None) -> tuple[float, float]:
     apart = (hits & use).sum(axis=1) - value * use.sum(axis=1)  # (A,)
     between = float(np.sqrt((apart**2).sum())) / total
     return value, max(between, float(np.sqrt(value * (1 - value) / total)))
+
+
+PARTS, ENOUGH = 10, 400
+"""Parts that the classes of a cell are cut into, in their order, and the tests that one must have to be shown."""
+
+
+def worst_part(hits: Array, counted: Array | None, sense: Literal["most", "least"]) -> float | None:
+    """The largest (``most``) or smallest share of ``hits`` (A, K) in any of `PARTS` parts of the classes.
+
+    Up to ten classes are each a part; of more, neighbours are, whose sizes and recalls are alike. None where some part
+    has fewer than `ENOUGH` tests, so that the worst would be luck.
+    """
+    use = np.ones(hits.shape, bool) if counted is None else counted
+    found = []
+    for part in np.array_split(np.arange(hits.shape[1]), min(hits.shape[1], PARTS)):
+        total = int(use[:, part].sum())
+        if 0 < total < ENOUGH:
+            return None
+        if total:
+            found.append(float((hits & use)[:, part].sum() / total))
+    if not found:
+        return None
+    return max(found) if sense == "most" else min(found)
 
 
 def mean(values: Array) -> tuple[float, float]:
@@ -113,6 +140,9 @@ MEANING = {
     "found regressed": "classes with a drop that truly exceeds 2 points and read `regressed`",
     "found harmed": "classes whose retention truly is below .95 and read as harmed",
     "found fine": "unchanged classes that read `fine`",
+    "regressed by ties, said": "classes that read `regressed` by exact ties alone, where nothing is lost if they are "
+    "drawn, and say so",
+    "regressed by ties, unsaid": "the same, but nothing is said of ties",
     "delta method 5 %": "rival of the retention test: delta-method z on the change of balance rejects at .05",
     "delta method .1 %": "the same at .001",
     "unpaired 5 %": "rival of McNemar: two-proportion z-test rejects at .05 where nothing changed",

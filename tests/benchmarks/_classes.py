@@ -33,12 +33,12 @@ def per_class(section: str, cell: Cell) -> list[Row]:
         p = floats(judged["q_regressed"].by_stratum).reshape(shape)
         said = np.array(judged["verdict"].by_stratum, object).reshape(shape)
         if unchanged.all():
-            out.add("margin test 5 %", rate(p <= 0.05, ~np.isnan(p)), most=0.06)
+            out.alarms("margin test 5 %", p <= 0.05, ~np.isnan(p), most=0.06)
         if at_margin.all():
             out.levels("at the margin", p, most=0.07, counted=~np.isnan(p))
-            out.add("convicted at the margin", rate(said == "regressed", ~np.isnan(p)))
+            out.alarms("convicted at the margin", said == "regressed", ~np.isnan(p))
         if at_assure.all():
-            out.add("falsely fine", rate(said == "fine", ~np.isnan(p)), most=0.035)
+            out.alarms("falsely fine", said == "fine", ~np.isnan(p), most=0.035)
 
     moved = named(change.measure(flat, DEFAULT))["change"]
     low, high = (floats(limits).reshape(shape) for limits in (moved.low, moved.high))

@@ -8,7 +8,7 @@ that cells can be run in any order, alone or by two processes, and stay the same
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -192,6 +192,23 @@ def edges(*, quick: bool) -> Iterator[Cell]:
             yield cell("two classes, 95 / 5", f"{n.sum()} samples, {name}", n, two, kept * two, churn_name, tests=tests)
 
 
+def unequal(*, quick: bool) -> Iterator[Cell]:
+    """Classes of which one is 20 or 100 times as common, or as rare, as the nine others."""
+    tests = TESTS // 5 if quick else TESTS
+    for row, n in one_apart((20,) if quick else (20, 100)):
+        for accuracy, kept, churn in product((0.99,) if quick else (0.9, 0.99), (1.0, 0.95), ("low", "high")):
+            p = recalls(accuracy, 10)
+            yield cell(row, f"accuracy {accuracy:g}, kept {kept:g}, churn {churn}", n, p, kept * p, churn, tests=tests)
+
+
+def one_apart(ratios: Sequence[int]) -> Iterator[tuple[str, Counts]]:
+    """The row and the sizes (10,) of ten classes, the last of which is so many times as common or as rare."""
+    for ratio in ratios:
+        rare = 1000 // ratio
+        yield f"10: nine of {rare}, one of 1000", np.array([rare] * 9 + [1000])
+        yield f"10: nine of 1000, one of {rare}", np.array([1000] * 9 + [rare])
+
+
 def spread_out(classes: int, sd: float, accuracy: float = 0.8) -> Floats:
     """(C,) recalls about ``accuracy`` whose balances have the standard deviation ``sd``, evenly spaced."""
     x = np.linspace(-1, 1, classes)
@@ -202,7 +219,11 @@ def spread_out(classes: int, sd: float, accuracy: float = 0.8) -> Floats:
 def slopes(*, quick: bool) -> Iterator[Cell]:
     """Gaps between classes that grow or shrink by a known alpha; accuracy .8."""
     many = ((100, 100, 0.1),) if quick else ALPHA_SHAPES
-    for classes, support, sd in many:
+    rows = [(f"{classes} x {support}", np.full(classes, support), sd) for classes, support, sd in many]
+    # The last class leads: here the class that leads, or the others, are the rare ones.
+    rows += [(row, n, 0.1) for row, n in one_apart(() if quick else (20, 100))]
+    for row, n, sd in rows:
+        classes = len(n)
         for alpha, kept in ((1.0, 1.0), (1.0, 0.95), (1.3, 0.95), (1.8, 0.88), (0.7, 0.95)):
             p = spread_out(classes, sd)
             x = p / p.mean() - 1
@@ -212,7 +233,7 @@ def slopes(*, quick: bool) -> Iterator[Cell]:
             if ((q > 0.99) | (churn > 0.9 * (1 - p))).any():
                 continue
             audits = 100 if quick else 400 if classes == 1000 else 1000
-            yield cell(f"{classes} x {support}", name, support, p, q, churn, audits=audits)
+            yield cell(row, name, n, p, q, churn, audits=audits)
 
 
 ALPHA_SHAPES = (
@@ -235,7 +256,11 @@ ALPHA_SHAPES = (
 
 def gaps(*, quick: bool) -> Iterator[Cell]:
     """Balances whose spread changes by a known ratio, classes in the order that they had or in another; accuracy .8."""
-    for classes, support, sd in ((10, 1000, 0.1),) if quick else GAP_SHAPES:
+    many = ((10, 1000, 0.1),) if quick else GAP_SHAPES
+    rows = [(f"{classes} x {support}", np.full(classes, support), sd) for classes, support, sd in many]
+    rows += [(row, n, 0.1) for row, n in one_apart(() if quick else (20,))]
+    for row, n, sd in rows:
+        classes = len(n)
         p = spread_out(classes, sd)
         x = p / p.mean() - 1
         another = np.random.default_rng(SEED).permutation(classes) if classes > 2 else np.array([1, 0])
@@ -245,7 +270,7 @@ def gaps(*, quick: bool) -> Iterator[Cell]:
             if ((q > 0.99) | (churn > 0.9 * (1 - p))).any():
                 continue
             name = f"spread {100 * sd:g} %, ratio {ratio:g}, order {order}"
-            yield cell(f"{classes} x {support}", name, support, p, q, churn, audits=100 if quick else 150)
+            yield cell(row, name, n, p, q, churn, audits=100 if quick else 150)
 
 
 GAP_SHAPES = ((2, 1000, 0.1), (10, 100, 0.1), (10, 1000, 0.1), (100, 100, 0.1))
@@ -265,7 +290,8 @@ def drops(*, quick: bool) -> Iterator[Cell]:
             p = recalls(0.85, classes)
             churn = GAINED["low"] + np.maximum(-d, 0)
             name = f"spread {sd} points, mean drop {mean:g}"
-            yield cell(f"{classes} x {support}", name, support, p, p - d, churn, audits=50 if quick else 2000)
+            audits = 50 if quick else 1000 if classes == 1000 else 2000
+            yield cell(f"{classes} x {support}", name, support, p, p - d, churn, audits=audits)
     yield from _one_stands_out(quick=quick)
 
 
@@ -287,8 +313,13 @@ def _one_stands_out(*, quick: bool) -> Iterator[Cell]:
 def lists(*, quick: bool) -> Iterator[Cell]:
     """Whole lists of flags: nothing changed, everything at a boundary, and true findings among either."""
     shapes = ((2, 100), (100, 100)) if quick else LIST_SHAPES
-    for classes, support in shapes:
-        n, p, few = np.full(classes, support), recalls(0.9, classes), quarter(classes)
+    rows = [(f"{classes} x {support}", np.full(classes, support), 0.9) for classes, support in shapes]
+    if not quick:
+        rows += [(f"2 x {support}, accuracy .99", np.full(2, support), 0.99) for support in (100, 1000)]
+        rows += [(row, n, 0.9) for row, n in one_apart((20,))]
+    for row, n, accuracy in rows:
+        classes = len(n)
+        p, few = recalls(accuracy, classes), quarter(classes)
         some = np.arange(classes) % 10 == 5 if classes > 2 else few
         worst = 0.7 * p  # loses 27 points or so
         truths = {
@@ -308,7 +339,6 @@ def lists(*, quick: bool) -> Iterator[Cell]:
             # Where nothing is gained a drop is binomial, and its tail is the longest.
             more = ("none",) if name == "all at the margin" else ()
             for churn in (*more, "low") if quick or found else (*more, "low", "high"):
-                row = f"{classes} x {support}"
                 yield cell(row, f"{name}, churn {churn}", n, p, q, churn, audits=audits)
 
 
@@ -379,10 +409,37 @@ def guessing(*, quick: bool) -> Iterator[Cell]:
         yield Cell(row="guesses", name=name, n=n, truth=truth, audits=audits, focus=everything)
 
 
-def people(*, quick: bool) -> Iterator[tuple[Cell, int, bool]]:
-    """Samples in clusters: the cell, how many samples a cluster has, and whether they are of one class."""
+def people(*, quick: bool) -> Iterator[tuple[Cell, Counts]]:
+    """Samples in clusters: the cell, and the cluster of each sample (N,), class after class."""
     shapes = ((50, 100),) if quick else ((50, 100), (50, 300))
     for (classes, support), kept, within in product(shapes, (1.0, 0.9), (True, False)):
         p = recalls(0.8, classes)
         name = f"kept {kept:g}, clusters of {'one class' if within else 'many classes'}"
-        yield cell(f"{classes} x {support}", name, support, p, kept * p, "low", audits=10 if quick else 400), 10, within
+        labels, one_by_one = np.repeat(np.arange(classes), support), np.tile(np.arange(support), classes)
+        cluster = np.empty(len(labels), np.int64)
+        # Ten follow one another, of the class that changes least often along them, or of as many as there are.
+        cluster[np.lexsort((labels, labels if within else one_by_one))] = np.arange(len(labels)) // 10
+        row = f"{classes} x {support}"
+        yield cell(row, name, support, p, kept * p, "low", audits=10 if quick else 400), cluster
+    yield from _few_people(quick=quick)
+
+
+def _few_people(*, quick: bool) -> Iterator[tuple[Cell, Counts]]:
+    """A few clusters that each have samples of all classes: 2 of a rare one, 20 of a common one."""
+    rare = np.arange(10) < 5
+    each = np.where(rare, 2, 20)
+    p = recalls(0.8, 10)[np.argsort(np.arange(10) % 2, kind="stable")]  # either kind has weak and strong classes
+    for clusters, kept in product((6, 30) if quick else (6, 10, 30, 100), (1.0, 0.9)):
+        cluster = np.concatenate([np.repeat(np.arange(clusters), size) for size in each])
+        for focus, which in ((rare, "2 of a class in each"), (~rare, "20 of a class in each")):
+            audits = 40 if quick else 400
+            row, name = f"{clusters} clusters", f"kept {kept:g}, {which}"
+            yield cell(row, name, clusters * each, p, kept * p, "low", audits=audits, focus=focus), cluster
+
+
+def ties(*, quick: bool) -> Iterator[tuple[Cell, float]]:
+    """Pruned models in which so large a share of the samples ties with the class before; drawn, nothing is lost."""
+    for support, share in product((1000,) if quick else (100, 1000), (0.1,) if quick else (0.01, 0.04, 0.1)):
+        p = np.full(10, 0.8)
+        name = f"{100 * share:g} % of samples tie"
+        yield cell(f"10 x {support}", name, support, p, p, "low", audits=40 if quick else 400), share

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
 
 from prune_audit import rules
-from prune_audit.core import Comparison, Counts, Floats, Measure, ModelCard, Outputs, Pair, Predictions, View
+from prune_audit.core import (
+    REGRESSED,
+    Comparison,
+    Counts,
+    Floats,
+    Measure,
+    ModelCard,
+    Outputs,
+    Pair,
+    Predictions,
+    View,
+)
+from prune_audit.core.scores import Ties
 from prune_audit.stats import change, collapsed, distortion, f1, mcnemar, precision, recall, verdict
 from prune_audit.tasks import classification
 from tests.benchmarks._audits import DEFAULT, EQUAL, Found, floats, named
-from tests.benchmarks._bars import Row, rate
+from tests.benchmarks._bars import Row, rate, worst_part
 from tests.benchmarks._draws import SEED, Cell
 
 
@@ -55,24 +68,50 @@ def _called_right(cell: Cell, recall: Floats, weight: int) -> Floats:
     return value
 
 
-def clustered(section: str, cell: Cell, size: int, within: bool) -> list[Row]:
-    """Clusters of ``size`` samples of one class (``within``) or of ``size`` classes, with and without --cluster."""
+def clustered(section: str, cell: Cell, cluster: Counts) -> list[Row]:
+    """Samples that belong to ``cluster`` (N,), class after class, with and without --cluster."""
     out, classes = Found(section, cell), len(cell.n)
-    rng = np.random.default_rng([SEED, size, within, *cell.n[:1]])
+    rng = np.random.default_rng([SEED, zlib.crc32(f"{cell.row} {cell.name}".encode())])
     labels = np.repeat(np.arange(classes), cell.n)
-    order = labels if within else np.tile(np.arange(cell.n[0]), classes)  # what changes least often along a cluster
-    cluster = np.empty(len(labels), np.int64)
-    cluster[np.lexsort((labels, order))] = np.arange(len(labels)) // size
     p, low, high, ignored_p, ignored_low, ignored_high, kept_low, kept_high = np.array(
         [_with_and_without(_people(cell.truth, labels, cluster, rng)) for _ in range(cell.audits)]
-    ).swapaxes(0, 1)  # (A, C) each
+    ).swapaxes(0, 1)[:, :, cell.focus]  # (A, K) each
+    change = -cell.drop[cell.focus]
     if (np.abs(cell.drop) < EQUAL).all():
-        out.add("McNemar 5 %", rate(p <= 0.05), most=0.06)
-        out.add("McNemar 5 %, clusters ignored", rate(ignored_p <= 0.05))
-    out.coverage("interval of change", low, high, -cell.drop)
-    held = (ignored_low <= -cell.drop) & (-cell.drop <= ignored_high)
-    out.add("interval of change, clusters ignored", rate(held))
-    out.coverage("interval of retention", kept_low, kept_high, cell.retention)
+        out.alarms("McNemar 5 %", p <= 0.05, most=0.06)
+        out.alarms("McNemar 5 %, clusters ignored", ignored_p <= 0.05)
+    out.coverage("interval of change", low, high, change)
+    held = (ignored_low <= change) & (change <= ignored_high)
+    out.add("interval of change, clusters ignored", rate(held), worst=worst_part(held, None, "least"))
+    out.coverage("interval of retention", kept_low, kept_high, cell.retention[cell.focus])
+    return out.rows
+
+
+def tied(section: str, cell: Cell, share: float) -> list[Row]:
+    """``share`` of the samples tie in the pruned model, half of them would be right if ties were drawn.
+
+    Of a label and the class before it that one is predicted, so that all are lost save those of the first class. As
+    many are gained elsewhere as ties lose when they are drawn.
+    """
+    out = Found(section, cell)
+    both, lost, gained, neither = cell.truth.T
+    # Ties take from those that both get right; half of them are lost, and as many are gained of those that none does.
+    kinds = np.stack([both - share, lost, gained + share / 2, neither - share / 2, np.full(len(both), share)], axis=1)
+    rng = np.random.default_rng([SEED, zlib.crc32(f"{cell.row} {cell.name}".encode())])
+    regressed = np.zeros((cell.audits, len(both)), bool)
+    said = np.zeros_like(regressed)
+    first = np.arange(len(both)) == 0
+    for at in range(cell.audits):
+        kept, fell, rose, wrong, tie = rng.multinomial(cell.n, kinds).T
+        counts = np.stack([kept + np.where(first, tie, 0), fell + np.where(first, 0, tie), rose, wrong], axis=1)
+        drawn = {"both": kept + tie / 2, "lost": fell + tie / 2, "gained": rose * 1.0, "neither": wrong * 1.0}
+        pair = replace(Pair.of(counts), ties=Ties(dense=np.zeros_like(tie), pruned=tie, **drawn))
+        found = named(verdict.measure(pair, DEFAULT))
+        verdicts, shared = (found[name].by_stratum for name in ("verdict", "verdict_ties_shared"))
+        regressed[at] = [word == REGRESSED for word in verdicts]
+        said[at] = [word != other for word, other in zip(verdicts, shared, strict=True)]
+    out.alarms("regressed by ties, said", regressed & said)
+    out.alarms("regressed by ties, unsaid", regressed & ~said, most=0.05)
     return out.rows
 
 

@@ -2,8 +2,8 @@
 
 Simulates paired audits over the grid of `_draws`, sends them through the package's own statistics, holds every rate
 against its bar (`_bars`), and writes calibration.csv and calibration.md (``--out DIR``, by default docs/; ``--quick``
-for a small part of the grid; ``--only SECTION`` for one section, beside what was measured of the others). Prints the
-README's five lines.
+for a small part of the grid; ``--only SECTION`` for one section, beside what was measured of the others; ``--share X``
+for the whole grid with that share of the audits of each cell, to see that it runs). Prints the README's five lines.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def jobs(*, quick: bool) -> Iterator[Job]:
         ("At the assurance limit", _classes.per_class, draws.at_drop(0.05, quick=quick)),
         ("At the retention margin", _classes.per_class, draws.at_retention(quick=quick)),
         ("Edges", _classes.per_class, draws.edges(quick=quick)),
+        ("Unequal sizes", _classes.per_class, draws.unequal(quick=quick)),
         ("Lists of flags", _flags.flag_lists, draws.lists(quick=quick)),
         ("Alpha", _models.slope, draws.slopes(quick=quick)),
         ("Gaps", _models.gaps, draws.gaps(quick=quick)),
@@ -49,8 +50,10 @@ def jobs(*, quick: bool) -> Iterator[Job]:
     for section, measure, cells in grids:
         for cell in cells:
             yield partial(measure, section, cell)
-    for cell, size, within in draws.people(quick=quick):
-        yield partial(_samples.clustered, "Clusters", cell, size, within)
+    for cell, cluster in draws.people(quick=quick):
+        yield partial(_samples.clustered, "Clusters", cell, cluster)
+    for cell, tie in draws.ties(quick=quick):
+        yield partial(_samples.tied, "Exact ties", cell, tie)
     for cell, weights in draws.weighted(quick=quick):
         yield partial(_models.in_use, "Weights", cell, weights)
     for quantity, cell in draws.powers(quick=quick):
@@ -60,9 +63,12 @@ def jobs(*, quick: bool) -> Iterator[Job]:
         yield partial(_samples.identical, "Identical pairs", min(pairs, PART), part)
 
 
-def run(*, quick: bool, processes: int, only: str | None = None) -> list[Row]:
-    """All rows, or those of one section, in the order of the page; the means of rows of the grid come last."""
-    todo = [job for job in jobs(quick=quick) if only in (None, job.args[0])]
+def run(*, quick: bool, processes: int, only: str | None = None, share: float = 1.0) -> list[Row]:
+    """All rows, or those of one section, in the order of the page; the means of rows of the grid come last.
+
+    Of the audits of each cell ``share`` is drawn, at least two.
+    """
+    todo = [_fewer(job, share) for job in jobs(quick=quick) if only in (None, job.args[0])]
     if processes == 1:
         rows = [row for job in todo for row in job()]
     else:
@@ -85,6 +91,21 @@ def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.cell == MEAN, order.index(row.section)))
 
 
+def unmeasured(rows: Sequence[Row]) -> int:
+    """How many cells of the grid have no row in ``rows``, because they were added after these were measured."""
+    grid = {(job.args[0], c.row, c.name) for job in jobs(quick=False) for c in job.args if isinstance(c, draws.Cell)}
+    return len(grid - {(row.section, row.row, row.cell) for row in rows})
+
+
+def _fewer(job: Job, share: float) -> Job:
+    """``job`` with that share of its cell's audits; parts of identical pairs, which have no cell, as they are."""
+
+    def fewer(arg: object) -> object:
+        return replace(arg, audits=max(2, round(arg.audits * share))) if isinstance(arg, draws.Cell) else arg
+
+    return partial(job.func, *map(fewer, job.args))
+
+
 def _done(job: Job) -> list[Row]:
     return job()
 
@@ -104,7 +125,7 @@ def write(rows: Sequence[Row], out: Path, minutes: int) -> list[str]:
     (out / "calibration.csv").write_text(text, encoding="utf-8")
     page = out / "calibration.md"
     checks = _checks.section(page.read_text(encoding="utf-8")) if page.exists() else ""  # which other benchmarks write
-    page.write_text(to_markdown(rows, minutes) + checks, encoding="utf-8")
+    page.write_text(to_markdown(rows, minutes, unmeasured(rows)) + checks, encoding="utf-8")
     return summary(rows)
 
 
@@ -113,11 +134,15 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=None, help="default: docs/; with --quick, build/calibration/")
     parser.add_argument("--quick", action="store_true", help="a small part of the grid, in half a minute")
     parser.add_argument("--only", metavar="SECTION", default=None, help="one section; the others stay as they are")
+    parser.add_argument("--share", type=float, default=1.0, help="of the audits of each cell; a trial, into build/")
     asked = parser.parse_args()
+    if not 0 < asked.share <= 1:
+        parser.error("--share: more than 0, at most 1")
     started = time.perf_counter()
-    found = run(quick=asked.quick, processes=2, only=asked.only)
+    found = run(quick=asked.quick, processes=2, only=asked.only, share=asked.share)
     took = -(-int(time.perf_counter() - started) // 60)
-    folder = asked.out or (ROOT / "build" / "calibration" if asked.quick else ROOT / "docs")
+    trial = asked.quick or asked.share < 1
+    folder = asked.out or (ROOT / "build" / "calibration" if trial else ROOT / "docs")
     if asked.only is not None:
         found = merged(from_csv((folder / "calibration.csv").read_text(encoding="utf-8")), found)
         said = re.search(r"about (\d+) minutes", (folder / "calibration.md").read_text(encoding="utf-8"))

@@ -15,17 +15,14 @@ from statsmodels.stats.proportion import proportions_ztest
 
 from prune_audit.core import Pair, Settings
 from prune_audit.stats import balance, change, distortion
-from tests.benchmarks import _checks, _draws, _flags, _rivals
+from tests.benchmarks import _checks, _draws, _flags, _rivals, _samples
 from tests.benchmarks._audits import DEFAULT, HARMED, floats, named, p_of_harm
-from tests.benchmarks._bars import MEANING, Row, rate
+from tests.benchmarks._bars import MEANING, Row, rate, worst_part
 from tests.benchmarks._calibration_report import MEAN, WHY, from_csv, summary, to_csv, to_markdown
-from tests.benchmarks.calibration import merged, run, write
+from tests.benchmarks.calibration import _fewer, jobs, merged, run, unmeasured, write
 from tests.conftest import ROOT
 
 PAGE, CSV = ROOT / "docs" / "calibration.md", ROOT / "docs" / "calibration.csv"
-
-MISSED = {("found fine", "100 x 200")}
-"""Bars that are known not to be met on the small grid; the page says why."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def rows() -> list[Row]:
 
 def test_the_small_grid_meets_its_bars(rows: list[Row]) -> None:
     assert sum(row.bar is not None for row in rows) > 400
-    assert {(row.quantity, row.cell) for row in rows if row.verdict == "not met"} == MISSED
+    assert [(row.quantity, row.row, row.cell) for row in rows if row.verdict == "not met"] == []
 
 
 def test_ours_does_not_flag_where_the_naive_rule_flags_half(rows: list[Row]) -> None:
@@ -56,7 +53,7 @@ def test_what_is_written_is_read_back(rows: list[Row], tmp_path: Path) -> None:
     assert summary(again) == lines
     assert len(lines) == 5
     page = (tmp_path / "calibration.md").read_text(encoding="utf-8")
-    assert page == to_markdown(again, 1)
+    assert page == to_markdown(again, 1, unmeasured(again))
     assert all(line in page for line in lines)
 
 
@@ -74,9 +71,8 @@ def test_the_page_shows_the_table_that_lies_beside_it() -> None:
     text = PAGE.read_text(encoding="utf-8")
     minutes = re.search(r"about (\d+) minutes", text)
     assert minutes is not None
-    assert text.removesuffix(_checks.section(text)) == to_markdown(
-        from_csv(CSV.read_text(encoding="utf-8")), int(minutes[1])
-    )
+    rows = from_csv(CSV.read_text(encoding="utf-8"))
+    assert text.removesuffix(_checks.section(text)) == to_markdown(rows, int(minutes[1]), unmeasured(rows))
 
 
 def test_the_readme_says_what_the_table_says() -> None:
@@ -107,6 +103,58 @@ def test_a_bar_is_missed_by_more_than_three_errors(
     text = to_csv([Row(section="s", row="r", cell="c", quantity="q", value=value, error=error, bar=bar)])
     (row,) = from_csv(text.replace("at most", f"at {sense}"))
     assert row.verdict == verdict
+
+
+def test_the_worst_class_is_the_worst_of_parts_that_can_tell() -> None:
+    hits = np.zeros((400, 3), bool)
+    hits[:100, 1], hits[:200, 2] = True, True
+    assert worst_part(hits, None, "most") == 0.5
+    assert worst_part(hits, None, "least") == 0
+    assert worst_part(hits, np.arange(3) < np.full((400, 1), 2), "most") == 0.25
+    assert worst_part(hits[1:], None, "most") is None
+    assert worst_part(hits, np.zeros_like(hits), "most") is None
+    many = np.repeat(hits[:40, :1], 100, axis=1)
+    many[:, 90:] = np.arange(40)[:, None] < 10
+    assert worst_part(many, None, "most") == 0.25
+
+
+def test_a_share_of_the_audits_is_drawn_of_every_cell() -> None:
+    full, fewer = (list(jobs(quick=True)), [_fewer(job, 0.1) for job in jobs(quick=True)])
+    assert [job.args[1].audits for job in fewer[:5]] == [max(2, round(job.args[1].audits * 0.1)) for job in full[:5]]
+    assert [job.args[1].name for job in fewer[:5]] == [job.args[1].name for job in full[:5]]
+
+
+def test_cells_without_a_row_are_counted() -> None:
+    grid = [(job.args[0], arg) for job in jobs(quick=False) for arg in job.args if isinstance(arg, _draws.Cell)]
+    assert len({(section, cell.row, cell.name) for section, cell in grid}) == len(grid)  # a name is its seed
+    rows = [
+        Row(section=section, row=cell.row, cell=cell.name, quantity="q", value=0, error=0) for section, cell in grid
+    ]
+    assert unmeasured(rows) == 0
+    assert unmeasured(rows[3:]) == 3
+    assert "3 cells of the grid were added" in to_markdown(from_csv(CSV.read_text(encoding="utf-8")), 1, 3)
+
+
+def test_cells_and_means_of_rows_are_counted_apart() -> None:
+    bad = {"section": "Edges", "row": "r", "quantity": "interval of balance", "error": 0.0, "sense": "least"}
+    rows = [Row(cell=cell, value=0.9, bar=0.925, **bad) for cell in ("a", "b", MEAN)]  # type: ignore[arg-type]  # a mapping
+    rows += [Row(cell="c", value=0.95, bar=0.925, **bad), Row(cell="d", value=0.5, **bad)]  # type: ignore[arg-type]  # likewise
+    measured = from_csv(CSV.read_text(encoding="utf-8"))
+    page = to_markdown([*rows, *measured], 1)
+    old = [row for row in measured if row.quantity == "interval of balance" and row.bar]
+    cells = [row.verdict == "not met" for row in old if row.cell != MEAN]
+    means = [row.verdict == "not met" for row in old if row.cell == MEAN]
+    counted = f"{sum(cells) + 2} of {len(cells) + 3} cells and {sum(means) + 1} of {len(means) + 1} means of rows"
+    assert f"**interval of balance**: {counted}. Worst" in page
+    assert f"**not met in {sum(cells) + 2} of {len(cells) + 3}**" in page
+
+
+def test_ties_that_decide_are_told() -> None:
+    cell, share = next(iter(_draws.ties(quick=True)))
+    said, unsaid = _samples.tied("Exact ties", cell, share)
+    assert said.value > 0.3  # nine of ten classes seem to have lost 5 points
+    assert unsaid.value <= 0.01
+    assert said.worst is None  # 40 audits cannot tell of a class
 
 
 def test_errors_allow_for_tests_that_rise_and_fall_together() -> None:
