@@ -31,7 +31,6 @@ APART = {
     "prune_audit/data/_hf.py np.argmax(at >= len(names))": "the first row that fails, which has no class",
     "prune_audit/evaluate/diagnose.py dataset.labels == label": "the samples of one class; nothing is predicted",
     "prune_audit/evaluate/sample.py labels[copies] != labels[original[copies]]": "two labels of one sample",
-    "prune_audit/models/_weights.py label == _tree.ROOT": "a place in a file of weights",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
     "prune_audit/reports/_page_flips.py answer == flip.label": "words of a flip, which is told and no longer counted",
@@ -56,8 +55,9 @@ def comparisons(root: Path) -> set[str]:
             if isinstance(node, ast.Call) and _name(node.func) in TAKEN:
                 found.add(f"{where} {ast.unparse(node)}")
             if isinstance(node, ast.Compare) and any(isinstance(how, ast.Eq | ast.NotEq) for how in node.ops):
-                sides = (node.left, *node.comparators)
-                found |= {f"{where} {ast.unparse(node)}" for side in sides if _name(side) in ANSWERS}
+                names = [_name(side) for side in (node.left, *node.comparators)]
+                if set(names) & set(ANSWERS) and not any(name.isupper() for name in names):  # a word of ours
+                    found.add(f"{where} {ast.unparse(node)}")
     return found
 
 
