@@ -95,9 +95,16 @@ def _ended(arguments: Sequence[str]) -> int:
 
     from prune_audit import memory, plugins
     from prune_audit.cli import _app, _environment, _terminal
-    from prune_audit.errors import AuditError
+    from prune_audit.errors import AuditError, UsageError
 
     try:
+        try:
+            os.getcwd()
+        except OSError:
+            # Libraries of C end the process where they find none.
+            raise UsageError(
+                "the working directory is no longer there", hint="change into one that is, and give paths from there"
+            ) from None
         # Not list(arguments): once cli/list.py is imported, `list` names that module here.
         returned = _app.build(arguments[0] if arguments else "")(
             args=[*arguments], prog_name="prune-audit", standalone_mode=False

@@ -74,6 +74,8 @@ class Server:
                 stderr=self._words,
                 # So that an interrupt from the keyboard is for this process alone, which ends the others.
                 start_new_session=True,
+                # Where this process is by now may be removed while it serves, and then some libraries cannot be loaded.
+                cwd=os.sep,
                 env=environment(),
             )
 
@@ -85,10 +87,14 @@ class Server:
     def fork(self, imports: Sequence[str], entry: str, barriers: Barriers, theirs: socket.socket, log: int) -> int:
         """The number of a new process that calls ``entry`` with ``theirs``. Raises `Unavailable`."""
         asked = {**asdict(barriers), "scratch": str(barriers.scratch)}
+        try:
+            here = str(Path.cwd())
+        except OSError as fault:
+            raise Unavailable("the working directory is no longer there") from fault
         with self._lock:
             try:
-                # The server stays where it was started, and paths are meant from where this process is by now.
-                request = {"imports": list(imports), "entry": entry, "barriers": asked, "folder": str(Path.cwd())}
+                # Paths are meant from where this process is by now.
+                request = {"imports": list(imports), "entry": entry, "barriers": asked, "folder": here}
                 wire.send(self._connection, request, (theirs.fileno(), log))
                 answer = wire.receive(self._connection, time.monotonic() + _IMPORTING, None, _nothing)
             except wire.Closed as fault:
@@ -282,7 +288,7 @@ def environment() -> Mapping[str, str]:
 
     Where this package is not found by these, as it is run from a folder that was taken off the list, it comes first.
     """
-    places = [place for place in sys.path if place]
+    places = [str(Path(place).absolute()) for place in sys.path if place]
     package = Path(__file__).parents[1]
     found = PathFinder.find_spec(package.name, places)
     if found is None or found.origin is None or not Path(found.origin).parent.samefile(package):

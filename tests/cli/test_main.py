@@ -66,6 +66,18 @@ def test_a_name_that_is_too_long_for_the_system_is_no_fault_of_ours(
     assert capsys.readouterr().err.endswith("File name too long\nhint: check the path\n")
 
 
+def test_a_working_directory_that_is_gone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert invoke(["list", "stats"]) == 2
+    seen = capsys.readouterr()
+    assert seen.err.startswith("error: the working directory is no longer there\nhint: ")
+    assert not seen.out
+
+
 def test_a_variable_that_nothing_reads_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,7 +79,7 @@ class Common:
             stderr=subprocess.DEVNULL,
             text=True,
             cwd=ROOT,
-            env=environment(self._scratch),
+            env=environment(self._scratch) | {"PRUNE_AUDIT_ISOLATE": "never"},
         )
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it has imported what it needs
@@ -96,7 +96,7 @@ class Alone:
     """A process for each command, as ``prune-audit`` starts it, whose models run in confined workers of their own."""
 
     def __init__(self, scratch: Path) -> None:
-        self._environment = environment(scratch) | {"PRUNE_AUDIT_ISOLATE": "auto"}
+        self._environment = environment(scratch)
         self._scratch = scratch
 
     def __call__(self, command: Command, folder: Path, extra: Mapping[str, str]) -> Ran:

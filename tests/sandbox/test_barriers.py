@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from prune_audit.sandbox import Barriers, landlock, limits, process
+from tests.conftest import ROOT
 from tests.sandbox.payloads import attempt
 
 ENTRY = "tests.sandbox.payloads:serve"
@@ -277,6 +278,39 @@ def test_a_worker_imports_what_this_process_would(tmp_path: Path, monkeypatch: p
     own = str(Path(process.__file__).parents[2])
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert process.environment()["PYTHONPATH"].split(os.pathsep) == [own, str(tmp_path)]
+
+
+def test_a_server_needs_no_folder_that_may_be_removed(tmp_path: Path) -> None:
+    """As libraries do that are loaded late: MKL ends its process where there is no working directory."""
+    code = """
+import os, sys
+from pathlib import Path
+from prune_audit.sandbox import Barriers, process
+os.mkdir("gone")
+os.chdir("gone")
+process.server()
+os.chdir("..")
+os.rmdir("gone")
+print(os.readlink(f"/proc/{process.server().process.pid}/cwd"))
+print(process.Worker(["torch"], "tests.sandbox.payloads:serve", Barriers(scratch=Path())).ask({"do": "hello"}, 60))
+os.mkdir("gone")
+os.chdir("gone")
+os.rmdir("../gone")
+try:
+    process.Worker([], "tests.sandbox.payloads:serve", Barriers(scratch=Path()))
+except process.Unavailable as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["/", "{'done': 'hello'}", "the working directory is no longer there"], done.stderr
 
 
 def test_the_kernels_version_is_known() -> None:
