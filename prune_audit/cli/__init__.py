@@ -91,6 +91,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _ended(arguments: Sequence[str]) -> int:
     """The exit code of a command, whose errors are printed."""
+    from pathlib import Path
+
     import typer
 
     from prune_audit import memory, plugins
@@ -99,7 +101,7 @@ def _ended(arguments: Sequence[str]) -> int:
 
     try:
         try:
-            os.getcwd()
+            Path.cwd()
         except OSError:
             # Libraries of C end the process where they find none.
             raise UsageError(

@@ -310,7 +310,8 @@ except process.Unavailable as error:
         timeout=SECONDS,
         check=False,
     )
-    assert done.stdout.splitlines() == ["/", "{'done': 'hello'}", "the working directory is no longer there"], done.stderr
+    gone = "the working directory is no longer there"
+    assert done.stdout.splitlines() == ["/", "{'done': 'hello'}", gone], done.stderr
 
 
 def test_the_kernels_version_is_known() -> None:
