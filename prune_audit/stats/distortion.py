@@ -14,7 +14,8 @@ some classes are harmed, all others truly gain in relative terms.
 
 Retention of 1 says the same as an unchanged normalised balance, but does not shrink with the size of the rest. Score
 test with a closed-form fit (Nam, Blackwelder 2002, for the paired ratio), one-sided, corrected within this variant
-and stratification; its interval inverts it. With two classes there is one hypothesis, tested once. `balance_change`
+and stratification; its interval inverts it. The test of harm is corrected for skewness (Gart, Nam 1988), the interval
+is not. With two classes there is one hypothesis, tested once. `balance_change`
 is the paper's scale: pruned balance - dense balance.
 """
 
@@ -54,7 +55,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
 
     margin, alpha = settings.retention_margin, 1 - settings.confidence
     value, low, high = _retention.interval(own_at, rest_at, settings.confidence)
-    p = student(pair, ndtr(_retention.score(own, rest, np.full(len(tested), margin))), "both")
+    p = student(pair, ndtr(_retention.skewness_corrected(own, rest, np.full(len(tested), margin))), "both")
     p = np.where(tested, p, np.nan)
     # Two classes cannot both be harmed relative to each other, so there is nothing to correct for.
     two = int((pair.support > 0).sum()) == int(tested.sum()) == 2

@@ -58,7 +58,7 @@ def sides(draws: Counts, focus: Array) -> tuple[Side, Side, Array]:
 def p_of_harm(draws: Counts, focus: Array) -> Floats:
     """One-sided p (A, K) of a retention below the margin, NaN where there is none; as `distortion` computes it."""
     own, rest, usable = sides(draws, focus)
-    p = ndtr(_retention.score(own, rest, np.full(len(usable), DEFAULT.retention_margin)))
+    p = ndtr(_retention.skewness_corrected(own, rest, np.full(len(usable), DEFAULT.retention_margin)))
     return np.where(usable, p, np.nan).reshape(len(draws), -1)
 
 

@@ -68,7 +68,7 @@ def test_the_margin_decides() -> None:
 def test_q_is_the_lower_tail_at_the_margin_corrected() -> None:
     pair = Pair.of([(400, 300, 0, 300), *[STILL] * 4])
     own, rest = _retention.sides(pair)
-    p = stats.norm.cdf(_retention.score(own, rest, np.full(5, 0.95)))
+    p = stats.norm.cdf(_retention.skewness_corrected(own, rest, np.full(5, 0.95)))
     found = np.array(measured(pair)["q_harmed"].by_stratum, float)
     np.testing.assert_allclose(found, stats.false_discovery_control(p), rtol=1e-9)
 
@@ -77,7 +77,7 @@ def test_two_classes_are_one_hypothesis_and_say_so() -> None:
     pair = Pair.of([(360, 120, 20, 0), (400, 10, 30, 60)])
     found = measured(pair)
     own, rest = _retention.sides(pair)
-    p = stats.norm.cdf(_retention.score(own, rest, np.full(2, 0.95)))
+    p = stats.norm.cdf(_retention.skewness_corrected(own, rest, np.full(2, 0.95)))
     np.testing.assert_allclose(np.array(found["q_harmed"].by_stratum, float), p, rtol=1e-9)  # no correction
     a, b = found["retention"].by_stratum
     assert float(a or 0) * float(b or 0) == pytest.approx(1)

@@ -145,3 +145,51 @@ def test_false_alarms_stay_at_their_rate(support: int) -> None:
 def test_the_delta_method_does_not() -> None:
     """A fixture that can fail: the same draws separate the two methods."""
     assert _false_alarms(10, delta_method=True) > 0.10
+
+
+@pytest.mark.parametrize("counts", [(40, 12, 2, 60), (30, 1, 4, 50), (25, 5, 0, 30)])
+def test_the_correction_is_that_of_the_skewness_of_the_fitted_multinomial(counts: tuple[int, int, int, int]) -> None:
+    """Against moments over the four outcomes of a sample, and the root of z = s + g (s^2 - 1) by bisection."""
+    own, rest, rho = side(*counts), side(90_000, 3_000, 2_000, 100_000), np.array([0.95])
+    k = float((rho * rest.pruned / rest.dense)[0])
+    p, lost, gained = (float(values[0]) for values in _retention.fit(own, np.array([k])))
+    chances = np.array([p - lost, lost, gained, 1 - p - gained])
+    kept = np.array([1 - k, -k, 1, 0])
+    assert chances @ kept == pytest.approx(0, abs=1e-12)
+    n, z = counts[3], float(_retention.score(own, rest, rho)[0])
+    of_k = (float((own.pruned - k * own.dense)[0]) / n / z) ** 2  # the variance of all, that of the rest included
+    skew = float(chances @ kept**3) / n**2 / (6 * of_k**1.5)
+    expected = optimize.brentq(lambda s: s + skew * (s * s - 1) - z, z - 1.5, z + 1.5)
+    assert _retention.skewness_corrected(own, rest, rho)[0] == pytest.approx(expected, abs=1e-9)
+    assert expected != pytest.approx(z, abs=0.01)
+
+
+@pytest.mark.parametrize("p", [0.9, 0.95])
+def test_by_enumeration_harm_is_found_in_five_percent_of_classes_at_the_margin(p: float) -> None:
+    """Classes of 30 that kept .95 of what a rest without noise kept, 3 % gained: the plain score finds up to 8 %."""
+    n, k, g = 30, 0.95, 0.03
+    lost = p - k * p + g
+    counts = np.array(
+        [(b, x, y) for b in range(n + 1) for x in range(min(n - b, 14) + 1) for y in range(min(n - b - x, 9) + 1)]
+    )
+    chance = stats.multinomial.pmf(np.column_stack([counts, n - counts.sum(axis=1)]), n, [p - lost, lost, g, 1 - p - g])
+    usable = counts[:, 0] + counts[:, 1] > 0
+    b, x, y = counts[usable].T
+    own = Side(both=b, lost=x, gained=y, n=np.full(len(b), n))
+    rest = Side(both=0 * b + 10**9, lost=0 * b, gained=0 * b, n=0 * b + 10**9)
+    z = stats.norm.isf(0.05)
+    plain = chance[usable] @ (_retention.score(own, rest, np.full(len(b), k)) <= -z)
+    corrected = chance[usable] @ (_retention.skewness_corrected(own, rest, np.full(len(b), k)) <= -z)
+    assert chance.sum() == pytest.approx(1, abs=1e-3)
+    assert corrected <= 0.06
+    assert corrected <= plain
+
+
+@quick
+@given(a=sides, b=sides)
+def test_the_corrected_statistics_of_two_classes_are_opposite(a: Side, b: Side) -> None:
+    assume(min(a.dense[0], b.dense[0], a.pruned[0], b.pruned[0]) > 0)
+    assume(any(getattr(a, name)[0] != getattr(b, name)[0] for name in ("both", "lost", "gained", "n")))
+    rho = np.array([0.95])
+    found, other = (_retention.skewness_corrected(*sides) for sides in ((a, b, rho), (b, a, 1 / rho)))
+    assert found[0] == pytest.approx(-other[0], abs=1e-9) or np.isinf(found[0])
