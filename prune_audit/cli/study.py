@@ -44,6 +44,15 @@ Part = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep-models", help="Keep every pruned network; dense ones stay.", rich_help_panel=o.RUN)
 ]
+Control = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        metavar="METHOD[@DENSITY]",
+        help="Test all others against it. Unless given: what was tuned at density 1.",
+        rich_help_panel=o.RUN,
+    ),
+]
 
 
 def run(
@@ -54,6 +63,7 @@ def run(
     audit: AuditData = None,
     shard: Part = None,
     keep_models: Keep = False,
+    control: Control = None,
     quiet: o.Quiet = False,
     allow_pickle: o.AllowPickle = False,
 ) -> int:
@@ -70,7 +80,7 @@ def run(
     """
     from prune_audit.cli import _terminal
     from prune_audit.core import Settings
-    from prune_audit.study import analysis, plan, results, running, writing
+    from prune_audit.study import analysis, controls, plan, results, running, writing
 
     planned = [path for path in study if path.suffix.lower() == ".toml"]
     if planned and len(study) > 1:
@@ -84,6 +94,8 @@ def run(
         path = planned[0]
         folder = output or Path(path.stem)
         wanted = plan.read(path, train=data, audit=audit)
+        # So that a slip of the hand is told before hours of runs.
+        controls.choose([(network, method, density) for network, seed, method, density in wanted.cells()], control)
         # What is trained runs here, before and after.
         settings = Settings(threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle)
         with _terminal.progress(quiet=quiet) as stages:
@@ -105,7 +117,7 @@ def run(
     title, runs, classes, right = results.read(study)
     if planned:
         runs, classes, right = (results.within(frame, wanted.cells()) for frame in (runs, classes, right))
-    found = analysis.analyse(title, runs, classes)
+    found = analysis.analyse(title, runs, classes, samples=right, control=control)
     if folder is not None:
         _write(found, runs, classes, right, folder)
     if not quiet:

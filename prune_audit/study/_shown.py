@@ -15,8 +15,9 @@ from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
 from prune_audit.study.tables import Analysis, Column, Kind, Table
 
-KEYS = ("network", "larger", "method", "other", "density", "sparser", "class")  # what names a row
-DENSITIES = ("density", "sparser")
+KEYS = ("network", "larger", "method", "other", "density", "sparser", "control", "control_density", "class")
+"""What names a row."""
+DENSITIES = ("density", "sparser", "control_density")
 ABSENT = "absent"
 UNFIT = f"no rising line describes the classes (r^2 below {wording.ONE_LINE:g}, or alpha below 0)"
 
@@ -70,7 +71,8 @@ def _columns(table: Table, at: Sequence[int]) -> Iterator[Shown]:
             if column.name == high:
                 continue
             highs = _values(table, high, at)
-            title, cells = "interval", [_between(column, *ends) for ends in zip(values, highs, strict=True)]
+            title = "interval" if column.title == "low" else column.title
+            cells = [_between(column, *ends) for ends in zip(values, highs, strict=True)]
         number = column.kind != "label"
         yield Shown(name=column.name, title=title, cells=tuple(cells), number=number, wide=column.wide)
 
@@ -176,6 +178,11 @@ def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iter
     for side, finding in (("above", "intensified"), ("below", "de-intensified")):
         if here := [cell for cell in fitted if cell["finding"] == finding]:
             yield f"Alpha lies {side} 1 in {len(here):,} of {rounded.several(len(fitted), 'cell')}: {_where(here)}."
+        asked = [cell for cell in fitted if cell["finding_both"] is not None]
+        if here and asked:
+            both = [cell for cell in asked if cell["finding_both"] == finding]
+            where = f": {_where(both)}" if both else ""
+            yield f"For new seeds and new samples it lies {side} 1 in {len(both):,} of {len(asked):,}{where}."
     if lowest := _lowest(analysis, fitted):
         yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
     if failed := [cell for cell in cells if cell["accuracy"] is None]:

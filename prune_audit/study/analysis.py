@@ -18,26 +18,22 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from prune_audit.core import HARMED, REGRESSED, Array, Floats, Value
 from prune_audit.render import rounded, wording
 from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
+from prune_audit.study import changes, controls, pigeonhole, two_way
+from prune_audit.study.new_samples import Key, Limits, Mean, NewSamples, reasons, split
+from prune_audit.study.student import LEVEL, ROUNDING, bonferroni, interval, student, welch
 from prune_audit.study.tables import Analysis, Column, Kind, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Key: TypeAlias = tuple[str, str, float]  # network, method, density
 Row: TypeAlias = dict[str, Value]
 Alphas: TypeAlias = dict[Key, dict[Hashable, float]]  # of each cell by seed; a cell without any is empty
-
-LEVEL = 0.05
-"""An adjusted p below this is a finding."""
-
-ROUNDING = 1e-12
-"""Alphas and balances are ratios of order 1: what differs by less than this differs by rounding."""
 
 CELL = ["network", "method", "density"]
 RUN = [*CELL, "seed"]
@@ -57,7 +53,15 @@ EQUAL = "equal in every run"
 GREW, SHRANK = "grew", "shrank"  # gaps, by the ratio of spreads alone
 
 
-def analyse(title: str, runs: DataFrame, classes: DataFrame, confidence: float = 0.99) -> Analysis:
+def analyse(
+    title: str,
+    runs: DataFrame,
+    classes: DataFrame,
+    confidence: float = 0.99,
+    *,
+    samples: DataFrame | None = None,
+    control: str | None = None,
+) -> Analysis:
     """All tables of a study, with intervals at ``confidence``.
 
     ``runs`` has a row for each network, seed, method and density: ``failed`` (the reason, or missing), ``parameters``
@@ -66,22 +70,27 @@ def analyse(title: str, runs: DataFrame, classes: DataFrame, confidence: float =
     """
     runs = _read(runs, [*RUN, "failed"], OF_RUNS)
     classes = _read(classes, [*RUN, "class", "verdict", "distortion"], OF_CLASSES)
+    beyond = NewSamples.of(samples, classes, confidence)
     runs["harmed"] = runs["harmed"].where(~_unjudged(runs, classes))
     order = _order(runs)
     alphas = _alphas(order, runs)
-    cells = _cells(alphas, runs, classes, confidence)
+    cells = _cells(alphas, runs, classes, beyond)
     fits = {key: shown.fits(cell) for key, cell in zip(order, cells, strict=True)}
+    of = _Of(alphas=alphas, fits=fits, beyond=beyond)
     tables = [
         _table("cells", "Cells", _about_cells(confidence), CELLS, cells, range(len(cells))),
-        _tests("densities", _steps(alphas, fits), confidence),
-        _tests("methods", _pairs(alphas, fits), confidence),
-        _tests("networks", _sizes(alphas, fits, _by_size(runs)), confidence),
+        changes.accuracy(order, runs, beyond),
+        _tests("controls", _controlled(of, controls.choose(order, control), runs), beyond),
+        _tests("densities", _steps(of), beyond),
+        _tests("methods", _pairs(of), beyond),
+        _tests("networks", _sizes(of, _by_size(runs)), beyond),
+        changes.classes(order, classes, beyond),
         _classes(order, classes),
     ]
     return Analysis(
         title=title,
         tables=tuple(table for table in tables if table.rows or table.name == "cells"),
-        notes=tuple(_notes(alphas, cells, runs, classes, confidence)),
+        notes=tuple(_notes(alphas, cells, runs, classes, beyond)),
     )
 
 
@@ -140,7 +149,8 @@ def _number(value: Any) -> float | None:
 # ---------------------------------------------------------------------------------------------------------- cells
 
 
-def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: float) -> list[Row]:
+def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSamples) -> list[Row]:
+    confidence = beyond.confidence
     done = _finished(runs)
     means = done.groupby(CELL)[list(MEANS)].mean().to_dict("index")
     corrected: dict[Hashable, Floats] = {
@@ -154,7 +164,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
     rows: list[Row] = []
     for key, by_seed in alphas.items():
         values = np.array(list(by_seed.values()))  # (N,)
-        low, high = _interval(values, confidence)
+        low, high = interval(values, confidence)
         estimated = corrected.get(key, np.zeros(0))  # (N,)
         row = _keys(key)
         row |= {name: _number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
@@ -162,15 +172,22 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
         row |= {"finding": None}
         if low is not None and high is not None and shown.fits(row):
             row |= {"finding": _side(low, high, "intensified", "de-intensified")}
+        unknown = None
+        if len(values):
+            low, high, unknown = split(beyond.alpha(key, list(by_seed), Mean.of(float(values.mean()), low, high)))
+            row |= {"alpha_both_low": low, "alpha_both_high": high, "finding_both": None}
+            if low is not None and high is not None and shown.fits(row):
+                row |= {"finding_both": _side(low, high, "intensified", "de-intensified")}
         row |= dict(zip(("pooled_alpha", "pooled_r_squared"), pooled.get(key, (None, None)), strict=True))
         row |= {"corrected": _mean(estimated), "estimable": len(estimated)}
-        row |= dict(zip(("corrected_low", "corrected_high"), _interval(estimated, confidence), strict=True))
+        row |= dict(zip(("corrected_low", "corrected_high"), interval(estimated, confidence), strict=True))
         spreads = np.array(ratios.get(key, ()), np.float64)  # (N,)
-        low, high = _interval(spreads, confidence)
+        low, high = interval(spreads, confidence)
         row |= {"spread_ratio": _mean(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
         row |= {"gaps": _side(low, high, GREW, SHRANK) if low is not None and high is not None else None}
         row |= {"worst_change": _number(change.get(key))}
-        row |= {"absent": _why(row, values) if key in finished else f"every run failed: {failed[key]}"}
+        why = _why(row, values) if key in finished else f"every run failed: {failed[key]}"
+        row |= {"absent": reasons((why, unknown if beyond.kept else None))}
         rows.append(row)
     for network in dict.fromkeys(row["network"] for row in rows):
         _pareto([row for row in rows if row["network"] == network])
@@ -179,18 +196,6 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, confidence: floa
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _interval(values: Floats, confidence: float) -> tuple[float, float] | tuple[None, None]:
-    """Student's two-sided interval of the mean of ``values`` (N,), where two differ.
-
-    Good et al. 2022, at 99 %: the intervals of five densities then hold together at 95 %.
-    """
-    if len(values) < 2 or np.ptp(values) <= ROUNDING:
-        return None, None
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
-    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def _side(low: float, high: float, above: str, below: str) -> str:
@@ -271,15 +276,39 @@ class _Moved:
     freedom: float = math.nan
     absent: str | None = None
 
+    def mean(self, confidence: float) -> Mean:
+        """The difference with its t interval."""
+        half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
+        value = self.difference if self.difference is not None else math.nan
+        return Mean.of(value, value - half, value + half)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """One row of a table of tests. ``family`` is what its p is corrected for; ``fits`` whether both cells do."""
+    """One row of a table of tests. ``family`` is what its p is corrected for; ``fits`` whether both cells do, and
+    ``both`` the interval for new seeds and new samples, or why there is none."""
 
     keys: Row
     family: Hashable
     moved: _Moved
     fits: bool
+    both: Limits | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Of:
+    """The cells that are tested: their alphas, which of them a line describes, and what is known of new samples."""
+
+    alphas: Alphas
+    fits: Mapping[Key, bool]
+    beyond: NewSamples
+
+    def paired(self, keys: Row, family: Hashable, more: Key, less: Key) -> _Asked:
+        """``more`` less ``less``, over the seeds that have both."""
+        seeds = [seed for seed in self.alphas[more] if seed in self.alphas[less]]
+        moved = _paired(self.alphas[more], self.alphas[less])
+        both = self.beyond.paired(more, less, seeds, moved.mean(self.beyond.confidence))
+        return _Asked(keys=keys, family=family, moved=moved, fits=self.fits[more] and self.fits[less], both=both)
 
 
 def _paired(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
@@ -310,27 +339,8 @@ def _independent(more: Mapping[Hashable, float], less: Mapping[Hashable, float])
     if all(np.ptp(group) <= ROUNDING for group in groups):
         return _Moved(seeds=len(more), difference=difference, absent=_same(difference))
     one, other = (np.array([group.var(ddof=1)]) for group in groups)
-    error, freedom = _welch(one, other, len(groups[0]), len(groups[1]))
+    error, freedom = welch(one, other, len(groups[0]), len(groups[1]))
     return _Moved(seeds=len(more), difference=difference, error=float(error[0]), freedom=float(freedom[0]))
-
-
-def _welch(one: Floats, other: Floats, n: Array | int, m: Array | int) -> tuple[Floats, Floats]:
-    """Standard error and degrees of freedom from variances (K,) of ``n`` and ``m`` values, not both 0 (Welch 1947)."""
-    a, b = one / n, other / m
-    return np.sqrt(a + b), (a + b) ** 2 / (a * a / (n - 1) + b * b / (m - 1))
-
-
-def _student(difference: Floats, error: Floats, freedom: Floats, *, greater: bool) -> tuple[Floats, Floats]:
-    """t and p (K,) that the mean is 0, against above 0 or against both sides; NaN where the error is."""
-    t = difference / error
-    return t, stdtr(freedom, -t) if greater else 2 * stdtr(freedom, -np.abs(t))
-
-
-def _bonferroni(p: Floats, families: Sequence[Hashable]) -> Floats:
-    """p (K,) times the number of tests of its family, at most 1. What has no test, NaN, is none to correct for."""
-    of = {family: n for n, family in enumerate(dict.fromkeys(families))}
-    codes = np.array([of[family] for family in families], dtype=np.intp)  # (K,)
-    return np.minimum(p * np.bincount(codes, ~np.isnan(p))[codes], 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,62 +355,76 @@ class _Design:
     above: str
 
 
-def _tests(name: str, asked: Sequence[_Asked], confidence: float) -> Table:
-    design = DESIGNS[name]
+def _tests(name: str, asked: Sequence[_Asked], beyond: NewSamples) -> Table:
+    design, confidence = DESIGNS[name], beyond.confidence
     differences, errors, freedoms = (
         np.array([getattr(each.moved, of) for each in asked], dtype=np.float64)  # (K,), and None is NaN
         for of in ("difference", "error", "freedom")
     )
-    t, p = _student(differences, errors, freedoms, greater=design.greater)
-    adjusted = _bonferroni(p, [each.family for each in asked])
-    half = stdtrit(freedoms, (1 + confidence) / 2) * errors  # (K,)
+    t, p = student(differences, errors, freedoms, greater=design.greater)
+    adjusted = bonferroni(p, [each.family for each in asked])
+    intervals = [each.moved.mean(confidence).over_seeds or (None, None) for each in asked]
     rows = [
         each.keys
         | {"seeds": each.moved.seeds, "difference": each.moved.difference, "absent": each.moved.absent}
-        | {"low": _number(differences[n] - half[n]), "high": _number(differences[n] + half[n])}
+        | dict(zip(("low", "high"), intervals[n], strict=True))
         | {"t": _number(t[n]), "p": _number(p[n]), "p_adjusted": _number(adjusted[n])}
         for n, each in enumerate(asked)
     ]
     for row, each in zip(rows, asked, strict=True):
+        low, high, unknown = split(each.both)
+        row |= {"both_low": low, "both_high": high}
+        if row["p_adjusted"] is not None and not each.fits:  # the alphas may well differ, but that is no word on gaps
+            row["absent"] = shown.UNFIT
+        if beyond.kept:
+            row["absent"] = reasons((str(row["absent"] or ""), unknown))
         if row["p_adjusted"] is None:
             continue
         if each.fits:
             found = design.below if _of(row, "difference") < 0 else design.above
             row["finding"] = found if _of(row, "p_adjusted") < LEVEL else NOT_SHOWN
-        else:  # the alphas may well differ, but that is no word on gaps
-            row["absent"] = shown.UNFIT
     telling = [at for at, row in enumerate(rows) if row.get("finding") not in (None, NOT_SHOWN)]
     about = f"{design.about} {_corrected(confidence)}"
     return _table(name, design.title, about, design.columns, rows, telling)
 
 
-def _steps(alphas: Alphas, fits: Mapping[Key, bool]) -> list[_Asked]:
+def _steps(of: _Of) -> list[_Asked]:
     """Consecutive densities of a network and method."""
     return [
-        _Asked(
-            keys=_keys(dense) | {"sparser": sparse[2]},
-            family=dense[:2],
-            moved=_paired(alphas[sparse], alphas[dense]),
-            fits=fits[dense] and fits[sparse],
-        )
-        for dense, sparse in pairwise(alphas)
+        of.paired(_keys(dense) | {"sparser": sparse[2]}, dense[:2], sparse, dense)
+        for dense, sparse in pairwise(of.alphas)
         if dense[:2] == sparse[:2]
     ]
 
 
-def _pairs(alphas: Alphas, fits: Mapping[Key, bool]) -> list[_Asked]:
+def _pairs(of: _Of) -> list[_Asked]:
     """All pairs of methods of a network and density."""
     return [
-        _Asked(
-            keys=_keys(one) | {"other": other[1]},
-            family=one[::2],
-            moved=_paired(alphas[other], alphas[one]),
-            fits=fits[one] and fits[other],
-        )
-        for network, densities in _densities(alphas).items()
+        of.paired(_keys(one) | {"other": other[1]}, one[::2], other, one)
+        for network, densities in _densities(of.alphas).items()
         for density in densities
-        for one, other in combinations([key for key in alphas if key[::2] == (network, density)], 2)
+        for one, other in combinations([key for key in of.alphas if key[::2] == (network, density)], 2)
     ]
+
+
+def _controlled(of: _Of, controls: Sequence[Key], runs: DataFrame) -> list[_Asked]:
+    """Every cell of a network against each of its ``controls``, with what it did to accuracy."""
+    done = _finished(runs)
+    accuracies = {key: own.set_index("seed")["accuracy"].dropna() for key, own in done.groupby(CELL)}
+    asked = []
+    for control in controls:
+        for key in of.alphas:
+            if key[0] != control[0] or key == control or key not in accuracies or control not in accuracies:
+                continue
+            moved = (accuracies[key] - accuracies[control]).dropna()
+            keys = _keys(key) | {"control": control[1], "control_density": control[2]}
+            keys |= {"accuracy_difference": _mean(moved.to_numpy())}
+            low, high = interval(moved.to_numpy(), of.beyond.confidence)
+            keys |= {"accuracy_low": low, "accuracy_high": high}
+            low, high, _ = split(of.beyond.of_all(key, moved.index.to_list(), control))
+            keys |= {"accuracy_both_low": low, "accuracy_both_high": high}
+            asked.append(of.paired(keys, control, key, control))
+    return asked
 
 
 def _densities(alphas: Alphas) -> dict[str, list[float]]:
@@ -415,9 +439,9 @@ def _by_size(runs: DataFrame) -> dict[str, float]:
     return {str(network): float(size) for network, size in sizes.sort_values(kind="stable").items()}
 
 
-def _sizes(alphas: Alphas, fits: Mapping[Key, bool], sizes: Mapping[str, float]) -> list[_Asked]:
+def _sizes(of: _Of, sizes: Mapping[str, float]) -> list[_Asked]:
     """Consecutive sizes of network, for each method and density that both have."""
-    asked = []
+    alphas, asked = of.alphas, []
     for small, large in pairwise(sizes):
         if sizes[small] == sizes[large]:  # neither is the smaller
             continue
@@ -426,8 +450,10 @@ def _sizes(alphas: Alphas, fits: Mapping[Key, bool], sizes: Mapping[str, float])
             if other in alphas:
                 keys = _keys(one) | {"larger": large, "seeds_larger": len(alphas[other])}
                 moved = _independent(alphas[one], alphas[other])
-                family = (small, large, one[1])
-                asked.append(_Asked(keys=keys, family=family, moved=moved, fits=fits[one] and fits[other]))
+                sides = (one, list(alphas[one])), (other, list(alphas[other]))
+                both = of.beyond.independent(*sides, moved.mean(of.beyond.confidence))
+                fits = of.fits[one] and of.fits[other]
+                asked.append(_Asked(keys=keys, family=(small, large, one[1]), moved=moved, fits=fits, both=both))
     return asked
 
 
@@ -462,9 +488,9 @@ def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
     moved = means[1] - means[0]
     tested = (np.sqrt(variances) > ROUNDING).any(axis=0)  # (K,), and not where one seed has a variance of NaN
     n, some = np.where(tested, seeds, 2), np.where(tested, variances, 1.0)  # anything will do where there is no test
-    error, freedom = _welch(some[0], some[1], n, n)
-    t, p = _student(moved, np.where(tested, error, np.nan), freedom, greater=False)
-    adjusted = _bonferroni(p, cells)
+    error, freedom = welch(some[0], some[1], n, n)
+    t, p = student(moved, np.where(tested, error, np.nan), freedom, greater=False)
+    adjusted = bonferroni(p, cells)
 
     rows: list[Row] = []
     for at, (cell, name) in enumerate(zip(cells, names, strict=True)):
@@ -496,11 +522,15 @@ def _column(name: str, title: str, kind: Kind, *, wide: bool = False) -> Column:
 
 NAMES = {name: _column(name, name, "label") for name in ("network", "method", "other", "larger", "class")}
 NAMES |= {name: _column(name, name, "share") for name in ("density", "sparser")}
+NAMES |= {"control": _column("control", "control", "label")}
+NAMES |= {"control_density": _column("control_density", "control's density", "share")}
 SEEDS = _column("seeds", "seeds", "count")
 CELLS = (
     NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, _column("alpha", "alpha", "ratio"),
     _column("alpha_low", "low", "ratio"), _column("alpha_high", "high", "ratio"),
-    _column("finding", "finding", "label"), _column("r_squared", "r^2", "ratio"),
+    _column("finding", "finding", "label"),
+    _column("alpha_both_low", "interval, new samples", "ratio"), _column("alpha_both_high", "high", "ratio"),
+    _column("finding_both", "on new samples", "label"), _column("r_squared", "r^2", "ratio"),
     _column("pooled_alpha", "pooled alpha", "ratio", wide=True),
     _column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
     _column("corrected", "noise-corrected alpha", "ratio"), _column("corrected_low", "low", "ratio"),
@@ -515,17 +545,37 @@ CELLS = (
 )  # fmt: skip
 TEST = (
     _column("difference", "difference", "ratio"), _column("low", "low", "ratio"), _column("high", "high", "ratio"),
+    _column("both_low", "interval, new samples", "ratio"), _column("both_high", "high", "ratio"),
     _column("t", "t", "number", wide=True), _column("p", "p", "p", wide=True), _column("p_adjusted", "adjusted p", "p"),
     _column("finding", "finding", "label"), _column("absent", "why absent", "label"),
 )  # fmt: skip
 CLASSES = (
     NAMES["network"], NAMES["method"], NAMES["density"], NAMES["class"], SEEDS,
     _column("dense_recall", "dense recall", "share"), _column("pruned_recall", "pruned recall", "share"),
-    _column("change", "change", "points"), _column("balance_change", "change of balance", "ratio"), *TEST[3:7],
-    _column("harmed_in", "harmed in", "count"), _column("regressed_in", "regressed in", "count"), TEST[7],
+    _column("change", "change", "points"), _column("balance_change", "change of balance", "ratio"), *TEST[5:9],
+    _column("harmed_in", "harmed in", "count"), _column("regressed_in", "regressed in", "count"), TEST[9],
 )  # fmt: skip
 
 DESIGNS: Mapping[str, _Design] = {
+    "controls": _Design(
+        title="Against the control",
+        columns=(
+            NAMES["network"], NAMES["method"], NAMES["density"], NAMES["control"], NAMES["control_density"], SEEDS,
+            *TEST, _column("accuracy_difference", "difference of accuracy", "points"),
+            _column("accuracy_low", "low", "points"), _column("accuracy_high", "high", "points"),
+            _column("accuracy_both_low", "interval, new samples", "points"),
+            _column("accuracy_both_high", "high", "points"),
+        ),
+        about=(
+            "Whether a cell differs in alpha from the control of its network, whatever their densities: a two-sided "
+            "paired t test over the seeds that have both, and the difference is the cell's less the control's. Unless "
+            "another is named, a control is what was tuned with all of its weights. Each p is multiplied by the number "
+            "of tests against the same control (Bonferroni)."
+        ),
+        greater=False,
+        below="lower",
+        above="higher",
+    ),
     "densities": _Design(
         title="From density to density",
         columns=(NAMES["network"], NAMES["method"], NAMES["density"], NAMES["sparser"], SEEDS, *TEST),
@@ -577,7 +627,9 @@ ABOUT_CLASSES = (
 def _corrected(confidence: float) -> str:
     return (
         f"A finding has an adjusted p below {LEVEL:g}; intervals are two-sided t intervals of the difference at "
-        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding."
+        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding. Both answer "
+        "for new seeds on these samples; the interval called new samples is of the pigeonhole bootstrap and answers "
+        "for new seeds and new samples."
     )
 
 
@@ -585,6 +637,8 @@ def _about_cells(confidence: float) -> str:
     return (
         f"Alpha is the mean over seeds, with its two-sided t interval at {rounded.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
+        "That answers for new seeds on these samples; the interval and the finding on new samples, of the pigeonhole "
+        "bootstrap, answer for new seeds and new samples. "
         f"Where r^2 is below {wording.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
         "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
         "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "
@@ -606,12 +660,14 @@ def _table(
 
 
 def _notes(
-    alphas: Alphas, cells: Sequence[Row], runs: DataFrame, classes: DataFrame, confidence: float
+    alphas: Alphas, cells: Sequence[Row], runs: DataFrame, classes: DataFrame, beyond: NewSamples
 ) -> Iterator[str]:
+    confidence = beyond.confidence
     failed = int(runs["failed"].notna().sum())
     if failed:
         yield f"{failed:,} of {rounded.several(len(runs), 'run')} failed; no number here is of them."
     seeds = {str(network): int(n) for network, n in runs.groupby("network")["seed"].nunique().items()}
+    fewest = min(seeds.values(), default=0)
     if missing := list(_missing(alphas, seeds)):
         yield (
             f"Not every seed has an alpha: {rounded.listed(missing)}. Alpha, its intervals and its tests are of "
@@ -622,13 +678,28 @@ def _notes(
         yield f"In {few} no class was judged harmed or not; harmed per run leaves them out."
     if any(n > 1 for n in seeds.values()) and _one_test_set(classes):
         taken = (
-            " The noise-corrected alpha takes that pull out on average; how far it would move on other samples, an "
-            "interval over seeds does not say."
+            " The noise-corrected alpha takes that pull out on average." if any(c["estimable"] for c in cells) else ""
         )
         yield (
             "All seeds share one test set, so its noise pulls every alpha alike, and more seeds do not average it out."
-            + (taken if any(cell["estimable"] for cell in cells) else "")
+            f"{taken} What is tested over seeds, and every t interval, answers for new seeds on these samples."
         )
+        if not beyond.kept:
+            yield (
+                "Which samples were right was not kept with these runs, so that nothing is said of new samples. Runs "
+                "that are made anew keep it."
+            )
+        elif fewest < two_way.ADVISED:
+            yield (
+                f"Intervals for new samples need {two_way.SEEDS} seeds, those of alpha {pigeonhole.SEEDS}, and "
+                f"{two_way.ADVISED} are advised; a network has {fewest}."
+            )
+        else:
+            yield (
+                "Intervals for new samples answer for new seeds and new samples: two-way for accuracies and recalls, "
+                "of the pigeonhole bootstrap for alpha, and there for the alpha that so many samples show on average. "
+                "The ratio of spreads, the noise-corrected alpha and the tests of balances have none."
+            )
     if any(cell["alpha_low"] is not None for cell in cells):
         most = max(sum(key[:2] == of[:2] for key in alphas) for of in alphas)
         together = 1 - most * (1 - confidence)

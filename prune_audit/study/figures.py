@@ -42,7 +42,10 @@ _MARK = {"aria": True, "ariaRoleDescription": "mark"}
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """What is drawn of a cell; ``low`` and ``high`` are alpha itself where there is no interval."""
+    """What is drawn of a cell; ``low`` and ``high`` are alpha itself where there is no interval.
+
+    ``both`` are the limits for new seeds and new samples, where there are such.
+    """
 
     method: str
     density: float
@@ -50,6 +53,12 @@ class _Cell:
     low: float
     high: float
     said: str
+    both: tuple[float, float] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """How far its bars go."""
+        return min(self.low, *(self.both or (self.low,))), max(self.high, *(self.both or (self.high,)))
 
 
 # ------------------------------------------------------------------------------------------------ alpha by density
@@ -70,10 +79,13 @@ def alphas(analysis: Analysis) -> tuple[Chart, ...]:
         if not cells:
             continue
         low, high = _reach(cells)
-        cut = sum(cell.low < low or cell.high > high for cell in cells)
+        cut = sum(cell.ends[0] < low or cell.ends[1] > high for cell in cells)
+        bars = "Bars: intervals of the mean over seeds."
+        if any(cell.both for cell in cells):
+            bars = "Thin bars: intervals for new seeds on these samples; broad ones: for new seeds and new samples."
         notes = [
-            "A line for each method, from dense to sparse. Bars: intervals of the mean over seeds. Above 1 "
-            "classes that stood low stand lower now, on average."
+            f"A line for each method, from dense to sparse. {bars} Above 1 classes that stood low stand lower now, on "
+            "average."
         ]
         if cut:
             notes.append(f"{rounded.several(cut, 'interval')} {'goes' if cut == 1 else 'go'} on beyond the picture.")
@@ -97,6 +109,9 @@ def _cell(row: Mapping[str, Value]) -> _Cell:
     low, high = row["alpha_low"], row["alpha_high"]
     method = printable(str(row["method"]))
     interval = f" ({rounded.ratio(low)} to {rounded.ratio(high)})" if low is not None and high is not None else ""
+    both = row["alpha_both_low"], row["alpha_both_high"]
+    if both[0] is not None and both[1] is not None:
+        interval += f", on new samples {rounded.ratio(both[0])} to {rounded.ratio(both[1])}"
     finding = f", {row['finding']}" if row["finding"] is not None else ""
     fit = f"r^2 {rounded.ratio(row['r_squared'])}"
     said = f"{method} at {shown.density(at)}: alpha {rounded.ratio(alpha)}{interval}, {fit}"
@@ -107,6 +122,7 @@ def _cell(row: Mapping[str, Value]) -> _Cell:
         low=low if isinstance(low, (int, float)) else alpha,
         high=high if isinstance(high, (int, float)) else alpha,
         said=f"{said}{finding}",
+        both=None if None in both else (_number(both[0]), _number(both[1])),
     )
 
 
@@ -122,8 +138,8 @@ def _reach(cells: Sequence[_Cell]) -> tuple[float, float]:
     """What the axis shows: every mean, and as much of the intervals, huge with two seeds, as leaves the means apart."""
     least, most = (pick(1.0, *(cell.alpha for cell in cells)) for pick in (min, max))
     far = REACH * max(most - least, 0.25)
-    low = max(least - far, min(least, *(cell.low for cell in cells)))
-    high = min(most + far, max(most, *(cell.high for cell in cells)))
+    low = max(least - far, min(least, *(cell.ends[0] for cell in cells)))
+    high = min(most + far, max(most, *(cell.ends[1] for cell in cells)))
     room = 0.04 * (high - low) or 0.1
     return low - room, high + room
 
@@ -139,6 +155,7 @@ def _alpha_spec(cells: Sequence[_Cell], methods: Sequence[str], domain: tuple[fl
             "low": cell.low,
             "high": cell.high,
             "said": cell.said,
+            **(dict(zip(("both_low", "both_high"), cell.both, strict=True)) if cell.both else {}),
         }
         for cell in cells
     ]
@@ -156,6 +173,7 @@ def _alpha_spec(cells: Sequence[_Cell], methods: Sequence[str], domain: tuple[fl
         "data": {"values": rows},
         "layer": [
             _level("y", 1.0),
+            *([_broad(x, y, look["color"])] if any(cell.both for cell in cells) else []),
             {
                 "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.7, "clip": True, "aria": False},
                 "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}, "color": look["color"]},
@@ -174,6 +192,15 @@ def _alpha_spec(cells: Sequence[_Cell], methods: Sequence[str], domain: tuple[fl
             },
         ],
     }  # fmt: skip
+
+
+def _broad(x: Mapping[str, Any], y: Mapping[str, Any], shade: Mapping[str, Any]) -> dict[str, Any]:
+    """Bars of the intervals for new seeds and new samples, behind the others."""
+    return {
+        "transform": [{"filter": "isValid(datum.both_low)"}],
+        "mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.3, "clip": True, "aria": False},
+        "encoding": {"x": x, "y": {"field": "both_low", **y}, "y2": {"field": "both_high"}, "color": shade},
+    }
 
 
 def _level(axis: str, value: float) -> dict[str, Any]:

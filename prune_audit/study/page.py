@@ -20,11 +20,12 @@ from prune_audit.study.tables import Analysis, Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+OF_NETWORKS = ("cells", "accuracy")  # tables that stand with the figures of each network, and are no tests
 ROWS = 1_500  # of a table; above that only those that tell something are shown
 WORDS = {
     **LOOKS,
-    **dict.fromkeys(("more intensification", "lost ground", "grew"), "bad"),
-    **dict.fromkeys(("de-intensified", "gained ground", "shrank"), "good"),
+    **dict.fromkeys(("more intensification", "lost ground", "grew", "fell"), "bad"),
+    **dict.fromkeys(("de-intensified", "gained ground", "shrank", "rose"), "good"),
 }
 TERMS = (
     ("cell", "A network, a method and a density; its runs differ in nothing but the seed."),
@@ -45,7 +46,14 @@ TERMS = (
     ),
     (
         "interval",
-        "The values of a mean over seeds that these runs do not rule out. Read its ends, not the number in the middle.",
+        "The values of a mean over seeds that these runs do not rule out. Read its ends, not the number in the middle. "
+        "It answers for new seeds on these samples.",
+    ),
+    (
+        "new samples",
+        "The interval called so, and the finding that rests on it, answers for new seeds and new samples: would "
+        "pruning like this, started anew, do the same on others? The first interval cannot say that, because all seeds "
+        "share their samples.",
     ),
     ("adjusted p", "Multiplied by the number of tests of its family (Bonferroni), which the text of its table names."),
     (
@@ -62,7 +70,8 @@ def render(analysis: Analysis, runs: DataFrame, classes: DataFrame) -> str:
     """The page."""
     cells = analysis.table("cells")
     names = shown.networks(cells)
-    tests = [made for made in analysis.tables if made is not cells]
+    whole = [made for made in analysis.tables if made.name in OF_NETWORKS]
+    tests = [made for made in analysis.tables if made.name not in OF_NETWORKS]
     links = [("findings", "Findings"), *((f"network-{n}", name) for n, name in enumerate(names))]
     links += [("tests", "Tests")] if tests else []
     links += [("words", "How to read this"), ("notes", "The runs")]
@@ -70,7 +79,7 @@ def render(analysis: Analysis, runs: DataFrame, classes: DataFrame) -> str:
     grids = figures.balances(analysis, classes)
     content = (
         _findings(analysis)
-        + "".join(_network(cells, n, drawn, grids) for n in range(len(names)))
+        + "".join(_network(whole, n, drawn, grids) for n in range(len(names)))
         + _tests(tests)
         + f'<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
         f"{facts(TERMS)}</section>\n" + _notes(analysis, runs)
@@ -114,10 +123,9 @@ def _findings(analysis: Analysis) -> str:
     )
 
 
-def _network(cells: Table, position: int, drawn: Sequence[Chart], grids: Sequence[Chart]) -> str:
-    """The figures and the cells of the network at ``position``."""
-    network = shown.networks(cells)[position]
-    here = [at for at, name in enumerate(cells.column("network")) if name == network]
+def _network(tables: Sequence[Table], position: int, drawn: Sequence[Chart], grids: Sequence[Chart]) -> str:
+    """The figures and the ``tables`` of the network at ``position``, the cells first."""
+    network = shown.networks(tables[0])[position]
     own = [chart for chart in drawn if chart.of == printable(network)]
     wide = [chart for chart in grids if chart.of == printable(network)]
     small = "".join(figure(chart, f"figure-{position}-{n}") for n, chart in enumerate(own))
@@ -127,10 +135,18 @@ def _network(cells: Table, position: int, drawn: Sequence[Chart], grids: Sequenc
         f'<h2 id="network-{position}-title">{text(network)}</h2>\n'
         + (f'<div class="charts">\n{small}</div>\n' if small else "")
         + large
-        + f"<h3>{text(cells.title)}</h3>\n<p>{text(cells.about)}</p>\n"
-        + _rows(cells, here, f"{cells.title}, {network}", skip="network")
+        + "".join(_whole(made, network) for made in tables)
         + "</section>\n"
     )
+
+
+def _whole(made: Table, network: str) -> str:
+    """All rows of a table that are of ``network``."""
+    here = [at for at, name in enumerate(made.column("network")) if name == network]
+    if not here:  # no run of it finished
+        return ""
+    rows = _rows(made, here, f"{made.title}, {network}", skip="network")
+    return f"<h3>{text(made.title)}</h3>\n<p>{text(made.about)}</p>\n{rows}"
 
 
 def _tests(tables: Sequence[Table]) -> str:
@@ -177,7 +193,7 @@ def _rows(made: Table, here: Sequence[int], caption: str, skip: str = "") -> str
 
 def _place(column: shown.Shown) -> int:
     """A telephone cuts what is on the right, so a finding stands beside the name of its row."""
-    return 0 if column.name in shown.KEYS else 1 if column.name == "finding" else 2
+    return 0 if column.name in shown.KEYS else 1 if column.name.startswith("finding") else 2
 
 
 def _names(made: Table) -> list[str]:

@@ -54,6 +54,7 @@ def read(samples: DataFrame, classes: DataFrame) -> tuple[dict[str, Array], dict
     """
     sizes: dict[str, Array] = {}
     found: dict[Hashable, Right] = {}
+    seen: dict[tuple[int, str], Bits] = {}
     if not len(samples):
         return sizes, found
     columns = ["support", "dense_recall", "pruned_recall"]
@@ -66,7 +67,8 @@ def read(samples: DataFrame, classes: DataFrame) -> tuple[dict[str, Array], dict
         bits = []
         for text, recall in zip((dense, pruned), recalls, strict=True):
             try:
-                right = packed.read_flags(text, int(n.sum()))
+                # A dense network's are in every run that was pruned from it, and are one array.
+                right = seen.setdefault((int(n.sum()), text), packed.read_flags(text, int(n.sum())))
             except ValueError as fault:
                 raise ValueError(f"{_named(run)}: expected {fault}") from fault
             counts = by_class(right, n)

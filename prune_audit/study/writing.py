@@ -30,8 +30,8 @@ from prune_audit.study.tables import Analysis, Table
 
 # What a reader needs first. Names of rows come before all of these, what is not named comes last.
 NEEDED = (
-    *("alpha", "difference", "change", "finding", "p_adjusted", "low", "alpha_low", "r_squared"),
-    *("spread_ratio", "gaps", "spread_ratio_low", "harmed"),
+    *("alpha", "difference", "change", "finding", "p_adjusted", "low", "alpha_low", "alpha_both_low", "both_low"),
+    *("finding_both", "r_squared", "spread_ratio", "gaps", "spread_ratio_low", "harmed"),
     *("accuracy", "pruned_recall", "harmed_in", "worst_recall", "pareto", "corrected", "dense_recall"),
     *("balance_change", "seeds", "dense_accuracy", "corrected_low", "reliability", "regressed", "worst_change"),
 )

@@ -65,7 +65,7 @@ def test_results_are_analysed_again_without_the_data(
 ) -> None:
     folder, ended = done
     (tmp_path / "kept").mkdir()
-    for name in ("runs.csv", "classes.csv"):
+    for name in ("runs.csv", "classes.csv", "samples.csv"):
         shutil.copy(folder / "digits" / name, tmp_path / "kept")
     again = here(["study", "kept", "-o", "again"], environment=ENVIRONMENT, cwd=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from prune_audit.core import Value
+from prune_audit.study import changes
 from prune_audit.study.analysis import CELLS, CLASSES, DESIGNS
 from prune_audit.study.tables import Analysis, Column, Table
 
@@ -149,6 +150,10 @@ def analysis(runs: pd.DataFrame, classes: pd.DataFrame) -> Analysis:
                 "alpha_high": mean + spread if len(fits) > 1 else None,
                 "finding": None if len(fits) < 2 or no_line else "intensified" if mean - spread > 1
                 else "de-intensified" if mean + spread < 1 else "undetermined",
+                "alpha_both_low": mean - 1.3 * spread if len(fits) > 4 else None,
+                "alpha_both_high": mean + 1.3 * spread if len(fits) > 4 else None,
+                "finding_both": None if len(fits) < 5 or no_line else "intensified" if mean - 1.3 * spread > 1
+                else "de-intensified" if mean + 1.3 * spread < 1 else "undetermined",
                 "r_squared": fit, "pooled_alpha": pooled, "pooled_r_squared": pooled_fit,
                 "corrected": None if no_line else 1.04 * mean,
                 "corrected_low": None if no_line or len(fits) < 2 else 1.04 * mean - 1.5 * spread,
@@ -171,12 +176,24 @@ def analysis(runs: pd.DataFrame, classes: pd.DataFrame) -> Analysis:
     for cell in cells:
         rivals = [other for other in cells if other["network"] == cell["network"] and other is not cell]
         cell["pareto"] = "no" if any(_beats(other, cell) for other in rivals) else "yes"
-    tables = [table("cells", "Cells", CELLS, cells), *_tests(cells, classes)]
+    tables = [table("cells", "Cells", CELLS, cells), _accuracy(cells), *_tests(cells, classes)]
     notes = (
         "All seeds share one test set, so its noise is in every alpha alike; the corrected alpha takes it out.",
         "Intervals are at 99 %, so that those of five densities hold together at 95 % (Bonferroni).",
     )
     return Analysis(title="Synthetic study", tables=tuple(made for made in tables if made.rows), notes=notes)
+
+
+def _accuracy(cells: list[dict[str, Value]]) -> Table:
+    rows: list[dict[str, Value]] = []
+    for cell in cells:
+        several, moved = _at(cell, "seeds") > 1, _at(cell, "accuracy") - _at(cell, "dense_accuracy")
+        ends = (moved - 0.01, moved + 0.01, moved - 0.03, moved + 0.03) if several else (None,) * 4
+        found = [None if high is None else "fell" if high < 0 else "undetermined" for high in (ends[1], ends[3])]
+        row = {name: cell[name] for name in ("network", "method", "density", "seeds", "dense_accuracy", "accuracy")}
+        row |= {"samples": 10_000, "change": moved, "finding": found[0], "finding_both": found[1]}
+        rows.append(row | dict(zip(("low", "high", "both_low", "both_high"), ends, strict=True)))
+    return table("accuracy", "Change of accuracy", changes.ACCURACY, rows)
 
 
 def _key(key: object) -> tuple[Value, ...]:
@@ -206,6 +223,7 @@ def _tests(cells: list[dict[str, Value]], classes: pd.DataFrame) -> list[Table]:
         p = float(np.exp(-30 * abs(difference)))
         return keys | {
             "seeds": 5, "difference": difference, "low": difference - 0.1, "high": difference + 0.1,
+            "both_low": difference - 0.13, "both_high": difference + 0.13,
             "t": 20 * difference, "p": p / 10, "p_adjusted": min(1.0, p), "finding": found if p < 0.05 else "not shown",
         }  # fmt: skip
 

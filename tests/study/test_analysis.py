@@ -375,6 +375,8 @@ def test_one_seed_has_no_interval_and_no_test() -> None:
         assert set(of.table(name).column("absent")) == {reason}
         assert set(of.table(name).column("p")) == {None}
         assert of.table(name).telling == ()
+    for row in rows("accuracy", of):
+        assert row["low"] is row["both_low"] is row["finding"] is None
     assert of.notes == ()  # nothing is missing, nothing is at a level, and one seed shares its test set with none
 
 
@@ -553,7 +555,7 @@ def test_frames_without_rows(frames: Callable[[], tuple[pd.DataFrame, pd.DataFra
 
 def test_one_of_everything_has_no_tests_of_pairs() -> None:
     of = analyse("", *drawn(networks=("n",), methods=("m",), densities=(0.5,)))
-    assert [table.name for table in of.tables] == ["cells", "classes"]
+    assert [table.name for table in of.tables] == ["cells", "accuracy", "classes"]
 
 
 def test_networks_of_one_size_have_no_smaller_one() -> None:
@@ -627,9 +629,11 @@ def test_each_table_says_what_was_corrected_for() -> None:
 
 def test_notes_say_only_what_is_true() -> None:
     runs, classes = frames()
-    shared, level = found().notes
+    shared, kept, level = found().notes
     assert shared.startswith("All seeds share one test set")
     assert "The noise-corrected alpha takes that pull out on average" in shared
+    assert shared.endswith("every t interval, answers for new seeds on these samples.")
+    assert kept.startswith("Which samples were right was not kept with these runs")
     assert level == (
         "Intervals are at 99 % (the level of Good et al. 2022), so that those of 3 densities hold together at 97 % "
         "(Bonferroni)."

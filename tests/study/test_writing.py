@@ -107,7 +107,7 @@ def test_numbers_are_rounded_as_their_kind_asks() -> None:
     kinds = (
         column("network", "network", "label"), column("density", "density", "share"), column("n", "n", "count"),
         column("recall", "recall", "share"), column("moved", "moved", "points"), column("a", "a", "ratio"),
-        column("a_low", "x", "ratio"), column("a_high", "y", "ratio"), column("p", "p", "p"),
+        column("a_low", "low", "ratio"), column("a_high", "y", "ratio"), column("p", "p", "p"),
         column("t", "t", "number"), column("nothing", "nothing", "ratio"),
     )  # fmt: skip
     row = ("net", 0.005, 1234, 0.98765, -0.0123, 1.23456, 0.999, 1.501, 0.00001, 12.345, None)
