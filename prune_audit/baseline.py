@@ -170,6 +170,7 @@ def _step(new: Comparison, old: Comparison, samples: Samples, before: Samples, s
     views = []
     for view in new.views:
         pair = _pair(view.pair, old.view(view.by).pair, samples, was, now, same)
+        # What does not come from counts is of the new model and the dense one, and says nothing of this step.
         views.append(View(pair=pair, measures=stats.measures(pair, settings)))
     return Comparison(dense=old.pruned, pruned=new.pruned, views=tuple(views))
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from prune_audit import plugins, rules, stats
-from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, View, Waiver
+from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, Waiver
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.tasks.classification.alignment import check_accuracy
 
@@ -35,7 +35,7 @@ def checked(audit: Audit, policy: Policy) -> Audit:
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
-            again = tuple(replace(v, measures=stats.measures(v.pair, settings)) for v in comparison.views)
+            again = tuple(v.again(v.pair, stats.measures(v.pair, settings)) for v in comparison.views)
             comparison = replace(comparison, views=again)
         comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
@@ -51,8 +51,8 @@ def mended(audit: Audit) -> Audit:
     for comparison in audit.comparisons:
         other = comparison.pruned.name != comparison.dense.name
         if other and comparison.pruned.recorded and any(view.pair.same_model for view in comparison.views):
-            pairs = [replace(view.pair, same_model=False) for view in comparison.views]
-            again = tuple(View(pair=pair, measures=stats.measures(pair, settings)) for pair in pairs)
+            pairs = [(view, replace(view.pair, same_model=False)) for view in comparison.views]
+            again = tuple(view.again(pair, stats.measures(pair, settings)) for view, pair in pairs)
             comparison = replace(comparison, views=again)
         comparisons.append(comparison)
     return replace(audit, comparisons=tuple(comparisons))

@@ -125,6 +125,36 @@ def test_a_statistic_that_fails_is_left_out_and_the_rest_go_on(
     assert "lost_share" not in names
 
 
+def test_a_measure_that_does_not_come_from_counts_outlives_another_policy(installed: Path, tmp_path: Path) -> None:
+    """What people said of each class is kept by whoever judges again by another margin, is gated on, and is shown."""
+    before, rated, after = (tmp_path / name for name in ("before.json", "rated.json", "after.json"))
+    assert run(installed, *AUDIT, "-q", "-o", str(before)).returncode == 0
+    code = (
+        "import sys, prune_audit; from acme_audit.acceptable import rated; "
+        "audit = prune_audit.read_audit(sys.argv[1]); "
+        "prune_audit.write(rated(audit, 'pruned-90', {'8': 0.25, '1': 0.75}), sys.argv[2])"
+    )
+    assert python(installed, "-c", code, str(before), str(rated)).returncode == 0
+    (tmp_path / "policy.toml").write_text("margin = 20\n[rules.acceptable]\nlevel = 'error'\n")
+    reports = [after, tmp_path / "after.csv", tmp_path / "after.html"]
+    asked = [word for path in reports for word in ("-o", str(path))]
+    done = run(installed, "check", str(rated), "--policy", str(tmp_path / "policy.toml"), *asked)
+    assert done.returncode == 1
+    (view,) = json.loads(after.read_text())["comparisons"][0]["views"]
+    assert view["apart"] == ["acceptable"]
+    shares = {m["name"]: m["by_stratum"] for m in view["measures"]}
+    assert shares["acceptable"] == [{"8": 0.25, "1": 0.75}.get(name) for name in view["strata"]]
+    was = {m["name"]: m["by_stratum"] for m in json.loads(rated.read_text())["comparisons"][0]["views"][0]["measures"]}
+    assert shares["verdict"] != was["verdict"]  # which does come from the counts, and the margin
+    checks = json.loads(after.read_text())["comparisons"][0]["checks"]
+    assert [(c["subject"], c["outcome"]) for c in checks if c["rule"] == "acceptable"] == [
+        ("1", "passed"),
+        ("8", "failed"),
+    ]
+    assert "acceptable" in (tmp_path / "after.csv").read_text().splitlines()[0].split(",")
+    assert "acceptable" in (tmp_path / "after.html").read_text()
+
+
 def test_a_runner_of_another_package_gives_the_same_audit(installed: Path, tmp_path: Path) -> None:
     found = []
     for runner in ("threads", "serial"):

@@ -9,10 +9,11 @@ from prune_audit import plugins
 
 if TYPE_CHECKING:
     import pandas
-from prune_audit.core.findings import Comparison, Provenance
+from prune_audit.core.findings import Comparison, Measure, Provenance
 from prune_audit.core.predictions import Samples
 from prune_audit.core.requests import Policy
 from prune_audit.core.types import Outcome
+from prune_audit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,25 @@ class Audit:
         from prune_audit.core.rows import frame
 
         return frame(self.comparisons, self.outcomes, overall=overall)
+
+    def beside(self, variant: str, *measures: Measure, by: str = "class") -> Audit:
+        """This audit with further ``measures`` of ``variant``, stratified ``by``, which do not come from its counts.
+
+        Every report shows them, a rule of a package of one's own can judge by them, and whoever judges the audit again
+        keeps them. Checks that were made before know nothing of them.
+
+        Raises:
+            UsageError: there is no such variant or view, or a measure does not fit it, as in `View.beside`.
+        """
+        names = [comparison.pruned.name for comparison in self.comparisons]
+        if variant not in names:
+            raise UsageError(f"the audit has no variant {variant!r}", hint=f"known: {', '.join(names)}")
+        comparison = self.comparisons[at := names.index(variant)]
+        if by not in (known := [view.by for view in comparison.views]):
+            raise UsageError(f"the audit has no view by {by!r}", hint=f"known: {', '.join(known)}")
+        views = tuple(view.beside(*measures) if view.by == by else view for view in comparison.views)
+        changed = replace(comparison, views=views)
+        return replace(self, comparisons=(*self.comparisons[:at], changed, *self.comparisons[at + 1 :]))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the report of that name, asked of the registry, as no noun knows a report."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from prune_audit.core.pair import Pair
 from prune_audit.core.protocols import ModelCard
 from prune_audit.core.requests import Assumption, Preprocess, Settings
 from prune_audit.core.types import Level, Outcome, Unit, Value
+from prune_audit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,25 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One stratification of a comparison: the counts, and every measure of them, in the order of the columns."""
+    """One stratification of a comparison: the counts, and every measure of them, in the order of the columns.
+
+    ``apart`` are the names of those of the ``measures`` that do not come from the counts, so that nobody can measure
+    them again from these: they were found otherwise, and stay as they are.
+    """
 
     pair: Pair
     measures: tuple[Measure, ...]
+    apart: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [measure.name for measure in self.measures]
+        for name in self.apart:
+            if names.count(name) != 1:
+                raise UsageError(
+                    f"expected one measure called {name}, which does not come from the counts, found "
+                    f"{names.count(name)} in the view by {self.by}",
+                    hint="call it otherwise: no statistic may have its name (`prune-audit list stats --long`)",
+                )
 
     @property
     def by(self) -> str:
@@ -47,6 +64,36 @@ class View:
     @property
     def strata(self) -> tuple[str, ...]:
         return self.pair.strata
+
+    def again(self, pair: Pair, counted: tuple[Measure, ...]) -> View:
+        """This view with what was ``counted`` again of ``pair``, and with its measures apart as they were.
+
+        Raises:
+            UsageError: one of these has the name of what was counted.
+        """
+        return View(pair=pair, measures=(*counted, *map(self.measure, self.apart)), apart=self.apart)
+
+    def beside(self, *measures: Measure) -> View:
+        """This view with further ``measures``, which do not come from its counts.
+
+        Raises:
+            UsageError: one has another number of values than there are strata, one that is no number, or a name that
+                is taken.
+        """
+        for measure in measures:
+            for values in (measure.by_stratum, measure.low, measure.high):
+                if values and len(values) != len(self.strata):
+                    raise UsageError(
+                        f"{measure.name} has {len(values)} values for the {len(self.strata)} strata by {self.by}",
+                        hint="give one for each of `View.strata`, in their order, and None where there is none",
+                    )
+                if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+                    raise UsageError(
+                        f"{measure.name} has a value that is no number",
+                        hint="what is absent is None, with a reason in `Measure.absent`",
+                    )
+        names = tuple(measure.name for measure in measures)
+        return View(pair=self.pair, measures=(*self.measures, *measures), apart=(*self.apart, *names))
 
     def measure(self, name: str) -> Measure:
         """The measure called ``name``. Raises `KeyError` where there is none."""

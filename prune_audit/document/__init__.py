@@ -73,7 +73,7 @@ from prune_audit.document.codec import (
     with_keys,
     wrong,
 )
-from prune_audit.errors import InputError
+from prune_audit.errors import InputError, UsageError
 from prune_audit.files import packed, parse
 
 SCHEMA = "prune-audit/1"
@@ -183,7 +183,8 @@ def _read_absent(path: str, value: Any) -> dict[int, str]:
 
 
 def _write_view(view: View) -> dict[str, Any]:
-    return {**_PAIR.write(view.pair), "measures": _MEASURES.write(view.measures)}
+    apart = {"apart": _APART.write(view.apart)} if view.apart else {}
+    return {**_PAIR.write(view.pair), "measures": _MEASURES.write(view.measures), **apart}
 
 
 def _read_view(path: str, value: Any) -> View:
@@ -208,7 +209,10 @@ def _read_view(path: str, value: Any) -> View:
                 wrong(f"{path}.measures[{i}].{key}", f"a list of {s}", list(getattr(measure, key)))
         if max(measure.absent, default=-1) >= s:
             wrong(f"{path}.measures[{i}].absent", f"positions below {s}", max(measure.absent))
-    return View(pair=pair, measures=measures)
+    try:
+        return View(pair=pair, measures=measures, apart=_APART.read(f"{path}.apart", value.get("apart", [])))
+    except UsageError as error:
+        raise InputError(f"{path}.apart: {error.message}", hint=BROKEN) from error
 
 
 def _check_unit(path: str, measure: Measure) -> None:
@@ -282,7 +286,8 @@ def _check_samples(audit: Audit) -> None:
 
 
 def _schema_of_view(definitions: Definitions) -> Node:
-    return with_keys(_PAIR.schema(definitions), {"measures": _MEASURES.schema(definitions)})
+    view = with_keys(_PAIR.schema(definitions), {"measures": _MEASURES.schema(definitions)})
+    return {**view, "properties": {**view["properties"], "apart": _APART.schema(definitions)}}
 
 
 def _schema_of_samples(definitions: Definitions) -> Node:
@@ -514,6 +519,10 @@ _MEASURES = many(
             },
         ),
     )
+)
+_APART = said(
+    "Names of the measures that do not come from the counts, so that judging again keeps them; absent where all do.",
+    many(TEXT),
 )
 _VIEW = named("view", Codec(_write_view, _read_view, _schema_of_view))
 _LAYER = record(
