@@ -95,7 +95,16 @@ def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
 
 COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for name in _app.commands()}
 # What means another thing in another command, and in how many ways.
-MEANINGS = {"--output": 4, "--data": 3, "--audit": 2, "--seed": 2, "--batch-size": 2}
+MEANINGS = {
+    "--output": 5,
+    "--data": 3,
+    "--audit": 2,
+    "--seed": 2,
+    "--batch-size": 2,
+    "--classes": 2,
+    "--limit": 2,
+    "--by": 2,
+}
 OWN = 10  # options and arguments that a command may have beside those of its groups
 
 

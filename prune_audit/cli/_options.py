@@ -45,6 +45,14 @@ AllowPickle = Annotated[
         "--allow-pickle", help="Let model files run code; only for files that you trust.", rich_help_panel=RUN
     ),
 ]
+Dialect = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FORMAT=NAME",
+        help="csv=excel: for a spreadsheet, which runs no name; sarif=whole: with what was waived or could not be "
+        "told, not failures alone. Repeats.",
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -450,14 +458,7 @@ class Reports:
         list[Path] | None,
         typer.Option("--output", "-o", help="Write a report to this file; the suffix chooses the format; repeats."),
     ] = None
-    dialect: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FORMAT=NAME",
-            help="csv=excel: for a spreadsheet, which runs no name; sarif=whole: with what was waived or could not be "
-            "told, not failures alone. Repeats.",
-        ),
-    ] = None
+    dialect: Dialect = None
     github: Annotated[
         bool, typer.Option("--github", help="Write annotations for GitHub Actions, and the job's summary.")
     ] = False
@@ -472,16 +473,7 @@ class Reports:
 
     def dialects(self) -> dict[str, str]:
         """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
-        from prune_audit import reports
-
-        known, chosen = reports.dialects(), {}
-        for value in self.dialect or ():
-            form, _, name = value.partition("=")
-            if name not in known.get(form, ()):
-                listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
-                raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
-            chosen[form] = name
-        return chosen
+        return dialects(self.dialect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -520,6 +512,20 @@ class Shown:
 
 
 # -------------------------------------------------------------------------------------------------------------- values
+
+
+def dialects(values: list[str] | None) -> dict[str, str]:
+    """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
+    from prune_audit import reports
+
+    known, chosen = reports.dialects(), {}
+    for value in values or ():
+        form, _, name = value.partition("=")
+        if name not in known.get(form, ()):
+            listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
+            raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
+        chosen[form] = name
+    return chosen
 
 
 def columns(text: str | None) -> tuple[str, ...]:

@@ -35,6 +35,35 @@ ExitZero = Annotated[
 ]
 
 
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        envvar=f"{PREFIX}MARGIN",
+        show_envvar=False,
+        help="A class that lost more has regressed; 2 by default.",
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        envvar=f"{PREFIX}CONFIDENCE",
+        show_envvar=False,
+        help="Confidence level of every interval; .95 by default.",
+    ),
+]
+Corrected = Annotated[
+    Correction | None,
+    typer.Option(
+        metavar="NAME",
+        envvar=f"{PREFIX}CORRECTION",
+        show_envvar=False,
+        help="Correction for many tests over classes: fdr_bh (default), fdr_by, holm, bonferroni or none.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Which policy judges."""
@@ -76,15 +105,7 @@ class Losses:
 
     PANEL: ClassVar[str] = STATISTICS
 
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="POINTS",
-            envvar=f"{PREFIX}MARGIN",
-            show_envvar=False,
-            help="A class that lost more has regressed; 2 by default.",
-        ),
-    ] = None
+    margin: Margin = None
     assure: Annotated[
         float | None,
         typer.Option(
@@ -151,24 +172,8 @@ class Tests:
 
     PANEL: ClassVar[str] = STATISTICS
 
-    confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            envvar=f"{PREFIX}CONFIDENCE",
-            show_envvar=False,
-            help="Confidence level of every interval; .95 by default.",
-        ),
-    ] = None
-    correction: Annotated[
-        Correction | None,
-        typer.Option(
-            metavar="NAME",
-            envvar=f"{PREFIX}CORRECTION",
-            show_envvar=False,
-            help="Correction for many tests over classes: fdr_bh (default), fdr_by, holm, bonferroni or none.",
-        ),
-    ] = None
+    confidence: Confidence = None
+    correction: Corrected = None
     reference: Annotated[
         Reference | None,
         typer.Option(

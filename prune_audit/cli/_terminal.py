@@ -129,6 +129,7 @@ def deliver(
     dialects: Mapping[str, str] = MappingProxyType({}),
     log: Sequence[str] = (),
     files_alone: bool = False,
+    saved: Path | None = None,
 ) -> int:
     """Write ``audit`` to ``paths`` and to the services ``log``, print its table, and return its exit code.
 
@@ -136,6 +137,7 @@ def deliver(
     the audit has nothing for is left out, and named on standard error, since the exit code is the verdict's; where
     there are ``files_alone`` to be had, it is an error once the others are written. ``github`` adds annotations to
     standard output; with it, or anywhere in CI, the job's summary is written where GitHub says that there is one.
+    ``saved`` is where the audit lies as JSON already, where none of ``paths`` is such a file.
 
     Raises:
         NothingToDraw: as said above.
@@ -167,7 +169,8 @@ def deliver(
         _summarise(audit)
     if not quiet:
         with printing() as out:
-            out.print(table.renderable(audit, show_all=show_all))
+            lies = next((path for path in paths if path.suffix.lower() == ".json"), saved)
+            out.print(table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None))
     if github:
         _streams.command(annotations.render(audit))
     return audit.exit_code

@@ -61,5 +61,7 @@ def run(
         github=logged.reports.github,
         dialects=dialects,
         log=services,
+        # By another margin other classes are undecided, and the file says nothing of that.
+        saved=saved if judged.provenance.settings == audit.provenance.settings else None,
     )
     return g.leave(code, exit_zero=exit_zero)

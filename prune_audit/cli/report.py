@@ -28,4 +28,5 @@ def run(
         github=reports.github,
         dialects=dialects,
         files_alone=True,
+        saved=saved,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from prune_audit.core.findings import Comparison, Measure, View
-from prune_audit.core.types import HARMED, REGRESSED, Value
+from prune_audit.core.types import CANNOT_TELL, HARMED, REGRESSED, Value
 
 
 def find(view: View | None, name: str) -> Measure | None:
@@ -58,6 +59,49 @@ def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
     """Positions of the strata whose measure ``name`` is one of ``verdicts``, worst first."""
     found = column(view, name)
     return [i for i in worst_first(view) if found[i] in verdicts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Short:
+    """A stratum that some variant leaves undecided, with what it has and what it would take.
+
+    ``needed`` samples in all are the most that any variant asks for, ``of`` being that variant; None, with a reason in
+    ``why``, where no number would do for one of them.
+    """
+
+    stratum: str
+    samples: int
+    needed: int | None
+    of: str
+    why: str = ""
+
+    @property
+    def more(self) -> int | None:
+        """How many samples are missing."""
+        return None if self.needed is None else max(self.needed - self.samples, 0)
+
+
+def short(comparisons: Sequence[Comparison], by: str = "class") -> tuple[Short, ...]:
+    """The strata that cannot be told in some variant, the one that lacks least first, hopeless ones last."""
+    found: dict[str, Short] = {}
+    for comparison in comparisons:
+        view = next((view for view in comparison.views if view.by == by), None)
+        measure = find(view, "samples_needed")
+        if view is None or measure is None:
+            continue
+        for i in those(view, "verdict", [CANNOT_TELL]):
+            value = measure.by_stratum[i]
+            each = Short(
+                stratum=view.strata[i],
+                samples=int(view.pair.support[i]),
+                needed=value if isinstance(value, int) else None,
+                of=comparison.pruned.name,
+                why=measure.absent.get(i, ""),
+            )
+            known = found.get(each.stratum)
+            if known is None or (known.more is not None and (each.more is None or each.more > known.more)):
+                found[each.stratum] = each
+    return tuple(sorted(found.values(), key=lambda each: (each.more is None, each.more or 0)))
 
 
 def overall(view: View | None, name: str) -> Value:

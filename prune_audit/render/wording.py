@@ -6,6 +6,7 @@ here and nowhere else, and nothing is computed beyond counting verdicts.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 
 from prune_audit.core import (
@@ -20,7 +21,7 @@ from prune_audit.core import (
     Settings,
     View,
 )
-from prune_audit.core.lookup import column, find, noun, those, worst_first
+from prune_audit.core.lookup import column, find, noun, short, those, worst_first
 from prune_audit.printable import printable
 from prune_audit.render.rounded import (
     DASH,
@@ -37,6 +38,7 @@ from prune_audit.render.rounded import (
 )
 
 SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
+COLLECTED = 3  # classes whose missing samples are named
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 
 
@@ -324,3 +326,21 @@ def distortions(view: View, settings: Settings) -> str | None:
         said += f" With two {many}, both rows are one finding."
     rest = f"{unsure:,} more" if harmed else f"{unsure:,} of {judged:,}"
     return f"{said} For {rest} that cannot be told." if unsure else said
+
+
+def next_step(audit: Audit, saved: str | None) -> str | None:
+    """What to collect where classes are undecided, in one line with the command that says it of all; else nothing.
+
+    ``saved`` is where the audit lies as JSON, None where it does not.
+    """
+    lacking = [each for each in short(audit.comparisons) if each.more is not None]
+    if not lacking or audit.provenance.limited:
+        return None
+    first = enumerate(lacking[:COLLECTED])
+    wanted = [f"{each.more:,} {'of' if n else 'more of class'} {each.stratum}" for n, each in first]
+    rest = ""
+    if len(lacking) > COLLECTED:
+        total = sum(each.more or 0 for each in lacking)
+        rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} samples in all"
+    then = f"prune-audit plan {shlex.quote(saved)}" if saved else "-o audit.json, then prune-audit plan audit.json"
+    return f"Next step: collect {listed(wanted)}{rest}: {then}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 
 from prune_audit.core import Audit, Value
 from prune_audit.core.rows import rows_of
@@ -25,24 +26,24 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 def render(audit: Audit) -> str:
     """The table, as RFC 4180 has it."""
-    return _text(*rows_of(audit.comparisons))
+    return text(*rows_of(audit.comparisons))
 
 
 def excel(audit: Audit) -> str:
     """The table for a spreadsheet: no cell is run, and names beyond ASCII arrive whole."""
-    names, rows = rows_of(audit.comparisons)
-    return "\ufeff" + _text(names, [{name: _safe(cell) for name, cell in row.items()} for row in rows])
+    return text(*rows_of(audit.comparisons), spreadsheet=True)
 
 
 DIALECTS = {"excel": excel}
 
 
-def _text(names: list[str], rows: list[dict[str, Value]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names, restval="")
+def text(names: Sequence[str], rows: Sequence[Mapping[str, Value]], *, spreadsheet: bool = False) -> str:
+    """Rows by the ``names`` of columns, as RFC 4180 has them or for a ``spreadsheet``; what is absent is empty."""
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, names, restval="")
     writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    writer.writerows({name: _safe(cell) for name, cell in row.items()} if spreadsheet else row for row in rows)
+    return ("\ufeff" if spreadsheet else "") + written.getvalue()
 
 
 def _safe(cell: Value) -> Value:

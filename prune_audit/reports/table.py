@@ -48,15 +48,19 @@ def plain(part: RenderableType, console: Console) -> str:
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def renderable(audit: Audit, *, show_all: bool = False) -> RenderableType:
-    """The table for a rich console, fitted to its width; ``show_all`` prints every class."""
-    return _Report(audit, show_all)
+def renderable(audit: Audit, *, show_all: bool = False, saved: str | None = None) -> RenderableType:
+    """The table for a rich console, fitted to its width.
+
+    ``show_all`` prints every class; ``saved`` is where the audit lies as JSON, None where it does not.
+    """
+    return _Report(audit, show_all, saved)
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
     audit: Audit
     show_all: bool
+    saved: str | None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         audit, width, glyphs = self.audit, options.max_width, ASCII if options.ascii_only else LINES
@@ -73,6 +77,8 @@ class _Report:
         yield Text(gate.told(audit), style=classes.STYLES.get(audit.outcome, "bold"))
         if chosen := gate.sparsest(audit):
             yield Text(chosen, style="bold")
+        if step := wording.next_step(audit, self.saved):
+            yield Text(printable(step))
 
 
 def _below(part: RenderableType) -> RenderableType:

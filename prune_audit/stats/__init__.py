@@ -17,6 +17,11 @@ from types import ModuleType
 
 from prune_audit import plugins
 from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats._planning import FAR as FAR
+from prune_audit.stats._planning import MOST as MOST
+from prune_audit.stats._planning import POWER as POWER
+from prune_audit.stats._planning import samples_for_fine as samples_for_fine
+from prune_audit.stats._planning import smallest_drop_convicted as smallest_drop_convicted
 
 CONTRACT = ("RANK", "measure")
 """What a plugin must have."""

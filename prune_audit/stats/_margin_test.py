@@ -80,7 +80,9 @@ def _enough(lost: int, gained: int, n: int, margin: float, of: Floats) -> Floats
     """How many lost samples (J,) score as high as was seen beside each of ``of`` (J,) gained; n - of + 1: none do."""
     seen = _tango.score(np.array([float(lost)]), np.array([float(gained)]), np.array([float(n)]), margin)
     least = float(seen[0]) - ROUNDING
-    return first_count(lambda at: _tango.score(at, of, np.full_like(of, n), margin) >= least, n - of)
+    size = np.full_like(of, n)
+    near = _tango.boundary(of, size, margin, least)
+    return first_count(near, lambda at: np.asarray(_tango.score(at, of, size, margin) >= least), n - of)
 
 
 def _chance(g: Floats, margin: float, n: int, of: Floats, enough: Floats) -> Floats:

@@ -24,7 +24,7 @@ from scipy.special import bdtr, ndtr, ndtri
 from prune_audit.core import Array, Correction, Floats
 from prune_audit.stats import _binomial, _margin_test, _tango
 from prune_audit.stats._adjust import next_level
-from prune_audit.stats._root import HALVINGS, first_count, first_count_near
+from prune_audit.stats._root import HALVINGS, first_count
 
 POWER = 0.8
 """The usual convention for a planned study: found in four of five cases."""
@@ -110,15 +110,15 @@ def _enough(n: int, of: Floats, margin: float, confidence: float, classes: int, 
     """How many lost samples (J,) convict beside each of ``of`` (J,) gained, by the interval and the exact p."""
     z, alpha = _tango.two_sided(confidence), 1 - confidence
     level, share = next_level(correction, alpha, classes, 0), alpha / (1 if correction == "none" else classes)
+    size = np.full_like(of, n)
 
     def shown(at: Floats) -> Array:
-        size = np.full_like(of, n)
         beyond = _tango.score(at, of, size, margin) > z
         p = np.ones_like(of)
         p[beyond] = _margin_test.p_values(at[beyond], of[beyond], size[beyond], margin, share)
         return np.asarray(p <= level)
 
-    return first_count(shown, n - of)
+    return first_count(_convicted(margin, z, -float(ndtri(level)))(of, size, n - of), shown, n - of)
 
 
 def _shares(lost: float, gained: float) -> tuple[Floats, Floats]:
@@ -205,7 +205,7 @@ def _not_fine(limit: float, confidence: float) -> Boundary:
 
     def boundary(gained: Floats, n: Floats, most: Floats) -> Floats:
         near = _tango.boundary(gained, n, limit, -z)
-        return first_count_near(near, lambda at: np.asarray(_tango.score(at, gained, n, limit) >= -z), most)
+        return first_count(near, lambda at: np.asarray(_tango.score(at, gained, n, limit) >= -z), most)
 
     return boundary
 
@@ -221,7 +221,7 @@ def _convicted(margin: float, z: float, z_level: float) -> Boundary:
             sd = np.maximum(near - gained - n * margin, 1.0) / z_level  # of the difference, at that score
             at = np.clip(near, 0, most)
             near = at + (z_level - _tango.skewness_corrected(at, gained, n, margin)) * sd
-        return first_count_near(near, shown, most)
+        return first_count(near, shown, most)
 
     return boundary
 

@@ -29,18 +29,11 @@ def falling_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Fl
     return (low + high) / 2
 
 
-def first_count(reached: Callable[[Floats], Array], most: Floats) -> Floats:
-    """The fewest of 0 to ``most`` (J,) at which ``reached``, which then holds for all more, does; most + 1: none."""
-    low, high = np.zeros_like(most), most + 1
-    while (open_ := low < high).any():
-        middle = np.floor((low + high) / 2)
-        held = reached(np.minimum(middle, most))
-        low, high = np.where(open_ & ~held, middle + 1, low), np.where(open_ & held, middle, high)
-    return low
+def first_count(near: Floats, reached: Callable[[Floats], Array], most: Floats) -> Floats:
+    """The fewest of 0 to ``most`` (J,) at which ``reached``, which then holds for all more, does; most + 1: none.
 
-
-def first_count_near(near: Floats, reached: Callable[[Floats], Array], most: Floats) -> Floats:
-    """`first_count` by trying, from ``near`` (J,), which is a fraction of a count off where it is not one more."""
+    By trying, one count at a time, from ``near`` (J,), which is a root without whole numbers as a rule.
+    """
     found = np.clip(np.ceil(near), 0, most + 1)
     while (one_less := (found > 0) & reached(np.maximum(found - 1, 0))).any():
         found = found - one_less

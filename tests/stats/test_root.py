@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prune_audit.stats._root import falling_root, first_count, first_count_near, limits, standardised, unskewed
+from prune_audit.stats._root import falling_root, first_count, limits, standardised, unskewed
 
 
 def test_root_is_found_to_the_last_bit() -> None:
@@ -34,11 +34,6 @@ def test_no_variance_is_no_evidence_only_where_nothing_differs() -> None:
     np.testing.assert_array_equal(z, [0.0, np.inf, -np.inf, 1.0])
 
 
-def test_the_fewest_at_which_something_holds() -> None:
-    least, most = np.array([0.0, 3.0, 7.0, 9.0]), np.array([7.0, 7.0, 7.0, 7.0])
-    np.testing.assert_array_equal(first_count(lambda at: at >= least, most), [0, 3, 7, 8])
-
-
 def test_without_skewness_the_score_stays_and_no_difference_is_no_score() -> None:
     z, one = np.array([-2.0, 0.0, 3.0]), np.ones(3)
     np.testing.assert_array_equal(unskewed(z, 0 * one, one), z)
@@ -52,5 +47,4 @@ def test_counts_are_found_from_a_guess_however_far_off() -> None:
     most = np.array([0.0, 3, 10, 100, 100, 100])
     first = np.array([0.0, 4, 7, 0, 50, 101])
     for off in (-120.0, -1.5, 0.0, 0.4, 30.0):
-        np.testing.assert_array_equal(first_count_near(first + off, lambda at: at >= first, most), first)
-    np.testing.assert_array_equal(first_count(lambda at: at >= first, most), first)
+        np.testing.assert_array_equal(first_count(first + off, lambda at: at >= first, most), first)
