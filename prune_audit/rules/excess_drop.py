@@ -1,9 +1,9 @@
 """No class may be shown to lose more points than the model does, beyond the limit.
 
-What the class lost on top of what the whole model lost, in points, where `harmed` goes by shares of recall. A class
-fails by the lower limit that holds for all classes of a view at once, so that 2.5 % of audits, and at worst 5 %, fail
-any class that does not lose more; it passes by its own upper limit, and is inconclusive between. The limit is in
-points.
+What the class lost on top of what the whole model lost, in points, where `harmed` goes by shares of recall; with
+--reference balanced, on top of what classes lost on average. A class fails by the lower limit that holds for all
+classes of a view at once, so that 2.5 % of audits, and at worst 5 %, fail any class that does not lose more; it passes
+by its own upper limit, and is inconclusive between. The limit is in points.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ than the model did, and one with a negative excess lost less.
 
     excess = (lost - gained) / n - drop of accuracy
 
-The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv 2310.20673); weighted by class size it sums to 0. It
-is (1 - share of the class) x (its drop - the drop of the rest), and the two are independent, so their Tango intervals
-combine by squares (Newcombe 1998; MOVER, Zou and Donner 2008). The largest excess drop has an interval that holds
+The drop of accuracy is that of --weights where classes have some, and with --reference balanced it is the mean drop of
+all classes (or groups), each counted alike. The excess accuracy gap of Hashemizadeh et al., ICLR 2024 (arXiv
+2310.20673); weighted as classes are in that accuracy, it sums to 0. It is (1 - share of the class in that accuracy) x
+(its drop - the drop of the rest), and the two are independent, so their Tango intervals combine by squares (Newcombe
+1998; MOVER, Zou and Donner 2008). The largest excess drop has an interval that holds
 over all classes of a view at once (Bonferroni), whose lower ends are what every class is shown to have lost in excess
 at least: in 2.5 % of audits is any of them above the truth, as confidence 95 % has it, and in 5 % at the very worst,
 large classes at the limit that gained nothing. Tango's own would let that be 7 to 18 % (`_exact`).

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from prune_audit.core import Pair
+from prune_audit.choices import Reference
+from prune_audit.core import Pair, Settings
 from prune_audit.stats import excess_drop
 from tests.stats.pairs import measured, pairs, quick
 
@@ -29,16 +30,31 @@ def test_weighted_excess_drops_sum_to_nothing(pair: Pair) -> None:
     assert total / max(int(pair.support.sum()), 1) == pytest.approx(0, abs=1e-12)
 
 
-def test_intervals_cover_and_the_largest_is_bounded_over_all_classes() -> None:
+@pytest.mark.parametrize("reference", ["accuracy", "balanced"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_excess_is_above_what_the_reference_says(reference: Reference, weighted: bool) -> None:
+    """Against drops minus their mean: by size, by weights, or, whatever these are, of classes alike."""
+    pair = Pair.of([(80, 15, 5, 0), (8, 2, 0, 0), (20, 1, 3, 6)])
+    listed = dict(zip(pair.strata, (0.2, 0.5, 0.3), strict=True)) if weighted else None
+    found = measured(pair, Settings(reference=reference, weights=listed))["excess_drop"]
+    drop = np.array([0.1, 0.2, -2 / 30])
+    shares = np.array([1, 1, 1]) / 3 if reference == "balanced" else [0.2, 0.5, 0.3] if weighted else pair.support / 140
+    np.testing.assert_allclose(np.array(found.by_stratum, float), drop - shares @ drop, atol=1e-12)
+    assert shares @ np.array(found.by_stratum, float) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("reference", ["accuracy", "balanced"])
+def test_intervals_cover_and_the_largest_is_bounded_over_all_classes(reference: Reference) -> None:
     """Ten classes of uneven size and uneven drops; coverage of single intervals and of the largest one."""
     rng = np.random.default_rng(12)
     sizes = np.array([20, 30, 50, 100, 100, 200, 200, 300, 500, 1500])
     drops = np.array([0.1, 0.0, 0.05, 0.02, 0.0, 0.1, 0.03, 0.0, 0.04, 0.02])
     cells = np.stack([0.85 - drops, drops + 0.02, np.full(10, 0.02), np.full(10, 0.11)], axis=1)
-    truth = drops - sizes @ drops / sizes.sum()
+    truth = drops - (sizes @ drops / sizes.sum() if reference == "accuracy" else drops.mean())
+    settings = Settings(reference=reference)
     single, largest = [], []
     for _ in range(400):
-        found = measured(Pair.of(rng.multinomial(sizes, cells)), only=excess_drop)
+        found = measured(Pair.of(rng.multinomial(sizes, cells)), settings, only=excess_drop)
         low, high = (np.array(limits, float) for limits in (found["excess_drop"].low, found["excess_drop"].high))
         single.append((low <= truth) & (truth <= high))
         top = found["largest_excess_drop"]
