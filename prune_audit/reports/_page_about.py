@@ -55,8 +55,8 @@ def words(settings: Settings) -> str:
         ("flipped", "Harmed: shown to be strong before, and weak now."),
         ("created", "Harmed: shown to stand level with the model before."),
         ("harmed", f"Shown to have kept less than {kept} % of what the rest of the model kept."),
-        ("cannot tell", "The samples neither show that nor rule it out."),
-        ("no harm shown", "That is ruled out, or the class lost nothing on balance."),
+        ("cannot tell", "The samples neither show that nor rule it out, as in a small class without a flip."),
+        ("no harm shown", "That is ruled out; or only the rest gained, and the class lost nothing on balance."),
         ("levelled down, held better", "Descriptions, which decide nothing: nearer to the rest, or kept more than it."),
     ]
     terms = [

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from prune_audit.core import Pair, Settings
-from prune_audit.stats import detectable_drop
+from prune_audit.stats import _planning, detectable_drop
 from prune_audit.stats._mcnemar import mid_p
 from tests.stats.pairs import measured
 
@@ -113,3 +113,12 @@ def test_five_samples_are_the_fewest_that_can_show_anything(n: int, absent: bool
     found = measured(Pair.of([(n, 0, 0, 0)]))
     assert (found["detectable_drop"].by_stratum[0] is None) == absent
     assert (measured(Pair.of([(0, n, 0, 0)]))["p_value"].by_stratum[0] > 0.05) == absent  # type: ignore[operator]  # a number
+
+
+def test_found_is_not_convicted() -> None:
+    """What the docstring says of one in 100 classes of 100 samples."""
+    found = detectable(100, 0.06, Settings(), 100)
+    convicted = _planning.smallest_drop_convicted(100, 0.06, 0.02, classes=100)
+    assert found == pytest.approx(0.13, abs=0.005)
+    assert convicted == pytest.approx(0.22, abs=0.005)
+    assert detectable(1000, 0.06, Settings(), 100) == pytest.approx(0.033, abs=0.0005)

@@ -150,3 +150,19 @@ def test_a_class_that_lost_forty_percent_is_found() -> None:
         name = measured(Pair.of(audit), only=distortion_column)["distortion"].by_stratum[0]
         found.append(name in ("harmed", "intensified", "flipped", "created"))
     assert np.mean(found) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "verdict"),
+    [(70, 0, "cannot tell"), (80, 0, "no harm shown"), (72, 72, "cannot tell"), (80, 80, "no harm shown")],
+)
+def test_without_flips_it_takes_75_to_80_samples_that_were_right(right: int, wrong: int, verdict: str) -> None:
+    assert distortion((right, 0, 0, wrong), (9000, 200, 200, 600)) == verdict
+
+
+def test_a_class_that_lost_nothing_beside_a_rest_that_gained_is_not_harmed() -> None:
+    """It is shown to have kept less than .95 of what the rest kept, and no sample of it was lost."""
+    found = measured(Pair.of([(500, 0, 0, 500), (5000, 0, 1000, 4000)]))
+    assert (found["retention"].high[0] or 1) < 0.95
+    assert found["distortion"].by_stratum[0] == "no harm shown"
+    assert ", without losing samples on balance" in str(found["distortion_reason"].by_stratum[0])
