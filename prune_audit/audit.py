@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prune_audit import data, gate, models, plugins, runners, stats
+from prune_audit import data, gate, models, plugins, runners, sequential, stats
 from prune_audit.core import (
     Assumption,
     Audit,
@@ -40,7 +40,8 @@ from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate import plausible
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.drop_outputs import dropped
-from prune_audit.evaluate.loop import Evaluation, Progress, evaluate
+from prune_audit.evaluate.loop import FIRST, Evaluation, Progress, evaluate
+from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.sampling import stratified
@@ -78,30 +79,49 @@ def run(
     policy: Policy | None = None,
     store: Store | None = None,
     thumbnails: int = 0,
+    earlier: Audit | None = None,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
     """Compare ``pruned`` models with the ``dense`` one on labelled data, each a source or already there.
 
     What ``store`` knows is not predicted again. Of flipped images, up to ``thumbnails`` a variant are kept as small
-    pictures. ``progress`` is given the name of a stage and returns a callback that
-    takes (done, total).
+    pictures. ``earlier`` is an audit that ended when all was settled, or its data did, to which as many samples are
+    added as are needed still. ``progress`` is given the name of a stage and returns a callback that takes (done,
+    total).
 
     Raises:
         AuditError: a model or the data cannot be read, or they do not fit together.
     """
+    if earlier is not None:
+        settings = replace(settings, until_settled=True)
+    if settings.until_settled and policy is not None:
+        settings = gate.settings_of(policy, settings)  # which say what is settled, and so when the run ends
     opened = _open((dense, *_distinct(dense, pruned)), source, settings, store)
+    if earlier is not None:
+        sequential.check(earlier, [model.card for model in opened.models], opened.dataset, settings)
     if thumbnails and opened.dataset.preprocess is None:
         raise UsageError(
             f"thumbnails are of images, and {opened.dataset.path} has none",
             hint="leave out --thumbnails for such data",
         )
-    evaluation = opened.evaluate(progress)
-    provenance = opened.provenance(evaluation)
-    cards = opened.cards(evaluation)
-    audit = assemble(evaluation.predictions, cards[0], cards[1:], provenance, policy, doubts=opened.doubts(evaluation))
-    if not thumbnails:
+    rounds = opened.rounds(earlier) if settings.until_settled else None
+    evaluation = opened.evaluate(progress, rounds=rounds)
+    predictions, cards = evaluation.predictions, opened.cards(evaluation)
+    audit = assemble(
+        predictions,
+        cards[0],
+        cards[1:],
+        opened.provenance(evaluation),
+        policy if earlier is None else None,
+        doubts=opened.doubts(evaluation),
+        drawn_from=None if rounds is None else sequential.drawn_from(predictions, rounds),
+    )
+    if thumbnails:
+        audit = replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
+    if earlier is None:
         return audit
-    return replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
+    audit = sequential.added(audit, earlier, FLIPS_KEPT)
+    return audit if policy is None else gate.judge(audit, policy)
 
 
 def confirm(
@@ -180,7 +200,18 @@ class _Opened:
     settings: Settings
     store: Store | None
 
-    def evaluate(self, progress: Callable[[str], Progress | None] | None, *, first_only: bool = False) -> Evaluation:
+    def rounds(self, earlier: Audit | None) -> Rounds:
+        """The samples in rounds, until every class is settled, with what ``earlier`` knew."""
+        names = [model.card.name for model in self.models]
+        return sequential.rounds(self.dataset, self.rows, names, self.settings, earlier, FIRST)
+
+    def evaluate(
+        self,
+        progress: Callable[[str], Progress | None] | None,
+        *,
+        first_only: bool = False,
+        rounds: Rounds | None = None,
+    ) -> Evaluation:
         evaluation = evaluate(
             self.models,
             self.dataset,
@@ -189,6 +220,7 @@ class _Opened:
             progress("evaluating") if progress else None,
             store=self.store,
             first_only=first_only,
+            rounds=rounds,
         )
         predictions = evaluation.predictions
         # Again, because an indexed data set learns its last classes from the models.
@@ -202,6 +234,8 @@ class _Opened:
 
     def doubts(self, evaluation: Evaluation) -> tuple[str, ...]:
         """What speaks against the dense model having been run as it was trained."""
+        if self.settings.until_settled:  # its accuracy is not known: classes that are hard to settle count for more
+            return evaluation.doubts
         dense, predictions = self.models[0], evaluation.predictions
         right = int(classification.right(predictions.models[0].predicted, predictions.labels).sum())
         said = dense.expects.accuracy or models.of_name(Path(dense.card.path))
@@ -249,7 +283,8 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     declared = merge([(m.card.name, m.expects) for m in opened])
     dataset = data.load(source, declared, settings) if isinstance(source, DataSource) else source
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
-    rows = stratified(dataset.labels, settings.limit or len(dataset.labels), settings.seed)
+    most = None if settings.until_settled else settings.limit  # which rounds keep to by themselves
+    rows = stratified(dataset.labels, most or len(dataset.labels), settings.seed)
     return _Opened(loaded=tuple(loaded), models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
 
 
@@ -275,6 +310,11 @@ def from_predictions(
         UsageError: the predictions lack a model, or a column or class that the settings name.
     """
     check_sample(settings, predictions.classes, predictions.labels, predictions.groups)
+    if settings.until_settled:
+        raise UsageError(
+            "until_settled: predictions that are all there spare nothing",
+            hint="give them to compare as files or models",
+        )
 
     def card(name: str) -> ModelCard:
         # With the name: a baseline goes by the digest, and two models may well predict alike.
@@ -301,8 +341,12 @@ def assemble(
     policy: Policy | None = None,
     *,
     doubts: tuple[str, ...] = (),
+    drawn_from: Counts | None = None,
 ) -> Audit:
-    """Measure every pair of ``predictions`` in every view, and judge where there is a policy."""
+    """Measure every pair of ``predictions`` in every view, and judge where there is a policy.
+
+    ``drawn_from`` (C,) is how many samples of each class there were, where drawing stopped once it was settled.
+    """
     settings, comparisons = provenance.settings, []
     for card in pruned:
         views = []
@@ -314,12 +358,16 @@ def assemble(
             # Predictions of one name are one entry, asked for twice.
             same = card.name == dense.name or card.same_as(dense)
             pair = replace(counted, same_model=same and not len(counted.moves))
+            if drawn_from is not None:  # what is made of scores would be biased
+                pair = replace(pair, drawn_from=drawn_from, calibration=None, top=None, ties=None)
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
         flips, flipped = classification.flips(predictions, dense.name, card.name, FLIPS_KEPT)
         comparisons.append(
             Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
         )
     kept = classification.samples(predictions, ("class", *settings.by), settings.cluster)
+    if drawn_from is not None:
+        kept = replace(kept, seen=sequential.seen(predictions.ids))
     provenance = replace(provenance, notes=(*provenance.notes, *(error.message for error in plugins.broken())))
     audit = Audit(comparisons=tuple(comparisons), provenance=provenance, samples=kept)
     return audit if policy is None else gate.judge(audit, policy)

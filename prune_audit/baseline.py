@@ -105,6 +105,12 @@ def _comparable(audit: Audit, baseline: Audit) -> tuple[Samples, Samples]:
     new, old = audit.provenance, baseline.provenance
     kept = []
     for which, each in (("this audit", audit), ("the baseline", baseline)):
+        if each.comparisons[0].view().pair.sequential:
+            raise AlignmentError(
+                f"{which} ended once classes were settled, so that it saw other samples than any other, and models are "
+                "compared with a baseline on the same ones",
+                hint="audit all data, without --until-settled",
+            )
         if each.provenance.limited:
             raise AlignmentError(
                 f"{which} saw a sample of the data", hint="audit without --limit; a sample never gates"

@@ -29,7 +29,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     variants = [
         (c, view)
         for c in lookup.densest_first(audit.comparisons)
-        if (view := lookup.by_class(c)) and lookup.find(view, "change")
+        if (view := lookup.by_class(c)) and any(moved is not None for moved in lookup.column(view, "change"))
     ]
     if len(variants) < 2:
         return ()

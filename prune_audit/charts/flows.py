@@ -1,7 +1,8 @@
 """Where lost samples went: what the dense model recognised, and what the pruned one takes it for.
 
 A band leads from the class of the samples to the class that they were taken for, as thick as they are many. The
-largest flows are drawn; a thousand small ones would be a carpet.
+largest flows are drawn; a thousand small ones would be a carpet. Where drawing stopped once classes were settled there
+is none: what comes from a class is as much as it took to settle it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     made = []
     for variant, comparison in enumerate(audit.comparisons):
         view = lookup.by_class(comparison)
-        flows = _flows(view.pair) if view else []
+        flows = _flows(view.pair) if view and not view.pair.sequential else []
         if view is None or not flows:
             continue
         names = [printable(name) for name in view.pair.classes]

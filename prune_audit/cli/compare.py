@@ -79,6 +79,31 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sequential:
+    """Whether the run ends by itself."""
+
+    PANEL: ClassVar[str] = o.RUN
+
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="Draw samples of each class until it has regressed or is fine for every variant, and stop there: "
+            "its verdicts may be looked at all the while. --limit N is then the most samples to run. What takes the "
+            "number of samples for fixed is left out (accuracy, alpha, harm), and its rules are inconclusive.",
+        ),
+    ] = False
+    append: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="AUDIT",
+            help="Add newly labelled --data to the audit.json of an earlier run with --until-settled, of the same "
+            "models, classes and limits, and go on where it stopped; samples that it saw are refused.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """Whether and how the audit is judged, and judged again."""
 
@@ -153,6 +178,7 @@ def run(
     of_models: Models,
     reading: o.Reading,
     sample: o.Sample,
+    sequential: Sequential,
     statistics: Statistics,
     judging: Gate,
     output: Output,
@@ -177,6 +203,7 @@ def run(
     settings = replace(
         statistics.laid_over(o.settings(of_models.outputs, sample, running), context),
         plausibility=not of_models.no_plausibility,
+        until_settled=sequential.until_settled or sequential.append is not None,
         **of_models.expected.settings(),
     )
     source = reading.source(data)
@@ -184,9 +211,10 @@ def run(
     store = None if dry_run else caching.store()
     models.prepare([sources[0], *sources[1]], settings, store)
     # While what runs the models is imported in another process.
-    from prune_audit import audit, reports
+    from prune_audit import audit, document, reports
     from prune_audit.cli import _dry_run, _terminal
 
+    earlier = None if sequential.append is None else document.read_audit(sequential.append)
     if dry_run:
         _dry_run.show(audit.trial(*sources, source, settings))
         if written.output:
@@ -199,7 +227,14 @@ def run(
     paths = written.paths()
     with _terminal.progress(quiet=shown.quiet) as progress:
         done = audit.run(
-            *sources, source, settings, policy=judged, store=store, thumbnails=output.thumbnails, progress=progress
+            *sources,
+            source,
+            settings,
+            policy=judged,
+            store=store,
+            thumbnails=output.thumbnails,
+            earlier=earlier,
+            progress=progress,
         )
         audits = [(done, paths)]
         choice = done.sparsest

@@ -40,9 +40,17 @@ def subject(view: View, stratum: str) -> str:
     return stratum if view.by == "class" else f"{view.by}={stratum}"
 
 
+def moves(view: View) -> tuple[Value, ...]:
+    """The change of each stratum, by which they are ordered; where none may be told, what it is at most."""
+    change, least = column(view, "change"), find(view, "change")
+    if least is None or not least.high:
+        return change
+    return tuple(high if moved is None else moved for moved, high in zip(change, least.high, strict=True))
+
+
 def worst_first(view: View) -> list[int]:
     """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
-    verdict, distortion, change = (column(view, name) for name in ("verdict", "distortion", "change"))
+    verdict, distortion, change = column(view, "verdict"), column(view, "distortion"), moves(view)
 
     def key(i: int) -> tuple[int, float, int]:
         moved = change[i]

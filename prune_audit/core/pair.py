@@ -22,6 +22,8 @@ class Pair:
     that both are one file, so that nothing can have changed. ``clusters`` is None where samples are independent;
     ``calibration`` and ``top``, what is kept of scores, are None where a model had none, and ``ties`` where no two
     classes were seen to share a highest score.
+    ``drawn_from`` (S,) is how many samples of each stratum there were to draw from, where drawing stopped once it was
+    settled (`Settings.until_settled`), and None where all were run.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -41,6 +43,7 @@ class Pair:
     calibration: Calibration | None = None
     top: TopK | None = None
     ties: Ties | None = None
+    drawn_from: Counts | None = None
 
     @classmethod
     def of(
@@ -75,6 +78,11 @@ class Pair:
     def support(self) -> Counts:
         """Samples per stratum (S,)."""
         return self.both + self.lost + self.gained + self.neither
+
+    @property
+    def sequential(self) -> bool:
+        """Whether drawing stopped when strata were settled, so that their numbers of samples are no accident."""
+        return self.drawn_from is not None
 
     @property
     def identical(self) -> bool:

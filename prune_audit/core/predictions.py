@@ -102,18 +102,23 @@ class Samples:
 
     ``strata`` maps every stratification to the stratum of each sample (N,), as positions; ``right`` maps models to
     (N,) booleans; ``cluster`` is what each sample belongs to (N,), None where samples are independent. The samples
-    are in the order that the data digest covers, so that equal digests mean equal samples, row by row.
+    are in the order that the data digest covers, so that equal digests mean equal samples, row by row. ``seen`` (N,)
+    are hashes of the ids where further samples may be added to the audit, else None.
     """
 
     strata: Mapping[str, Counts]
     right: Mapping[str, npt.NDArray[np.bool_]]
     cluster: Counts | None = None
+    seen: Counts | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Samples):
             return NotImplemented
-        clusters = [{} if each.cluster is None else {"": each.cluster} for each in (self, other)]
-        return _equal(self.strata, other.strata) and _equal(self.right, other.right) and _equal(*clusters)
+        more = [
+            {name: values for name in ("cluster", "seen") if (values := getattr(each, name)) is not None}
+            for each in (self, other)
+        ]
+        return _equal(self.strata, other.strata) and _equal(self.right, other.right) and _equal(*more)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 

@@ -112,6 +112,8 @@ class Settings:
     margin), ``retention_margin`` the share of what the rest kept below which a class is harmed; all three, the
     ``confidence`` of intervals and the ``correction`` over classes are defined in docs/reading-an-audit.md.
     ``top_k`` is the number of highest scores among which the label is looked for.
+    With ``until_settled`` samples are drawn until the verdict of every class is settled, and verdicts are such as may
+    be looked at all the while; a ``limit`` is then the most samples that may be run.
     The sample: ``by`` lists stratifications beside that by class, each as `Predictions.pair` takes it; ``cluster``
     is the column of what samples belong to, where they are not independent (a person, a film); ``weights`` are the
     class frequencies in deployment, when they differ from those of the sample; ``reference`` is what a class
@@ -144,6 +146,7 @@ class Settings:
     reference: Reference = "accuracy"
     seed: int = 0
     limit: int | None = None
+    until_settled: bool = False
     batch_size: int | None = None
     workers: int | None = None
     threads: int | None = None
@@ -185,6 +188,8 @@ class Settings:
             need(all(0 <= w < math.inf for w in self.weights.values()), "weights must not be negative", self.weights)
             need(any(w > 0 for w in self.weights.values()), "a weight must be above 0", self.weights)
         need(self.limit is None or self.limit > 0, "the limit must be a positive number of samples", self.limit)
+        if self.until_settled:
+            self._check_sequential()
         need(self.batch_size is None or self.batch_size > 0, "the batch size must be positive", self.batch_size)
         need(self.workers is None or self.workers > 0, "the number of workers must be positive", self.workers)
         need(self.threads is None or self.threads > 0, "the number of threads must be positive", self.threads)
@@ -202,6 +207,25 @@ class Settings:
         need(self.memory is None or self.memory > 0, "the memory must be a positive number of bytes", self.memory)
         need(self.sample_timeout > 0, "the time for a sample must be a positive number of seconds", self.sample_timeout)
         need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)
+
+    def _check_sequential(self) -> None:
+        """Refuse what only holds for a number of samples that was fixed beforehand."""
+        why = {
+            "--cluster": (self.cluster, "bets are on independent samples, and no e-process for clusters is known here"),
+            "--by": (self.by, "a group holds samples of several classes, whose drawing stops at different times"),
+            "--weights": (self.weights, "accuracy is not measured where classes stop at different times"),
+            "--reference balanced": (self.reference == "balanced", "no class is compared with the others"),
+            f"--correction {self.correction}": (
+                self.correction not in ("fdr_bh", "fdr_by"),
+                "lists of classes are by the e-BH procedure, which holds however classes depend on each other",
+            ),
+        }
+        for option, (asked, reason) in why.items():
+            if asked:
+                raise UsageError(
+                    f"{option} cannot be had with --until-settled: {reason}",
+                    hint=f"leave {option} out, or run all data: without --until-settled",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

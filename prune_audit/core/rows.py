@@ -101,7 +101,9 @@ def _overall(comparison: Comparison, outcome: Outcome, view: View) -> Row:
     card = comparison.pruned
     row: Row = {"variant": card.name, "by": view.by, "outcome": outcome}
     row |= {"density": card.density, "kept": comparison.kept, **{name: getattr(card, name) or None for name in SIZES}}
-    row |= {name: int(getattr(view.pair, name).sum()) for name in COUNTS}
+    # Those of a sequential audit are mixed as its classes happened to stop.
+    summed = ("support",) if view.pair.sequential else COUNTS
+    row |= {name: int(getattr(view.pair, name).sum()) if name in summed else None for name in COUNTS}
     found = (("verdict", (REGRESSED,)), ("distortion", HARMED), ("verdict", (CANNOT_TELL,)))
     for name, (measure, verdicts) in zip(VERDICTS, found, strict=True):
         row[name] = len(lookup.those(view, measure, verdicts)) if lookup.find(view, measure) else None

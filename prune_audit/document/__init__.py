@@ -197,6 +197,10 @@ def _read_view(path: str, value: Any) -> View:
             wrong(f"{path}.{key}", f"a list of {length}", value[key])
         if float(getattr(pair, key).sum(dtype=float)) > _SAMPLES:
             wrong(f"{path}.{key}", f"counts of {_SAMPLES:,} samples at most", max(value[key]))
+    if pair.drawn_from is not None and len(pair.drawn_from) != s:
+        wrong(f"{path}.drawn_from", f"a list of {s}", pair.drawn_from.tolist())
+    if pair.drawn_from is not None and (pair.drawn_from < pair.support).any():
+        wrong(f"{path}.drawn_from", "no fewer samples than were run", pair.drawn_from.tolist())
     if len(pair.moves) and pair.moves[:, :3].max() >= c:
         wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
     _check_clusters(path, pair.clusters, s)
@@ -298,9 +302,13 @@ def _schema_of_samples(definitions: Definitions) -> Node:
         "strata": said(of_strata, mapping(TEXT)),
         "cluster": said(of_clusters, maybe(TEXT)),
         "right": said("Model -> a bit for each sample, the first one the highest of its byte.", mapping(TEXT)),
+        "seen": said(
+            "63 bits of a BLAKE2b hash of each sample's id, of 8 bytes, where further samples may be added; else null.",
+            maybe(TEXT),
+        ),
     }
     what = "Columns over all samples, in the order that the data digest covers, as base64 of zlib."
-    return {"description": what, **keyed(fields, definitions)}
+    return {"description": what, **keyed(fields, definitions, ("seen",))}
 
 
 def _read_resize(path: str, value: Any) -> Any:
@@ -320,6 +328,7 @@ def _write_samples(samples: Samples) -> dict[str, Any]:
         "strata": {by: packed.positions(values) for by, values in samples.strata.items()},
         "cluster": None if samples.cluster is None else packed.positions(samples.cluster),
         "right": {name: packed.flags(values) for name, values in samples.right.items()},
+        "seen": None if samples.seen is None else packed.positions(samples.seen),
     }
 
 
@@ -340,6 +349,7 @@ def _read_samples(path: str, value: Any) -> Samples:
         strata=mapping(unpacked(packed.read_positions)).read(f"{path}.strata", found.get("strata")),
         right=mapping(unpacked(packed.read_flags)).read(f"{path}.right", found.get("right")),
         cluster=maybe(unpacked(packed.read_positions)).read(f"{path}.cluster", found.get("cluster")),
+        seen=maybe(unpacked(packed.read_positions)).read(f"{path}.seen", found.get("seen")),
     )
 
 
@@ -492,9 +502,14 @@ _PAIR = record(
         "calibration": said("Null where a model had no scores.", maybe(_CALIBRATION)),
         "top": said("Null where a model had no scores, or no more classes than k.", maybe(_TOP)),
         "ties": said("Null where no two classes were seen to share a highest score exactly.", maybe(_TIES)),
+        "drawn_from": said(
+            "Samples of each stratum that there were to draw from, where drawing stopped once it was settled; null "
+            "where all were run.",
+            maybe(_COUNTS),
+        ),
     },
     grows=True,
-    later=("ties",),
+    later=("ties", "drawn_from"),
 )
 _MEASURES = many(
     named(
@@ -667,6 +682,7 @@ _SETTINGS = named(
             "reference": said("What a class is compared with.", one_of(Reference)),
             "seed": INTEGER,
             "limit": maybe(INTEGER),
+            "until_settled": said("Whether drawing stopped when every class was settled.", FLAG),
             "batch_size": maybe(INTEGER),
             "workers": maybe(INTEGER),
             "threads": maybe(INTEGER),
@@ -683,7 +699,10 @@ _SETTINGS = named(
             "plausibility": said("Whether other usual preprocessings were tried.", FLAG),
         },
         grows=True,
-        later=("scores", "model_output", "state_key", "expect_accuracy", "expect_tolerance", "plausibility"),
+        later=(
+            *("scores", "model_output", "state_key", "expect_accuracy", "expect_tolerance", "plausibility"),
+            "until_settled",
+        ),
     ),
 )
 _PROVENANCE = named(

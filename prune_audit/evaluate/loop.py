@@ -7,7 +7,7 @@ so that an interrupted pass goes on where it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from prune_audit.errors import AlignmentError, DataError
 from prune_audit.evaluate import diagnose, plausible, sample_checks, watch
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
+from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.tally import Given, Tally
 from prune_audit.tasks.classification import alignment, reading, right
@@ -76,13 +77,15 @@ def evaluate(
     *,
     store: Store | None = None,
     first_only: bool = False,
+    rounds: Rounds | None = None,
 ) -> Evaluation:
     """Run ``models``, the dense one first, once over the samples of ``dataset`` at ``rows`` (R,), sorted.
 
     A few samples tell whether predictions are of one sample each (`prune_audit.evaluate.sample_checks`). Then a
     stratified few hundred go first, and the rest only where models and labels fit together on these; the
-    predictions come in the order of the data all the same. ``first_only`` ends the pass after these. Recorded models
-    run nowhere, and where there are no others the data are not read.
+    predictions come in the order of the data all the same. ``first_only`` ends the pass after these; ``rounds`` of
+    these rows say what goes first and next, and the pass ends where they do. Recorded models run nowhere, and where
+    there are no others the data are not read.
 
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data, or recorded ones not its samples.
@@ -98,17 +101,18 @@ def evaluate(
     reads = store is None and not all(isinstance(model, Recorded) for model in models)
     before = watch.of_data(dataset) if reads else {}
     head = stratified(dataset.labels[rows], FIRST, settings.seed)
-    stages = (rows[head],) if first_only else (rows[head], np.delete(rows, head))
+    planned = (rows[head],) if first_only else (rows[head], np.delete(rows, head))
+    first = planned[0] if rounds is None else rounds.first
     fixed = max(model.expects.batch or 1 for model in models)
     chunk = None if settings.batch_size is None else -(-settings.batch_size // fixed) * fixed
-    checked = sample_checks.check(models, dataset, stages[0], settings, store)
+    checked = sample_checks.check(models, dataset, first, settings, store)
     tallies: list[Tally | Given] = []
     for model in models:
         if isinstance(model, Recorded):
             tallies.append(Given(model, dataset))
             continue
         plan = sample_checks.plan(model.card.name, model.expects, checked.get(model.card.name), settings)
-        company = sample_checks.company(plan, stages, chunk)
+        company = sample_checks.company(model.card.name, plan, planned if rounds is None else None, chunk)
         entry = None if store is None else store.entry(model.card, model.expects, dataset, settings, company)
         tallies.append(Tally(model, dataset, settings, entry, plan))
     running = [tally for tally in tallies if isinstance(tally, Tally)]
@@ -121,7 +125,7 @@ def evaluate(
         nonlocal done
         done += samples
         if progress is not None and samples:
-            progress(done, sum(map(len, stages)))
+            progress(done, len(first) if first_only else len(rows))
 
     def tasks(batch: Batch) -> list[Callable[[], Kept | None]]:
         """What is to be done with a batch: each model to be asked."""
@@ -135,21 +139,30 @@ def evaluate(
 
     take = [tally.take for tally in running]
     try:
-        for stage in stages:
+        stages = _stages(planned, rounds)
+        stage, asked = next(stages), rows[:0]
+        while stage is not None:
             parts = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
             wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
             advance(len(stage) - sum(map(len, wanted)))
             runners.run(settings.runner, wanted, dataset.read, tasks, take, workers=workers)
-            asked = np.sort(stages[0]) if stage is stages[0] else rows
+            asked = np.sort(np.concatenate([asked, stage]))
             predictions, notes = _predictions(tallies, dataset, asked)
-            if len(tallies) > 1:  # a model alone may well be a pruned one that knows nothing any more
+            # A model alone may well be a pruned one that knows nothing any more.
+            if stage is first and len(tallies) > 1:
                 checking = time.perf_counter()
-                if settings.plausibility and stage is stages[0]:
+                if settings.plausibility:
                     doubts = _doubts(models[0], running, dataset, asked, predictions)
                 checking_seconds += time.perf_counter() - checking
                 alignment.check(predictions, doubts)
-                alignment.check_expected(predictions, settings, doubts, luck=stage is stages[0])
+                if rounds is None or rounds.mixed:
+                    alignment.check_expected(predictions, settings, doubts, luck=True)
+            stage = stages.send(predictions)
+        if len(tallies) > 1 and not first_only:
+            alignment.check(predictions, doubts)
+            if rounds is None:  # classes that stop at different times are not mixed as they are in the data
+                alignment.check_expected(predictions, settings, doubts)
         other = watch.changed(before) if _keep(running, dataset, store) else dataset.path
         if other is not None:
             raise DataError(
@@ -181,6 +194,18 @@ def evaluate(
         },
         facts={tally.name: tally.facts for tally in running},
     )
+
+
+def _stages(planned: Sequence[Counts], rounds: Rounds | None) -> Generator[Counts | None, Predictions, None]:
+    """What is run together, one after the other, told what has been predicted by then; None at the end."""
+    if rounds is None:
+        for stage in planned:  # noqa: UP028  # which would send the predictions on to the tuple
+            yield stage
+    else:
+        predictions = yield rounds.first
+        while len(more := rounds.next(predictions)):
+            predictions = yield more
+    yield None
 
 
 def _doubts(

@@ -167,15 +167,24 @@ def plan(name: str, expects: Expects, checked: Checked | None, settings: Setting
     )
 
 
-def company(plan: Plan, stages: Sequence[Counts], chunk: int | None) -> str | None:
-    """Which samples are predicted together, where that decides predictions; else None.
+def company(name: str, plan: Plan, stages: Sequence[Counts] | None, chunk: int | None) -> str | None:
+    """Which samples the model called ``name`` predicts together, where that decides predictions; else None.
 
-    It is decided by the rows of the ``stages`` of a run, and by the ``chunk`` of them that is cut into batches.
+    It is decided by the rows of the ``stages`` of a run, None where these are not known beforehand, and by the
+    ``chunk`` of them that is cut into batches.
+
+    Raises:
+        ModelError: it matters, and is not known.
     """
     if not plan.depends:
         return None
     if plan.batch == 1:
         return "1"
+    if stages is None:
+        raise ModelError(
+            f"predictions of {name} depend on the batch, and which samples are in one hangs on earlier predictions",
+            hint="run all data, without --until-settled; or one sample at a time, without --batch-size",
+        )
     digest = hashlib.sha256()
     for stage in stages:
         digest.update(f"{len(stage)} ".encode() + stage.astype("<i8").tobytes())

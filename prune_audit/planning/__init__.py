@@ -169,13 +169,19 @@ def shopping(audit: Audit, *, by: str = "class", power: float = stats.POWER, bud
     The numbers are counted anew, for ``power``, from the verdicts that the audit holds.
 
     Raises:
-        UsageError: the audit is not by that, the power or the budget is none.
+        UsageError: the audit is not by that, or stopped by itself; the power or the budget is none.
     """
     check_power(power)
     if budget is not None and budget < 1:
         raise UsageError(f"--budget: expected at least 1 sample, found {budget}", hint="--budget 500")
     settings = audit.provenance.settings
     views = [_view(comparison, by) for comparison in audit.comparisons]
+    if any(view.pair.sequential for view in views):
+        raise UsageError(
+            "this audit drew samples until classes were settled: what it saw is biased by where it stopped, and its "
+            "verdicts ask for no number of samples",
+            hint="go on with newly labelled samples for as long as it takes: compare ... --append AUDIT",
+        )
     counted = [
         replace(comparison, views=(_needed(view, settings, power),))
         for comparison, view in zip(audit.comparisons, views, strict=True)

@@ -79,6 +79,8 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
     counts = {name: [f"{n:,}" for n in getattr(pair, name).tolist()] for name in ("support", "lost", "gained")}
     intervals = {"interval": [rounded.between(low, high) for low, high in limits]}
     made = names | counts | intervals
+    kind = "sequence" if pair.sequential else "interval"
+    meaning = "of the change, in points; holds at any time" if pair.sequential else ""
     lost, gained = "dense right, pruned wrong", "dense wrong, pruned right"
     detectable = "the smallest loss that so many samples would show"
     shared = (
@@ -92,10 +94,13 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("recall", "bar", str, 5, glyphs.legend),
         ("pruned", "pruned_recall", rounded.percent, 3, ""),
         ("change", "change", rounded.points, 1, ""),
-        (f"{rounded.limit(settings.confidence)} % interval", "interval", str, 2, ""),
+        (f"{rounded.limit(settings.confidence)} % {kind}", "interval", str, 2, meaning),
         *(shared if pair.ties is not None else ()),
         ("lost", "lost", str, 6, lost),
         ("gained", "gained", str, 6, gained),
+        ("spared", "samples_spared", rounded.count, 5, "samples that were there and were not run"),
+        ("e regressed", "e_regressed", rounded.ratio, 7, "what bets on a drop beyond the margin have made of 1"),
+        ("e fine", "e_fine", rounded.ratio, 7, "what bets on a drop below the assurance limit have made of 1"),
         ("q", "q_value", rounded.probability, 8, "corrected p-value of no change at all"),
         ("detectable", "detectable_drop", rounded.percent, 9, detectable),
         ("retention", "retention", rounded.ratio, 7, "recall kept, relative to what the rest kept"),
@@ -111,6 +116,8 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
             drawn = tuple(both[i] for i in rows)
             found.append(Column(title=title, cells=(), rank=rank, number=False, meaning=meaning, bars=drawn))
         values = made.get(name) or (lookup.column(view, name) if lookup.find(view, name) else None)
+        if name == "change" and pair.sequential:  # there is but the sequence
+            continue
         if values:
             found.append(
                 Column(

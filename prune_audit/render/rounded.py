@@ -8,6 +8,7 @@ from prune_audit.core import Value
 from prune_audit.printable import printable
 
 DASH = "-"
+LARGE = 1e6  # of a ratio
 NAMED = 6  # strata that a sentence names before it says "and N more"
 
 
@@ -37,8 +38,10 @@ def between(low: Value, high: Value, digits: int = 1) -> str:
 
 
 def ratio(value: Value) -> str:
-    """A ratio, or a dash."""
-    return f"{value:.2f}" if isinstance(value, (int, float)) else DASH
+    """A ratio, or a dash; of one that is out of all proportion the order of magnitude."""
+    if not isinstance(value, (int, float)):
+        return DASH
+    return f"{value:.2f}" if abs(value) < LARGE else f"{value:.0e}"
 
 
 def count(value: Value) -> str:

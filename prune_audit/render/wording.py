@@ -21,7 +21,7 @@ from prune_audit.core import (
     Settings,
     View,
 )
-from prune_audit.core.lookup import column, find, noun, short, those, worst_first
+from prune_audit.core.lookup import column, find, moves, noun, short, those, worst_first
 from prune_audit.printable import printable
 from prune_audit.render.rounded import (
     DASH,
@@ -65,6 +65,8 @@ def stratum(view: View, i: int, settings: Settings) -> str:
     pair = view.pair
     counts = f"{several(int(pair.support[i]), 'sample')}, {pair.lost[i]:,} lost, {pair.gained[i]:,} gained"
     before, after, change = (column(view, name)[i] for name in ("dense_recall", "pruned_recall", "change"))
+    if pair.sequential and (reason := column(view, "reason")[i]) is not None:
+        return f"{counts}, {column(view, 'samples_spared')[i]:,} spared: {column(view, 'verdict')[i]}: {reason}"
     if change is None:
         measure = find(view, "change")
         return f"{counts}: {measure.absent[i] if measure and i in measure.absent else 'not measured'}"
@@ -77,9 +79,12 @@ def stratum(view: View, i: int, settings: Settings) -> str:
 
 
 def worst(view: View | None) -> tuple[str, str] | None:
-    """The first of the strata, worst first, and its change in points; None where none changed for the worse."""
+    """The first of the strata, worst first, and its change in points; None where none changed for the worse.
+
+    Where no change may be told it is the least loss that is shown.
+    """
     for i in worst_first(view) if view else ():
-        moved = column(view, "change")[i] if view else None
+        moved = moves(view)[i] if view else None
         return (view.strata[i], points(moved)) if view and isinstance(moved, (int, float)) and moved < 0 else None
     return None
 
@@ -137,6 +142,30 @@ def densities(audit: Audit) -> list[str]:
 def doubted(audit: Audit, doubt: str) -> str:
     """A doubt about the dense model as a warning."""
     return printable(f"WARNING: is {audit.comparisons[0].dense.name} run as it was trained? {doubt}.")
+
+
+def sequential(audit: Audit) -> list[str]:
+    """What an audit says of itself that ended once classes were settled: what that spared, and what it cost."""
+    spared = [
+        measure.overall
+        for comparison in audit.comparisons
+        if (measure := find(comparison.views[0], "samples_spared")) and isinstance(measure.overall, int)
+    ]
+    if not spared:
+        return []
+    run, left = audit.provenance.samples, spared[0]
+    share = f"{100 * left / max(run + left, 1):.0f} %"
+    return [
+        f"each class was drawn from, in a random order, until its verdict was settled{_for_every(audit)}: {run:,} of "
+        f"{run + left:,} samples were run, {left:,} spared ({share})",
+        "verdicts and confidence sequences hold whenever one looks, and for new samples; accuracy, recalls, the change "
+        "seen, p-values, alpha and harm are biased where drawing stops by what was seen, and are left out: run all "
+        "data for them, without --until-settled",
+    ]
+
+
+def _for_every(audit: Audit) -> str:
+    return " for every variant" if len(audit.comparisons) > 1 else ""
 
 
 def counted(settings: Settings) -> list[str]:

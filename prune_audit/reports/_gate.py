@@ -112,6 +112,8 @@ def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
             ("harmed", "distortion", HARMED, settings.retention_margin),
         ):
             measure = lookup.find(view, name)
+            if measure is None and view.pair.sequential:  # which says nothing of harm
+                continue
             for i, verdict in enumerate(lookup.column(view, name)):
                 outcome: Outcome = "failed" if verdict in fails else "passed"
                 if verdict is None or verdict == CANNOT_TELL:
@@ -143,7 +145,7 @@ def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive
         changes = {
             lookup.subject(view, view.strata[i]): change
             for view in comparison.views
-            for i, change in enumerate(lookup.column(view, "change"))
+            for i, change in enumerate(lookup.moves(view))
         }
         for check in checks(audit, comparison):
             if check.outcome in order:

@@ -82,6 +82,20 @@ def words(settings: Settings) -> str:
             "Says that no failure was shown with these data. It is no clearance: see what no class lost more than.",
         ),
     ]
+    if settings.until_settled:
+        terms += [
+            (
+                "confidence sequence",
+                f"The values that the samples do not rule out, with {sure} % confidence at all times at once: it may "
+                "be looked at again and again, and drawing may stop because of it.",
+            ),
+            (
+                "e (regressed), e (fine)",
+                "What a capital of 1 has become that was bet on the samples, at odds that are fair if the class lost "
+                f"just {margin} or {assure}. From {2 / (1 - settings.confidence):.6g} on it decides; regressed must "
+                "hold for the list of classes, too.",
+            ),
+        ]
     return (
         '<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
         + fold("Verdict: has this class lost more than the margin?", facts(drop))
@@ -103,6 +117,7 @@ def measured(audit: Audit) -> str:
         ("scope", wording.scope(audit)),
         *(("density", said) for said in wording.densities(audit)),
         *(("counted", said) for said in wording.counted(p.settings)),
+        *(("settled", said) for said in wording.sequential(audit)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),
         *([("baseline", audit.baseline)] if audit.baseline else []),

@@ -25,6 +25,9 @@ MAIN = (  # what the table of classes shows, the most telling first: a telephone
     ("pruned_recall", "pruned", "recall of the pruned model, %"),
     ("distortion", "distortion", "did it pay more than the rest?"),
     ("retention", "retention", "recall kept, relative to what the rest kept"),
+    ("e_regressed", "e (regressed)", "what bets on a drop beyond the margin have made of 1"),
+    ("e_fine", "e (fine)", "what bets on a drop below the assurance limit have made of 1"),
+    ("samples_spared", "spared", "samples that were there and were not run"),
 )
 COUNTS = (("support", "n", "samples"), ("lost", "lost", "dense right, pruned wrong"),
           ("gained", "gained", "dense wrong, pruned right"))  # fmt: skip
@@ -69,8 +72,12 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
         if measure and measure.overall is not None:
             interval = rounded.between(measure.overall_low, measure.overall_high, 2)
             tiles.append((title, f"{rounded.points(measure.overall, 2)} points", f"{sure} {interval}"))
-    lost, gained = int(view.pair.lost.sum()), int(view.pair.gained.sum())
-    tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {int(view.pair.support.sum()):,}"))
+    lost, gained, n = (int(counts.sum()) for counts in (view.pair.lost, view.pair.gained, view.pair.support))
+    if view.pair.sequential:
+        spared = rounded.count(lookup.overall(view, "samples_spared"))
+        tiles.append(("samples", f"{n:,} run, {spared} spared", "each class until it was settled"))
+    else:
+        tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {n:,}"))
     cells = "".join(
         f"<div><dt>{text(name)}</dt><dd>{prose(said)} <small>{prose(more)}</small></dd></div>"
         for name, said, more in tiles
@@ -87,6 +94,10 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     heads = [Head(title=view.by, number=False)]
     for shows, title, meaning in MAIN:
         if measure := lookup.find(view, shows):
+            if shows == "change" and view.pair.sequential:
+                sure = f"{rounded.limit(settings.confidence)} % sequence"
+                heads.append(Head(title=sure, meaning="of the change, in points; it holds at any time"))
+                continue
             heads.append(Head(title=title, meaning=meaning, number=measure.unit != "label"))
             if shows == "change" and measure.low:
                 sure = f"{rounded.limit(settings.confidence)} % interval"
@@ -107,6 +118,8 @@ def _dashes(view: View, measures: list[Measure]) -> list[str]:
     """Why there are dashes, and whom they stand for; what follows a colon in a reason is of one stratum alone."""
     reasons: dict[str, dict[str, None]] = {}
     for measure in measures:
+        if measure.name == "change" and view.pair.sequential:  # of which there is but the sequence
+            continue
         for i in sorted(measure.absent):
             reasons.setdefault(measure.absent[i].partition(":")[0], {})[view.strata[i]] = None
     return [f"{reason} ({rounded.listed(list(strata))})" for reason, strata in reasons.items()]
@@ -120,7 +133,7 @@ def _row(view: View, i: int, measures: list[Measure]) -> str:
         value = measure.by_stratum[i] if measure.by_stratum else None
         if measure.unit == "label":
             cells.append(f'<td class="l">{word(value)}</td>')
-        else:
+        elif measure.name != "change" or not view.pair.sequential:
             why = f' title="{text(measure.absent[i])}"' if i in measure.absent else ""
             cells.append(f"<td{why}>{shown(measure, value)}</td>")
         if measure.name == "change" and measure.low:

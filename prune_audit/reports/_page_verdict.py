@@ -67,7 +67,8 @@ def banner(audit: Audit) -> tuple[str, str]:
             ("verdict", [CANNOT_TELL]),
         )
     )
-    said = f"{rounded.several(lost, 'class', 'classes')} regressed, {harmed:,} harmed, {unsure:,} cannot be told"
+    harm = "" if any(view.pair.sequential for view in views) else f" {harmed:,} harmed,"
+    said = f"{rounded.several(lost, 'class', 'classes')} regressed,{harm} {unsure:,} cannot be told"
     most = "Up to " if len(views) > 1 else ""
     no_gate = (
         f"a sample only, {p.samples:,} of {p.available:,}: this never gates" if p.limited else "no gate was asked for"
@@ -80,6 +81,7 @@ def sentences(view: View, audit: Audit) -> list[str]:
     settings = audit.provenance.settings
     whole = (wording.collapse(view), wording.fall(view, settings)) if view.by == "class" else ()
     found = [said for said in (*whole, wording.drops(view, settings), wording.distortions(view, settings)) if said]
+    found += [f"{said[0].upper()}{said[1:]}." for said in wording.sequential(audit)] if view.by == "class" else []
     worst = [f"{said[0].upper()}{said[1:]}." for name, said in wording.model(view, settings) if name == "at worst"]
     return [*found, *worst]
 
@@ -89,7 +91,7 @@ def _findings(audit: Audit) -> list[_Finding]:
     found = []
     for comparison in audit.comparisons:
         for view in comparison.views:
-            change, drop, harm = (lookup.column(view, name) for name in ("change", "verdict", "distortion"))
+            change, drop, harm = lookup.moves(view), lookup.column(view, "verdict"), lookup.column(view, "distortion")
             for i, moved in enumerate(change):
                 if isinstance(moved, (int, float)) and (drop[i] == REGRESSED or harm[i] in HARMED):
                     found.append(_Finding(comparison.pruned.name, view, i, moved))
@@ -119,17 +121,40 @@ def _card(finding: _Finding, audit: Audit) -> str:
     name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
     of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
     words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (REGRESSED, *HARMED))
-    sure = f"{rounded.limit(audit.provenance.settings.confidence)} % interval {interval}"
+    confidence = rounded.limit(audit.provenance.settings.confidence)
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
-    counts = f"Recall {before} % → {after} %: {lost:,} of {rounded.several(n, 'sample')} lost, {gained:,} gained"
+    counts = f"{lost:,} of {rounded.several(n, 'sample')} lost, {gained:,} gained"
+    if view.pair.sequential:  # the least that is shown, and no recall
+        unit, bar, sure = "or worse", "", f"{confidence} % confidence sequence {interval}"
+    else:
+        unit, sure = "points", f"{confidence} % interval {interval}"
+        bar = f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
+        counts = f"Recall {before} % → {after} %: {counts}"
     return (
         f'<li class="card"><p class="name">{text(name)} {of}</p>'
-        f'<p class="by">{rounded.points(change.by_stratum[i] if change else None)} <small>points</small></p>'
+        f'<p class="by">{rounded.points(finding.change)} <small>{unit}</small></p>'
         f'<p class="sure">{prose(sure)}</p>'
-        f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
+        f"{bar}"
         f"<p>{prose(counts)}</p>"
         f"<p>{words}</p></li>\n"
     )
+
+
+COLUMNS = (
+    Head(title="density", meaning="weights that are left, of the dense model's"),
+    Head(title="accuracy"),
+    Head(title="change", meaning="of accuracy, in points"),
+    Head(title="regressed", meaning="classes shown to have lost more than the margin"),
+    Head(title="harmed", meaning="classes shown to have paid more than the rest"),
+    Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
+    Head(title="at worst", meaning="no class lost more, for all classes at once"),
+)
+
+
+def _missing(audit: Audit) -> tuple[str, ...]:
+    """The columns of which a sequential audit knows nothing."""
+    sequential = any(view.pair.sequential for comparison in audit.comparisons for view in comparison.views)
+    return ("accuracy", "change", "harmed", "at worst") if sequential else ()
 
 
 def summary(audit: Audit, *, linked: bool = True) -> str:
@@ -138,13 +163,7 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
         Head(title="variant", number=False),
         # A telephone cuts what is on the right.
         *([Head(title="gate", number=False)] if audit.policy is not None else []),
-        Head(title="density", meaning="weights that are left, of the dense model's"),
-        Head(title="accuracy"),
-        Head(title="change", meaning="of accuracy, in points"),
-        Head(title="regressed", meaning="classes shown to have lost more than the margin"),
-        Head(title="harmed", meaning="classes shown to have paid more than the rest"),
-        Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
-        Head(title="at worst", meaning="no class lost more, for all classes at once"),
+        *(head for head in COLUMNS if head.title not in _missing(audit)),
     ]
     rows = [_summary_row(audit, comparison, linked) for comparison in lookup.densest_first(audit.comparisons)]
     return table(f"{len(rows)} variants, the densest first", heads, rows)
@@ -172,6 +191,7 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
         if (worst := lookup.overall(view, "worst_plausible_drop")) is not None
         else rounded.DASH,
     ]
+    cells = [cell for head, cell in zip(COLUMNS, cells, strict=True) if head.title not in _missing(audit)]
     outcome = ""
     if audit.policy is not None:
         verdict, comma, waived = gate.short_outcome(audit, comparison).partition(",")

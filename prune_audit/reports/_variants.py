@@ -15,7 +15,16 @@ from prune_audit.render.class_table import Column, flagged
 from prune_audit.reports import _gate as gate
 
 BROKEN, UNSURE = " !", " ?"
-LEGEND = "change in points; ! regressed or harmed, ? cannot tell"
+
+
+def legend(audit: Audit) -> str:
+    """What `breaks` shows."""
+    change = "the change is at most, in points" if _sequential(audit) else "change in points"
+    return f"{change}; ! regressed or harmed, ? cannot tell"
+
+
+def _sequential(audit: Audit) -> bool:
+    return any(view.pair.sequential for comparison in audit.comparisons for view in comparison.views)
 
 
 def models(audit: Audit) -> tuple[Column, ...]:
@@ -71,6 +80,8 @@ def summary(audit: Audit) -> tuple[Column, ...]:
             number=False,
         ),
     ]
+    if _sequential(audit):  # which knows verdicts alone
+        columns = [column for column in columns if any(cell != rounded.DASH for cell in column.cells)]
     if audit.policy is not None:
         outcomes = tuple(gate.short_outcome(audit, comparison) for comparison in comparisons)
         columns.append(Column(title="gate", cells=outcomes, rank=0, number=False))
@@ -96,7 +107,7 @@ def breaks(audit: Audit, strata: Sequence[str]) -> tuple[Column, ...]:
         if view is None:
             continue
         position, marks = {stratum: i for i, stratum in enumerate(view.strata)}, flagged(view)
-        changes, verdicts = lookup.column(view, "change"), lookup.column(view, "verdict")
+        changes, verdicts = lookup.moves(view), lookup.column(view, "verdict")
         cells = []
         for stratum in strata:
             i = position[stratum]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prune_audit.core import HARMED, REGRESSED, Audit, Comparison, View, lookup
+from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Audit, Comparison, View, lookup
 from prune_audit.render import class_table as classes
 from prune_audit.render import rounded, wording
 from prune_audit.render.markdown import code, cut, prose, table
@@ -39,6 +39,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     for doubt in audit.comparisons[0].doubts:
         yield f"> ⚠️ {prose(wording.doubted(audit, doubt))}"
         yield ""
+    for said in wording.sequential(audit):
+        yield from (f"- {prose(said)}", "")
     yield from _variants(audit)
     yield from _checks(audit)
     for comparison in gate.telling(audit):
@@ -60,21 +62,30 @@ def _variants(audit: Audit) -> Iterator[str]:
     for comparison in lookup.densest_first(audit.comparisons):
         view = lookup.by_class(comparison)
         worst = wording.worst(view)
-        rows.append(
-            [
-                code(comparison.pruned.name),
-                wording.kept(comparison),
-                *(rounded.percent_sign(lookup.overall(view, name), 2) for name in ("dense_recall", "pruned_recall")),
-                prose(wording.change_of_accuracy(view, audit.provenance.settings)),
-                rounded.ratio(lookup.overall(view, "intensification")),
-                str(len(lookup.those(view, "verdict", [REGRESSED]))) if view else rounded.DASH,
-                str(len(lookup.those(view, "distortion", HARMED))) if view else rounded.DASH,
-                f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
-                gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
-            ]
-        )
-    heads = ["variant", "density", "dense", "pruned", "change", "alpha", "regressed", "harmed", "worst class", "gate"]
-    yield from table(heads, rows, texts=(0, 4, 8, 9))
+        row = {
+            "variant": code(comparison.pruned.name),
+            "density": wording.kept(comparison),
+            "dense": rounded.percent_sign(lookup.overall(view, "dense_recall"), 2),
+            "pruned": rounded.percent_sign(lookup.overall(view, "pruned_recall"), 2),
+            "change": prose(wording.change_of_accuracy(view, audit.provenance.settings)),
+            "alpha": rounded.ratio(lookup.overall(view, "intensification")),
+            "regressed": str(len(lookup.those(view, "verdict", [REGRESSED]))) if view else rounded.DASH,
+            "harmed": str(len(lookup.those(view, "distortion", HARMED))) if view else rounded.DASH,
+            "worst class": f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
+            "gate": gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
+        }
+        if view is not None and view.pair.sequential:
+            fine, unsure = (f"{len(lookup.those(view, 'verdict', [word])):,}" for word in (FINE, CANNOT_TELL))
+            row = {name: row[name] for name in ("variant", "density", "regressed")} | {
+                "fine": fine,
+                "cannot tell": unsure,
+                "worst class, at least": row["worst class"],
+                "gate": row["gate"],
+            }
+        rows.append(row)
+    heads = list(rows[0])
+    texts = [at for at, name in enumerate(heads) if name in ("variant", "change", "gate") or name.startswith("worst")]
+    yield from table(heads, [list(row.values()) for row in rows], texts=texts)
 
 
 def _checks(audit: Audit) -> Iterator[str]:
@@ -108,7 +119,12 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         shown = rows[: max(ROWS, sum(marks))]
         heads = [view.by, "n", "dense", "pruned", "change", f"{rounded.limit(settings.confidence)} % interval"]
         heads = [*map(prose, heads), "lost", "gained", "verdict", "distortion"]
-        yield from table(heads, list(_rows(view, shown)), texts=(0, 8, 9))
+        if view.pair.sequential:
+            heads = ["class", "n", "spared", f"{rounded.limit(settings.confidence)} % sequence of the change"]
+            heads += ["lost", "gained", "e (regressed)", "e (fine)", "verdict"]
+        rows_of = _sequential_rows if view.pair.sequential else _rows
+        texts = [at for at, name in enumerate(heads) if not at or name in ("verdict", "distortion")]
+        yield from table(heads, list(rows_of(view, shown)), texts=texts)
         if len(rows) > len(shown):
             yield from (f"{len(rows) - len(shown):,} more, none of them flagged.", "")
         said = [f"{what}: {text}" for what, text in wording.model(view, settings)]
@@ -116,6 +132,23 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         said += [s for s in (wording.drops(view, settings), wording.distortions(view, settings)) if s]
         yield from (f"- {prose(sentence)}" for sentence in said)
         yield ""
+
+
+def _sequential_rows(view: View, shown: Sequence[int]) -> Iterator[list[str]]:
+    """What holds of a class whose drawing stopped once it was settled."""
+    change, marks = view.measure("change"), classes.flagged(view)
+    for i in shown:
+        name = code(view.strata[i])
+        yield [
+            f"**{name}**" if marks[i] else name,
+            f"{view.pair.support[i]:,}",
+            rounded.count(lookup.column(view, "samples_spared")[i]),
+            rounded.between(change.low[i], change.high[i]),
+            f"{view.pair.lost[i]:,}",
+            f"{view.pair.gained[i]:,}",
+            *(rounded.ratio(lookup.column(view, name)[i]) for name in ("e_regressed", "e_fine")),
+            prose(rounded.label(lookup.column(view, "verdict")[i])),
+        ]
 
 
 def _rows(view: View, shown: Sequence[int]) -> Iterator[list[str]]:

@@ -56,6 +56,8 @@ def _variant(audit: Audit, comparison: Comparison) -> str:
 
 def _table(audit: Audit, view: View, caption: str) -> str:
     """The strata that lost most, the worst first."""
+    if view.pair.sequential:
+        return _sequential(audit, view, caption)
     change = lookup.find(view, "change")
     heads = [
         Head(title=view.by, number=False),
@@ -79,6 +81,30 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         words = "".join(f'<td class="l">{word(said)}</td>' for said in (columns["verdict"][i], distortion[i]))
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
+    return table(f"{caption}: recall in %, change in points", heads, rows) + _left(view, rows)
+
+
+def _left(view: View, rows: list[str]) -> str:
+    """Where the strata are that have no row."""
     more = len(view.strata) - len(rows)
-    left = f"<p><small>{more:,} more in to_frame(), which has every measure.</small></p>" if more else ""
-    return table(f"{caption}: recall in %, change in points", heads, rows) + left
+    return f"<p><small>{more:,} more in to_frame(), which has every measure.</small></p>" if more else ""
+
+
+def _sequential(audit: Audit, view: View, caption: str) -> str:
+    """The same where drawing stopped once classes were settled: what holds of them then."""
+    change, rows = view.measure("change"), []
+    heads = [Head(title=view.by, number=False), Head(title="n"), Head(title="spared")]
+    heads += [Head(title=f"{rounded.limit(audit.provenance.settings.confidence)} % sequence")]
+    heads += [*(Head(title=name) for name in ("lost", "gained")), Head(title="verdict", number=False)]
+    for i in lookup.worst_first(view)[:ROWS]:
+        cells = [
+            f"{view.pair.support[i]:,}",
+            rounded.count(lookup.column(view, "samples_spared")[i]),
+            rounded.between(change.low[i], change.high[i]),
+            f"{view.pair.lost[i]:,}",
+            f"{view.pair.gained[i]:,}",
+        ]
+        numbers = "".join(f"<td>{cell}</td>" for cell in cells)
+        verdict = f'<td class="l">{word(lookup.column(view, "verdict")[i])}</td>'
+        rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{verdict}</tr>')
+    return table(f"{caption}: change in points", heads, rows) + _left(view, rows)

@@ -109,6 +109,7 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     rows += [("scope", wording.scope(audit))]
     rows += [("density", said) for said in wording.densities(audit)]
     rows += [("counted", said) for said in wording.counted(p.settings)]
+    rows += [("settled", said) for said in wording.sequential(audit)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]
     yield _below(_grid(rows))
@@ -130,7 +131,7 @@ def _side_by_side(audit: Audit, width: int, glyphs: Glyphs, show_all: bool) -> I
     yield classes.table(classes.fit(variants.breaks(audit, shown), width), [False] * len(shown), glyphs)
     if len(broken) > len(shown):
         yield Text(f"{len(broken) - len(shown):,} more that break; --all shows them", style="dim")
-    yield Text(variants.LEGEND, style="dim")
+    yield Text(variants.legend(audit), style="dim")
     yield Text()
 
 
@@ -176,9 +177,10 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     notes = wording.model(view, settings)
     meanings = [f"{column.title}: {column.meaning}" for column in fitted.columns if column.meaning]
     recall = "recall" if view.by == "class" else "recall (within a group: accuracy)"
+    shown = "change in points" if lookup.find(view, "dense_recall") is None else f"{recall} in %, change in points"
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")
-    notes.append(("columns", "; ".join([f"{recall} in %, change in points", *meanings])))
+    notes.append(("columns", "; ".join([shown, *meanings])))
     for reason, strata in classes.dashes(view, fitted, rows).items():
         notes.append((rounded.DASH, f"{reason} ({rounded.listed(strata)})"))
     return notes

@@ -16,6 +16,7 @@ NAME = "density"
 DEFAULT = RuleSetting(level="off")
 UNIT = "percent"
 EXACT = True
+SEQUENTIAL = True
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

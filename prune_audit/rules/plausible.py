@@ -10,6 +10,7 @@ from __future__ import annotations
 from prune_audit.core import Check, Comparison, RuleSetting
 
 DEFAULT = RuleSetting(level="warn")
+SEQUENTIAL = True
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

@@ -14,6 +14,7 @@ DEFAULT = RuleSetting(level="error")
 CHANGE = True
 UNIT = "points"
 SETTING = "margin"
+SEQUENTIAL = True
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

@@ -5,6 +5,10 @@ statistic with the columns that belong to it (a p-value with its q-value, say). 
 pair, absent with a reason where there is no value, so that the guide can list them; where a statistic is of classes
 alone, groups have none of them.
 
+Where drawing stopped once classes were settled (`Pair.sequential`), a number that takes the number of samples for
+fixed is wrong: a true drop of 10 points reads 11.9. So only those statistics are asked that say that they hold then:
+``SEQUENTIAL = "also"``, or ``"only"`` of one that is for nothing else.
+
 Its docstring is for the reader of an audit, and stands in the guide and in ``list stats --long`` as it is: a title
 line; two sentences that need no statistics; the formula, indented; then the details, with their sources.
 """
@@ -12,7 +16,7 @@ line; two sentences that need no statistics; the formula, indented; then the det
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from types import ModuleType
 
 from prune_audit import plugins
@@ -25,13 +29,17 @@ from prune_audit.stats._planning import smallest_drop_convicted as smallest_drop
 
 CONTRACT = ("RANK", "measure")
 """What a plugin must have."""
+ASKED: Mapping[bool, tuple[str, ...]] = {False: ("", "also"), True: ("also", "only")}
+"""By whether a pair is sequential, what a plugin's ``SEQUENTIAL`` may be, "" being none."""
 
 
 def measures(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
-    """Every statistic of ``pair``, in the order of the columns."""
+    """Every statistic of ``pair`` that holds of it, in the order of the columns."""
     taken: set[str] = set()
 
     def ask(name: str, module: ModuleType) -> tuple[tuple[int, str], tuple[Measure, ...]]:
+        if getattr(module, "SEQUENTIAL", "") not in ASKED[pair.sequential]:
+            return (module.RANK, name), ()
         found: tuple[Measure, ...] = module.measure(pair, settings)
         if plugins.origin("stats", name) is not None:
             _check(found, len(pair.strata), taken)

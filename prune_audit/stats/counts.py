@@ -14,12 +14,16 @@ from prune_audit.core import Counts, Measure, Pair, Settings, Unit
 from prune_audit.stats._column import column
 
 RANK = 10
+SEQUENTIAL = "also"
 
 _COUNT: Unit = "count"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
-    """Support and the four paired counts; ``overall`` is the sum. A class without samples has a support of 0."""
+    """Support and the four paired counts; ``overall`` is the sum. A class without samples has a support of 0.
+
+    Classes that stop at different times are not mixed as they are in the data, so that their sum is of nothing.
+    """
     columns: tuple[tuple[str, str, Counts], ...] = (
         ("support", "samples", pair.support),
         ("both", "both right", pair.both),
@@ -27,4 +31,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
         ("gained", "gained", pair.gained),
         ("neither", "neither right", pair.neither),
     )
-    return tuple(column(name, title, _COUNT, values, {}, overall=int(values.sum())) for name, title, values in columns)
+    summed = ("support",) if pair.sequential else tuple(name for name, _, _ in columns)
+    return tuple(
+        column(name, title, _COUNT, values, {}, overall=int(values.sum()) if name in summed else None)
+        for name, title, values in columns
+    )

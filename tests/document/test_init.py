@@ -27,6 +27,7 @@ ALL = {
     "thousand": audits.thousand,
     "several": audits.several,
     "limited": audits.limited,
+    "settled": audits.settled,
     "everything": audits.everything,
 }
 
@@ -99,8 +100,30 @@ def test_every_field_reaches_the_document() -> None:
     )
     for now, default in pairs:
         same = {name for name in now.__dataclass_fields__ if getattr(now, name) == getattr(default, name)}
-        assert same <= {"data", "data_digest", "versions", "comparisons", *NOT_WRITTEN}
+        # What cannot be had together with the rest: `test_a_sequential_audit_reaches_the_document`.
+        assert same <= {"data", "data_digest", "versions", "comparisons", "until_settled", *NOT_WRITTEN}
     assert from_document(to_document(audit)) == audit
+
+
+def test_a_sequential_audit_reaches_the_document() -> None:
+    audit = audits.settled()
+    again = from_document(json.loads(json.dumps(to_document(audit))))
+    assert again == audit
+    assert again.provenance.settings.until_settled
+    assert again.samples is not None
+    assert again.samples.seen is not None
+    assert again.comparisons[0].view().pair.drawn_from is not None
+    unseen = replace(audit, samples=replace(again.samples, seen=again.samples.seen[::-1]))
+    assert again != unseen
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [([1], "drawn_from: expected a list of 5"), ([1] * 5, "expected no fewer samples than were run")]
+)
+def test_there_were_as_many_samples_as_were_run(value: list[int], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_document(broken("comparisons", 0, "views", 0, "drawn_from", value=value, of=audits.settled()))
+    assert said in caught.value.message
 
 
 def test_an_audit_that_differs_in_one_count_is_not_equal() -> None:
@@ -263,7 +286,7 @@ def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ..
 
 @pytest.mark.parametrize("key", [key for key in Settings.__dataclass_fields__ if key not in NOT_WRITTEN])
 def test_a_setting_that_an_older_version_did_not_know_takes_its_default(key: str) -> None:
-    audit = audits.everything()
+    audit = audits.settled() if key == "until_settled" else audits.everything()
     older = from_document(broken("provenance", "settings", key, value=..., of=audit))
     default = getattr(Settings(), key)
     assert getattr(older.provenance.settings, key) == default != getattr(audit.provenance.settings, key)

@@ -452,8 +452,9 @@ def test_what_was_kept_and_damaged_is_found_again(tmp_path: Path) -> None:
 def test_company_is_none_alone_and_that_of_the_rows_in_batches() -> None:
     found = examine(model(scaled), inputs())
     stages = (np.arange(4), np.arange(4, 9))
-    assert company(plan("m", Expects(), Checked(), Settings(batch_size=4)), stages, 4) is None
-    assert company(plan("m", Expects(), found, Settings()), stages, None) == "1"
+    assert company("m", plan("m", Expects(), Checked(), Settings(batch_size=4)), stages, 4) is None
+    assert company("m", plan("m", Expects(), found, Settings()), stages, None) == "1"
+    assert company("m", plan("m", Expects(), found, Settings()), None, None) == "1"
     four = plan("m", Expects(), found, Settings(batch_size=4))
-    names = {company(four, each, chunk) for each in (stages, stages[:1], stages[::-1]) for chunk in (4, 8)}
+    names = {company("m", four, each, chunk) for each in (stages, stages[:1], stages[::-1]) for chunk in (4, 8)}
     assert len(names) == 6

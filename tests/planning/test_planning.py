@@ -197,3 +197,13 @@ def test_an_audit_that_is_not_by_that() -> None:
         planning.shopping(audit_of(COUNTS), by="accent")
     with pytest.raises(UsageError, match="--budget: expected at least 1 sample, found 0"):
         planning.shopping(audit_of(COUNTS), budget=0)
+
+
+def test_an_audit_that_stopped_by_itself_needs_no_plan() -> None:
+    audit = audit_of(COUNTS)
+    pair = audit.comparisons[0].view().pair
+    view = replace(audit.comparisons[0].view(), pair=replace(pair, drawn_from=pair.support))
+    stopped = replace(audit, comparisons=(replace(audit.comparisons[0], views=(view,)),))
+    with pytest.raises(UsageError, match="what it saw is biased by where it stopped") as caught:
+        planning.shopping(stopped)
+    assert "--append" in caught.value.hint

@@ -20,6 +20,7 @@ from prune_audit.core import (
     Layer,
     Measure,
     ModelCard,
+    Outcome,
     Pair,
     Policy,
     Preprocess,
@@ -335,6 +336,75 @@ def limited() -> Audit:
     """A sample of the data, under a gate that must not judge."""
     whole = judged()
     return replace(whole, provenance=replace(whole.provenance, limited=True, available=50_000))
+
+
+def settled() -> Audit:
+    """Two variants that ran until classes were settled or their data ended, under a gate."""
+    names, there = ("cat", "dog", "fox", "owl", "yak"), np.array([400, 400, 140, 20, 0])
+    biased = dict.fromkeys(range(5), "a change that was seen is biased") | {4: NO_SAMPLES}
+    checks: dict[Outcome, tuple[str, str]] = {
+        "failed": ("cat", "regressed: drop 12.5 to 50 points"),
+        "passed": ("dog", "fine: drop -2.5 to 4.5 points"),
+    }
+    judged = [
+        Check(rule="recall-drop", subject=name, outcome=outcome, level="error", observed=0.05, limit=0.02, message=said)
+        for outcome, (name, said) in checks.items()
+    ] + [
+        Check(
+            rule="harmed", subject="model", outcome="inconclusive", level="error", observed=None, limit=0.95,
+            message="this rule needs numbers of a fixed number of samples",
+        )
+    ]  # fmt: skip
+    comparisons = []
+    for name, density, lost, words, low, high, e in (
+        ("pruned-90", 0.1, (32, 3, 9, 0), ("regressed", "fine", "cannot tell", "cannot tell"),
+         (-0.5, -0.045, -0.0625, -0.25), (-0.125, 0.025, 0.03125, 0.25), (1e20, 0.25, 1.5, 0.75)),
+        ("pruned-50", 0.5, (0, 0, 0, 0), ("fine", "fine", "fine", "cannot tell"),
+         (-0.045, -0.025, -0.03, -0.25), (0.045, 0.025, 0.03, 0.25), (0.5, 0.125, 0.25, 0.75)),
+    ):  # fmt: skip
+        own = np.array([*lost, 0])
+        counts = np.stack([[90, 192, 129, 20, 0] - own, own, [0] * 5, [5, 8, 11, 0, 0]], axis=1)
+        pair = replace(Pair.of(counts, strata=names), drawn_from=there)
+        last, spared = {4: NO_SAMPLES}, (there - pair.support).tolist()
+        measures = (
+            measure("support", "count", pair.support.tolist(), {}, overall=int(pair.support.sum())),
+            measure("verdict", "label", (*words, None), last),
+            measure(
+                "reason",
+                "label",
+                (
+                    *(
+                        f"drop {100 * -most:g} to {100 * -least:g} points"
+                        for least, most in zip(low, high, strict=True)
+                    ),
+                    None,
+                ),
+                last,
+            ),
+            replace(measure("change", "points", [None] * 5, biased), low=(*low, None), high=(*high, None)),
+            measure("e_regressed", "ratio", (*e, None), last),
+            measure("e_fine", "ratio", (0.0625, 44.5, 2.5, 1.5, None), last),
+            measure("samples_spared", "count", spared, {}, overall=sum(spared)),
+        )
+        flips = (Flip(id="cat/1.png", label="cat", dense="cat", pruned="dog"),) if own.any() else ()
+        comparisons.append(
+            Comparison(
+                dense=card("dense", 1.0),
+                pruned=card(name, density),
+                views=(View(pair=pair, measures=measures),),
+                flips=flips,
+                flipped=int(own.sum()),
+                checks=tuple(judged if own.any() else judged[1:]),
+            )
+        )
+    n = comparisons[0].views[0].pair.support
+    samples = Samples(
+        strata={"class": np.repeat(np.arange(5), n)},
+        right={name: np.ones(int(n.sum()), bool) for name in ("dense", "pruned-90", "pruned-50")},
+        seen=np.arange(int(n.sum())) * 2**52,
+    )
+    about = replace(provenance(int(n.sum())), available=int(there.sum()), settings=Settings(until_settled=True))
+    return Audit(comparisons=tuple(comparisons), provenance=about, policy=POLICY, samples=samples)
 
 
 def everything() -> Audit:

@@ -23,7 +23,7 @@ def rows(audit: Audit) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(render(audit), newline="")))
 
 
-@pytest.mark.parametrize("name", ["ten", "several", "everything"])
+@pytest.mark.parametrize("name", ["ten", "several", "everything", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.csv", render(getattr(audits, name)()).encode("utf-8", "backslashreplace"))
 

@@ -25,7 +25,7 @@ from prune_audit.stats import measures
 from tests.reports import audits
 from tests.reports.golden import same_as_golden, without_drawings
 
-NAMES = ("ten", "judged", "waived", "identical", "several", "everything", "limited", "biting", "thousand")
+NAMES = ("ten", "judged", "waived", "identical", "several", "everything", "limited", "settled", "biting", "thousand")
 BITES = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b", "' onclick='x", "]]>", "\u2028{{1}}")
 
 
@@ -64,7 +64,7 @@ def of_classes(number: int) -> Audit:
     return with_measures(audits.ten(), pair, Settings())
 
 
-@pytest.mark.parametrize("name", ["judged", "several", "everything"])
+@pytest.mark.parametrize("name", ["judged", "several", "everything", "settled"])
 def test_whole_page(name: str) -> None:
     same_as_golden(f"{name}.html", without_drawings(page(name)).encode())
 

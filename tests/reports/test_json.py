@@ -13,12 +13,12 @@ from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
 
-@pytest.mark.parametrize("name", ["ten", "everything"])
+@pytest.mark.parametrize("name", ["ten", "everything", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.json", render(getattr(audits, name)()).encode("utf-8", "backslashreplace"))
 
 
-@pytest.mark.parametrize("name", ["ten", "identical", "thousand", "several", "everything"])
+@pytest.mark.parametrize("name", ["ten", "identical", "thousand", "several", "everything", "settled"])
 def test_reads_back_equal(name: str) -> None:
     audit = getattr(audits, name)()
     assert from_document(json.loads(render(audit))) == audit

@@ -20,7 +20,7 @@ from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
-NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "biting", "waived", "thousand")
+NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "settled", "biting", "waived", "thousand")
 
 
 def cases(audit: Audit) -> dict[str, Xml.Element]:
@@ -32,7 +32,7 @@ def result(case: Xml.Element) -> str:
     return next((found.tag for found in case if found.tag != "system-out"), "passed")
 
 
-@pytest.mark.parametrize("name", ["judged", "waived", "biting"])
+@pytest.mark.parametrize("name", ["judged", "waived", "biting", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.xml", render(getattr(audits, name)()))
 

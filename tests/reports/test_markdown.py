@@ -27,7 +27,7 @@ def tables(text: str) -> list[list[list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["ten", "judged", "several", "everything", "biting", "waived", "thousand"])
+@pytest.mark.parametrize("name", ["ten", "judged", "several", "everything", "biting", "waived", "thousand", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.md", markdown.render(getattr(audits, name)()).encode("utf-8", "backslashreplace"))
 
@@ -38,7 +38,7 @@ def test_the_verdict_is_first() -> None:
     assert lines[2].startswith("**Gate default: FAILED.")
 
 
-@pytest.mark.parametrize("name", ["judged", "several", "everything", "biting", "thousand"])
+@pytest.mark.parametrize("name", ["judged", "several", "everything", "biting", "thousand", "settled"])
 def test_every_row_has_the_cells_of_its_head(name: str) -> None:
     found = tables(markdown.render(getattr(audits, name)()))
     assert found

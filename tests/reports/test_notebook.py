@@ -14,12 +14,12 @@ from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
 
-@pytest.mark.parametrize("name", ["ten", "several"])
+@pytest.mark.parametrize("name", ["ten", "several", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.notebook.html", render(getattr(audits, name)()).encode())
 
 
-@pytest.mark.parametrize("name", ["ten", "several", "everything"])
+@pytest.mark.parametrize("name", ["ten", "several", "everything", "settled"])
 def test_it_is_html_without_links_scripts_or_identifiers(name: str) -> None:
     shown = render(getattr(audits, name)())
     html5lib.HTMLParser(strict=True).parseFragment(shown)

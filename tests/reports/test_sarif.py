@@ -20,7 +20,7 @@ from tests.reports import audits
 from tests.reports.golden import same_as_golden
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif.json").read_text(encoding="utf-8"))
-NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "biting", "waived", "thousand")
+NAMES = ("ten", "judged", "identical", "several", "everything", "limited", "settled", "biting", "waived", "thousand")
 
 
 def results(audit: Audit) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def of(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["judged", "waived"])
+@pytest.mark.parametrize("name", ["judged", "waived", "settled"])
 def test_whole_text(name: str) -> None:
     same_as_golden(f"{name}.sarif", sarif.render(getattr(audits, name)()).encode())
     same_as_golden(f"{name}.whole.sarif", sarif.whole(getattr(audits, name)()).encode())

@@ -30,6 +30,7 @@ AUDITS = {
     "thousand": audits.thousand(),
     "several": audits.several(),
     "weighed": audits.weighed(),
+    "settled": audits.settled(),
     "everything": audits.everything(),
 }
 
@@ -67,7 +68,13 @@ def test_verdicts_are_never_cut_and_no_line_is_too_long(name: str, width: int) -
     assert all(len(line) <= width for line in text.splitlines())
     assert "verdict" in text
     assert "change" in text
-    of_few = {"identical": ["fine"], "thousand": ["regressed"], "several": ["regressed"], "weighed": ["regressed"]}
+    of_few = {
+        "identical": ["fine"],
+        "thousand": ["regressed"],
+        "several": ["regressed"],
+        "weighed": ["regressed"],
+        "settled": ["regressed"],
+    }
     for verdict in of_few.get(name, ["regressed", "fine"]):
         assert verdict in text.split()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from prune_audit.core import Correction
-from prune_audit.stats._adjust import adjusted, next_level
+from prune_audit.stats._adjust import adjusted, e_bh, next_level
 from tests.stats.pairs import quick
 
 METHODS: tuple[Correction, ...] = get_args(Correction)
@@ -53,3 +53,25 @@ def test_next_level_is_what_one_more_needs(correction: Correction) -> None:
     for factor, rejected in ((0.999, True), (1.001, False)):
         p = np.array([1e-9, 1e-8, level * factor, *np.full(7, 0.9)])
         assert (adjusted(p, correction)[2] <= 0.05) is np.bool_(rejected)
+
+
+def naive_e_bh(e: list[float], alpha: float) -> set[int]:
+    """The definition, by trying every size of the list."""
+    best: set[int] = set()
+    for k in range(1, len(e) + 1):
+        largest = sorted(range(len(e)), key=lambda i: -e[i])[:k]
+        if all(k * e[i] / len(e) >= 1 / alpha for i in largest):
+            best = set(largest)
+    return best
+
+
+@quick
+@given(st.lists(st.floats(1e-3, 1e4), max_size=25, unique=True), st.sampled_from([0.01, 0.05, 0.2]))
+def test_e_bh_is_what_its_definition_says(e: list[float], alpha: float) -> None:
+    assert set(e_bh(np.log(np.array(e)), alpha).nonzero()[0].tolist()) == naive_e_bh(e, alpha)
+
+
+def test_e_bh_of_many_alike_needs_less_of_each() -> None:
+    assert not e_bh(np.log([40.0, 1, 1, 1]), 0.05).any()
+    assert e_bh(np.log([40.0, 40, 1, 1]), 0.05).tolist() == [True, True, False, False]
+    assert e_bh(np.empty(0), 0.05).shape == (0,)
