@@ -60,7 +60,7 @@ Gaps` runs one section anew and leaves the others as they were measured; `--shar
 fiftieth of the audits.
 
 A *cell* is one truth: class sizes and, per class, the probabilities of both right, lost, gained and neither. From
-each, as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 60 to 4,000 audits, and
+each, as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 40 to 4,000 audits, and
 the standard errors say how sure that is), and they go through the code that `prune-audit compare` runs. A *row* of
 the grid is one number of classes and one support (samples per class; "uneven" is 10 to 1,000 in equal ratios). *Kept*
 is the share of its recall that each class keeps. *Churn* is what is lost and gained beyond the drop: none, 3 % each

@@ -333,7 +333,7 @@ def lists(*, quick: bool) -> Iterator[Cell]:
             found = "lost 30 %" in name
             audits = {2: 4000, 10: 4000, 100: 1000, 1000: 100}[classes]
             if found or "retention" in name:  # audits that bear flags are measured in full
-                audits = min(audits, 1000 if not found else 60 if classes == 1000 else 200)
+                audits = min(audits, 1000 if not found else 40 if classes == 1000 else 120)
             if quick:
                 audits = min(audits, 20 if found else 100)
             # Where nothing is gained a drop is binomial, and its tail is the longest.
