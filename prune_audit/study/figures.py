@@ -480,6 +480,8 @@ def _grid_spec(
     rows: list[dict[str, Any]] = [
         {"kind": "dot", **dot, "pruned": min(max(dot["pruned"], up[0]), up[1])} for dot in dots
     ]
+    # A place that no cell takes is kept, or those behind it would move up into it.
+    rows += [{"kind": "none", "method": name, "density": shown.density(at)} for name in methods for at in densities]
     for cell in cells:
         place = {"method": printable(str(cell["method"])), "density": shown.density(cell["density"])}
         slope, fit = cell["pooled_alpha"], cell["pooled_r_squared"]

@@ -81,6 +81,25 @@ def test_results_are_analysed_again_without_the_data(
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
+def test_a_control_is_named_for_results_and_before_anything_is_run(
+    done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, ended = done
+    assert "Against the control" not in ended.stdout
+    named = ["study", str(folder / "digits"), "--control", "layer@0.5", "-o", "out"]
+    assert here(named, environment=ENVIRONMENT, cwd=tmp_path).returncode == 0
+    controls = pd.read_csv(tmp_path / "out" / "table-controls.csv")
+    assert set(zip(controls["control"], controls["control_density"], strict=True)) == {("layer", 0.5)}
+    assert len(controls) == 3
+    planned(tmp_path)
+    for control, told in (("nosuch", "found no cell 'nosuch'"), ("layer", "found several of the method 'layer'")):
+        refused = here(["study", "digits.toml", "--control", control], environment=ENVIRONMENT, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert told in refused.stderr
+        assert "layer@0.5" in refused.stderr
+    assert not (tmp_path / "digits").exists()
+
+
 def test_a_killed_study_goes_on_and_ends_the_same(
     done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
@@ -243,3 +244,19 @@ def test_what_the_figures_say_is_kept() -> None:
     charts = drawn(analyses.small())
     told = "\n\n".join(f"{c.title}, {c.of}\n{c.shows}\n{c.reading}" for c in charts) + "\n"
     same_as_golden("figures.txt", told.encode(), GOLDEN)
+
+
+def test_small_multiples_keep_the_place_of_a_cell_that_is_not_there() -> None:
+    """A control has one density; without its empty places the others would move up into rows that are not theirs."""
+    study = analyses.study(networks=("resnet-20",), methods=("undecayed", "surgery"), densities=(0.5, 0.1), seeds=2)
+    cells = study.analysis.table("cells")
+    there = [at for at, row in enumerate(_shown.rows(cells)) if (row["method"], row["density"]) != ("undecayed", 0.1)]
+    analysis = replace(study.analysis, tables=(replace(cells, rows=tuple(cells.rows[at] for at in there)),))
+    classes = study.classes[(study.classes["method"] == "surgery") | (study.classes["density"] == 0.5)]
+    (chart,) = figures.balances(analysis, classes)
+    assert {(row["method"], row["density"]) for row in values(chart)} == {
+        (method, density) for method in ("undecayed", "surgery") for density in ("50 %", "10 %")
+    }
+    assert {row["kind"] for row in values(chart) if (row["method"], row["density"]) == ("undecayed", "10 %")} == {
+        "none"
+    }

@@ -104,7 +104,7 @@ def rows(study: str, name: str) -> list[dict[str, str]]:
 
 
 README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-BALANCED, TAIL = "cifar10-lenet5", "cifar10-lenet5-long-tail"
+BALANCED, TAIL, AGAIN = "cifar10-lenet5", "cifar10-lenet5-long-tail", "cifar10-lenet5-new-samples"
 
 
 @pytest.mark.parametrize(("study", "called"), [(BALANCED, "LeNet-5"), (TAIL, "LeNet-5, long tail")])
@@ -211,6 +211,41 @@ def test_the_readme_says_of_gaps_what_the_ratios_of_spreads_say() -> None:
     )
     assert f"a ratio of spreads of {told(TAIL, 'tuned-alone', '1.0')}, which shows no change" in README
     assert not any(row["gaps"] == "shrank" for (study, *_), row in cells.items() if study == TAIL)
+
+
+def test_the_readme_has_both_intervals_of_what_was_run_again() -> None:
+    def found(name: str, *of: str) -> dict[str, str]:
+        keys = ("method", "density", "class")[: len(of)]
+        (row,) = (row for row in rows(AGAIN, name) if tuple(row[key] for key in keys) == of)
+        return row
+
+    def told(row: dict[str, str], mean: str, ends: str = "", unit: int = 1) -> str:
+        mean, *limits = (
+            f"{unit * float(row[name]):.{1 if unit > 1 else 2}f}"
+            for name in (mean, *(f"{ends}{end}" for end in ("low", "high", "both_low", "both_high")))
+        )
+        return f"{mean} | {limits[0]} to {limits[1]} | {limits[2]} to {limits[3]} |"
+
+    for density, at in (("0.1", 10), ("0.05", 5), ("0.02", 2)):
+        cell = found("cells", "magnitude", density)
+        assert f"| alpha of `magnitude` at {at} % | {told(cell, 'alpha', 'alpha_')}" in README
+        assert cell["finding"] == cell["finding_both"] == "intensified"
+        assert between(found("controls", "magnitude", density)) in README
+        assert found("controls", "magnitude", density)["finding"] == "higher"
+        accuracy = found("accuracy", "magnitude", density)
+        assert accuracy["finding"] == accuracy["finding_both"] == "fell"
+    alone = found("cells", "tuned-alone", "1.0")
+    assert f"| alpha of tuning alone | {told(alone, 'alpha', 'alpha_')}" in README
+    assert alone["finding"] == alone["finding_both"] == "undetermined"
+    for density, at in (("0.1", 10), ("0.05", 5)):
+        row = found("accuracy", "magnitude", density)
+        assert f"| accuracy at {at} %, points | {told(row, 'change', unit=100)}" in README
+    for density, at, name in (("0.1", 10, "horse"), ("0.02", 2, "cat")):
+        row = found("changes", "magnitude", density, name)
+        assert f"| recall of {name}s at {at} %, points | {told(row, 'change', unit=100)}" in README
+    assert {row["finding"] for row in rows(AGAIN, "densities")} == {"more intensification"}
+    assert all(float(row["both_low"]) > 0 for row in rows(AGAIN, "densities"))
+    assert {row["finding"] for row in rows(AGAIN, "controls") if row["density"] in ("0.5", "0.25")} == {"not shown"}
 
 
 def between(row: dict[str, str], name: str = "difference", ends: str = "") -> str:
