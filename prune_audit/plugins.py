@@ -94,7 +94,9 @@ def load(room: str, name: str) -> ModuleType:
     try:
         module = point.load()
         lacking = [
-            each for each in importlib.import_module(f"prune_audit.{room}").CONTRACT if not hasattr(module, each)
+            each
+            for each in importlib.import_module(f"prune_audit.{room}").CONTRACT
+            if not any(hasattr(module, name) for name in each.split(" or "))
         ]
         if lacking:
             raise AttributeError(f"it lacks {' and '.join(lacking)}")

@@ -8,6 +8,7 @@ method is asked for new masks. What is written is a network of the same kind tha
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from prune_audit import data, models, plugins
+from prune_audit import data, models, plugins, pruning
 from prune_audit.choices import Scope
 from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
@@ -23,10 +24,11 @@ from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets.examples import Examples
+from prune_audit.nets.pattern import NofM, axes
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.scope import check_density
 from prune_audit.nets.train_loop import Epoch, Training
-from prune_audit.pruning import Cut, schedules
+from prune_audit.pruning import Cut, check_pattern, schedules
 
 if TYPE_CHECKING:
     from prune_audit.nets.masking import Masks
@@ -40,7 +42,8 @@ class Recipe:
     """How a network is pruned.
 
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
-    None where ``options``, the group that the method brings (`OPTIONS`), set it. ``exempt`` as in
+    None where ``options``, the group that the method brings (`OPTIONS`), set it, or a ``pattern`` does, such as ``2:4``
+    (`prune_audit.nets.pattern`), without which single weights are cut. ``exempt`` as in
     `prune_audit.nets.masking.prunable`. ``schedule`` is one of `prune_audit.pruning.schedules`, with its ``rounds``;
     None is the method's usual one. ``samples`` of the training data score, all where None.
     """
@@ -49,14 +52,34 @@ class Recipe:
     density: float | None = None
     scope: Scope = "global"
     exempt: tuple[str, ...] = ()
+    pattern: str | None = None
     options: Any = None
     schedule: str | None = None
     rounds: int = 10
     samples: int | None = None
     training: Training = field(default_factory=Training)
 
+    @property
+    def grouped(self) -> NofM | None:
+        """The pattern, None where single weights are cut."""
+        return None if self.pattern is None else NofM.parse(self.pattern)
+
+    @property
+    def share(self) -> float:
+        """The density at the end of the schedule; 1 where an option of the method decides."""
+        return self.grouped.density if self.grouped is not None else 1.0 if self.density is None else self.density
+
     def __post_init__(self) -> None:
         settled = getattr(self.options, "sets_density", False)
+        if self.grouped is not None:
+            check_pattern(self.method)
+            if self.density is not None and not math.isclose(self.density, self.grouped.density):
+                raise UsageError(
+                    f"the pattern {self.pattern} keeps {self.grouped.density:g} of the weights, and the density is "
+                    f"{self.density:g}",
+                    hint="leave out one of the two",
+                )
+            settled = True if self.density is None else settled
         if self.density is not None:
             check_density(self.density)
             if settled:
@@ -112,7 +135,14 @@ def run(
     _use(settings.threads)
     masks = masking.whole(opened.module, masking.prunable(opened.module, recipe.exempt))
     left = (*masking.left_whole(opened.module), *opened.card.uncounted)
-    cut = Cut(scope=recipe.scope, seed=recipe.training.seed, weight_decay=recipe.training.weight_decay)
+    cut = Cut(
+        scope=recipe.scope,
+        seed=recipe.training.seed,
+        weight_decay=recipe.training.weight_decay,
+        pattern=recipe.grouped,
+    )
+    if cut.pattern is not None:
+        axes(opened.module, tuple(masks), cut.pattern)  # before anything is trained
     if recipe.options is not None:
         if not isinstance(recipe.options, getattr(method, "OPTIONS", ())):
             raise UsageError(f"{recipe.method} has no such options: {recipe.options}", hint="give those of the method")
@@ -264,7 +294,7 @@ def _tuned(
     examples = given.examples if given is not None else None
     steps = train_loop.steps(examples, training) if examples is not None else 0
     kind = recipe.schedule or (recipe.method if hasattr(method, "schedule") and steps else "one-shot")
-    plan = schedules()[kind](recipe.density or 1.0, steps=steps, rounds=recipe.rounds, seed=training.seed)
+    plan = schedules()[kind](recipe.share, steps=steps, rounds=recipe.rounds, seed=training.seed)
     due: dict[int, list[float]] = {}
     for step, density in plan:
         due.setdefault(step, []).append(density)
@@ -273,7 +303,7 @@ def _tuned(
 
     def update(step: int, masks: Masks) -> Masks:
         for density in due.get(step, ()):
-            masks = method.update(module, masks, density, scored, cut)
+            masks = pruning.cut(method, module, masks, density, scored, cut)
             if not lasting:
                 masking.apply(module, masks)
         return masks

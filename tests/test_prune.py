@@ -128,6 +128,52 @@ def test_exempt_layers_stay_whole_and_out_of_the_density(tmp_path: Path) -> None
     assert done.density == left / (4608 + 24576)
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if hasattr(plugins.load("pruning", name), "score")])
+def test_two_of_four_whatever_scores_the_weights(method: str, tmp_path: Path) -> None:
+    recipe = Recipe(method=method, pattern="2:4", exempt=("first",), samples=50)
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS)
+    assert done.density == 0.5
+    for name in ("2.weight", "6.weight", "8.weight"):
+        weight = plain(tmp_path / "out.pth").get_parameter(name)
+        assert (weight.movedim(1, -1).unflatten(-1, (-1, 4)).count_nonzero(-1) <= 2).all()
+
+
+def test_a_pattern_is_reached_by_a_schedule_and_lasts_through_a_training(few_digits: Path, tmp_path: Path) -> None:
+    training = Training(epochs=2, batch_size=64)
+    recipe = Recipe(
+        method="magnitude",
+        pattern="1:4",
+        density=0.25,
+        exempt=("first",),
+        schedule="gradual",
+        rounds=3,
+        training=training,
+    )
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    assert done.density == 0.25
+    weight = plain(tmp_path / "out.pth").get_parameter("6.weight")
+    assert (weight.unflatten(1, (-1, 4)).count_nonzero(-1) <= 1).all()
+
+
+def test_a_pattern_that_cannot_be_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
+    whole = Recipe(method="magnitude", pattern="2:4")
+    for source, recipe, said in (
+        (DENSE, whole, r"no whole groups of 4 along the inputs of 0.weight \(16 x 1 x 3 x 3\)"),
+        (onnx, whole, "no whole groups of 4"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            prune.run(source, tmp_path / "out", recipe, Settings())
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match=r"the pattern 2:4 keeps 0.5 of the weights, and the density is 0.3"):
+        Recipe(method="magnitude", pattern="2:4", density=0.3)
+    with pytest.raises(UsageError, match="surgery decides which weights to cut by a rule of its own") as caught:
+        Recipe(method="surgery", pattern="2:4")
+    assert "magnitude" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="cuts at one blow, at densities of its own"):
+        search.until_harm(DENSE, tmp_path / "out", whole, Settings(), lambda _: pytest.fail("nothing is tried"))
+
+
 def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(tmp_path: Path) -> None:
     onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
     recipe = Recipe(method="magnitude", density=0.3, exempt=("first",))

@@ -47,6 +47,14 @@ class Cutting:
             metavar="first|last|PATTERN", help="Layer to leave whole and out of the density, by name; repeats."
         ),
     ] = None
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N:M",
+            help="Keep N of every M weights side by side along the inputs of a layer, such as 2:4, in place of a "
+            "density; by default single weights are cut, wherever they are.",
+        ),
+    ] = None
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -71,12 +79,14 @@ class Cutting:
         from prune_audit import prune, search
 
         options = chosen(self.of_methods, self.method)
-        lowest = self.until_harm and self.density is None and not getattr(options, "sets_density", False)
+        settled = self.pattern is not None or getattr(options, "sets_density", False)
+        lowest = self.until_harm and self.density is None and not settled
         return prune.Recipe(
             method=self.method,
             density=search.LOWEST if lowest else self.density,
             scope=self.scope,
             exempt=tuple(self.exempt or ()),
+            pattern=self.pattern,
             options=options,
             schedule=self.schedule,
             rounds=self.steps,

@@ -83,6 +83,32 @@ def kept(masks: Tensors) -> float:
     return sum(int(m.sum()) for m in masks.values()) / sum(m.numel() for m in masks.values())
 
 
+def check_scores(scores: Tensors, masks: Tensors) -> None:
+    """Check that ``scores`` rank what ``masks`` are of: one for each weight, a finite number from 0 on.
+
+    Raises:
+        ModelError: they do not.
+    """
+    import torch
+
+    for name, mask in masks.items():
+        if name not in scores or scores[name].shape != mask.shape:
+            found = tuple(scores[name].shape) if name in scores else "none"
+            raise ModelError(
+                f"expected scores of shape {tuple(mask.shape)} for {name}, found {found}",
+                hint="a method that scores gives one number for each weight",
+            )
+        for values in scores[name].reshape(-1).split(_CHUNK):
+            if not torch.isfinite(values).all():
+                raise ModelError(
+                    "a weight has no finite score", hint="the model's weights or its loss are infinite or no number"
+                )
+            if (values < 0).any():
+                raise ModelError(
+                    f"a weight of {name} has a score below 0", hint="a method that scores gives numbers from 0 on"
+                )
+
+
 def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope = "global") -> Masks:
     """Masks that keep the largest ``scores``, which are not negative, of what ``masks`` have not cut yet.
 
@@ -91,9 +117,10 @@ def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope =
 
     Raises:
         UsageError: the density is not in (0, 1].
-        ModelError: a score is no number.
+        ModelError: a score is no number, or below 0.
     """
     check_density(density)
+    check_scores(scores, masks)
     groups = [list(masks)] if scope == "global" else [[name] for name in masks]
     counts = _apportioned([sum(masks[name].numel() for name in group) for group in groups], density)
     found: Masks = {}
@@ -165,8 +192,4 @@ def _chunks(score: torch.Tensor, mask: torch.Tensor, bits: int) -> Iterator[tupl
 
     float_type, int_type = (torch.float64, torch.int64) if bits == 64 else (torch.float32, torch.int32)
     for values, alive in zip(score.reshape(-1).split(_CHUNK), mask.reshape(-1).split(_CHUNK), strict=True):
-        if not torch.isfinite(values).all():
-            raise ModelError(
-                "a weight has no finite score", hint="the model's weights or its loss are infinite or no number"
-            )
-        yield values.to(float_type).view(int_type), alive
+        yield values.to(float_type).abs().view(int_type), alive  # -0 would be the largest of all

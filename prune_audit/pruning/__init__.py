@@ -1,11 +1,13 @@
 """Model and masks to new masks: a pruning method is a file here.
 
-A plugin defines ``update(model, masks, density, batches, settings) -> masks``, ``NEEDS_DATA`` (whether it looks at
-``batches``, which are None otherwise), and nothing of when it is called (`prune_audit.nets.schedule`) or how one
-trains between (`prune_audit.nets.train_loop`). Masks are booleans under the names of the parameters that may be cut,
-true where a weight is kept; ``density`` is the share of these weights to keep. Nothing of the model is changed by
-``update``: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may
-come back sets ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
+A plugin that only ranks defines ``score(model, names, batches, settings) -> scores``, one number from 0 on for each
+weight of the parameters ``names`` that may be cut, and the room keeps the largest (`cut`), in whatever pattern. One
+that does more defines ``update(model, masks, density, batches, settings) -> masks`` in its place: masks are booleans
+under the names of the parameters, true where a weight is kept, and ``density`` is the share of these weights to keep.
+Either has ``NEEDS_DATA`` (whether it looks at ``batches``, which are None otherwise), and nothing of when it is called
+(`prune_audit.nets.schedule`) or how one trains between (`prune_audit.nets.train_loop`). Nothing of the model is changed
+by it: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may come back
+sets ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
 
 It may bring options of its own: ``OPTIONS``, a group (`prune_audit.options`), which arrives in ``settings.options``;
 where they stand in place of a density, the group has ``sets_density``. It may also define
@@ -17,15 +19,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from prune_audit import plugins
 from prune_audit.choices import Scope
 from prune_audit.errors import UsageError
-from prune_audit.nets import schedule
+from prune_audit.nets import masking, pattern, schedule
+from prune_audit.nets.pattern import NofM
 from prune_audit.nets.schedule import Schedule
+from prune_audit.nets.scope import check_density
 
-CONTRACT = ("NEEDS_DATA", "update")
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks
+
+CONTRACT = ("NEEDS_DATA", "score or update")
 """What a plugin must have."""
 
 
@@ -33,10 +44,11 @@ CONTRACT = ("NEEDS_DATA", "update")
 class Cut:
     """What a method may be told beside the density.
 
-    ``scope``: whether layers compete for the weights that are kept, or each keeps the same share. ``seed`` draws what
-    is random. ``weight_decay`` is the epsilon of the training's loss T + epsilon / 2 ||theta||^2. ``options`` are the
-    method's own (an instance of its ``OPTIONS``), None where there are none, and ``fixed`` is what its ``start`` fixed
-    before the first cut, by name of parameter, None where that fixed nothing.
+    ``scope``: whether layers compete for the weights that are kept, or each keeps the same share; in a ``pattern``
+    every group keeps as many, and None cuts single weights. ``seed`` draws what is random. ``weight_decay`` is the
+    epsilon of the training's loss T + epsilon / 2 ||theta||^2. ``options`` are the method's own (an instance of its
+    ``OPTIONS``), None where there are none, and ``fixed`` is what its ``start`` fixed before the first cut, by name of
+    parameter, None where that fixed nothing.
     """
 
     scope: Scope = "global"
@@ -44,12 +56,48 @@ class Cut:
     weight_decay: float = 0.0
     options: Any = None
     fixed: Mapping[str, float] | None = None
+    pattern: NofM | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight_decay < 1:
             raise UsageError(
                 f"the weight decay must be at least 0 and below 1, found {self.weight_decay:g}", hint="5e-4 is usual"
             )
+
+
+def check_pattern(method: str) -> None:
+    """Raise `UsageError` where the plugin called ``method`` cuts by a rule of its own, which knows no pattern."""
+    if not hasattr(plugins.load("pruning", method), "score"):
+        able = [name for name, module in plugins.loaded("pruning") if hasattr(module, "score")]
+        raise UsageError(
+            f"{method} decides which weights to cut by a rule of its own, which knows no pattern",
+            hint=f"methods that score weights cut in a pattern: {', '.join(able)}",
+        )
+
+
+def cut(
+    method: ModuleType,
+    model: torch.nn.Module,
+    masks: Masks,
+    density: float,
+    batches: Examples | None,
+    settings: Cut,
+) -> Masks:
+    """The new masks that ``method``, a plugin of this room, gives, or those of the largest of its scores.
+
+    Raises:
+        ModelError: a score is no number from 0 on, or the method needs what is not there.
+        UsageError: the density is not in (0, 1], or a layer does not fit the pattern.
+    """
+    if not hasattr(method, "score"):
+        updated: Masks = method.update(model, masks, density, batches, settings)
+        return updated
+    check_density(density)
+    scores = method.score(model, tuple(masks), batches, settings)
+    if settings.pattern is None:
+        return masking.keep_largest(scores, masks, density, settings.scope)
+    axes = pattern.axes(model, tuple(masks), settings.pattern)
+    return pattern.keep_largest(scores, masks, density, settings.pattern, axes)
 
 
 def schedules() -> dict[str, Schedule]:

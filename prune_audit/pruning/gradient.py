@@ -8,6 +8,6 @@ ShrinkBench and others take the gradient of plain cross-entropy, which is the pa
 
 from __future__ import annotations
 
-from prune_audit.pruning.undecayed import NEEDS_DATA, update
+from prune_audit.pruning.undecayed import NEEDS_DATA, score
 
-__all__ = ["NEEDS_DATA", "update"]
+__all__ = ["NEEDS_DATA", "score"]

@@ -8,22 +8,22 @@ arXiv 2206.02976, section 5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prune_audit.nets import masking
 from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
     from prune_audit.nets.examples import Examples
-    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = False
 
 
-def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.nets.masking.keep_largest`, of absolute weights; ``batches`` are not looked at."""
-    del batches
-    scores = {name: model.get_parameter(name).detach().abs() for name in masks}
-    return masking.keep_largest(scores, masks, density, settings.scope)
+def score(
+    model: torch.nn.Module, names: Sequence[str], batches: Examples | None, settings: Cut
+) -> dict[str, torch.Tensor]:
+    """The absolute weights ``names``, each in its shape; ``batches`` are not looked at."""
+    del batches, settings
+    return {name: model.get_parameter(name).detach().abs() for name in names}

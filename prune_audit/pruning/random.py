@@ -10,25 +10,26 @@ Equal seeds draw equal scores, so what is cut at a density stays cut at any lowe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prune_audit.nets import masking
 from prune_audit.pruning import Cut
 
 if TYPE_CHECKING:
     import torch
 
     from prune_audit.nets.examples import Examples
-    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = False
 
 
-def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.nets.masking.keep_largest`, of random scores; ``batches`` are not looked at."""
+def score(
+    model: torch.nn.Module, names: Sequence[str], batches: Examples | None, settings: Cut
+) -> dict[str, torch.Tensor]:
+    """Scores of the weights ``names`` drawn by the seed of ``settings``; ``batches`` are not looked at."""
     import torch
 
-    del model, batches
+    del batches
     generator = torch.Generator().manual_seed(settings.seed)
-    scores = {name: torch.rand(mask.shape, generator=generator).to(mask.device) for name, mask in masks.items()}
-    return masking.keep_largest(scores, masks, density, settings.scope)
+    weights = {name: model.get_parameter(name) for name in names}
+    return {name: torch.rand(w.shape, generator=generator).to(w.device) for name, w in weights.items()}

@@ -10,9 +10,9 @@ mode where the file takes one batch in training mode.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prune_audit.nets import masking
 from prune_audit.nets.examples import needed
 from prune_audit.nets.gradients import task_gradients
 from prune_audit.pruning import Cut
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     import torch
 
     from prune_audit.nets.examples import Examples
-    from prune_audit.nets.masking import Masks
 
 NEEDS_DATA = True
 
 
-def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """As `prune_audit.nets.masking.keep_largest`, of the released score over all ``batches``.
+def score(
+    model: torch.nn.Module, names: Sequence[str], batches: Examples | None, settings: Cut
+) -> dict[str, torch.Tensor]:
+    """The released score over all ``batches``, of the weights ``names``, each in its shape.
 
     Raises:
         ModelError: there are no batches, or no gradient.
     """
-    scores = task_gradients(model, list(masks), needed(batches, "undecayed-released"))
+    scores = task_gradients(model, names, needed(batches, "undecayed-released"))
     for name, gradient in scores.items():
         weight = model.get_parameter(name).detach()
         gradient.neg_().add_(weight, alpha=settings.weight_decay).mul_(weight).abs_()
-    return masking.keep_largest(scores, masks, density, settings.scope)
+    return scores

@@ -263,6 +263,11 @@ def _methods(file: _File) -> tuple[Method, ...]:
         known = plugins.names("pruning")
         if recipe.method not in known:
             file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")
+        for density in densities:
+            try:
+                replace(recipe, density=density)
+            except AuditError as fault:
+                file.refuse(fault.message, "methods", n, hint=fault.hint)
         methods.append(Method(name=name, recipe=recipe, densities=densities))
     return tuple(methods)
 
@@ -279,6 +284,7 @@ class _Cuts:
 
     scope: Scope = "global"
     exempt: tuple[str, ...] = ()
+    pattern: str | None = None
     schedule: str | None = None
     rounds: int = 10
     samples: int | None = None

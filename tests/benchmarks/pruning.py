@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from prune_audit import plugins
+from prune_audit import plugins, pruning
 from prune_audit.nets import masking
 from prune_audit.nets.examples import Examples
 from prune_audit.pruning import Cut
@@ -59,9 +59,9 @@ def measure(method: str, scope: str) -> None:
     masks = masking.whole(model, names)
     own = sum(p.nbytes for p in model.parameters())
     small = network(16)  # first, as what torch loads when it first computes is not the method's
-    module.update(small, masking.whole(small, masking.prunable(small)), DENSITY, given, Cut())
+    pruning.cut(module, small, masking.whole(small, masking.prunable(small)), DENSITY, given, Cut())
     before, started = peak(), time.perf_counter()
-    found = module.update(model, masks, DENSITY, given, Cut(scope=scope))  # type: ignore[arg-type]  # from the list
+    found = pruning.cut(module, model, masks, DENSITY, given, Cut(scope=scope))  # type: ignore[arg-type]  # from the list
     seconds, more = time.perf_counter() - started, peak() - before
     weights = sum(mask.numel() for mask in masks.values())
     kept = masking.kept(found)

@@ -55,6 +55,12 @@ def test_each_method_pruned_trained_and_audited(
     network().load_state_dict(state)
 
 
+def test_a_pattern_says_how_much_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["prune", DENSE, "--method", "magnitude", "--pattern", "2:4", "--exempt", "first"]
+    assert invoke([*arguments, "-o", str(tmp_path / "out.pth")]) == 0
+    assert "magnitude kept 50.00 % of the weights that may be cut" in capsys.readouterr().out
+
+
 def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(few_digits: Path, tmp_path: Path) -> None:
     common = ["prune", DENSE, "--method", "magnitude", "--audit", str(few_digits), "-q"]
     common += ["-o", str(tmp_path / "out.pth")]
@@ -157,6 +163,15 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             "--c-rate is an option of surgery, and mag",
             "leave it out",
         ),
+        (
+            [DENSE, "--pattern", "2:4", "--method", "magnitude"],
+            "no whole groups of 4 along the inputs of 0",
+            "exempt 0",
+        ),
+        ([DENSE, "--pattern", "half", "--method", "magnitude"], "--pattern: expected N:M", "2:4"),
+        ([DENSE, "--pattern", "2:4", "--method", "surgery"], "a rule of its own, which knows no pattern", "magnitude"),
+        ([DENSE, "--density", ".1", "--pattern", "2:4"], "the pattern 2:4 keeps 0.5 of the weights", "leave out"),
+        ([DENSE, "--until-harm", "--audit", VAL, "--pattern", "2:4", "--method", "random"], "one blow", "--until-harm"),
         ([DENSE, "--density", ".1", "--steps", "0"], "number of steps must be positive", "--help"),
         ([DENSE, "--density", ".1", "--hold-out", "1"], "share to hold out", ".1"),
         ([DENSE, "--c-rate", "much", "--method", "surgery"], "--c-rate: expected a number, found 'much'", "--c-rate 1"),

@@ -100,6 +100,21 @@ def test_a_score_that_is_no_number_is_refused(value: float) -> None:
         masking.keep_largest({"w": torch.tensor([1.0, value])}, {"w": torch.ones(2, dtype=torch.bool)}, 0.5)
 
 
+def test_scores_that_do_not_rank_the_weights_are_refused() -> None:
+    ones = {"w": torch.ones(2, dtype=torch.bool)}
+    with pytest.raises(ModelError, match="a weight of w has a score below 0"):
+        masking.keep_largest({"w": torch.tensor([1.0, -1.0])}, ones, 0.5)
+    for scores in ({}, {"w": torch.ones(3)}):
+        with pytest.raises(ModelError, match=r"expected scores of shape \(2,\) for w, found"):
+            masking.keep_largest(scores, ones, 0.5)
+
+
+def test_a_zero_with_a_sign_is_a_zero() -> None:
+    ones = {"w": torch.ones(3, dtype=torch.bool)}
+    found = masking.keep_largest({"w": torch.tensor([-0.0, 0.5, 0.1])}, ones, 1 / 3)["w"]
+    assert found.tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("density", [0.0, -0.1, 1.0001, 10, float("nan")])
 def test_a_density_must_be_a_share(density: float) -> None:
     with pytest.raises(UsageError, match=r"share in \(0, 1\]"):

@@ -6,5 +6,5 @@ from prune_audit.pruning import gradient, undecayed
 
 
 def test_it_is_the_same_function() -> None:
-    assert gradient.update is undecayed.update
+    assert gradient.score is undecayed.score
     assert gradient.NEEDS_DATA

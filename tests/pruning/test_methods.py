@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 import torch
 
-from prune_audit import plugins
+from prune_audit import plugins, pruning
 from prune_audit.errors import AuditError, UsageError
 from prune_audit.nets import masking
 from prune_audit.pruning import Cut, schedules
@@ -23,7 +23,7 @@ def cut(method: str, density: float = 0.3, *, exempt: tuple[str, ...] = (), sett
     module, model = plugins.load("pruning", method), network()
     masks = masking.whole(model, masking.prunable(model, exempt))
     chosen = settings or Cut(seed=3, weight_decay=5e-4)
-    return model, masks, module.update(model, masks, density, examples() if module.NEEDS_DATA else None, chosen)
+    return model, masks, pruning.cut(module, model, masks, density, examples() if module.NEEDS_DATA else None, chosen)
 
 
 def test_the_methods_of_the_issue_are_there() -> None:
@@ -81,7 +81,7 @@ def test_the_model_is_left_as_it_was(method: str, training: bool) -> None:
     modes = [child.training for child in model.modules()]
     masks = masking.whole(model, masking.prunable(model))
     numbers = torch.get_rng_state()
-    module.update(model, masks, 0.3, examples(), Cut(seed=3, weight_decay=0.1))
+    pruning.cut(module, model, masks, 0.3, examples(), Cut(seed=3, weight_decay=0.1))
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert [parameter.grad for parameter in model.parameters()] == gradients
     assert all(g is None or (g == 7).all() for g in gradients)
@@ -101,7 +101,7 @@ def test_what_was_cut_stays_cut(method: str) -> None:
     module, model = plugins.load("pruning", method), network()
     masks = masking.whole(model, masking.prunable(model))
     for density in (0.5, 0.2, 0.05):
-        found = module.update(model, masks, density, examples(), Cut())
+        found = pruning.cut(module, model, masks, density, examples(), Cut())
         assert all(bool((masks[name] | ~found[name]).all()) for name in masks)
         masking.apply(model, found)
         masks = found
@@ -118,7 +118,7 @@ def test_a_density_that_is_none_is_refused(method: str) -> None:
 def test_methods_that_need_data_say_so(method: str) -> None:
     module, model = plugins.load("pruning", method), network()
     with pytest.raises(AuditError, match="needs labelled training data"):
-        module.update(model, masking.whole(model, masking.prunable(model)), 0.5, None, Cut())
+        pruning.cut(module, model, masking.whole(model, masking.prunable(model)), 0.5, None, Cut())
 
 
 def test_the_weight_decay_must_be_a_share() -> None:

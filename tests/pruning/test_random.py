@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from prune_audit import pruning
 from prune_audit.nets import masking
 from prune_audit.pruning import Cut, random
 
@@ -15,7 +16,7 @@ def test_every_weight_is_kept_as_often_as_any_other() -> None:
     masks = masking.whole(model, ["weight"])
     times = torch.zeros(5, 4)
     for seed in range(400):
-        times += random.update(model, masks, 0.25, None, Cut(seed=seed))["weight"]
+        times += pruning.cut(random, model, masks, 0.25, None, Cut(seed=seed))["weight"]
     assert times.sum() == 400 * 5
     assert (times - 100).abs().max() < 5 * (400 * 0.25 * 0.75) ** 0.5
 
@@ -23,5 +24,5 @@ def test_every_weight_is_kept_as_often_as_any_other() -> None:
 def test_lower_densities_keep_a_part_of_what_higher_ones_keep() -> None:
     model = nn.Linear(30, 30)
     masks = masking.whole(model, ["weight"])
-    many, few = (random.update(model, masks, density, None, Cut(seed=1))["weight"] for density in (0.5, 0.1))
+    many, few = (pruning.cut(random, model, masks, density, None, Cut(seed=1))["weight"] for density in (0.5, 0.1))
     assert (many | ~few).all()

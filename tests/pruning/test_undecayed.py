@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from prune_audit import pruning
 from prune_audit.nets import masking
 from prune_audit.nets.gradients import task_gradients
 from prune_audit.pruning import Cut, magnitude, undecayed
@@ -36,8 +37,8 @@ def stationary(decay: float) -> tuple[nn.Linear, torch.Tensor, torch.Tensor]:
 def test_the_scores_are_weight_times_gradient() -> None:
     model, x, y, gradient = logistic()
     for density in (0.1, 0.5, 0.8):
-        found = undecayed.update(
-            model, masking.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=0.9)
+        found = pruning.cut(
+            undecayed, model, masking.whole(model, ["weight"]), density, examples(x, y), Cut(weight_decay=0.9)
         )
         wanted = largest((model.weight.detach() * gradient).abs(), round(18 * density))
         assert torch.equal(found["weight"], wanted)
@@ -59,5 +60,5 @@ def test_at_a_minimum_with_decay_it_is_the_order_of_magnitude() -> None:
     torch.testing.assert_close((theta * gradient).abs(), decay * theta**2, rtol=1e-5, atol=1e-10)
     masks = masking.whole(model, ["weight"])
     for density in (0.2, 0.5):
-        found = undecayed.update(model, masks, density, examples(x, y), Cut())
-        assert torch.equal(found["weight"], magnitude.update(model, masks, density, None, Cut())["weight"])
+        found = pruning.cut(undecayed, model, masks, density, examples(x, y), Cut())
+        assert torch.equal(found["weight"], pruning.cut(magnitude, model, masks, density, None, Cut())["weight"])
