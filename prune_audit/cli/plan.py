@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Saved = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[AUDIT]", help="An audit.json that left classes undecided; without it, --classes.", show_default=False
+        metavar="AUDIT", help="An audit.json that left classes undecided; without it, --classes.", show_default=False
     ),
 ]
 Power = Annotated[
@@ -143,6 +143,8 @@ def run(
     from prune_audit.planning import writing
 
     paths, dialects = written.output or [], o.dialects(written.dialect)
+    if other := sorted(dialects.keys() - {"csv"}):
+        raise UsageError(f"--dialect {other[0]}: no plan is written in that format", hint="csv=excel is what there is")
     writing.check(paths)
     if audit is None:
         _only(context, ("budget", "by"), "there is no audit", "name one, or leave it out")

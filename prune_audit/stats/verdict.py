@@ -23,9 +23,9 @@ limits at a confidence that holds for all of them at once (Bonferroni): no class
 no clearance: it is bounded by that number. The samples needed, in all, would settle a cannot tell in four of five
 cases if lost and gained keep their rates, and so would any larger number: every outcome of so many samples is counted
 out, and settled is fine where the drop seen is below the assurance limit and regressed where it is beyond the margin,
-whichever comes where it is between. The number is exact where few are gained, and within 4 % elsewhere. Counts
-are whole, so that some smaller numbers may do as well by luck: after 107 samples with one lost and none gained 142 to
-164 would, 165 to 172 would not, and 173 and all larger ones do. Who collects more must not be worse off.
+whichever comes where it is between. The number is exact where few are gained, and within a few per cent elsewhere.
+Counts are whole, so that some smaller numbers may do as well by luck: after 107 samples with one lost and none gained
+142 to 164 would, 165 to 172 would not, and 173 and all larger ones do. Who collects more must not be worse off.
 
 Where classes share a highest score exactly, the lower index counts as predicted. Where that alone decides a verdict,
 the reason says so, and gives the verdict on the counts as they are on average if ties are drawn.

@@ -82,6 +82,7 @@ def test_a_report_without_anything_undecided_has_no_such_step(tmp_path: Path) ->
         (["--classes", "3", "--power", ".8"], "80 means"),
         (["--classes", "3", "--confidence", "1.5"], "confidence must be a share in [0.5, 1)"),
         (["--classes", "3", "--budget", "3"], "--budget: there is no audit"),
+        (["--classes", "3", "--dialect", "sarif=whole"], "--dialect sarif: no plan is written in that format"),
         (["--classes", "3", "-o", "x.html"], "x.html: no plan is written to .html"),
         (["--classes", "3", "-o", "gone/x.csv"], "there is no folder"),
         (["gone.json"], "gone.json: No such file or directory"),
