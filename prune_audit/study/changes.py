@@ -15,7 +15,7 @@ from prune_audit.core import Array, Floats, Value
 from prune_audit.render import rounded
 from prune_audit.study import student, two_way
 from prune_audit.study.new_samples import Key, NewSamples, split
-from prune_audit.study.tables import Column, Table
+from prune_audit.study.tables import Column, Kind, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,8 +24,8 @@ CELL = ["network", "method", "density"]
 FELL, ROSE, UNDETERMINED, NOT_SHOWN = "fell", "rose", "undetermined", "not shown"
 
 
-def _column(name: str, title: str, kind: str) -> Column:
-    return Column(name=name, title=title, kind=kind)  # type: ignore[arg-type]
+def _column(name: str, title: str, kind: Kind) -> Column:
+    return Column(name=name, title=title, kind=kind)
 
 
 CELLS = (
