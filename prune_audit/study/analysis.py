@@ -5,37 +5,48 @@ multiplied by the number of rows of its column (Bonferroni). The test of each cl
 1911.05248). The unit is the seed, never the class: classes of one model hang together. Between networks the test is
 Welch's, because the paper does not say whether it pools variances, and nothing says that they are equal.
 
-Every test here is a difference, its standard error and degrees of freedom, so that one function finds all p-values,
-and thousands of classes cost one call.
+Cells are tested against one another in `comparisons`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from scipy.special import stdtrit
 
-from prune_audit.core import HARMED, REGRESSED, Array, Floats, Value
+from prune_audit.core import HARMED, REGRESSED, Array, Floats
 from prune_audit.render import rounded, wording
 from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
 from prune_audit.study import changes, controls, pigeonhole, two_way
-from prune_audit.study.new_samples import Key, Limits, Mean, NewSamples, reasons, split
+from prune_audit.study.comparisons import (
+    CELL,
+    NOT_SHOWN,
+    TEST,
+    Alphas,
+    Cells,
+    by_size,
+    controlled,
+    finished_of,
+    keys_of,
+    mean_of,
+    pairs,
+    same,
+    sizes_of,
+    steps,
+    tested,
+    value_of,
+)
+from prune_audit.study.new_samples import Key, Mean, NewSamples, reasons, split
 from prune_audit.study.student import LEVEL, ROUNDING, bonferroni, interval, student, welch
-from prune_audit.study.tables import Analysis, Column, Kind, Table
+from prune_audit.study.tables import NAMES, SEEDS, Analysis, Row, Table, column, number, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Row: TypeAlias = dict[str, Value]
-Alphas: TypeAlias = dict[Key, dict[Hashable, float]]  # of each cell by seed; a cell without any is empty
 
-CELL = ["network", "method", "density"]
 RUN = [*CELL, "seed"]
 MEANS = {  # column of the runs -> column of the cells, its mean over them
     "r_squared": "r_squared",
@@ -48,8 +59,6 @@ MEANS = {  # column of the runs -> column of the cells, its mean over them
 }
 OF_RUNS = ("intensification", "alpha_corrected", "parameters", *MEANS)  # the numbers that are read
 OF_CLASSES = ("support", "dense_recall", "pruned_recall", "dense_balance", "pruned_balance")
-NOT_SHOWN = "not shown"
-EQUAL = "equal in every run"
 GREW, SHRANK = "grew", "shrank"  # gaps, by the ratio of spreads alone
 
 
@@ -76,14 +85,14 @@ def analyse(
     alphas = _alphas(order, runs)
     cells = _cells(alphas, runs, classes, beyond)
     fits = {key: shown.fits(cell) for key, cell in zip(order, cells, strict=True)}
-    of = _Of(alphas=alphas, fits=fits, beyond=beyond)
+    of = Cells(alphas=alphas, fits=fits, beyond=beyond)
     tables = [
-        _table("cells", "Cells", _about_cells(confidence), CELLS, cells, range(len(cells))),
+        table("cells", "Cells", _about_cells(confidence), CELLS, cells, range(len(cells))),
         changes.accuracy(order, runs, beyond),
-        _tests("controls", _controlled(of, controls.choose(order, control), runs), beyond),
-        _tests("densities", _steps(of), beyond),
-        _tests("methods", _pairs(of), beyond),
-        _tests("networks", _sizes(of, _by_size(runs)), beyond),
+        tested("controls", controlled(of, controls.choose(order, control), runs), beyond),
+        tested("densities", steps(of), beyond),
+        tested("methods", pairs(of), beyond),
+        tested("networks", sizes_of(of, by_size(runs)), beyond),
         changes.classes(order, classes, beyond),
         _classes(order, classes),
     ]
@@ -126,24 +135,10 @@ def _order(runs: DataFrame) -> list[Key]:
 
 def _alphas(order: Sequence[Key], runs: DataFrame) -> Alphas:
     alphas: Alphas = {key: {} for key in order}
-    for *key, seed, alpha in zip(*(_finished(runs)[name] for name in (*RUN, "intensification")), strict=True):
+    for *key, seed, alpha in zip(*(finished_of(runs)[name] for name in (*RUN, "intensification")), strict=True):
         if math.isfinite(alpha):
             alphas[key[0], key[1], key[2]][seed] = float(alpha)
     return alphas
-
-
-def _finished(runs: DataFrame) -> DataFrame:
-    return runs[runs["failed"].isna()]
-
-
-def _keys(key: Key) -> Row:
-    """The start of a row."""
-    return dict(zip(CELL, key, strict=True))
-
-
-def _number(value: Any) -> float | None:
-    """``value`` as a table has it."""
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 # ---------------------------------------------------------------------------------------------------------- cells
@@ -151,7 +146,7 @@ def _number(value: Any) -> float | None:
 
 def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSamples) -> list[Row]:
     confidence = beyond.confidence
-    done = _finished(runs)
+    done = finished_of(runs)
     means = done.groupby(CELL)[list(MEANS)].mean().to_dict("index")
     corrected: dict[Hashable, Floats] = {
         key: own.dropna().to_numpy() for key, own in done.groupby(CELL)["alpha_corrected"]
@@ -166,9 +161,9 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
         values = np.array(list(by_seed.values()))  # (N,)
         low, high = interval(values, confidence)
         estimated = corrected.get(key, np.zeros(0))  # (N,)
-        row = _keys(key)
-        row |= {name: _number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
-        row |= {"seeds": len(values), "alpha": _mean(values), "alpha_low": low, "alpha_high": high}
+        row = keys_of(key)
+        row |= {name: number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
+        row |= {"seeds": len(values), "alpha": mean_of(values), "alpha_low": low, "alpha_high": high}
         row |= {"finding": None}
         if low is not None and high is not None and shown.fits(row):
             row |= {"finding": _side(low, high, "intensified", "de-intensified")}
@@ -179,23 +174,19 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
             if low is not None and high is not None and shown.fits(row):
                 row |= {"finding_both": _side(low, high, "intensified", "de-intensified")}
         row |= dict(zip(("pooled_alpha", "pooled_r_squared"), pooled.get(key, (None, None)), strict=True))
-        row |= {"corrected": _mean(estimated), "estimable": len(estimated)}
+        row |= {"corrected": mean_of(estimated), "estimable": len(estimated)}
         row |= dict(zip(("corrected_low", "corrected_high"), interval(estimated, confidence), strict=True))
         spreads = np.array(ratios.get(key, ()), np.float64)  # (N,)
         low, high = interval(spreads, confidence)
-        row |= {"spread_ratio": _mean(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
+        row |= {"spread_ratio": mean_of(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
         row |= {"gaps": _side(low, high, GREW, SHRANK) if low is not None and high is not None else None}
-        row |= {"worst_change": _number(change.get(key))}
+        row |= {"worst_change": number(change.get(key))}
         why = _why(row, values) if key in finished else f"every run failed: {failed[key]}"
         row |= {"absent": reasons((why, unknown if beyond.kept else None))}
         rows.append(row)
     for network in dict.fromkeys(row["network"] for row in rows):
         _pareto([row for row in rows if row["network"] == network])
     return rows
-
-
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
 
 
 def _side(low: float, high: float, above: str, below: str) -> str:
@@ -252,209 +243,11 @@ def _why(row: Row, values: Floats) -> str | None:
 def _pareto(rows: Sequence[Row]) -> None:
     """Whether no other cell of a network is as good in accuracy, density and harm, and better in one of them."""
     known = [row for row in rows if row["accuracy"] is not None and row["harmed"] is not None]
-    costs = np.array([(-_of(row, "accuracy"), _of(row, "density"), _of(row, "harmed")) for row in known])  # (N, 3)
+    costs = np.array(
+        [(-value_of(row, "accuracy"), value_of(row, "density"), value_of(row, "harmed")) for row in known]
+    )  # (N, 3)
     for row, own in zip(known, costs, strict=True):
         row["pareto"] = "no" if ((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any() else "yes"
-
-
-def _of(row: Row, name: str) -> float:
-    value = row[name]
-    assert isinstance(value, (int, float))
-    return value
-
-
-# ---------------------------------------------------------------------------------------------------------- tests
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Moved:
-    """A mean difference of alphas, with the error and the degrees of freedom of its t, NaN where there is no test."""
-
-    seeds: int
-    difference: float | None
-    error: float = math.nan
-    freedom: float = math.nan
-    absent: str | None = None
-
-    def mean(self, confidence: float) -> Mean:
-        """The difference with its t interval."""
-        half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
-        value = self.difference if self.difference is not None else math.nan
-        return Mean.of(value, value - half, value + half)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One row of a table of tests. ``family`` is what its p is corrected for; ``fits`` whether both cells do, and
-    ``both`` the interval for new seeds and new samples, or why there is none."""
-
-    keys: Row
-    family: Hashable
-    moved: _Moved
-    fits: bool
-    both: Limits | str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Of:
-    """The cells that are tested: their alphas, which of them a line describes, and what is known of new samples."""
-
-    alphas: Alphas
-    fits: Mapping[Key, bool]
-    beyond: NewSamples
-
-    def paired(self, keys: Row, family: Hashable, more: Key, less: Key) -> _Asked:
-        """``more`` less ``less``, over the seeds that have both."""
-        seeds = [seed for seed in self.alphas[more] if seed in self.alphas[less]]
-        moved = _paired(self.alphas[more], self.alphas[less])
-        both = self.beyond.paired(more, less, seeds, moved.mean(self.beyond.confidence))
-        return _Asked(keys=keys, family=family, moved=moved, fits=self.fits[more] and self.fits[less], both=both)
-
-
-def _paired(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
-    """Of the seeds that have both, as `scipy.stats.ttest_rel`."""
-    both = [seed for seed in more if seed in less]
-    moved = np.array([more[seed] - less[seed] for seed in both])  # (N,)
-    difference = _mean(moved)
-    if difference is None or len(both) < 2:
-        return _Moved(seeds=len(both), difference=difference, absent="a paired test needs 2 seeds")
-    if np.ptp(moved) <= ROUNDING:
-        return _Moved(seeds=len(both), difference=difference, absent=_same(difference))
-    error = float(moved.std(ddof=1)) / math.sqrt(len(both))
-    return _Moved(seeds=len(both), difference=difference, error=error, freedom=len(both) - 1)
-
-
-def _same(difference: float) -> str:
-    return EQUAL if abs(difference) <= ROUNDING else f"the same difference in every run: {rounded.ratio(difference)}"
-
-
-def _independent(more: Mapping[Hashable, float], less: Mapping[Hashable, float]) -> _Moved:
-    """Welch's, as `scipy.stats.ttest_ind` without equal variances. ``seeds`` are those of ``more``."""
-    groups = [np.array(list(group.values())) for group in (more, less)]
-    if not all(map(len, groups)):
-        return _Moved(seeds=len(more), difference=None, absent="a test needs 2 seeds of each network")
-    difference = float(groups[0].mean() - groups[1].mean())
-    if min(map(len, groups)) < 2:
-        return _Moved(seeds=len(more), difference=difference, absent="a test needs 2 seeds of each network")
-    if all(np.ptp(group) <= ROUNDING for group in groups):
-        return _Moved(seeds=len(more), difference=difference, absent=_same(difference))
-    one, other = (np.array([group.var(ddof=1)]) for group in groups)
-    error, freedom = welch(one, other, len(groups[0]), len(groups[1]))
-    return _Moved(seeds=len(more), difference=difference, error=float(error[0]), freedom=float(freedom[0]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Design:
-    """What a table of tests asks. ``below`` and ``above`` are the findings, by the side of 0 of the difference."""
-
-    title: str
-    columns: tuple[Column, ...]
-    about: str
-    greater: bool
-    below: str
-    above: str
-
-
-def _tests(name: str, asked: Sequence[_Asked], beyond: NewSamples) -> Table:
-    design, confidence = DESIGNS[name], beyond.confidence
-    differences, errors, freedoms = (
-        np.array([getattr(each.moved, of) for each in asked], dtype=np.float64)  # (K,), and None is NaN
-        for of in ("difference", "error", "freedom")
-    )
-    t, p = student(differences, errors, freedoms, greater=design.greater)
-    adjusted = bonferroni(p, [each.family for each in asked])
-    intervals = [each.moved.mean(confidence).over_seeds or (None, None) for each in asked]
-    rows = [
-        each.keys
-        | {"seeds": each.moved.seeds, "difference": each.moved.difference, "absent": each.moved.absent}
-        | dict(zip(("low", "high"), intervals[n], strict=True))
-        | {"t": _number(t[n]), "p": _number(p[n]), "p_adjusted": _number(adjusted[n])}
-        for n, each in enumerate(asked)
-    ]
-    for row, each in zip(rows, asked, strict=True):
-        low, high, unknown = split(each.both)
-        row |= {"both_low": low, "both_high": high}
-        if row["p_adjusted"] is not None and not each.fits:  # the alphas may well differ, but that is no word on gaps
-            row["absent"] = shown.UNFIT
-        if beyond.kept:
-            row["absent"] = reasons((str(row["absent"] or ""), unknown))
-        if row["p_adjusted"] is None:
-            continue
-        if each.fits:
-            found = design.below if _of(row, "difference") < 0 else design.above
-            row["finding"] = found if _of(row, "p_adjusted") < LEVEL else NOT_SHOWN
-    telling = [at for at, row in enumerate(rows) if row.get("finding") not in (None, NOT_SHOWN)]
-    about = f"{design.about} {_corrected(confidence)}"
-    return _table(name, design.title, about, design.columns, rows, telling)
-
-
-def _steps(of: _Of) -> list[_Asked]:
-    """Consecutive densities of a network and method."""
-    return [
-        of.paired(_keys(dense) | {"sparser": sparse[2]}, dense[:2], sparse, dense)
-        for dense, sparse in pairwise(of.alphas)
-        if dense[:2] == sparse[:2]
-    ]
-
-
-def _pairs(of: _Of) -> list[_Asked]:
-    """All pairs of methods of a network and density."""
-    return [
-        of.paired(_keys(one) | {"other": other[1]}, one[::2], other, one)
-        for network, densities in _densities(of.alphas).items()
-        for density in densities
-        for one, other in combinations([key for key in of.alphas if key[::2] == (network, density)], 2)
-    ]
-
-
-def _controlled(of: _Of, controls: Sequence[Key], runs: DataFrame) -> list[_Asked]:
-    """Every cell of a network against each of its ``controls``, with what it did to accuracy."""
-    done = _finished(runs)
-    accuracies = {key: own.set_index("seed")["accuracy"].dropna() for key, own in done.groupby(CELL)}
-    asked = []
-    for control in controls:
-        for key in of.alphas:
-            if key[0] != control[0] or key == control or key not in accuracies or control not in accuracies:
-                continue
-            moved = (accuracies[key] - accuracies[control]).dropna()
-            keys = _keys(key) | {"control": control[1], "control_density": control[2]}
-            keys |= {"accuracy_difference": _mean(moved.to_numpy())}
-            low, high = interval(moved.to_numpy(), of.beyond.confidence)
-            keys |= {"accuracy_low": low, "accuracy_high": high}
-            low, high, _ = split(of.beyond.of_all(key, moved.index.to_list(), control))
-            keys |= {"accuracy_both_low": low, "accuracy_both_high": high}
-            asked.append(of.paired(keys, control, key, control))
-    return asked
-
-
-def _densities(alphas: Alphas) -> dict[str, list[float]]:
-    """Of each network its densities, from dense to sparse."""
-    networks = dict.fromkeys(key[0] for key in alphas)
-    return {name: sorted({key[2] for key in alphas if key[0] == name}, reverse=True) for name in networks}
-
-
-def _by_size(runs: DataFrame) -> dict[str, float]:
-    """The networks whose size is known, by their number of parameters."""
-    sizes = runs.groupby("network", sort=False)["parameters"].mean().dropna()
-    return {str(network): float(size) for network, size in sizes.sort_values(kind="stable").items()}
-
-
-def _sizes(of: _Of, sizes: Mapping[str, float]) -> list[_Asked]:
-    """Consecutive sizes of network, for each method and density that both have."""
-    alphas, asked = of.alphas, []
-    for small, large in pairwise(sizes):
-        if sizes[small] == sizes[large]:  # neither is the smaller
-            continue
-        for one in [key for key in alphas if key[0] == small]:
-            other = (large, *one[1:])
-            if other in alphas:
-                keys = _keys(one) | {"larger": large, "seeds_larger": len(alphas[other])}
-                moved = _independent(alphas[one], alphas[other])
-                sides = (one, list(alphas[one])), (other, list(alphas[other]))
-                both = of.beyond.independent(*sides, moved.mean(of.beyond.confidence))
-                fits = of.fits[one] and of.fits[other]
-                asked.append(_Asked(keys=keys, family=(small, large, one[1]), moved=moved, fits=fits, both=both))
-    return asked
 
 
 # -------------------------------------------------------------------------------------------------------- classes
@@ -494,143 +287,59 @@ def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
 
     rows: list[Row] = []
     for at, (cell, name) in enumerate(zip(cells, names, strict=True)):
-        shift, corrected = _number(moved[at]), _number(adjusted[at])
-        row = _keys(order[cell])
+        shift, corrected = number(moved[at]), number(adjusted[at])
+        row = keys_of(order[cell])
         row |= {"class": name, "seeds": int(seeds[at]), "balance_change": shift}
-        row |= {"change": _number(recalls[1, at] - recalls[0, at])}
-        row |= {"dense_recall": _number(recalls[0, at]), "pruned_recall": _number(recalls[1, at])}
-        row |= {"t": _number(t[at]), "p": _number(p[at]), "p_adjusted": corrected}
+        row |= {"change": number(recalls[1, at] - recalls[0, at])}
+        row |= {"dense_recall": number(recalls[0, at]), "pruned_recall": number(recalls[1, at])}
+        row |= {"t": number(t[at]), "p": number(p[at]), "p_adjusted": corrected}
         row |= {"harmed_in": int(counts[0, at]), "regressed_in": int(counts[1, at])}
         if shift is None:
             row["absent"] = "no run has a balance of the class"
         elif corrected is None:
-            row["absent"] = "a test needs 2 seeds" if seeds[at] < 2 else _same(shift)
+            row["absent"] = "a test needs 2 seeds" if seeds[at] < 2 else same(shift)
         else:
             lost_or_gained = "lost ground" if shift < 0 else "gained ground"
             row["finding"] = lost_or_gained if corrected < LEVEL else NOT_SHOWN
         rows.append(row)
     lost = [at for at, row in enumerate(rows) if row.get("finding") == "lost ground"]
-    return _table("classes", "Classes", ABOUT_CLASSES, CLASSES, rows, lost)
+    return table("classes", "Classes", ABOUT_CLASSES, CLASSES, rows, lost)
 
 
 # ---------------------------------------------------------------------------------------------------------- words
 
 
-def _column(name: str, title: str, kind: Kind, *, wide: bool = False) -> Column:
-    return Column(name=name, title=title, kind=kind, wide=wide)
-
-
-NAMES = {name: _column(name, name, "label") for name in ("network", "method", "other", "larger", "class")}
-NAMES |= {name: _column(name, name, "share") for name in ("density", "sparser")}
-NAMES |= {"control": _column("control", "control", "label")}
-NAMES |= {"control_density": _column("control_density", "control's density", "share")}
-SEEDS = _column("seeds", "seeds", "count")
 CELLS = (
-    NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, _column("alpha", "alpha", "ratio"),
-    _column("alpha_low", "low", "ratio"), _column("alpha_high", "high", "ratio"),
-    _column("finding", "finding", "label"),
-    _column("alpha_both_low", "interval, new samples", "ratio"), _column("alpha_both_high", "high", "ratio"),
-    _column("finding_both", "on new samples", "label"), _column("r_squared", "r^2", "ratio"),
-    _column("pooled_alpha", "pooled alpha", "ratio", wide=True),
-    _column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
-    _column("corrected", "noise-corrected alpha", "ratio"), _column("corrected_low", "low", "ratio"),
-    _column("corrected_high", "high", "ratio"), _column("estimable", "estimable", "count"),
-    _column("spread_ratio", "ratio of spreads", "ratio"), _column("spread_ratio_low", "low", "ratio"),
-    _column("spread_ratio_high", "high", "ratio"), _column("gaps", "gaps", "label"),
-    _column("reliability", "reliability", "share"), _column("accuracy", "accuracy", "share"),
-    _column("dense_accuracy", "dense accuracy", "share"), _column("worst_recall", "worst recall", "share"),
-    _column("worst_change", "change of worst recall", "points"), _column("harmed", "harmed per run", "number"),
-    _column("regressed", "regressed per run", "number"), _column("pareto", "Pareto", "label"),
-    _column("absent", "why absent", "label"),
-)  # fmt: skip
-TEST = (
-    _column("difference", "difference", "ratio"), _column("low", "low", "ratio"), _column("high", "high", "ratio"),
-    _column("both_low", "interval, new samples", "ratio"), _column("both_high", "high", "ratio"),
-    _column("t", "t", "number", wide=True), _column("p", "p", "p", wide=True), _column("p_adjusted", "adjusted p", "p"),
-    _column("finding", "finding", "label"), _column("absent", "why absent", "label"),
+    NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, column("alpha", "alpha", "ratio"),
+    column("alpha_low", "low", "ratio"), column("alpha_high", "high", "ratio"),
+    column("finding", "finding", "label"),
+    column("alpha_both_low", "interval, new samples", "ratio"), column("alpha_both_high", "high", "ratio"),
+    column("finding_both", "on new samples", "label"), column("r_squared", "r^2", "ratio"),
+    column("pooled_alpha", "pooled alpha", "ratio", wide=True),
+    column("pooled_r_squared", "pooled r^2", "ratio", wide=True),
+    column("corrected", "noise-corrected alpha", "ratio"), column("corrected_low", "low", "ratio"),
+    column("corrected_high", "high", "ratio"), column("estimable", "estimable", "count"),
+    column("spread_ratio", "ratio of spreads", "ratio"), column("spread_ratio_low", "low", "ratio"),
+    column("spread_ratio_high", "high", "ratio"), column("gaps", "gaps", "label"),
+    column("reliability", "reliability", "share"), column("accuracy", "accuracy", "share"),
+    column("dense_accuracy", "dense accuracy", "share"), column("worst_recall", "worst recall", "share"),
+    column("worst_change", "change of worst recall", "points"), column("harmed", "harmed per run", "number"),
+    column("regressed", "regressed per run", "number"), column("pareto", "Pareto", "label"),
+    column("absent", "why absent", "label"),
 )  # fmt: skip
 CLASSES = (
     NAMES["network"], NAMES["method"], NAMES["density"], NAMES["class"], SEEDS,
-    _column("dense_recall", "dense recall", "share"), _column("pruned_recall", "pruned recall", "share"),
-    _column("change", "change", "points"), _column("balance_change", "change of balance", "ratio"), *TEST[5:9],
-    _column("harmed_in", "harmed in", "count"), _column("regressed_in", "regressed in", "count"), TEST[9],
+    column("dense_recall", "dense recall", "share"), column("pruned_recall", "pruned recall", "share"),
+    column("change", "change", "points"), column("balance_change", "change of balance", "ratio"), *TEST[5:9],
+    column("harmed_in", "harmed in", "count"), column("regressed_in", "regressed in", "count"), TEST[9],
 )  # fmt: skip
 
-DESIGNS: Mapping[str, _Design] = {
-    "controls": _Design(
-        title="Against the control",
-        columns=(
-            NAMES["network"], NAMES["method"], NAMES["density"], NAMES["control"], NAMES["control_density"], SEEDS,
-            *TEST, _column("accuracy_difference", "difference of accuracy", "points"),
-            _column("accuracy_low", "low", "points"), _column("accuracy_high", "high", "points"),
-            _column("accuracy_both_low", "interval, new samples", "points"),
-            _column("accuracy_both_high", "high", "points"),
-        ),
-        about=(
-            "Whether a cell differs in alpha from the control of its network, whatever their densities: a two-sided "
-            "paired t test over the seeds that have both, and the difference is the cell's less the control's. Unless "
-            "another is named, a control is what was tuned with all of its weights. Each p is multiplied by the number "
-            "of tests against the same control (Bonferroni)."
-        ),
-        greater=False,
-        below="lower",
-        above="higher",
-    ),
-    "densities": _Design(
-        title="From density to density",
-        columns=(NAMES["network"], NAMES["method"], NAMES["density"], NAMES["sparser"], SEEDS, *TEST),
-        about=(
-            "Whether alpha is larger at the sparser of two neighbouring densities: a one-sided paired t test over the "
-            "seeds that have both, and the difference is the sparser less the denser. Each p is multiplied by the "
-            "number of tests of the same network and method (Bonferroni)."
-        ),
-        greater=True,
-        below=NOT_SHOWN,
-        above="more intensification",
-    ),
-    "methods": _Design(
-        title="Method against method",
-        columns=(NAMES["network"], NAMES["density"], NAMES["method"], NAMES["other"], SEEDS, *TEST),
-        about=(
-            "Whether two methods differ in alpha: a two-sided paired t test over the seeds that have both. The "
-            "difference is the other less the method, so that lower says that the other has the lower alpha. Each p is "
-            "multiplied by the number of tests of the same network and density (Bonferroni)."
-        ),
-        greater=False,
-        below="lower",
-        above="higher",
-    ),
-    "networks": _Design(
-        title="Smaller against larger network",
-        columns=(
-            NAMES["network"], NAMES["larger"], NAMES["method"], NAMES["density"], SEEDS,
-            _column("seeds_larger", "seeds of the larger", "count", wide=True), *TEST,
-        ),
-        about=(
-            "Whether the smaller of two networks next to each other in size has the larger alpha: a one-sided Welch t "
-            "test, and the difference is the smaller less the larger. Each p is multiplied by the number of tests, one "
-            "a density, of the same two networks and method (Bonferroni)."
-        ),
-        greater=True,
-        below=NOT_SHOWN,
-        above="more intensification",
-    ),
-}  # fmt: skip
 ABOUT_CLASSES = (
     "Whether a class stands elsewhere in its model after pruning: a two-sided Welch t test of its pruned balances "
     "against its dense ones, one of each for a seed, after Hooker et al. 2019. Each p is multiplied by the number of "
     "tests, one a class, of the same network, method and density (Bonferroni), and a finding has an adjusted p below "
     f"{LEVEL:g}. Harmed in and regressed in count the seeds whose own audit found that."
 )
-
-
-def _corrected(confidence: float) -> str:
-    return (
-        f"A finding has an adjusted p below {LEVEL:g}; intervals are two-sided t intervals of the difference at "
-        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding. Both answer "
-        "for new seeds on these samples; the interval called new samples is of the pigeonhole bootstrap and answers "
-        "for new seeds and new samples."
-    )
 
 
 def _about_cells(confidence: float) -> str:
@@ -643,19 +352,6 @@ def _about_cells(confidence: float) -> str:
         "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
         "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "
         "asked for and harmed classes within a network."
-    )
-
-
-def _table(
-    name: str, title: str, about: str, columns: tuple[Column, ...], rows: Sequence[Row], telling: Sequence[int]
-) -> Table:
-    return Table(
-        name=name,
-        title=title,
-        about=about,
-        columns=columns,
-        rows=tuple(tuple(row.get(column.name) for column in columns) for row in rows),
-        telling=tuple(telling),
     )
 
 
@@ -673,7 +369,7 @@ def _notes(
             f"Not every seed has an alpha: {rounded.listed(missing)}. Alpha, its intervals and its tests are of "
             "those that have one."
         )
-    if unjudged := int(_finished(runs)["harmed"].isna().sum()):
+    if unjudged := int(finished_of(runs)["harmed"].isna().sum()):
         few = rounded.several(unjudged, "run")
         yield f"In {few} no class was judged harmed or not; harmed per run leaves them out."
     if any(n > 1 for n in seeds.values()) and _one_test_set(classes):

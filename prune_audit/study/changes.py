@@ -15,7 +15,7 @@ from prune_audit.core import Array, Floats, Value
 from prune_audit.render import rounded
 from prune_audit.study import student, two_way
 from prune_audit.study.new_samples import Key, NewSamples, split
-from prune_audit.study.tables import Column, Kind, Table
+from prune_audit.study.tables import Table, column, number, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,27 +24,23 @@ CELL = ["network", "method", "density"]
 FELL, ROSE, UNDETERMINED, NOT_SHOWN = "fell", "rose", "undetermined", "not shown"
 
 
-def _column(name: str, title: str, kind: Kind) -> Column:
-    return Column(name=name, title=title, kind=kind)
-
-
 CELLS = (
-    _column("network", "network", "label"), _column("method", "method", "label"),
-    _column("density", "density", "share"), _column("seeds", "seeds", "count"), _column("samples", "samples", "count"),
+    column("network", "network", "label"), column("method", "method", "label"),
+    column("density", "density", "share"), column("seeds", "seeds", "count"), column("samples", "samples", "count"),
 )  # fmt: skip
 LIMITS = (
-    _column("change", "change", "points"), _column("low", "low", "points"), _column("high", "high", "points"),
-    _column("both_low", "interval, new samples", "points"), _column("both_high", "high", "points"),
+    column("change", "change", "points"), column("low", "low", "points"), column("high", "high", "points"),
+    column("both_low", "interval, new samples", "points"), column("both_high", "high", "points"),
 )  # fmt: skip
 ACCURACY = (
-    *CELLS, _column("dense_accuracy", "dense accuracy", "share"), _column("accuracy", "accuracy", "share"), *LIMITS,
-    _column("finding", "finding", "label"), _column("finding_both", "on new samples", "label"),
-    _column("absent", "why absent", "label"),
+    *CELLS, column("dense_accuracy", "dense accuracy", "share"), column("accuracy", "accuracy", "share"), *LIMITS,
+    column("finding", "finding", "label"), column("finding_both", "on new samples", "label"),
+    column("absent", "why absent", "label"),
 )  # fmt: skip
 CLASSES = (
-    *CELLS[:3], _column("class", "class", "label"), *CELLS[3:], *LIMITS, _column("p", "p", "p"),
-    _column("p_adjusted", "adjusted p", "p"), _column("finding", "finding", "label"),
-    _column("absent", "why absent", "label"),
+    *CELLS[:3], column("class", "class", "label"), *CELLS[3:], *LIMITS, column("p", "p", "p"),
+    column("p_adjusted", "adjusted p", "p"), column("finding", "finding", "label"),
+    column("absent", "why absent", "label"),
 )  # fmt: skip
 
 
@@ -74,7 +70,7 @@ def accuracy(order: Sequence[Key], runs: DataFrame, beyond: NewSamples) -> Table
         "samples; the second is two-way, over seeds and samples, and answers for new seeds and new samples. Accuracy "
         "fell where all of an interval lies below 0, and rose where all lies above."
     )
-    return _table("accuracy", "Change of accuracy", about, ACCURACY, rows, range(len(rows)))
+    return table("accuracy", "Change of accuracy", about, ACCURACY, rows, range(len(rows)))
 
 
 def _finding(low: float | None, high: float | None) -> str | None:
@@ -98,7 +94,7 @@ def classes(order: Sequence[Key], classes: DataFrame, beyond: NewSamples) -> Tab
         f"recall fell or rose where it is below {student.LEVEL:g}; intervals are corrected for nothing."
     )
     telling = [at for at, row in enumerate(rows) if row["finding"] in (FELL, ROSE)]
-    return _table("changes", "Change of each class", about, CLASSES, rows, telling)
+    return table("changes", "Change of each class", about, CLASSES, rows, telling)
 
 
 def _of_cell(key: Key, own: DataFrame, beyond: NewSamples) -> list[dict[str, Value]]:
@@ -121,8 +117,8 @@ def _of_cell(key: Key, own: DataFrame, beyond: NewSamples) -> list[dict[str, Val
         if np.isfinite(change).all():
             low, high = student.interval(change, beyond.confidence)
             row |= {"change": float(change.mean()), "low": low, "high": high}
-        limits = [_number(found[n, at]) for n in (1, 2, 3)]
-        row |= {"both_low": limits[0], "both_high": limits[1], "p": limits[2], "p_adjusted": _number(adjusted[at])}
+        limits = [number(found[n, at]) for n in (1, 2, 3)]
+        row |= {"both_low": limits[0], "both_high": limits[1], "p": limits[2], "p_adjusted": number(adjusted[at])}
         if limits[2] is None:
             few = "fewer than 2 samples" if sizes[at] < 2 else "no sample of it changed in any run"
             row |= {"finding": None, "absent": why or f"no interval for new samples: {few}"}
@@ -142,25 +138,3 @@ def _two_way(values: Floats, sizes: Array, confidence: float) -> Floats:
         _, p = student.student(each.mean, np.where(each.error > 0, each.error, np.nan), each.freedom, greater=False)
         found[:, some] = [each.mean, each.low, each.high, p]
     return found
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _table(
-    name: str,
-    title: str,
-    about: str,
-    columns: tuple[Column, ...],
-    rows: Sequence[dict[str, Value]],
-    telling: Sequence[int],
-) -> Table:
-    return Table(
-        name=name,
-        title=title,
-        about=about,
-        columns=columns,
-        rows=tuple(tuple(row.get(column.name) for column in columns) for row in rows),
-        telling=tuple(telling),
-    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from prune_audit.core import Value
 
+Row: TypeAlias = dict[str, Value]  # of a table, by the names of its columns
 Kind = Literal["label", "count", "share", "points", "ratio", "p", "number"]
 
 
@@ -62,3 +65,37 @@ class Analysis:
             if table.name == name:
                 return table
         raise KeyError(name)
+
+
+# ---------------------------------------------------------------------------------------------- how they are made
+
+
+def column(name: str, title: str, kind: Kind, *, wide: bool = False) -> Column:
+    """A `Column`, told shortly."""
+    return Column(name=name, title=title, kind=kind, wide=wide)
+
+
+NAMES = {name: column(name, name, "label") for name in ("network", "method", "other", "larger", "class")}
+NAMES |= {name: column(name, name, "share") for name in ("density", "sparser")}
+NAMES |= {"control": column("control", "control", "label")}
+NAMES |= {"control_density": column("control_density", "control's density", "share")}
+SEEDS = column("seeds", "seeds", "count")
+
+
+def table(
+    name: str, title: str, about: str, columns: tuple[Column, ...], rows: Sequence[Row], telling: Sequence[int]
+) -> Table:
+    """A `Table` of ``rows`` by the names of its columns; what a row lacks is None."""
+    return Table(
+        name=name,
+        title=title,
+        about=about,
+        columns=columns,
+        rows=tuple(tuple(row.get(column.name) for column in columns) for row in rows),
+        telling=tuple(telling),
+    )
+
+
+def number(value: Any) -> float | None:
+    """``value`` as a table has it."""
+    return float(value) if value is not None and math.isfinite(value) else None

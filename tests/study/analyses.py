@@ -16,7 +16,8 @@ import pandas as pd
 
 from prune_audit.core import Value
 from prune_audit.study import changes
-from prune_audit.study.analysis import CELLS, CLASSES, DESIGNS
+from prune_audit.study.analysis import CELLS, CLASSES
+from prune_audit.study.comparisons import DESIGNS
 from prune_audit.study.tables import Analysis, Column, Table
 
 METHODS = ("random", "magnitude", "magnitude-layer", "undecayed", "undecayed-released", "gradient-full", "surgery")
