@@ -22,6 +22,7 @@ from prune_audit import audit as story
 from prune_audit.core import HARMED, DataSource, ModelSource, Settings, Value
 from prune_audit.study import _shown, analysis, page, writing
 from prune_audit.study.analysis import analyse
+from prune_audit.study.comparisons import CELL
 from prune_audit.study.tables import Analysis
 from tests.study import analyses
 from tests.study.frames import drawn, failing
@@ -157,7 +158,7 @@ def test_the_rest_of_a_cell_by_hand() -> None:
 def test_the_pooled_slope_is_that_of_least_squares() -> None:
     _, classes = frames()
     for row in rows("cells"):
-        of = classes.merge(pd.DataFrame([{name: row[name] for name in analysis.CELL}]))
+        of = classes.merge(pd.DataFrame([{name: row[name] for name in CELL}]))
         x, y = of["dense_balance"].to_numpy(), of["pruned_balance"].to_numpy()
         (slope,), (left,), _, _ = np.linalg.lstsq(x[:, None], y, rcond=None)
         assert row["pooled_alpha"] == pytest.approx(slope)
@@ -398,11 +399,11 @@ def test_failed_runs_are_rows_and_in_no_number() -> None:
     broken = failing(runs, classes, fell)
     of = analyse("", *broken)
     by = {(row["network"], row["method"], row["density"]): row for row in rows("cells", of)}
-    assert list(by) == [tuple(row[name] for name in analysis.CELL) for row in rows("cells")]
+    assert list(by) == [tuple(row[name] for name in CELL) for row in rows("cells")]
     gone = by["large", "surgery", 0.02]
     assert gone["absent"] == "every run failed: out of memory"
     assert gone["seeds"] == gone["estimable"] == 0
-    said = {*analysis.CELL, "seeds", "estimable", "absent"}
+    said = {*CELL, "seeds", "estimable", "absent"}
     assert all(value is None for name, value in gone.items() if name not in said)
     part = by["small", "magnitude", 0.1]
     left = runs.query("network == 'small' and method == 'magnitude' and density == 0.1 and seed < 3")
