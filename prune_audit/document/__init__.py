@@ -522,7 +522,9 @@ _MEASURES = many(
                 "unit": one_of(Unit),
                 "overall": said("The value for the model, where there is one.", VALUE),
                 "overall_low": maybe(NUMBER),
-                "overall_high": maybe(NUMBER),
+                "overall_high": said(
+                    "Null beside a lower limit: there is none, and reports say at least.", maybe(NUMBER)
+                ),
                 "overall_absent": maybe(TEXT),
                 "by_stratum": said("Empty for a measure of the model alone.", many(VALUE)),
                 "low": many(maybe(NUMBER)),

@@ -39,6 +39,7 @@ from prune_audit.render.rounded import (
 
 SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
 COLLECTED = 3  # classes whose missing samples are named
+GREW, SHRANK = "grew", "shrank"  # gaps between classes, by the ratio of spreads alone
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 
 
@@ -248,9 +249,18 @@ def gaps(view: View, settings: Settings) -> str | None:
         return f"whether they grew or shrank cannot be told ({spread.overall_absent or 'not estimable'})"
     interval = f"{limit(settings.confidence)} % interval {from_to(low, high)}"
     said = f"the noise-corrected spread of balances is {ratio(spread.overall)} times the dense model's ({interval})"
-    if low <= 1 and (high is None or high >= 1):
-        return f"{said}: no change shown"
-    return f"{said}: gaps between {noun(view)[1]} {'grew' if low > 1 else 'shrank'}"
+    way = gaps_went(low, high)
+    return f"{said}: no change shown" if way is None else f"{said}: gaps between {noun(view)[1]} {way}"
+
+
+def gaps_went(low: float, high: float | None) -> str | None:
+    """Which way gaps are shown to have gone by the interval of the ratio of spreads; None where that holds 1.
+
+    One without an upper limit can show that they grew, and never that they shrank.
+    """
+    if low > 1:
+        return GREW
+    return SHRANK if high is not None and high < 1 else None
 
 
 def spread(view: View, settings: Settings) -> str | None:

@@ -138,4 +138,6 @@ def _properties(audit: Audit, comparison: Comparison) -> dict[str, object]:
             found[measure.name] = measure.overall
             found[f"{measure.name}_low"] = measure.overall_low
             found[f"{measure.name}_high"] = measure.overall_high
+            if measure.overall_low is not None and measure.overall_high is None:
+                found[f"{measure.name}_interval"] = f"at least {measure.overall_low}"
     return {key: value for key, value in found.items() if value is not None}

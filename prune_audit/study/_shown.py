@@ -167,7 +167,7 @@ def sentences(analysis: Analysis) -> list[tuple[str, tuple[str, ...]]]:
 
 def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iterator[str]:
     known = [cell for cell in cells if cell["gaps"] is not None]
-    grew, shrank = ([cell for cell in known if cell["gaps"] == way] for way in ("grew", "shrank"))
+    grew, shrank = ([cell for cell in known if cell["gaps"] == way] for way in (wording.GREW, wording.SHRANK))
     if grew:
         yield f"Gaps between classes grew in {len(grew):,} of {rounded.several(len(known), 'cell')}: {_where(grew)}."
     elif known:

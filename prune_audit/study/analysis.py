@@ -59,7 +59,6 @@ MEANS = {  # column of the runs -> column of the cells, its mean over them
 }
 OF_RUNS = ("intensification", "alpha_corrected", "parameters", *MEANS)  # the numbers that are read
 OF_CLASSES = ("support", "dense_recall", "pruned_recall", "dense_balance", "pruned_balance")
-GREW, SHRANK = "grew", "shrank"  # gaps, by the ratio of spreads alone
 
 
 def analyse(
@@ -179,7 +178,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
         spreads = np.array(ratios.get(key, ()), np.float64)  # (N,)
         low, high = interval(spreads, confidence)
         row |= {"spread_ratio": mean_of(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
-        row |= {"gaps": _side(low, high, GREW, SHRANK) if low is not None and high is not None else None}
+        row |= {"gaps": None if low is None else wording.gaps_went(low, high) or changes.UNDETERMINED}
         row |= {"worst_change": number(change.get(key))}
         why = _why(row, values) if key in finished else f"every run failed: {failed[key]}"
         row |= {"absent": reasons((why, unknown if beyond.kept else None))}
@@ -190,7 +189,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
 
 
 def _side(low: float, high: float, above: str, below: str) -> str:
-    return above if low > 1 else below if high < 1 else "undetermined"
+    return above if low > 1 else below if high < 1 else changes.UNDETERMINED
 
 
 def _ratios(alphas: Alphas, classes: DataFrame) -> dict[Key, list[float]]:

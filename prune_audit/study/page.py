@@ -107,7 +107,7 @@ def _about(runs: DataFrame) -> str:
 def _findings(analysis: Analysis) -> str:
     cells = shown.rows(analysis.table("cells"))
     known = [cell for cell in cells if cell["gaps"] is not None]
-    grew = sum(cell["gaps"] == "grew" for cell in known)
+    grew = sum(cell["gaps"] == wording.GREW for cell in known)
     look = "bad" if grew else "unsure"
     said = f"Gaps between classes grew in {grew:,} of {rounded.several(len(known), 'cell')}"
     if not grew:
