@@ -46,6 +46,7 @@ def compare(
     settings: Settings | None = None,
     cache: bool | str | Path = True,
     thumbnails: int = 0,
+    append: Audit | None = None,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
     """Compare ``pruned`` variants with the ``dense`` model on labelled data.
@@ -60,7 +61,8 @@ def compare(
     ``preprocess`` is a preset, a file or a `Preprocess`, for images at a path. ``by``, ``margin``, ``assure`` and
     ``limit`` are laid over ``settings``; a wider margin takes the assurance limit along. ``policy`` is a preset, a
     file or a `Policy`; without one nothing is judged. Predictions of files are kept in ``cache``, the user's own
-    folder where it is True (or PRUNE_AUDIT_CACHE); those of modules and functions never are.
+    folder where it is True (or PRUNE_AUDIT_CACHE); those of modules and functions never are. ``append`` is an earlier
+    audit with ``Settings(until_settled=True)``, of the same models and limits, that the data are added to.
 
     Raises:
         AuditError: something cannot be read or makes no sense; ``hint`` says what to do.
@@ -91,6 +93,7 @@ def compare(
             policy=policy if policy is None or isinstance(policy, Policy) else rules.chosen(policy, start=Path.cwd()),
             store=_store(cache),
             thumbnails=thumbnails,
+            earlier=append,
             progress=progress,
         )
 

@@ -274,3 +274,16 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for number, block in enumerate(blocks):
         exec(compile(block, f"docs/python.md, block {number}", "exec"), names)
     assert (tmp_path / "recalls.svg").is_file()
+
+
+def test_an_audit_is_added_to(table: tuple[Array, Array], fitted: LogisticRegression) -> None:
+    x, y = table
+    half = prune_audit.arrays(x[:300], y[:300], ids=[f"first {i}" for i in range(300)])
+    rest = prune_audit.arrays(x[300:], y[300:], ids=[f"then {i}" for i in range(300)])
+    models: tuple[Any, Any] = fitted.predict_proba, halved(fitted)
+    settings = Settings(until_settled=True)
+    first = prune_audit.compare(*models, data=half, settings=settings)
+    after = prune_audit.compare(*models, data=rest, settings=settings, append=first)
+    assert first.provenance.samples < after.provenance.samples <= ROWS
+    with pytest.raises(AlignmentError, match="no sample may count twice"):
+        prune_audit.compare(*models, data=half, settings=settings, append=first)

@@ -6,7 +6,7 @@ pair, absent with a reason where there is no value, so that the guide can list t
 alone, groups have none of them.
 
 Where drawing stopped once classes were settled (`Pair.sequential`), a number that takes the number of samples for
-fixed is wrong: a true drop of 10 points reads 11.9. So only those statistics are asked that say that they hold then:
+fixed is wrong: a true drop of 10 points reads 11.7. So only those statistics are asked that say that they hold then:
 ``SEQUENTIAL = "also"``, or ``"only"`` of one that is for nothing else.
 
 Its docstring is for the reader of an audit, and stands in the guide and in ``list stats --long`` as it is: a title
