@@ -37,7 +37,6 @@ from prune_audit.core import (
     Settings,
     lookup,
 )
-from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import FIRST
 from prune_audit.evaluate.rounds import Rounds
 from prune_audit.stats import _tango, anytime
@@ -212,7 +211,7 @@ def of_images(checkpoint: Path, images: Path, folder: Path) -> list[str]:
 
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     dense = ModelSource(name="dense", path=checkpoint, factory="tests.resnet:resnet32")
-    data, store, lines = DataSource(path=images, preprocess=TRAINED), Store(folder / "store"), []
+    data, lines = DataSource(path=images, preprocess=TRAINED), []
     for density in (0.7, 0.5, 0.4):
         model = resnet32()
         model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
@@ -228,7 +227,7 @@ def of_images(checkpoint: Path, images: Path, folder: Path) -> list[str]:
         lines.append(
             compared(
                 f"ResNet-32, {100 * density:.0f} % of its weights",
-                lambda settings, pruned=pruned: audit.run(dense, [pruned], data, settings, store=store),  # type: ignore[misc]  # bound at once
+                lambda settings, pruned=pruned: audit.run(dense, [pruned], data, settings),  # type: ignore[misc]  # bound at once
             )
         )
     return lines
