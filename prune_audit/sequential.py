@@ -34,6 +34,8 @@ from prune_audit.tasks import classification
 
 HINT = "an audit is added to by the models, classes and limits that it was made with; else begin a new one"
 LIMITS = ("confidence", "margin", "assure")
+READ = ("drop_class", "model_output", "state_key", "scores")
+"""Settings that decide which answers of a model are read."""
 
 
 def rounds(
@@ -103,7 +105,7 @@ def check(earlier: Audit, cards: Sequence[ModelCard], dataset: Dataset, settings
 
     Raises:
         UsageError: it is no sequential audit.
-        AlignmentError: it is of other models, classes or limits, or has seen a sample of the data.
+        AlignmentError: it is of other models, classes, limits or inputs, or has seen a sample of the data.
     """
     if not is_sequential(earlier) or earlier.samples is None or earlier.samples.seen is None:
         raise UsageError(
@@ -118,8 +120,10 @@ def check(earlier: Audit, cards: Sequence[ModelCard], dataset: Dataset, settings
             _same(f"architecture of {new.name}", new.factory, old.factory)
     if not dataset.indexed:
         _same("classes", ", ".join(dataset.classes), ", ".join(earlier.comparisons[0].view().pair.classes))
-    for name in LIMITS:
-        _same(name, getattr(settings, name), getattr(earlier.provenance.settings, name))
+    for name in (*LIMITS, *READ):
+        _same(name.replace("_", " "), getattr(settings, name), getattr(earlier.provenance.settings, name))
+    ways = [None if p is None else p.describe() for p in (dataset.preprocess, earlier.provenance.preprocess)]
+    _same("preprocessing", *ways)
     again = np.isin(seen(dataset.ids), earlier.samples.seen).nonzero()[0]
     if len(again):
         raise AlignmentError(

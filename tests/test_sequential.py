@@ -306,6 +306,15 @@ def test_another_file_of_a_model_is_refused(sample_models: Path, tmp_path: Path)
         of("pruned-50", before)
     with pytest.raises(AlignmentError, match="no sample may count twice"):
         of("pruned-90", before)
+    # The same file, of which something else is read, or which is fed otherwise.
+    p = before.provenance
+    other = replace(before, provenance=replace(p, settings=replace(p.settings, state_key=("ema",))))
+    with pytest.raises(AlignmentError, match="differs in its state key"):
+        of("pruned-90", other)
+    assert p.preprocess is not None
+    fed = replace(before, provenance=replace(p, preprocess=replace(p.preprocess, mean=(0.5,), std=(0.5,))))
+    with pytest.raises(AlignmentError, match="differs in its preprocessing"):
+        of("pruned-90", fed)
 
 
 def test_nothing_is_run_where_all_is_settled(tmp_path: Path) -> None:

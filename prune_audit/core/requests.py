@@ -214,6 +214,10 @@ class Settings:
             "--cluster": (self.cluster, "bets are on independent samples, and no e-process for clusters is known here"),
             "--by": (self.by, "a group holds samples of several classes, whose drawing stops at different times"),
             "--weights": (self.weights, "accuracy is not measured where classes stop at different times"),
+            f"--top-k {self.top_k}": (
+                self.top_k != type(self)().top_k,
+                "the shares of samples whose label is among the highest scores are biased where drawing stops",
+            ),
             "--reference balanced": (self.reference == "balanced", "no class is compared with the others"),
             f"--correction {self.correction}": (
                 self.correction not in ("fdr_bh", "fdr_by"),

@@ -115,6 +115,7 @@ def test_one_file_on_both_sides_has_lost_nothing() -> None:
         ({"by": ("sex",)}, "--by"),
         ({"weights": {"cat": 1.0}}, "--weights"),
         ({"reference": "balanced"}, "--reference balanced"),
+        ({"top_k": 3}, "--top-k 3"),
         ({"correction": "holm"}, "--correction holm"),
     ],
 )
