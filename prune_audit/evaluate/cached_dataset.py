@@ -36,6 +36,7 @@ class Remembered:
         self.groups: Mapping[str, Array] = {name: values[at] for name, values in dataset.groups.items()}
         self._at = at
         self._known = np.zeros(len(at), bool)
+        self._turned = np.zeros(len(at), bool)
         self._inputs: dict[str, Array] | None = None  # (R, ...) each
         self._digests: npt.NDArray[np.uint64] = np.zeros(len(at), np.uint64)
         self._fingerprints: dict[bool, str] = {}  # looked for once, as the samples are
@@ -51,11 +52,15 @@ class Remembered:
         with self._lock:
             if self._inputs is not None and self._known[rows].all():
                 inputs = {name: array[rows] for name, array in self._inputs.items()}
-                return Batch(rows=rows, inputs=inputs, labels=self.labels[rows], digests=self._digests[rows])
+                digests, turned = self._digests[rows], rows[self._turned[rows]]
+                return Batch(rows=rows, inputs=inputs, labels=self.labels[rows], digests=digests, turned=turned)
         batch = self._dataset.read(self._at[rows])
         bad = {sample for sample, _ in batch.bad}
         own = np.array([row for row in rows if self.ids[row] not in bad], np.int64)
-        return Batch(rows=own, inputs=batch.inputs, labels=batch.labels, digests=batch.digests, bad=batch.bad)
+        turned = own[np.isin(self._at[own], batch.turned)]
+        return Batch(
+            rows=own, inputs=batch.inputs, labels=batch.labels, digests=batch.digests, bad=batch.bad, turned=turned
+        )
 
     def fingerprint(self, verify: bool) -> str:
         """As `prune_audit.core.Dataset.fingerprint`."""
@@ -86,4 +91,5 @@ class Remembered:
             for name, array in batch.inputs.items():
                 kept[name][rows] = array
             self._digests[rows] = batch.digests
+            self._turned[rows] = np.isin(self._at[rows], batch.turned)
             self._known[rows] = True

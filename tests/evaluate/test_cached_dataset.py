@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from prune_audit import data
-from prune_audit.core import Array, DataSource, Expects, Settings
+from prune_audit.core import Array, Batch, Counts, DataSource, Expects, Settings
 from prune_audit.evaluate import cached_dataset
 from prune_audit.evaluate.cached_dataset import Remembered
 from tests.conftest import ROOT
@@ -52,6 +53,23 @@ def test_some_rows_alone_are_a_data_set() -> None:
     prints = {each.fingerprint(False) for each in (kept, whole, other)}
     assert len(prints) == 3
     assert whole.fingerprint(False) == dataset.fingerprint(False)
+
+
+@pytest.mark.parametrize("most", [cached_dataset.KEPT, 0])
+def test_which_images_are_turned_is_known(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Kept or read anew, and by their numbers among the rows that it has."""
+
+    class Photographs(ArrayData):
+        def read(self, rows: Counts | Sequence[int]) -> Batch:
+            batch = super().read(rows)
+            return replace(batch, turned=np.intersect1d(batch.rows, [1, 4]))
+
+    monkeypatch.setattr(cached_dataset, "KEPT", most)
+    kept = Remembered(Photographs({"x": np.arange(12).reshape(6, 2)}, LABELS), np.array([5, 4, 0, 1]))
+    for _ in range(2):
+        assert kept.read([0, 1, 2, 3]).turned.tolist() == [1, 3]
+        assert kept.read([2, 3]).turned.tolist() == [3]
+        assert kept.read([0, 2]).turned.tolist() == []
 
 
 def test_too_large_a_set_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
