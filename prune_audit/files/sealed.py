@@ -16,14 +16,17 @@ from prune_audit.errors import OutputError
 
 _HEAD = 65  # bytes of the first line: a SHA-256 in hexadecimal digits, and its end
 _TRIES = 20  # to write a file whose folder another run keeps removing
+_CACHE = "make room, name another folder with --cache DIR, or keep none with --no-cache"
 
 
 class DamagedFile(Exception):
     """A file does not hold what was written into it, or was written for another place."""
 
 
-def write(path: Path, content: bytes, of: str) -> None:
+def write(path: Path, content: bytes, of: str, *, what: str = "predictions", hint: str = _CACHE) -> None:
     """Write ``content``, which belongs to ``of``, whole or not at all, and its digest before it.
+
+    ``what`` it is, in the plural, and the ``hint`` are for whoever is told that it cannot be written.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written; what was there stays as it was.
@@ -42,8 +45,8 @@ def write(path: Path, content: bytes, of: str) -> None:
             if isinstance(fault, FileNotFoundError | FileExistsError) and left:
                 continue
             raise OutputError(
-                f"predictions cannot be kept in {path.parent}: {fault.strerror or fault}",
-                hint="make room, name another folder with --cache DIR, or keep none with --no-cache",
+                f"{what} cannot be kept in {path.parent}: {fault.strerror or fault}",
+                hint=hint,
             ) from fault
 
 

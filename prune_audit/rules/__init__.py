@@ -9,7 +9,8 @@ it judges a change between two models and not a state of one, so that it can als
 baseline; ``EXACT = True`` that it counts what no luck can change. ``MEASURE`` names the measure of the model that it
 judges where no pairing can tell what changed, so that its value in a baseline is what may not be exceeded.
 ``SEQUENTIAL = True`` says that it can judge an audit whose drawing stopped once classes were settled, which has none of
-the numbers that take the number of samples for fixed; other rules are inconclusive there. A rule
+the numbers that take the number of samples for fixed; other rules are inconclusive there. ``BUDGET = True`` says that
+it fails strata which lost more than the margin, so that a budget of error over releases may decide in its place. A rule
 judges on a bound, never on an estimate, and reports what passed as well as what failed.
 """
 

@@ -15,6 +15,7 @@ CHANGE = True
 UNIT = "points"
 SETTING = "margin"
 SEQUENTIAL = True
+BUDGET = True
 
 
 def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:

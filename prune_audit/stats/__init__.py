@@ -21,6 +21,10 @@ from types import ModuleType
 
 from prune_audit import plugins
 from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats._betting import log_e as log_e
+from prune_audit.stats._online import e_lond as e_lond
+from prune_audit.stats._online import log_mean_e as log_mean_e
+from prune_audit.stats._online import shares as shares
 from prune_audit.stats._planning import FAR as FAR
 from prune_audit.stats._planning import MOST as MOST
 from prune_audit.stats._planning import POWER as POWER

@@ -136,6 +136,62 @@ def test_a_baseline_of_other_data_is_2(saved: Path, tmp_path: Path, capsys: pyte
     assert "differs in its data (ids, labels or contents)" in capsys.readouterr().err
 
 
+def test_a_history_counts_what_the_same_data_judged(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "releases"
+    monkeypatch.setenv("PRUNE_AUDIT_HISTORY", str(folder))
+    for _ in range(2):
+        assert invoke(["check", str(saved), "-o", str(tmp_path / "a.html"), "-o", str(tmp_path / "a.json")]) == 1
+    assert "these data have judged 1 release in" in " ".join(capsys.readouterr().out.split())
+    assert len(list(folder.iterdir())) == 1
+    assert "these data have judged 1 release in" in (tmp_path / "a.html").read_text()
+    assert sum("have judged" in note for note in read_audit(tmp_path / "a.json").provenance.notes) == 1
+
+
+def test_a_budget_is_told_beside_the_verdict_and_fails_what_it_shows(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = [tmp_path / name for name in ("a.xml", "a.sarif", "a.md", "a.csv")]
+    asked = ["check", str(saved), "--history", str(tmp_path / "rel"), "--alpha-budget", ".1"]
+    assert invoke([*asked, *(part for path in reports for part in ("-o", str(path)))]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "under a budget of 0.1 (e-LOND) release 1 has regressed: its level is 0.061, so that e must reach 16.4" in out
+    )
+    assert "by itself 2 classes or groups regressed; 0.0608 of the budget are spent, 0.0392 left" in out
+    assert all("stream of releases" in path.read_text() for path in reports[:3])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--alpha-budget", ".1"], "there is none"),
+        (["--alpha-budget", "5", "--history", "rel"], "a share between 0 and 1, found 5"),
+        (["--alpha-budget", ".1", "--history", "rel", "--baseline", "none.json"], "judges changes since"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_2(
+    options: list[str], said: str, saved: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["check", str(saved), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (project.parent / "rel").exists()
+
+
+def test_a_damaged_release_is_2_and_is_left_alone(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["check", str(saved), "--history", str(tmp_path / "rel"), "-q"]) == 1
+    [path] = (tmp_path / "rel").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    assert invoke(["check", str(saved), "--history", str(tmp_path / "rel"), "-q", "-o", str(tmp_path / "a.md")]) == 2
+    err = capsys.readouterr().err
+    assert f"{path.name} is damaged" in err
+    assert "hint: put a copy in its place" in err
+    assert not (tmp_path / "a.md").exists()
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"schema": 999}', "not json"])
 def test_what_is_no_audit_is_2(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "audit.json"
