@@ -15,7 +15,8 @@ from prune_audit.stats._adjust import adjusted, e_bh, next_level
 from tests.stats.pairs import quick
 
 METHODS: tuple[Correction, ...] = get_args(Correction)
-p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
+# Subnormal numbers have fewer digits than the others, so that no relative tolerance holds for them.
+p_values = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=30).map(np.array)
 
 
 @pytest.mark.parametrize("correction", [m for m in METHODS if m != "none"])
