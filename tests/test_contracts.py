@@ -99,7 +99,7 @@ def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
 COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for name in _app.commands()}
 # What means another thing in another command, and in how many ways.
 MEANINGS = {
-    "--output": 5,
+    "--output": 6,
     "--data": 3,
     "--audit": 2,
     "--seed": 2,

@@ -12,7 +12,7 @@ releases there were. It then decides in place of the rules that fail a class for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,34 +22,13 @@ from prune_audit import plugins, stats
 from prune_audit.core import REGRESSED, Audit, Check, Comparison, Policy, lookup
 from prune_audit.errors import UsageError
 from prune_audit.history import folder as kept
-from prune_audit.history import releases
+from prune_audit.history import releases, spending
 from prune_audit.history.releases import Release
+from prune_audit.history.spending import Standing
 from prune_audit.render import rounded
 
 SUBJECT = "stream of releases"
 NOTE = "history: "
-MOST = 690.0  # the logarithm of an e-value that can still be printed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Where a release stands in its stream: its ``place``, from 1, its level, its evidence, and the budget.
-
-    ``rejected`` says that it regressed under the ``budget``; ``spent`` is what it and all before it had of that.
-    ``log_e`` is None where the e-value is 0.
-    """
-
-    place: int
-    level: float
-    log_e: float | None
-    rejected: bool
-    budget: float
-    spent: float
-
-    @property
-    def needed(self) -> float:
-        """The e-value from which on it is rejected."""
-        return 1 / self.level
 
 
 def judge(audit: Audit, folder: Path, *, budget: float | None = None, now: datetime | None = None) -> Audit:
@@ -83,7 +62,7 @@ def judge(audit: Audit, folder: Path, *, budget: float | None = None, now: datet
     judged, standing = audit, None
     if budget is not None:
         _check(audit, before, known, budget, evidence is not None, rules)
-        standing = _standing(before, known, log_e, budget)
+        standing = spending.standing(before if known is None else before[:known], log_e, budget)
         assert evidence is not None
         judged = _decided(audit, standing, rules, evidence)
     release = releases.of(judged, now, log_e=log_e, budget=budget)
@@ -147,26 +126,6 @@ def _check(
         )
 
 
-def _standing(before: Sequence[Release], known: int | None, log_e: float | None, budget: float) -> Standing:
-    """Where a release with ``log_e`` stands, which ``before`` holds at ``known``, or which comes next."""
-    place = len(before) if known is None else known
-    stream = before[:place]
-    logs = [*(each.log_e for each in stream), log_e]
-    levels, rejected = stats.e_lond(
-        np.array([-np.inf if each is None else each for each in logs]),
-        np.array([*(each.budget is not None for each in stream), True]),
-        budget,
-    )
-    return Standing(
-        place=place + 1,
-        level=float(levels[-1]),
-        log_e=log_e,
-        rejected=bool(rejected[-1]),
-        budget=budget,
-        spent=budget * float(stats.shares(place + 1).sum()),
-    )
-
-
 def _decided(audit: Audit, standing: Standing, rules: Sequence[str], evidence: Sequence[float]) -> Audit:
     """``audit`` with the checks of ``rules`` as the budget decides on them, and one check of the stream.
 
@@ -174,8 +133,8 @@ def _decided(audit: Audit, standing: Standing, rules: Sequence[str], evidence: S
     """
     assert audit.policy is not None
     told = (
-        f"under the budget of {standing.budget:g}: e is {_e(standing.log_e)}, and release {standing.place:,} takes "
-        f"{standing.needed:,.1f}"
+        f"under the budget of {standing.budget:g}: e is {standing.e}, and release {standing.place:,} takes "
+        f"{standing.takes}"
     )
     comparisons = []
     for n, comparison in enumerate(audit.comparisons):
@@ -226,15 +185,11 @@ def _told(audit: Audit, standing: Standing) -> str:
     verdict = "regressed" if standing.rejected else "not regressed"
     return (
         f"{NOTE}under a budget of {standing.budget:g} (e-LOND) release {standing.place:,} has {verdict}: its level is "
-        f"{standing.level:.2g}, so that e must reach {standing.needed:,.1f}, and is {_e(standing.log_e)}; by itself "
+        f"{rounded.probability(standing.level)}, so that e must reach {standing.takes}, and is {standing.e}; by itself "
         f"{rounded.several(alone, 'class or group', 'classes or groups')} regressed; "
-        f"{standing.spent:.4f} of the budget are spent, {standing.budget - standing.spent:.4f} left"
+        f"{rounded.probability(standing.spent)} of the budget are spent, {rounded.probability(standing.left)} left"
     )
 
 
 def _regressed(comparison: Comparison) -> int:
     return sum(len(lookup.those(view, "verdict", (REGRESSED,))) for view in comparison.views)
-
-
-def _e(log: float | None) -> str:
-    return "0" if log is None else rounded.ratio(float(np.exp(min(log, MOST))))

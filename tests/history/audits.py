@@ -10,6 +10,8 @@ import numpy as np
 
 from prune_audit import gate, stats
 from prune_audit.core import Audit, Clusters, Comparison, Pair, Policy, RuleSetting, Settings, View
+from prune_audit.history import releases
+from prune_audit.history.releases import Release
 from prune_audit.rules import default_policy
 from tests.reports.audits import card, provenance
 
@@ -51,6 +53,18 @@ def clustered(found: Audit) -> Audit:
         pair = replace(view.pair, clusters=Clusters.of("film", size, stratum, of, kind % 2 == 0, kind < 2))
         comparisons.append(replace(each, views=(replace(view, pair=pair),)))
     return replace(found, comparisons=tuple(comparisons))
+
+
+def stream() -> tuple[Release, ...]:
+    """Five releases: unchanged, slipped, lost, on other data unchanged, and one of two variants; under a budget."""
+    found = list[Release]()
+    for day, variants in enumerate(((SAME,), (SLIPPED,), (LOST,), (SAME,), (SAME, LOST))):
+        names = [f"v{day}{'ab'[n]}" for n in range(len(variants))]
+        made = judged(*variants, data="feed" if day < 3 else "beef", names=names)
+        evidence = releases.evidence(made, set())
+        log_e = float(stats.log_mean_e(np.array(evidence)))
+        found.append(releases.of(made, at(30 * day), log_e=log_e, budget=0.1))
+    return tuple(found)
 
 
 def at(day: int) -> datetime:

@@ -160,7 +160,7 @@ def test_a_budget_fails_what_it_shows_with_the_variant_of_most_evidence(tmp_path
     ]  # fmt: skip
     assert {each.outcome for each in found.comparisons[0].checks} == {"passed"}
     assert found.exit_code == 1
-    assert "release 1 has regressed: its level is 0.061, so that e must reach 16.4, and is " in notes(found)[1]
+    assert "release 1 has regressed: its level is 0.0608, so that e must reach 16.4, and is " in notes(found)[1]
 
 
 def test_a_rejection_raises_the_levels_of_those_after_it(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""prune-audit history: how it went, release after release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_audit.cli import _options as o
+from prune_audit.errors import InputError, UsageError
+
+
+def run(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of releases that `check --history FOLDER` wrote.")
+    ],
+    shown: o.Shown,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the history to this file, .html, .csv or .svg; repeats.",
+            rich_help_panel=o.OUTPUT,
+        ),
+    ] = None,
+    dialect: o.Dialect = None,
+) -> None:
+    """Show how it went, release after release: verdicts, changes with their intervals, and how often data were used.
+
+    The page (.html) has the change of accuracy and of the worst class over releases, and the verdict of every class.
+    Nothing is judged: the exit code is 0.
+
+    Example: prune-audit history releases/ -o history.html
+    """
+    from prune_audit.cli import _terminal
+    from prune_audit.history import folder as kept
+    from prune_audit.history import writing
+
+    paths, dialects = output or [], o.dialects(dialect)
+    if other := sorted(dialects.keys() - {"csv"}):
+        raise UsageError(
+            f"--dialect {other[0]}: no history is written in that format", hint="csv=excel is what there is"
+        )
+    writing.check(paths)
+    found = kept.read(folder)
+    if not found:
+        raise InputError(
+            f"{folder}: expected a release at least, found none",
+            hint="`prune-audit check AUDIT --history FOLDER` adds one",
+        )
+    for path in paths:
+        writing.write(found, path, dialects)
+    if not shown.quiet:
+        with _terminal.printing() as out:
+            out.print(writing.renderable(found, out.width, show_all=shown.show_all))

@@ -1,0 +1,75 @@
+"""Where a release stands in its stream: the level that a budget of error has for it, and what its evidence comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prune_audit import stats
+from prune_audit.history.releases import Release
+from prune_audit.render import rounded
+
+FEW = 100  # from which on an e-value has one decimal place
+MOST = 690.0  # the logarithm of an e-value that can still be printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a release stands in its stream: its ``place``, from 1, its level, its evidence, and the budget.
+
+    ``rejected`` says that it regressed under the ``budget``; ``spent`` is what it and all before it had of that.
+    ``log_e`` is None where the e-value is 0.
+    """
+
+    place: int
+    level: float
+    log_e: float | None
+    rejected: bool
+    budget: float
+    spent: float
+
+    @property
+    def e(self) -> str:
+        """The e-value as people read it."""
+        if self.log_e is None:
+            return "0"
+        e = float(np.exp(min(self.log_e, MOST)))
+        return rounded.number(e) if FEW <= e < rounded.LARGE else rounded.ratio(e)
+
+    @property
+    def takes(self) -> str:
+        """What the e-value had to reach, as people read it."""
+        return rounded.number(1 / self.level)
+
+    @property
+    def left(self) -> float:
+        """What the budget has for all later releases, before any rejection adds to it."""
+        return self.budget - self.spent
+
+
+def standing(before: Sequence[Release], log_e: float | None, budget: float) -> Standing:
+    """Where a release with ``log_e`` stands that comes after those ``before``."""
+    logs = [*(each.log_e for each in before), log_e]
+    levels, rejected = stats.e_lond(
+        np.array([-np.inf if each is None else each for each in logs]),
+        np.array([*(each.budget is not None for each in before), True]),
+        budget,
+    )
+    return Standing(
+        place=len(logs),
+        level=float(levels[-1]),
+        log_e=log_e,
+        rejected=bool(rejected[-1]),
+        budget=budget,
+        spent=budget * float(stats.shares(len(logs)).sum()),
+    )
+
+
+def standings(releases: Sequence[Release]) -> tuple[Standing | None, ...]:
+    """Where each of ``releases`` stands, the earliest first; None where it was judged without a budget."""
+    return tuple(
+        None if each.budget is None else standing(releases[:n], each.log_e, each.budget)
+        for n, each in enumerate(releases)
+    )
