@@ -16,6 +16,7 @@ from prune_audit.render.picture import WIDTH, Chart
 HEIGHT = 220
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "triangle-left")
 MOST = 60  # releases that are drawn, the last ones
+NAMES = len(LINES)  # of variants that can be told apart
 
 
 def charts(rows: Sequence[Row]) -> tuple[Chart, ...]:
@@ -23,19 +24,24 @@ def charts(rows: Sequence[Row]) -> tuple[Chart, ...]:
     last = rows[-1].place
     here = [row for row in rows if row.place > last - MOST]
     names = list(dict.fromkeys(row.variant.name for row in here))
-    alone = len({row.place for row in here}) == len(here)  # one variant a release is one line, whatever its name
+    several = len({row.place for row in here}) < len(here)  # one variant a release is one line, whatever its name
+    told = names if several and len(names) <= NAMES else []
     made = []
     for title, found, of_class in (
         ("Change of accuracy", [_accuracy(row) for row in here], False),
         ("Change of the worst class", [_worst(row) for row in here], True),
     ):
         points = [
-            {**point, "series": "" if alone else names.index(row.variant.name), "place": row.place}
+            {**point, "series": names.index(row.variant.name) if told else "", "place": row.place}
             for row, point in zip(here, found, strict=True)
             if point is not None
         ]
+        worst = several and not told
+        if worst:  # of each release
+            least = {point["place"]: point for point in sorted(points, key=lambda p: -p["change"])}
+            points = [least[place] for place in sorted(least)]
         if points:
-            made.append(_chart(title, here, points, [] if alone else names, of_class=of_class))
+            made.append(_chart(title, here, points, told, of_class=of_class, worst=worst))
     return tuple(made)
 
 
@@ -64,11 +70,13 @@ def _point(row: Row, what: str, change: float, low: float, high: float) -> dict[
 
 
 def _chart(
-    title: str, rows: Sequence[Row], points: list[dict[str, Any]], names: Sequence[str], *, of_class: bool
+    title: str, rows: Sequence[Row], points: list[dict[str, Any]], names: Sequence[str], *, of_class: bool, worst: bool
 ) -> Chart:
     release = rows[-1].release
     fresh = [after.place for before, after in pairwise(rows) if before.release.data_digest != after.release.data_digest]
     reading = [f"Bar: {rounded.limit(release.confidence)} % interval of each."]
+    if worst:
+        reading.append("Of several variants the one that changed most for the worse.")
     if of_class:
         reading.append(f"Dashed: the margin of {rounded.loss(release.margin)}. Which class is worst may differ.")
     if fresh:

@@ -66,7 +66,7 @@ def add(folder: Path, release: Release) -> None:
     """
     stamp = release.time.replace("-", "").replace(":", "")
     path = folder / f"{stamp}-{release.identity[:DIGEST]}{SUFFIX}"
-    content = json.dumps({"schema": SCHEMA, **CODEC.write(release)}, indent=1, allow_nan=False)
+    content = json.dumps({"schema": SCHEMA, **CODEC.write(release)}, allow_nan=False, separators=(",", ":"))
     sealed.write(
         path,
         content.encode("utf-8", "backslashreplace") + b"\n",

@@ -101,7 +101,7 @@ def sentences(releases: Sequence[Release]) -> Iterator[str]:
     """What is to be said of all ``releases``, the most important first."""
     last = releases[-1]
     same = [each for each in releases if each.data_digest == last.data_digest]
-    span = last.day if len(releases) == 1 else f"{releases[0].day} to {last.day}"
+    span = last.day if releases[0].day == last.day else f"{releases[0].day} to {last.day}"
     failed = sum(each.outcome == "failed" for each in releases)
     yield f"{rounded.several(len(releases), 'release')}, {span}, of which {failed:,} failed the gate."
     hopeful = ": where releases are tuned until they pass on them, a pass and fine are too hopeful"

@@ -13,6 +13,7 @@ from prune_audit.render import rounded
 from prune_audit.render.page import Head, facts, figure, page, prose, table, text, word
 
 MOST = 40  # classes that have a column
+ROWS = 300  # of a table, the last ones; with more the page would be too large
 BANNERS: dict[Outcome, tuple[str, str]] = {
     "failed": ("bad", "The last release failed its gate"),
     "inconclusive": ("unsure", "Of the last release its gate could not tell"),
@@ -91,7 +92,7 @@ def _releases(rows: Sequence[Row]) -> str:
         Head(title="data", number=False, meaning="the digest of the data"),
     ]
     made = []
-    for row in reversed(rows):
+    for row in reversed(rows[-ROWS:]):
         variant, view, worst = row.variant, row.variant.classes, row.worst
         cells = [f'<td class="l">{word(variant.outcome)}</td>']
         if budget:
@@ -113,7 +114,8 @@ def _releases(rows: Sequence[Row]) -> str:
         made.append(f"<tr>{_name(row)}{''.join(cells)}</tr>")
     return (
         '<section id="releases" aria-labelledby="releases-title"><h2 id="releases-title">Releases</h2>\n'
-        + table("Every release, the last one first", heads, made)
+        + table("Releases, the last one first", heads, made)
+        + (f"<p>{len(rows) - ROWS:,} older rows are not shown; the CSV file has all.</p>\n" if len(rows) > ROWS else "")
         + "</section>\n"
     )
 
@@ -134,7 +136,7 @@ def _classes(rows: Sequence[Row]) -> str:
     heads = [Head(title="release", number=False), *([Head(title="variant", number=False)] if several else [])]
     heads += [Head(title=name, number=False) for name in names]
     made = []
-    for row in reversed(rows):
+    for row in reversed(rows[-ROWS:]):
         cells = [f'<td class="l">{text(row.variant.name)}</td>'] if several else []
         cells += [_verdict(row, name) for name in names]
         made.append(f"<tr>{_name(row)}{''.join(cells)}</tr>")

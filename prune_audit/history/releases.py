@@ -13,8 +13,10 @@ import numpy as np
 from prune_audit import stats
 from prune_audit.core import Audit, Comparison, Floats, Outcome, Value, View, lookup
 from prune_audit.document.codec import COUNT, NUMBER, TEXT, VALUE, many, maybe, one_of, record
+from prune_audit.errors import UsageError
 
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # sorts as it reads
+BEGIN = "2026-03-01T12:00:00.000000Z"  # how that looks
 
 Cell = tuple[str, str, str]
 """A variant, a stratification and a stratum."""
@@ -36,6 +38,15 @@ class Strata:
     high: tuple[float | None, ...]
     log_e: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        for name in ("verdicts", "change", "low", "high", "log_e"):
+            found = len(getattr(self, name))
+            if found != len(self.strata) and (found or name != "log_e"):
+                raise UsageError(
+                    f"{name} of the view by {self.by}: expected {len(self.strata)} values, found {found}",
+                    hint="one for each stratum",
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -49,6 +60,10 @@ class Variant:
     low: float | None
     high: float | None
     views: tuple[Strata, ...]
+
+    def __post_init__(self) -> None:
+        if [view.by for view in self.views].count("class") != 1:
+            raise UsageError(f"{self.name}: expected one view by class", hint="every audit has it")
 
     @property
     def classes(self) -> Strata:
@@ -80,6 +95,16 @@ class Release:
     log_e: float | None
     budget: float | None
     version: str
+
+    def __post_init__(self) -> None:
+        try:
+            datetime.strptime(self.time, TIME)
+        except ValueError:
+            raise UsageError(f"time: expected one such as {BEGIN}, found {self.time!r}", hint="in UTC") from None
+        if not self.variants:
+            raise UsageError("expected a variant at least", hint="every audit has one")
+        if self.budget is not None and not 0 < self.budget < 1:
+            raise UsageError(f"budget: expected a share between 0 and 1, found {self.budget:g}", hint="such as .1")
 
     @property
     def day(self) -> str:

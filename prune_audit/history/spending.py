@@ -51,25 +51,32 @@ class Standing:
 
 def standing(before: Sequence[Release], log_e: float | None, budget: float) -> Standing:
     """Where a release with ``log_e`` stands that comes after those ``before``."""
-    logs = [*(each.log_e for each in before), log_e]
-    levels, rejected = stats.e_lond(
-        np.array([-np.inf if each is None else each for each in logs]),
-        np.array([*(each.budget is not None for each in before), True]),
-        budget,
-    )
-    return Standing(
-        place=len(logs),
-        level=float(levels[-1]),
-        log_e=log_e,
-        rejected=bool(rejected[-1]),
-        budget=budget,
-        spent=budget * float(stats.shares(len(logs)).sum()),
-    )
+    asked = [*(each.budget is not None for each in before), True]
+    return _stream([*(each.log_e for each in before), log_e], asked, budget)[-1]
 
 
 def standings(releases: Sequence[Release]) -> tuple[Standing | None, ...]:
     """Where each of ``releases`` stands, the earliest first; None where it was judged without a budget."""
-    return tuple(
-        None if each.budget is None else standing(releases[:n], each.log_e, each.budget)
-        for n, each in enumerate(releases)
-    )
+    logs, asked = [each.log_e for each in releases], [each.budget is not None for each in releases]
+    # Folders that were put together may hold several budgets, each of which sees one stream of them all.
+    budgets = {each.budget for each in releases if each.budget is not None}
+    by = {budget: _stream(logs, asked, budget) for budget in budgets}
+    return tuple(None if each.budget is None else by[each.budget][n] for n, each in enumerate(releases))
+
+
+def _stream(log_e: Sequence[float | None], asked: Sequence[bool], budget: float) -> list[Standing]:
+    """Where each of T releases stands, of which those were judged under a budget that ``asked`` for it."""
+    logs = np.array([-np.inf if log is None else log for log in log_e])
+    levels, rejected = stats.e_lond(logs, np.array(asked, bool), budget)
+    spent = budget * np.cumsum(stats.shares(len(logs)))
+    return [
+        Standing(
+            place=n + 1,
+            level=float(levels[n]),
+            log_e=log,
+            rejected=bool(rejected[n]),
+            budget=budget,
+            spent=float(spent[n]),
+        )
+        for n, log in enumerate(log_e)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -65,3 +66,19 @@ def test_names_that_bite_a_legend_stay_text() -> None:
     drawn = svg(figures.charts(overview.rows([bitten])))
     assert "<script>" not in drawn
     assert "&lt;/svg&gt;&lt;script&gt;" in drawn
+
+
+def test_of_more_variants_than_can_be_told_apart_the_worst_of_each_release_is_drawn() -> None:
+    release = stream()[4]
+    first, other = release.variants
+    many = [
+        replace(release, variants=(replace(first, name=f"a{n}"), replace(other, name=f"b{n}")))
+        for n in range(figures.NAMES // 2 + 1)
+    ]
+    for chart in figures.charts(overview.rows(many)):
+        assert [point["place"] for point in data(chart)] == list(range(1, len(many) + 1))
+        assert [re.findall(r", (b\d): ", point["said"]) for point in data(chart)] == [
+            [f"b{n}"] for n in range(len(many))
+        ]
+        assert "Of several variants" in chart.reading
+    assert "Of several variants" not in figures.charts(overview.rows(many[:-1]))[0].reading

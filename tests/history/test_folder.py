@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +100,37 @@ def test_clusters_leave_no_evidence(tmp_path: Path) -> None:
     assert releases.evidence(found, set()) is None
     release = releases.of(found, at(0), log_e=None, budget=None)
     assert release.variants[0].classes.log_e == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            '"verdicts":["fine"',
+            '"verdicts":["fine","fine"',
+            "verdicts of the view by class: expected 2 values, found 3",
+        ),
+        ('"by":"class"', '"by":"other"', "expected one view by class"),
+        ('"time":"2026-03-01', '"time":"2026-13-01', "time: expected one such as"),
+        ('"budget":0.1', '"budget":1.5', "budget: expected a share between 0 and 1, found 1.5"),
+        ('"margin":0.02', '"margin":"2"', "margin: expected a finite number"),
+    ],
+)
+def test_a_release_that_cannot_be_is_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
+    """Sealed as it should be, by whoever knows how."""
+    release = releases.of(judged(SAME), at(0), log_e=1.5, budget=0.1)
+    folder.add(tmp_path, release)
+    [path] = tmp_path.iterdir()
+    content = sealed.read(path, path.stem)
+    assert content.count(old.encode()) >= 1
+    sealed.write(path, content.replace(old.encode(), new.encode(), 1), path.stem)
+    with pytest.raises(InputError, match=said):
+        folder.read(tmp_path)
+
+
+def test_a_release_without_variants_is_refused(tmp_path: Path) -> None:
+    document = releases.CODEC.write(releases.of(judged(SAME), at(0), log_e=1.5, budget=0.1))
+    content = json.dumps({"schema": folder.SCHEMA, **document, "variants": []}).encode()
+    sealed.write(tmp_path / "a.release", content, "a")
+    with pytest.raises(InputError, match="expected a variant at least"):
+        folder.read(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import multinomial
 
 from prune_audit import gate, history, stats
-from prune_audit.core import Audit, Policy, RuleSetting, Waiver
+from prune_audit.core import Audit, Pair, Policy, RuleSetting, Settings, View, Waiver
 from prune_audit.errors import UsageError
 from prune_audit.history import folder, releases
 from prune_audit.rules import default_policy
@@ -202,6 +202,22 @@ def test_a_class_that_is_waived_is_no_evidence(tmp_path: Path) -> None:
     found = history.judge(both, tmp_path, budget=0.1, now=at(1))
     assert "and is 0;" in notes(found)[1]
     assert folder.read(tmp_path)[1].log_e is None
+
+
+def test_groups_are_evidence_as_classes_are_and_a_waived_one_is_none(tmp_path: Path) -> None:
+    base = audit(SAME, names=["a"])
+    pair = Pair.of(LOST, by="film", strata=["x", "y"])
+    views = (*base.comparisons[0].views, View(pair=pair, measures=stats.measures(pair, Settings())))
+    grouped = replace(base, comparisons=(replace(base.comparisons[0], views=views),))
+    logs = [stats.log_e(np.array([n]), np.array([g]), np.array([100]), 0.02)[0] for n, g in ((0, 0), (1, 1), (0, 0))]
+    lost = stats.log_e(np.array([38]), np.array([1]), np.array([100]), 0.02)[0]
+    for strata, last, code in (((), math.exp(lost), 1), (("film=y",), 0.0, 0)):
+        where = tmp_path / str(code)
+        found = history.judge(gate.judge(grouped, waiving(*strata)), where, budget=0.1, now=at(0))
+        [kept] = folder.read(where)
+        assert kept.log_e == pytest.approx(math.log((np.exp(logs).sum() + last) / 4))
+        assert found.exit_code == code
+    assert [view.by for view in kept.variants[0].views] == ["class", "film"]
 
 
 def test_other_rules_judge_as_ever(tmp_path: Path) -> None:

@@ -115,3 +115,10 @@ def test_the_picture_holds_both_figures(tmp_path: Path) -> None:
 def test_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no history is written to \.md"):
         writing.check([tmp_path / "h.md"])
+
+
+def test_a_page_of_very_many_releases_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "ROWS", 4)
+    root = parsed(page.render(stream()))
+    assert [len(list(table.iter("tr"))) for table in root.iter("table")] == [5, 5]
+    assert "2 older rows are not shown" in said(root)
