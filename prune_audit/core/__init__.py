@@ -47,6 +47,7 @@ from prune_audit.core.requests import (
     RuleSetting,
     Settings,
     Waiver,
+    check_seed,
     chosen,
 )
 from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
@@ -143,6 +144,7 @@ __all__ = [
     "Verdict",
     "View",
     "Waiver",
+    "check_seed",
     "chosen",
     "in_units",
 ]

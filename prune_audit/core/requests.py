@@ -23,6 +23,14 @@ from prune_audit.core.types import (
 )
 from prune_audit.errors import UsageError
 
+MOST_SEEDS = 2**32  # what every generator of random numbers takes
+
+
+def check_seed(seed: int) -> None:
+    """Check that random numbers can be drawn from ``seed``. Raises `UsageError` where they cannot."""
+    if not 0 <= seed < MOST_SEEDS:
+        raise UsageError(f"--seed: expected a whole number from 0 to {MOST_SEEDS - 1:,}, found {seed}", hint="--seed 0")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
@@ -187,6 +195,7 @@ class Settings:
         if self.weights is not None:
             need(all(0 <= w < math.inf for w in self.weights.values()), "weights must not be negative", self.weights)
             need(any(w > 0 for w in self.weights.values()), "a weight must be above 0", self.weights)
+        check_seed(self.seed)
         need(self.limit is None or self.limit > 0, "the limit must be a positive number of samples", self.limit)
         if self.until_settled:
             self._check_sequential()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prune_audit.choices import Optimizer, RateSchedule
+from prune_audit.core import check_seed
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking
 from prune_audit.nets.examples import Examples
@@ -58,6 +59,7 @@ class Training:
             raise UsageError(f"the number of epochs must not be negative, found {self.epochs}", hint="0 trains nothing")
         if not 0 < self.lr < math.inf:
             raise UsageError(f"the learning rate must be positive, found {self.lr:g}", hint="0.01 is usual for SGD")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ([DENSE, "--until-harm", "--audit", VAL, "--pattern", "2:4", "--method", "random"], "one blow", "--until-harm"),
         ([DENSE, "--density", ".1", "--steps", "0"], "number of steps must be positive", "--help"),
         ([DENSE, "--density", ".1", "--hold-out", "1"], "share to hold out", ".1"),
+        ([DENSE, "--density", ".1", "--seed", "-1"], "--seed: expected a whole number from 0", "--seed 0"),
         ([DENSE, "--c-rate", "much", "--method", "surgery"], "--c-rate: expected a number, found 'much'", "--c-rate 1"),
         ([DENSE, "--density", ".1", "--c-rate", "1", "--method", "surgery"], "of which one decides", "leave out"),
         ([DENSE, "--density", ".1", "--method", "magnitude", "--export", "onnx"], "an export needs", "by their shape"),

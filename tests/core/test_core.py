@@ -134,6 +134,8 @@ def test_unknown_models_and_groups_are_named_with_those_there_are() -> None:
         {"retention_margin": 0.0},
         {"top_k": 0},
         {"limit": 0},
+        {"seed": -1},
+        {"seed": 2**32},
         {"batch_size": 0},
         {"workers": 0},
         {"threads": 0},
