@@ -159,7 +159,7 @@ def test_a_pattern_that_cannot_be_is_refused_before_anything_is_written(tmp_path
     onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
     whole = Recipe(method="magnitude", pattern="2:4")
     for source, recipe, said in (
-        (DENSE, whole, r"no whole groups of 4 along the inputs of 0.weight \(16 x 1 x 3 x 3\)"),
+        (DENSE, whole, r"no whole groups of 4 are known along the inputs of 0.weight \(16 x 1 x 3 x 3\)"),
         (onnx, whole, "no whole groups of 4"),
     ):
         with pytest.raises(UsageError, match=said):

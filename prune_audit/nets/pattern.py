@@ -70,7 +70,7 @@ def axes(model: torch.nn.Module, names: Sequence[str], pattern: NofM) -> dict[st
         what = ", ".join(weights.label(name, model.get_parameter(name).shape) for name in unfit)
         spared = " ".join(f"--exempt {name.rpartition('.')[0] or name}" for name in unfit)
         raise UsageError(
-            f"--pattern {pattern.n}:{pattern.m}: there are no whole groups of {pattern.m} along the inputs of {what}",
+            f"--pattern {pattern.n}:{pattern.m}: no whole groups of {pattern.m} are known along the inputs of {what}",
             hint=f"leave such layers whole: {spared}"
             if found
             else "cut single weights; of a graph without layers, such as ONNX, prune what it was exported from",

@@ -165,7 +165,7 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ),
         (
             [DENSE, "--pattern", "2:4", "--method", "magnitude"],
-            "no whole groups of 4 along the inputs of 0",
+            "no whole groups of 4 are known along the inputs of 0",
             "exempt 0",
         ),
         ([DENSE, "--pattern", "half", "--method", "magnitude"], "--pattern: expected N:M", "2:4"),

@@ -82,7 +82,7 @@ def test_a_weight_in_a_place_that_says_nothing_of_its_inputs_is_refused() -> Non
     place = nn.Linear(1, 1, bias=False, device="meta")
     place.weight = nn.Parameter(torch.zeros(8, 8))
     model = nn.Sequential(place)
-    with pytest.raises(UsageError, match="no whole groups") as caught:
+    with pytest.raises(UsageError, match="no whole groups of 4 are known") as caught:
         pattern.axes(model, ["0.weight"], NofM(2, 4))
     assert "exported from" in str(caught.value.hint)
 
