@@ -81,7 +81,7 @@ def short(count: Value, unit: str = "") -> str:
 
 def limit(share: float) -> str:
     """A limit as it was typed, in points or percent."""
-    return f"{100 * share:.6g}"
+    return f"{100 * share:.10g}"  # .99999 is no 100 %, and .07 no 7.000000000000001
 
 
 def loss(share: float) -> str:

@@ -50,6 +50,18 @@ def test_a_plan(tmp_path: Path) -> None:
     assert "| all 10 unchanged classes are fine | 434 | 4,340 | 8.3 points |" in (tmp_path / "p.md").read_text()
 
 
+def test_nothing_short_of_certain_reads_as_certain() -> None:
+    told = shown(
+        writing.of_plan(
+            planning.plan(Design(classes=1, churn=0, power=0.99999999, settings=Settings(confidence=0.9999999)))
+        )
+    )
+    assert "99.999999 % of such audits say so" in told
+    assert "in 99.999999 of 100 audits" in told
+    assert "by the 99.99999 % interval" in told
+    assert "100 %" not in told
+
+
 def test_a_plan_without_end() -> None:
     sheet = writing.of_plan(
         planning.plan(Design(classes=1, churn=0.5, power=0.8, settings=Settings(margin=0.001, assure=0.001)))
