@@ -29,11 +29,13 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.rounds import Rounds
+from prune_audit.render import rounded
 from prune_audit.stats import anytime
 from prune_audit.tasks import classification
 
 HINT = "an audit is added to by the models, classes and limits that it was made with; else begin a new one"
-LIMITS = ("confidence", "margin", "assure")
+FEWER = "the new samples need not be of all classes: name every class in a file, one a line, with --classes FILE"
+LIMITS = {"confidence": "confidence in percent", "margin": "margin in points", "assure": "assurance limit in points"}
 READ = ("drop_class", "model_output", "state_key", "scores")
 """Settings that decide which answers of a model are read."""
 
@@ -119,9 +121,14 @@ def check(earlier: Audit, cards: Sequence[ModelCard], dataset: Dataset, settings
             _same(f"file of {new.name} (SHA-256)", new.digest, old.digest)
             _same(f"architecture of {new.name}", new.factory, old.factory)
     if not dataset.indexed:
-        _same("classes", ", ".join(dataset.classes), ", ".join(earlier.comparisons[0].view().pair.classes))
-    for name in (*LIMITS, *READ):
-        _same(name.replace("_", " "), getattr(settings, name), getattr(earlier.provenance.settings, name))
+        classes = earlier.comparisons[0].view().pair.classes
+        fewer = set(dataset.classes) < set(classes)
+        _same("classes", ", ".join(dataset.classes), ", ".join(classes), hint=FEWER if fewer else HINT)
+    given = earlier.provenance.settings
+    for name, called in LIMITS.items():
+        _same(called, rounded.limit(getattr(settings, name)), rounded.limit(getattr(given, name)))
+    for name in READ:
+        _same(name.replace("_", " "), getattr(settings, name), getattr(given, name))
     ways = [None if p is None else p.describe() for p in (dataset.preprocess, earlier.provenance.preprocess)]
     _same("preprocessing", *ways)
     again = np.isin(seen(dataset.ids), earlier.samples.seen).nonzero()[0]
@@ -133,11 +140,11 @@ def check(earlier: Audit, cards: Sequence[ModelCard], dataset: Dataset, settings
         )
 
 
-def _same(what: str, found: object, expected: object) -> None:
+def _same(what: str, found: object, expected: object, *, hint: str = HINT) -> None:
     if found != expected:
         raise AlignmentError(
             f"the audit cannot be added to, because it differs in its {what}: expected {expected}, found {found}",
-            hint=HINT,
+            hint=hint,
         )
 
 

@@ -288,11 +288,19 @@ def test_no_sample_counts_twice(tmp_path: Path) -> None:
 
 def test_other_limits_models_and_classes_are_refused(tmp_path: Path) -> None:
     new = recorded(tmp_path, "two", 60, seed=1, at=10**6)
-    assert "margin: expected 0.02, found 0.03" in refused(tmp_path, new, "--margin", "3")
+    assert "margin in points: expected 2, found 3" in refused(tmp_path, new, "--margin", "3")
+    assert "assurance limit in points: expected 5, found 7.5" in refused(tmp_path, new, "--assure", "7.5")
+    assert "confidence in percent: expected 95, found 90" in refused(tmp_path, new, "--confidence", ".9")
     assert "models: expected dense, pruned, found dense, other" in refused(tmp_path, new, "--renamed")
     assert "did not stop by itself" in refused(tmp_path, new, "--whole")
     five = recorded(tmp_path, "five", 60, seed=1, at=10**6, drops=(0,) * 5)
-    assert "classes: expected class 0, class 1, class 2, class 3, found" in refused(tmp_path, five)
+    said = refused(tmp_path, five)
+    assert "classes: expected class 0, class 1, class 2, class 3, found" in said
+    assert "--classes" not in said
+    three = recorded(tmp_path, "three", 60, seed=1, at=10**6, drops=(0,) * 3)
+    said = refused(tmp_path, three)
+    assert "found class 0, class 1, class 2" in said
+    assert "name every class in a file, one a line, with --classes FILE" in said
 
 
 def test_another_file_of_a_model_is_refused(sample_models: Path, tmp_path: Path) -> None:
