@@ -15,6 +15,7 @@ from prune_audit.core import FINE, REGRESSED, Audit, DataSource, ModelSource, Ou
 from prune_audit.document import read_audit
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.cache import Store
+from prune_audit.render import wording
 from prune_audit.sequential import seen
 from prune_audit.stats import measures
 from tests.cli._run import here
@@ -337,3 +338,18 @@ def test_ids_are_known_again_by_63_bits() -> None:
     assert len(set(hashes.tolist())) == 4
     assert (hashes >= 0).all()
     assert len(set(seen([str(i) for i in range(10_000)]).tolist())) == 10_000
+
+
+def test_what_ended_the_drawing_is_said(tmp_path: Path) -> None:
+    """Only where every class is settled is that why the run ended."""
+
+    def said(found: Audit) -> str:
+        return wording.sequential(found)[0]
+
+    assert "until its verdict was settled: " in said(audited(recorded(tmp_path, "all", 3000)))
+    few = recorded(tmp_path, "few", 60)
+    assert "until its verdict was settled, or its samples ended: " in said(audited(few))
+    short = audited(few, replace(SETTLED, limit=40))
+    assert "until its verdict was settled, or the limit of 40 was reached: 40 of 240 " in said(short)
+    unlimited = replace(short, provenance=replace(short.provenance, settings=SETTLED))
+    assert "until its verdict was settled, or the run ended: 40 of 240 " in said(unlimited)

@@ -154,11 +154,12 @@ def sequential(audit: Audit) -> list[str]:
     ]
     if not spared:
         return []
-    run, left = audit.provenance.samples, spared[0]
+    p = audit.provenance
+    run, left = p.samples, spared[0]
     share = f"{100 * left / max(run + left, 1):.0f} %"
     return [
-        f"each class was drawn from, in a random order, until its verdict was settled{_for_every(audit)}: {run:,} of "
-        f"{run + left:,} samples were run, {left:,} spared ({share})",
+        f"each class was drawn from, in a random order, until its verdict was settled{_for_every(audit)}"
+        f"{_or_before(audit)}: {run:,} of {run + left:,} samples were run, {left:,} spared ({share})",
         "verdicts and confidence sequences hold whenever one looks, and for new samples; accuracy, recalls, the change "
         "seen, p-values, alpha and harm are biased where drawing stops by what was seen, and are left out: run all "
         "data for them, without --until-settled",
@@ -167,6 +168,18 @@ def sequential(audit: Audit) -> list[str]:
 
 def _for_every(audit: Audit) -> str:
     return " for every variant" if len(audit.comparisons) > 1 else ""
+
+
+def _or_before(audit: Audit) -> str:
+    """What ended drawing where classes are left open: no more samples of them, the limit, or an earlier run's end."""
+    limit, ends = audit.provenance.settings.limit, set[str]()
+    for comparison in audit.comparisons:
+        view = comparison.views[0]
+        for i in those(view, "verdict", [CANNOT_TELL]):
+            spared = view.pair.drawn_from is not None and view.pair.drawn_from[i] > view.pair.support[i]
+            stopped = "the run ended" if limit is None else f"the limit of {limit:,} was reached"
+            ends.add(stopped if spared else "its samples ended")
+    return f", or {' or '.join(sorted(ends))}" if ends else ""
 
 
 def counted(settings: Settings) -> list[str]:
