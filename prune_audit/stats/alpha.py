@@ -15,8 +15,9 @@ for the ratio of the two corrected sums, each with Student's t of Satterthwaite'
 the denominator is not shown to be above 0, Fieller's has no upper limit, and nor has this: `at least` the jackknife's
 lower one. The test of alpha = 1 is of the difference sum x (y - x) - noise, which needs no ratio and holds where alpha
 is not estimable.
-Classes with fewer than two samples are left out, because their noise cannot be seen. `prune_audit/stats/_alpha.py`
-has the derivation.
+Classes with fewer than two samples are left out, because their noise cannot be seen. It cannot either where a class
+that is all right has so few samples beside the others that most of it would be its own: nothing is said then.
+`prune_audit/stats/_alpha.py` has the derivation.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._alpha import ESTIMABLE, Errors, Fit, counts, fieller, fit, too_noisy
+from prune_audit.stats._alpha import ESTIMABLE, Errors, Fit, counts, fieller, fit, too_noisy, unseen
 
 RANK = 120
 
@@ -37,6 +38,7 @@ interval."""
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Corrected alpha with its interval, its state, lambda and kappa, p-value of alpha = 1; all of the model."""
     cells, mass, why_not = counts(pair, settings)
+    why_not = why_not or unseen(cells)
     if why_not:
         return _measures(why_not)
 

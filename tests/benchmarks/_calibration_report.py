@@ -22,25 +22,10 @@ PLAIN = ("lambda", "alpha corrected / truth", "alpha naive / truth", "tau / trut
 """Quantities that are no rates: shown as they are, not in per cent."""
 
 WHY = {
-    "interval of balance": (
-        "Wherever it falls short, a class of 10 samples and a recall near 1 is one of the two sides that are "
-        "compared. Ten such samples are mostly all right, and where one is wrong the score interval excludes the "
-        "truth: the dip of every score interval of a share near 1, Wilson's too. It decides a class's standing, "
-        "which names harm and never convicts by itself."
-    ),
-    "at the margin 5 %": (
-        "One discrete case: 100 samples with recalls about .99, of which two or three are lost, so that the "
-        "statistic takes few values and none falls at 5 %. A verdict asks besides that the two-sided interval "
-        "agree, which it does in 3.2 % of these classes (convicted at the margin)."
-    ),
-    "harm 5 %": (
-        "Again few values, in classes of 30 samples that lose 8 or 9 points: by enumeration against a rest without "
-        "noise, the rate goes from 6.6 to 8.3 % as the rest's ratio moves by .8 points. A verdict asks more: that "
-        "the two-sided interval agree (2.9 to 3.8 %), and q."
-    ),
-    "FWER of regressed, Holm": (
-        "Two classes exactly at the margin, tested at 2.5 % each. The discrete score test rejects 3.3 % of them "
-        "(convicted at the margin, drop of 2 x 100), and twice that is what is seen."
+    "alpha corrected / truth": (
+        "One of ten classes has ten samples, the others a thousand: what is subtracted as noise is mostly what ten "
+        "samples show of theirs. Of such audits more than half print no alpha, and of the rest nearly all say `at "
+        "least` (alpha printed, alpha bounded), which holds."
     ),
 }
 """Why a bar is missed, by quantity; what is not listed here is not understood."""
@@ -53,11 +38,11 @@ calibration error and top-k recall, which need scores. To reproduce this page:
 
     python -m tests.benchmarks.calibration
 
-It takes about {minutes} minutes on two cores, needs nothing that `pip install -e ".[test]"` does not bring, and writes
-this page and [calibration.csv](calibration.csv), one line per cell and quantity. Seeds are fixed, so the numbers come
-out the same. `--quick` runs a small part of the grid in half a minute; the test suite runs that part too. `--only
-Gaps` runs one section anew and leaves the others as they were measured; `--share .02` runs the whole grid with a
-fiftieth of the audits.
+It takes about {minutes} minutes of processor time, in two processes, needs nothing that `pip install -e ".[test]"` does
+not bring, and writes this page and [calibration.csv](calibration.csv), one line per cell and quantity. Seeds are fixed,
+so the numbers come out the same. `--quick` runs a small part of the grid in half a minute; the test suite runs that
+part too. `--only Gaps` runs one section anew and leaves the others as they were measured; `--share .02` runs the whole
+grid with a fiftieth of the audits.
 
 A *cell* is one truth: class sizes and, per class, the probabilities of both right, lost, gained and neither. From
 each, as many audits are drawn as give 20,000 class tests (where whole audits are the unit: 40 to 4,000 audits, and
@@ -216,7 +201,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
         f"50 is seen in {at('tau = 0 rejected', '1000 x 50', 'mean drop 0')}.",
         f"**Identical pairs**: of {pairs}, {worst('identical pair fails')} fail a check. "
         f"{len(barred) - len(missed)} of {len(barred)} bars are met; `docs/calibration.md` says which "
-        f"{len(missed)} are not, by how much and why.",
+        f"{len(missed)} {'is' if len(missed) == 1 else 'are'} not, by how much and why.",
     ]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import resource
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -138,9 +138,9 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     if not 0 < asked.share <= 1:
         parser.error("--share: more than 0, at most 1")
-    started = time.perf_counter()
     found = run(quick=asked.quick, processes=2, only=asked.only, share=asked.share)
-    took = -(-int(time.perf_counter() - started) // 60)
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    took = -(-int(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime) // 60)
     trial = asked.quick or asked.share < 1
     folder = asked.out or (ROOT / "build" / "calibration" if trial else ROOT / "docs")
     if asked.only is not None:

@@ -211,3 +211,18 @@ def test_too_few_samples_for_a_jackknife_give_no_interval_and_no_warning(
 ) -> None:
     found = {measure.name: measure for measure in alpha.measure(Pair.of(counts), Settings())}
     assert all(m.overall_low is None or np.isfinite(m.overall_low) for m in found.values())
+
+
+def test_a_small_class_that_is_all_right_beside_large_ones_leaves_no_noise_to_see() -> None:
+    """Its ten samples have most of the noise; where one is wrong, that is seen."""
+    large = [(900, 50, 0, 50), (800, 50, 0, 150), (700, 50, 0, 250)]
+    told = "the noise is mostly that of a class of 10 samples, which are all alike"
+    for small, silent in (((10, 0, 0, 0), True), ((0, 0, 0, 10), True), ((8, 1, 0, 1), False)):
+        found = measured(Pair.of([*large, small]), only=alpha)
+        assert (found["alpha_corrected"].overall_absent == told) == silent
+        assert (found["alpha_p"].overall is None) == silent
+
+
+def test_small_classes_that_are_all_right_are_nothing_where_others_are_as_small() -> None:
+    found = measured(Pair.of([(9, 1, 0, 0), (10, 0, 0, 0), (6, 2, 0, 2), (7, 1, 1, 1)]), only=alpha)
+    assert found["alpha_p"].overall is not None
