@@ -6,6 +6,7 @@ Drops are points on the command line (``--margin 2``) and shares inside (.02).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -512,6 +513,19 @@ class Shown:
 
 
 # -------------------------------------------------------------------------------------------------------------- values
+
+
+def apart(outputs: Iterable[Path], read: Iterable[object]) -> None:
+    """Refuse to write over a file that is read: of ``read``, what is a path. A folder is never one of ``outputs``."""
+    inputs = [path for path in read if isinstance(path, Path) and path.exists()]
+    for output in outputs:
+        if output.exists() and any(output.samefile(path) for path in inputs):
+            raise UsageError(f"{output} is read, and would be written over", hint="write to another name")
+
+
+def of_source(source: DataSource) -> tuple[object, ...]:
+    """What is read of data at ``source``, for `apart`."""
+    return (source.path, source.classes, source.class_map, source.tokenizer)
 
 
 def dialects(values: list[str] | None) -> dict[str, str]:

@@ -107,6 +107,9 @@ def run(
 
     releases.check(baseline)
     paths, dialects, services = logged.reports.paths(), logged.reports.dialects(), logged.services()
+    # The audit itself may be, by what is judged anew.
+    o.apart(paths, [baseline])
+    o.apart([path for path in paths if path.suffix.lower() != ".json"], [saved])
     audit = document.read_audit(saved)
     wanted = g.policy(context, asked.policy, stored=audit.policy)
     g.told(wanted, quiet=shown.quiet)

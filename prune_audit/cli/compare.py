@@ -209,6 +209,8 @@ def run(
     source = reading.source(data)
     sources = models.parse(dense), [models.parse(each) for each in pruned]
     store = None if dry_run else caching.store()
+    read = [*(each.path for each in (sources[0], *sources[1])), *o.of_source(source), judging.confirm]
+    o.apart(written.output or (), read)
     models.prepare([sources[0], *sources[1]], settings, store)
     # While what runs the models is imported in another process.
     from prune_audit import audit, document, reports

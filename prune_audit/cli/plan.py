@@ -146,6 +146,7 @@ def run(
     if other := sorted(dialects.keys() - {"csv"}):
         raise UsageError(f"--dialect {other[0]}: no plan is written in that format", hint="csv=excel is what there is")
     writing.check(paths)
+    o.apart(paths, [audit])
     if audit is None:
         _only(context, ("budget", "by"), "there is no audit", "name one, or leave it out")
         sheet = writing.of_plan(planning.plan(ahead.design(power / 100)))

@@ -38,6 +38,7 @@ def run(
     settings, source = o.settings(outputs, sample, running), reading.source(data)
     models.check_predictions_path(output)
     asked = models.parse(model)
+    o.apart([output], [asked.path, *o.of_source(source)])
     store = caching.store()
     models.prepare([asked], settings, store)
     # While what runs the model is imported in another process.

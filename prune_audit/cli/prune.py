@@ -110,6 +110,8 @@ def run(
     beside = p.beside(output, reports.export)
     for path in reports.report or ():
         check_writable(path)
+    o.apart(reports.report or (), [named.path])
+    o.apart([output, *([] if beside is None else [beside]), *(reports.report or ())], [given.data, given.audit])
     shapes = given.audit if beside is not None and not tuning.epochs else None  # an export is made by those of samples
     trained_on = given.data or shapes
     training = reading.source(trained_on) if trained_on is not None else None

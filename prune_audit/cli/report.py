@@ -18,6 +18,7 @@ def run(
     from prune_audit.cli import _terminal
 
     dialects, paths = reports.dialects(), reports.paths()
+    o.apart([path for path in paths if path.suffix.lower() != ".json"], [saved])
     audit = gate.mended(document.read_audit(saved))
     _terminal.deliver(
         audit,
