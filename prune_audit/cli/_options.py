@@ -234,7 +234,11 @@ class Sample:
     skip_bad: Annotated[int, typer.Option(metavar="N", help="Allow N unreadable samples.")] = 0
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Audit a stratified sample of N samples; such an audit never gates."),
+        typer.Option(
+            metavar="N",
+            help="Audit a stratified sample of N samples; such an audit never gates. With --until-settled: run N "
+            "samples at most.",
+        ),
     ] = None
 
 

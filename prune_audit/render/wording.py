@@ -344,6 +344,8 @@ def _drops(view: View, settings: Settings, judged: int) -> str:
     if unsure:
         rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
         verb = "is" if len(unsure) == 1 else "are"
+        if view.pair.sequential:
+            return f"{said} {rest} {verb} not settled."
         return f"{said} {rest} {verb} too small to rule out {assure}.{suspects(view, settings, judged)}"
     if len(lost) == judged:
         return said
