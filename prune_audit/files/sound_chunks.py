@@ -63,16 +63,18 @@ def _end(file: IO[bytes], size: int) -> int | None:
         start, length = struct.unpack(">II", head[4:])
         return None if length >= _UNKNOWN else int(start + length)
     form = _FORMS.get(magic)
-    return None if form is None else _last_sample(file, form, head)
+    return None if form is None else _last_sample(file, size, form, head)
 
 
-def _last_sample(file: IO[bytes], form: _Form, first: bytes) -> int | None:
+def _last_sample(file: IO[bytes], size: int, form: _Form, first: bytes) -> int | None:
     """The byte behind the chunk with the samples, in a file that begins with the 12 bytes ``first``."""
     narrow = form.length[1] == "I"
     claimed = struct.unpack(form.length, first[4:8])[0] if narrow and len(first) == 12 else 0
     header = form.ident + struct.calcsize(form.length)
     at, long = form.start, None
     for _ in range(_MOST):
+        if at > size:  # no file can be wound on by 2**63 bytes
+            return None
         file.seek(at)
         head = file.read(header)
         if len(head) < header:

@@ -92,6 +92,15 @@ def test_what_follows_the_samples_may_be_missing() -> None:
     check(bytes(data[:-20]))
 
 
+@pytest.mark.parametrize("length", [2**62, 2**63, 2**64 - 1])
+def test_a_chunk_that_is_longer_than_any_file_says_nothing(length: int) -> None:
+    for data in (
+        b"riff" + bytes(36) + b"junk" + bytes(12) + struct.pack("<Q", length) + bytes(40),
+        b"caff" + bytes(4) + b"free" + struct.pack(">Q", length) + bytes(40),
+    ):
+        sound_chunks.check(io.BytesIO(data), len(data))
+
+
 def test_chunks_before_the_samples_are_passed_over() -> None:
     data = recording("WAV", "PCM_16")
     odd = b"note" + struct.pack("<I", 5) + b"hello\0"

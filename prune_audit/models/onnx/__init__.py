@@ -169,6 +169,7 @@ def recognises(path: Path) -> bool:
     if not path.is_file():
         return False
     version = graph = False
+    size = path.stat().st_size
     with path.open("rb") as file:
         for field, wire, value in _fields(file):
             if (field not in _NUMBERS or wire != 0) and (field not in _BYTES or wire != 2):
@@ -179,6 +180,8 @@ def recognises(path: Path) -> bool:
                 graph |= value > 0 and first != b"" and first[0] in _GRAPH_TAGS
                 file.seek(-len(first), 1)
             if wire == 2:
+                if value > size - file.tell():  # no more than is there: no file can be wound on by 2**63 bytes
+                    break
                 file.seek(value, 1)
     return version and graph
 
