@@ -131,6 +131,14 @@ def test_a_network_far_larger_than_its_weights_is_not_made(images: Path) -> None
         load(images)
 
 
+def test_layers_without_end_are_not_made(images: Path) -> None:
+    change(images, num_hidden_layers=2**31 - 1)  # which would take days
+    with pytest.raises(ModelError, match=r"describes a network of more than \d,\d\d\d modules, and its files hold \d"):
+        load(images)
+    change(images, num_hidden_layers=1)
+    assert load(images).card.layers
+
+
 def test_weights_that_do_not_fit_are_never_made_up(images: Path) -> None:
     weights = load_file(images / "model.safetensors")
     save_file({**weights, "lora_A.weight": torch.zeros(2)}, images / "model.safetensors")

@@ -29,6 +29,8 @@ _ADAPTER = "adapter_config.json"
 _ELSEWHERE = ("attn_implementation", "experts_implementation", "fusion_config", "kernel_config", "transformers_weights")
 _VERSION = "install the version of transformers that saved the model (transformers_version in config.json)"
 _SHOWN = 3
+_BOTH = "save both with save_pretrained; a pruned network whose layers became smaller is exported to ONNX"
+_MODULES = 20  # for each weight, and for a hundred more, where the library's networks have two or three
 _TABLES = 50_000_000  # numbers that an architecture may work out for itself, such as those of positions
 
 
@@ -138,15 +140,32 @@ def _refuse_excess(maker: Any, config: Any, weights: Mapping[str, object], path:
     What is only somewhat larger lacks single weights, and the library says which.
     """
     import torch
+    from torch.nn.modules import module
 
-    with torch.device("meta"):  # where tensors have shapes and no memory
-        outline = maker(config)
-    needed = sum(each.numel() for each in (*outline.parameters(), *outline.buffers()))
     held = sum(each.numel() for each in weights.values() if isinstance(each, torch.Tensor))
+    layers = 0
+
+    def count(*_: object) -> None:
+        """Modules come one by one, so that this ends where there are two billion."""
+        nonlocal layers
+        layers += 1
+        if layers > _MODULES * (len(weights) + 100):
+            raise ModelError(
+                f"{path}: config.json describes a network of more than {layers:,} modules, and its files hold "
+                f"{len(weights):,} weights",
+                hint=_BOTH,
+            )
+
+    counting = module.register_module_module_registration_hook(count)
+    try:
+        with torch.device("meta"):  # where tensors have shapes and no memory
+            outline = maker(config)
+    finally:
+        counting.remove()
+    needed = sum(each.numel() for each in (*outline.parameters(), *outline.buffers()))
     if needed > 2 * held + _TABLES:
         raise ModelError(
-            f"{path}: config.json describes a network of {needed:,} numbers, and its files hold {held:,}",
-            hint="save both with save_pretrained; a pruned network whose layers became smaller is exported to ONNX",
+            f"{path}: config.json describes a network of {needed:,} numbers, and its files hold {held:,}", hint=_BOTH
         )
 
 
