@@ -71,10 +71,10 @@ def unseen(cells: Array) -> str | None:
     right = np.stack([both + lost, both + gained])  # (2, C)
     level = (right + 0.5) / (n + 1)
     parts = (level * (1 - level) / (n + 1)).sum(axis=0)
-    most = int(np.argmax(parts))
-    if _freedom(parts, n) >= FEWEST or not ((right[:, most] <= 0) | (right[:, most] >= n[most])).any():
+    alike = ((right <= 0) | (right >= n)).any(axis=0) & (parts == parts.max())
+    if _freedom(parts, n) >= FEWEST or not alike.any():
         return None
-    return f"the noise is mostly that of a class of {n[most]:.0f} samples, which are all alike"
+    return f"the noise is mostly that of a class of {n[alike][0]:.0f} samples, which are all alike"
 
 
 def too_noisy(reliability: float) -> str:
