@@ -174,7 +174,8 @@ def recognises(path: Path) -> bool:
         for field, wire, value in _fields(file):
             if (field not in _NUMBERS or wire != 0) and (field not in _BYTES or wire != 2):
                 return False
-            version |= field == _IR_VERSION and value > 0
+            if field == _IR_VERSION:  # of several the last one counts, as for whoever reads it
+                version = value > 0
             if field == _GRAPH:
                 first = file.read(1)
                 graph |= value > 0 and first != b"" and first[0] in _GRAPH_TAGS
