@@ -11,7 +11,6 @@ from rich.padding import Padding
 
 from prune_audit import reports
 from prune_audit.core import CANNOT_TELL, FINE, REGRESSED
-from prune_audit.errors import UsageError
 from prune_audit.history import overview, page
 from prune_audit.history.figures import charts
 from prune_audit.history.releases import Release
@@ -29,13 +28,7 @@ ROWS = 20  # on the screen, unless all are asked for
 
 def check(paths: Sequence[Path]) -> None:
     """Check that each of ``paths`` can be written. Raises `AuditError` where one cannot."""
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(
-                f"{path}: no history is written to {path.suffix or 'a file without a suffix'}",
-                hint="the suffix chooses: .html, .csv or .svg",
-            )
-        reports.check_writable(path)
+    reports.check_chosen(paths, "history", SUFFIXES)
 
 
 def write(found: Sequence[Release], path: Path, dialects: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -48,7 +41,7 @@ def write(found: Sequence[Release], path: Path, dialects: Mapping[str, str] = Ma
             content = svg(charts(overview.rows(found)))
         case _:
             content = page.render(found)
-    reports.put(path, content.encode("utf-8", "backslashreplace"))
+    reports.put(path, content)
 
 
 def renderable(found: Sequence[Release], width: int, *, show_all: bool = False) -> RenderableType:

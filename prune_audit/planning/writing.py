@@ -13,7 +13,6 @@ from rich.table import Table as Grid
 
 from prune_audit import reports, stats
 from prune_audit.core import Value
-from prune_audit.errors import UsageError
 from prune_audit.planning import Plan, ShoppingList
 from prune_audit.printable import printable
 from prune_audit.render import class_table as classes
@@ -254,13 +253,7 @@ def _markdown(sheet: Sheet) -> Iterator[str]:
 
 def check(paths: Sequence[Path]) -> None:
     """Check that each of ``paths`` can be written. Raises `AuditError` where one cannot."""
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(
-                f"{path}: no plan is written to {path.suffix or 'a file without a suffix'}",
-                hint="the suffix chooses: .csv or .md",
-            )
-        reports.check_writable(path)
+    reports.check_chosen(paths, "plan", SUFFIXES)
 
 
 def write(sheet: Sheet, path: Path, dialects: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -269,4 +262,4 @@ def write(sheet: Sheet, path: Path, dialects: Mapping[str, str] = MappingProxyTy
         content = csv(sheet.names, sheet.rows, spreadsheet=dialects.get("csv") == "excel")
     else:
         content = markdown(sheet)
-    reports.put(path, content.encode("utf-8", "backslashreplace"))
+    reports.put(path, content)

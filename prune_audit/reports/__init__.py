@@ -10,7 +10,7 @@ nothing: it sorts, counts verdicts and formats. One that can write in more than 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -61,6 +61,24 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
+def check_chosen(paths: Sequence[Path], what: str, suffixes: Sequence[str]) -> None:
+    """Make sure that ``what``, which is no report of an audit, can be written to each of ``paths``.
+
+    Its ``suffixes`` are two or more of those that reports have.
+
+    Raises:
+        UsageError: a path has another suffix.
+        OutputError: as `check_writable`.
+    """
+    for path in paths:
+        if path.suffix.lower() not in suffixes:
+            raise UsageError(
+                f"{path}: no {what} is written to {path.suffix or 'a file without a suffix'}",
+                hint=f"the suffix chooses: {', '.join(suffixes[:-1])} or {suffixes[-1]}",
+            )
+        check_writable(path)
+
+
 def write(audit: Audit, path: Path, dialects: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write ``audit`` to ``path`` in the format that its name chooses; whatever goes wrong, no half-written file stays.
 
@@ -92,8 +110,8 @@ def beside(path: Path, word: str) -> Path:
     return path.with_name(f"{path.name[:at]}{word}.{path.name[at:]}")
 
 
-def put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; a text in UTF-8, as reports are.
 
     Raises:
         OutputError: it cannot be written.
@@ -103,7 +121,7 @@ def put(path: Path, content: bytes) -> None:
     temporary = _beside(target)
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            file.write(_encoded(content))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
