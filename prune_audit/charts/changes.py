@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit.charts.recalls import MOST
+from prune_audit.charts._rows import MOST
 from prune_audit.core import Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording

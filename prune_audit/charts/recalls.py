@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from prune_audit.charts._rows import MARK, MOST, TOLD, by_verdict, frame
 from prune_audit.core import Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
-from prune_audit.render.colors import VERDICTS, color
-from prune_audit.render.picture import WIDTH, Chart
+from prune_audit.render.colors import color
+from prune_audit.render.picture import Chart
 
 RANK = 10
 
-MOST = 40  # classes, so that a name stays legible
-ROW = 22  # pixels for each
 LONG = 12  # characters of a name that leave little room for the scale
 
 
@@ -81,53 +80,37 @@ def _rows(view: View) -> list[dict[str, Any]]:
 
 
 def _spec(rows: list[dict[str, Any]], floor: float) -> dict[str, Any]:
-    shown = [name for name in VERDICTS if any(row["verdict"] == name for row in rows)]
+    verdict, shape = by_verdict(rows)
     long = max(len(row["name"]) for row in rows) > LONG
-    by_verdict = {
-        "field": "verdict", "type": "nominal", "title": None,
-        "scale": {"domain": shown, "range": [color(VERDICTS[name][0]) for name in shown]},
-    }  # fmt: skip
-    shape = by_verdict | {"scale": {"domain": shown, "range": [VERDICTS[name][1] for name in shown]}}
     x = {
         "type": "quantitative", "scale": {"domain": [floor, 1], "nice": True, "zero": False},
         # Moved inwards (flush), the label at an end would run into its neighbour.
         "axis": {"format": ".0%", "title": None, "tickCount": 3 if long else 5, "labelFlush": False,
                  "labelSeparation": 6},
     }  # fmt: skip
-    told = {"description": {"field": "said", "type": "nominal"}}
-    mark = {"aria": True, "ariaRoleDescription": "mark"}
     return {
-        "width": WIDTH,
-        "height": {"step": ROW},
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "data": {"values": rows},
-        "encoding": {
-            "y": {
-                "field": "name", "type": "nominal", "sort": None, "title": None,
-                "axis": {"grid": False, "ticks": False, "domain": False, "labelPadding": 8},
-            },
-        },
+        **frame(rows),
         "layer": [
             {
-                "mark": {"type": "rule", "strokeWidth": 9, "opacity": 0.25, **mark},
+                "mark": {"type": "rule", "strokeWidth": 9, "opacity": 0.25, **MARK},
                 "encoding": {
-                    "x": {"field": "low", **x}, "x2": {"field": "high"}, "color": by_verdict, **told,
+                    "x": {"field": "low", **x}, "x2": {"field": "high"}, "color": verdict, **TOLD,
                 },
             },
             {
-                "mark": {"type": "rule", "strokeWidth": 2, **mark},
+                "mark": {"type": "rule", "strokeWidth": 2, **MARK},
                 "encoding": {
                     "x": {"field": "dense", **x}, "x2": {"field": "pruned"},
-                    "color": by_verdict, **told,
+                    "color": verdict, **TOLD,
                 },
             },
             {
-                "mark": {"type": "tick", "thickness": 2.5, "size": 14, "opacity": 1, "color": color("ink"), **mark},
-                "encoding": {"x": {"field": "dense", **x}, **told},
+                "mark": {"type": "tick", "thickness": 2.5, "size": 14, "opacity": 1, "color": color("ink"), **MARK},
+                "encoding": {"x": {"field": "dense", **x}, **TOLD},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, **mark},
-                "encoding": {"x": {"field": "pruned", **x}, "color": by_verdict, "shape": shape, **told},
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, **MARK},
+                "encoding": {"x": {"field": "pruned", **x}, "color": verdict, "shape": shape, **TOLD},
             },
             {
                 "mark": {"type": "text", "align": "right", "dx": 46, "aria": False},

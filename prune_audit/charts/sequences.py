@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit.charts.recalls import MOST, ROW
+from prune_audit.charts._rows import MARK, MOST, TOLD, by_verdict, frame
 from prune_audit.core import REGRESSED, Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
-from prune_audit.render.colors import VERDICTS, color
-from prune_audit.render.picture import WIDTH, Chart
+from prune_audit.render.colors import color
+from prune_audit.render.picture import Chart
 
 RANK = 12
 
@@ -70,29 +70,13 @@ def _rows(view: View) -> list[dict[str, Any]]:
 
 
 def _spec(rows: list[dict[str, Any]], limits: tuple[float, float]) -> dict[str, Any]:
-    shown = [name for name in VERDICTS if any(row["verdict"] == name for row in rows)]
-    by_verdict = {
-        "field": "verdict", "type": "nominal", "title": None,
-        "scale": {"domain": shown, "range": [color(VERDICTS[name][0]) for name in shown]},
-    }  # fmt: skip
-    shape = by_verdict | {"scale": {"domain": shown, "range": [VERDICTS[name][1] for name in shown]}}
+    verdict, shape = by_verdict(rows)
     x = {
         "type": "quantitative",
         "axis": {"title": "drop of recall, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6},
     }
-    told = {"description": {"field": "said", "type": "nominal"}}
-    mark = {"aria": True, "ariaRoleDescription": "mark"}
     return {
-        "width": WIDTH,
-        "height": {"step": ROW},
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "data": {"values": rows},
-        "encoding": {
-            "y": {
-                "field": "name", "type": "nominal", "sort": None, "title": None,
-                "axis": {"grid": False, "ticks": False, "domain": False, "labelPadding": 8},
-            },
-        },
+        **frame(rows),
         "layer": [
             *(
                 {
@@ -103,12 +87,12 @@ def _spec(rows: list[dict[str, Any]], limits: tuple[float, float]) -> dict[str, 
                 for limit in limits
             ),
             {
-                "mark": {"type": "rule", "strokeWidth": 9, "opacity": 0.25, **mark},
-                "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}, "color": by_verdict, **told},
+                "mark": {"type": "rule", "strokeWidth": 9, "opacity": 0.25, **MARK},
+                "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}, "color": verdict, **TOLD},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, **mark},
-                "encoding": {"x": {"field": "at", **x}, "color": by_verdict, "shape": shape, **told},
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, **MARK},
+                "encoding": {"x": {"field": "at", **x}, "color": verdict, "shape": shape, **TOLD},
             },
             {
                 "mark": {"type": "text", "align": "right", "dx": 46, "aria": False},

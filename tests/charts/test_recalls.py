@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from prune_audit.charts import recalls
+from prune_audit.charts._rows import MOST
 from prune_audit.render.picture import svg
 from tests.charts.specs import data
 from tests.reports import audits
@@ -45,7 +46,7 @@ def test_verdicts_have_a_shape_beside_their_colour_and_only_those_there_are() ->
 def test_of_many_classes_the_worst_are_drawn_and_it_says_so() -> None:
     (chart,) = recalls.draw(audits.thousand())
     rows = data(chart)
-    assert len(rows) == recalls.MOST
+    assert len(rows) == MOST
     assert [row["verdict"] for row in rows[:30]] == ["regressed"] * 30
     assert chart.title == "Recall of each class, the 40 worst of 1,000"
 
