@@ -13,7 +13,7 @@ import pytest
 from prune_audit import tasks
 from tests.conftest import ROOT
 
-NAMES = [module.name for module in pkgutil.iter_modules(tasks.__path__)]
+NAMES = [module.name for module in pkgutil.iter_modules(tasks.__path__) if not module.name.startswith("_")]
 SIGNATURES = {
     "keep": ("scores", "labels", "rows", "digests"),
     "broken": ("scores",),
