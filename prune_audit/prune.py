@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from prune_audit.evaluate.loop import Progress
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.pattern import NofM, axes
+from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.scope import check_density
 from prune_audit.nets.train_loop import Epoch, Training
@@ -45,7 +46,8 @@ class Recipe:
     None where ``options``, the group that the method brings (`OPTIONS`), set it, or a ``pattern`` does, such as ``2:4``
     (`prune_audit.nets.pattern`), without which single weights are cut. ``exempt`` as in
     `prune_audit.nets.masking.prunable`. ``schedule`` is one of `prune_audit.pruning.schedules`, with its ``rounds``;
-    None is the method's usual one. ``samples`` of the training data score, all where None.
+    None is the method's usual one. ``samples`` of the training data score, all where None. ``recalibrate`` estimates
+    the statistics of batch normalisation anew on the training data, once all else is done.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Recipe:
     schedule: str | None = None
     rounds: int = 10
     samples: int | None = None
+    recalibrate: bool = False
     training: Training = field(default_factory=Training)
 
     @property
@@ -102,13 +105,30 @@ class Recipe:
 class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
     weights that might be cut; ``history`` says how the epochs went; ``left`` names what may be weights, too, and could
-    not be cut."""
+    not be cut. ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked
+    for that, and ``stale`` those whose statistics are of the network before the cut."""
 
     source: ModelSource
     card: ModelCard
     density: float
     history: tuple[Epoch, ...]
     left: tuple[str, ...] = ()
+    recalibrated: tuple[str, ...] | None = None
+    stale: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of batch normalisation, in the result and in reports."""
+        if self.recalibrated is not None:
+            if not self.recalibrated:
+                return (f"{self.source.name} has no batch normalisation that could be recalibrated",)
+            return (f"batch normalisation of {self.source.name} was recalibrated: {_layers(self.recalibrated)}",)
+        if not self.stale:
+            return ()
+        return (
+            f"batch normalisation of {self.source.name} still has the statistics of the network before the cut "
+            f"({_layers(self.stale)}), which may be much of the harm: --recalibrate estimates them anew",
+        )
 
 
 def run(
@@ -149,11 +169,15 @@ def run(
         cut = replace(cut, options=recipe.options)
     if hasattr(method, "start"):
         cut = method.start(opened.module, masks, cut)
-    needs = method.NEEDS_DATA or recipe.training.epochs > 0
+    needs = method.NEEDS_DATA or recipe.training.epochs > 0 or recipe.recalibrate
     given = None
     if needs or export is not None:
         given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), settings, trains=needs)
     masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, output, progress)
+    recalibrated = None
+    if recipe.recalibrate and given is not None and given.examples is not None:
+        recalibrated = recalibrate(opened.module, given.examples, seed=recipe.training.seed)
+    tuned = recalibrated is not None or history or masking.kept(masks) == 1
     opened.save(output)
     if export is not None and given is not None:
         opened.export(given.reader.arrays(given.rows[:2]), export)
@@ -161,7 +185,15 @@ def run(
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
     _state(output).unlink(missing_ok=True)
-    return Pruned(source=made, card=card, density=masking.kept(masks), history=history, left=left)
+    return Pruned(
+        source=made,
+        card=card,
+        density=masking.kept(masks),
+        history=history,
+        left=left,
+        recalibrated=recalibrated,
+        stale=() if tuned else tuple(normalising(opened.module)),
+    )
 
 
 def train(
@@ -231,9 +263,14 @@ def require_data(recipe: Recipe, source: DataSource | Dataset | None, *, trains:
     """``source``. Raises `UsageError` where there is none."""
     if source is not None:
         return source
-    what = "a training" if recipe.training.epochs else f"the method {recipe.method}" if trains else "an export"
+    named = {
+        "a training": recipe.training.epochs > 0,
+        "recalibration": recipe.recalibrate,
+        f"the method {recipe.method}": trains,
+    }
+    what = next((each for each, asked in named.items() if asked), "an export")
     *first, last = (name for name, module in plugins.loaded("pruning") if not module.NEEDS_DATA)
-    free = f"{', '.join(first)} and {last} need none without --epochs"
+    free = f"{', '.join(first)} and {last} need none without --epochs and --recalibrate"
     none = free if trains else "it is made by their shape"
     raise UsageError(f"{what} needs labelled training data, found none", hint=f"give them with --data; {none}")
 
@@ -324,6 +361,10 @@ def _tuned(
         resume=Resume(_state(output), _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
+
+
+def _layers(names: Sequence[str]) -> str:
+    return f"{len(names)} layer{'s' if len(names) > 1 else ''}"
 
 
 def _key(card: ModelCard, recipe: Recipe | Training, dataset: Dataset) -> str:

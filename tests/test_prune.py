@@ -18,13 +18,15 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from prune_audit import audit, plugins, prune, rules, search
+from prune_audit import audit, models, plugins, prune, rules, search
 from prune_audit.core import Audit, DataSource, ModelSource, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
+from prune_audit.nets.recalibrate import recalibrate
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.pruning import surgery
 from sample_models.make import network
+from tests import normalised
 from tests.cli._run import here
 from tests.conftest import ROOT
 
@@ -469,3 +471,37 @@ def test_the_state_of_another_run_stops_before_it_is_lost(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="the state of another run"):
         prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS)
     assert (tmp_path / "out.pth.resume").exists()
+
+
+def test_an_untuned_cut_names_recalibration_which_changes_the_statistics_alone(tmp_path: Path) -> None:
+    dense, recipe = normalised.trained(tmp_path), Recipe(method="magnitude", density=0.3)
+    cut = prune.run(dense, tmp_path / "cut.pth", recipe, Settings())
+    assert cut.stale == ("1", "5")
+    assert cut.recalibrated is None
+    assert "2 layers" in cut.notes[0]
+    assert "--recalibrate" in cut.notes[0]
+    again = prune.run(dense, tmp_path / "new.pth", replace(recipe, recalibrate=True), Settings(), source=DIGITS)
+    assert (again.recalibrated, again.stale) == (("1", "5"), ())
+    assert again.notes == ("batch normalisation of new was recalibrated: 2 layers",)
+    old, new = (torch.load(tmp_path / name, weights_only=True) for name in ("cut.pth", "new.pth"))
+    changed = {name for name in old if not torch.equal(old[name], new[name])}
+    assert changed == {f"{layer}.running_{what}" for layer in (1, 5) for what in ("mean", "var")}
+    opened = models.editable(cut.source, Settings())
+    given = prune.open_data(opened, recipe.training, DIGITS, Settings(), trains=True)
+    assert given.examples is not None
+    recalibrate(opened.module, given.examples)
+    assert all(torch.equal(value, new[name]) for name, value in opened.module.state_dict().items())
+
+
+def test_what_was_tuned_or_not_cut_or_has_no_batch_normalisation_is_not_stale(few_digits: Path, tmp_path: Path) -> None:
+    dense, data = normalised.trained(tmp_path), DataSource(path=few_digits)
+    tuned = Recipe(method="magnitude", density=0.3, training=Training(epochs=1, batch_size=64))
+    assert prune.run(dense, tmp_path / "a.pth", tuned, Settings(), source=data).notes == ()
+    whole = Recipe(method="magnitude", density=1)
+    assert prune.run(dense, tmp_path / "b.pth", whole, Settings()).notes == ()
+    assert prune.run(DENSE, tmp_path / "c.pth", replace(whole, density=0.3), Settings()).notes == ()
+    asked = Recipe(method="magnitude", density=0.3, recalibrate=True)
+    done = prune.run(DENSE, tmp_path / "d.pth", asked, Settings(), source=data)
+    assert done.notes == ("d has no batch normalisation that could be recalibrated",)
+    with pytest.raises(UsageError, match="recalibration needs labelled training data"):
+        prune.run(DENSE, tmp_path / "e.pth", asked, Settings())

@@ -68,6 +68,14 @@ class Cutting:
         int | None,
         typer.Option(metavar="N", help="Number of training samples to score the weights on; by default all."),
     ] = None
+    recalibrate: Annotated[
+        bool,
+        typer.Option(
+            "--recalibrate",
+            help="Estimate the statistics of batch normalisation anew on the training data at the end, which mends "
+            "much of an untuned cut; labels are not used, and nothing is trained.",
+        ),
+    ] = False
     of_methods: Annotated[Mapping[str, Any], OfPlugins("pruning")]
     until_harm: Annotated[
         bool,
@@ -91,6 +99,7 @@ class Cutting:
             schedule=self.schedule,
             rounds=self.steps,
             samples=self.score_samples,
+            recalibrate=self.recalibrate,
             training=training,
         )
 

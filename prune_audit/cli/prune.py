@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -135,6 +135,7 @@ def run(
             done = None
         if pruned is not None and given.audit is not None:
             done = audited(pruned.source)
+            done = replace(done, provenance=replace(done.provenance, notes=(*done.provenance.notes, *pruned.notes)))
     if not quiet:
         if cutting.until_harm:
             _tell_search(found)
@@ -166,6 +167,8 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
             out.print(Text(size))
         if pruned.left:
             out.print(Text(f"left whole, as they cannot be cut: {inspect.some(pruned.left)}"))
+        for note in pruned.notes:
+            out.print(Text(note))
         out.print()
         out.print(inspect.layers(card))
         out.print()

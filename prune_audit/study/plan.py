@@ -288,6 +288,7 @@ class _Cuts:
     schedule: str | None = None
     rounds: int = 10
     samples: int | None = None
+    recalibrate: bool = False
 
 
 def _source(file: _File, which: str, instead: Path | None) -> DataSource:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from prune_audit import plugins
 from prune_audit.cli import invoke
 from sample_models.make import network
+from tests import normalised
 from tests.conftest import ROOT
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
@@ -196,3 +197,18 @@ def test_bad_input(
     assert second.startswith("hint: ")
     assert hint in second
     assert not list(tmp_path.iterdir())
+
+
+def test_recalibration_is_said_in_the_result_and_in_reports(
+    few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dense, report = normalised.trained(tmp_path), tmp_path / "audit.json"
+    common = ["prune", f"{dense.path}@{dense.factory}", "--method", "magnitude", "--density", ".5"]
+    common += ["-o", str(tmp_path / "out.pth"), "--audit", str(few_digits), "-r", str(report), "--exit-zero"]
+    for more, said in (
+        ([], "still has the statistics of the network before the cut (2 layers)"),
+        (["--recalibrate", "--data", VAL], "batch normalisation of out was recalibrated: 2 layers"),
+    ):
+        assert invoke([*common, *more]) == 0
+        assert " ".join(capsys.readouterr().out.split()).count(said) == 2  # of the result, and of the report
+        assert said in " ".join(json.loads(report.read_text())["provenance"]["notes"])
