@@ -208,6 +208,15 @@ class Chooses(Protocol):
         ...
 
 
+@runtime_checkable
+class Distant(Protocol):
+    """A classifier that is far away, so that each question takes time: it is asked for many calls in one."""
+
+    def predict_in_calls(self, inputs: Mapping[str, Array], size: int) -> Array:
+        """What ``predict`` gives for each ``size`` rows, the last of which may be fewer, one after the other."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Norm:
     """What a network's first batch normalisation learnt of its inputs, and what it was given; (C,) each."""

@@ -21,6 +21,9 @@ WARM = 2
 WORSE = 1.15
 # The first size tried is this fraction of a batch.
 SIZES = 16
+# Seconds that calls of a known size may take which are asked for together. Beside them the .1 ms is nothing that a
+# question to another process takes, and an interrupt need not wait longer than for a slow call.
+TOGETHER = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,17 @@ class BatchSize:
             self.size = max(1, batch // SIZES)
         self._most = max(self._most, batch)
 
+    @property
+    def calls(self) -> int:
+        """How many calls of the present size may be asked for together: one while sizes are tried."""
+        times = self._times.get(self.size)
+        if self._fitting or not times:
+            return 1
+        return max(1, int(TOGETHER / (self.size * max(median(times[-CALLS:]), 1e-9))))
+
     def took(self, samples: int, seconds: float) -> None:
-        """Note a call, of ``size`` samples or of fewer, where a batch ended; fewer tell nothing of the size."""
-        if samples != self.size:
+        """Note calls of ``size`` samples, or one of fewer, where a batch ended, which tells nothing of the size."""
+        if samples % self.size:
             return
         times = self._times.setdefault(self.size, [])
         times.append(seconds / samples)

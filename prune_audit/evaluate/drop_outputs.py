@@ -27,6 +27,7 @@ from prune_audit.core import (
     Suspect,
 )
 from prune_audit.errors import ModelError, UsageError
+from prune_audit.evaluate.predict import in_calls
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -73,7 +74,13 @@ class Dropped:
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Scores (B, C) of the outputs that stay, as they are."""
-        scores = self._model.predict(inputs)
+        return self._stay(self._model.predict(inputs))
+
+    def predict_in_calls(self, inputs: Mapping[str, Array], size: int) -> Array:
+        """As `prune_audit.core.Distant` has it, wherever the model itself is."""
+        return self._stay(in_calls(self._model, inputs, size))
+
+    def _stay(self, scores: Array) -> Array:
         if scores.ndim != 2:
             raise UsageError(
                 f"--drop-class: model {self.card.name} gives classes and no scores, so that no output can be left out",

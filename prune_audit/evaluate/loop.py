@@ -43,10 +43,12 @@ Progress = Callable[[int, int], None]
 
 # Samples that the alignment of models and labels is judged by before the long run.
 FIRST = 300
-# Samples that are decoded and made into floats together: some 16 photographs of 224 pixels, and never more than
-# `BATCH_MOST`. Models take them in pieces of their own size (`prune_audit.evaluate.batch_size`).
+# Samples that are decoded and made into floats together: some 16 photographs of 224 pixels. Of small ones no more than
+# `BATCH_MOST`, or a share of a long run, in which what a batch costs beside its samples would add up. Models take them
+# in pieces of their own size (`prune_audit.evaluate.batch_size`).
 BATCH_BYTES = 10 * 2**20
 BATCH_MOST = 256
+BATCHES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def evaluate(
     running = [tally for tally in tallies if isinstance(tally, Tally)]
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or runners.cores()
-    size = chunk or _chunk(dataset, running, rows, fixed, settings.skip_bad)
+    fits = 0 if chunk else _fits(dataset, running, rows, settings.skip_bad)
     done, doubts, checking_seconds = 0, tuple[str, ...](), 0.0
 
     def advance(samples: int) -> None:
@@ -142,6 +144,7 @@ def evaluate(
         stages = _stages(planned, rounds)
         stage, asked = next(stages), rows[:0]
         while stage is not None:
+            size = chunk or _together(len(stage), fits, fixed)
             parts = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
             wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
@@ -276,15 +279,23 @@ def _lacking(running: Sequence[Tally], rows: Counts) -> Counts:
     return rows[np.logical_or.reduce(lacks)] if lacks else rows[:0]
 
 
-def _chunk(dataset: Dataset, running: Sequence[Tally], rows: Counts, fixed: int, skip_bad: int) -> int:
-    """How many samples are decoded together: what fits into `BATCH_BYTES` of float inputs, and fills a fixed batch."""
+def _fits(dataset: Dataset, running: Sequence[Tally], rows: Counts, skip_bad: int) -> int:
+    """How many samples fit into `BATCH_BYTES` as float inputs, and as scores."""
     if len(_lacking(running, rows)):
+        scores = max([len(dataset.classes), *(tally.expects.outputs or 0 for tally in running)]) * 4
         for row in rows[: skip_bad + 1]:
             one = dataset.read([row])
             if len(one.labels):
-                sample: int = sum(int(values[0].size) * 4 for values in one.inputs.values())
-                return -(-max(1, min(BATCH_MOST, BATCH_BYTES // max(1, sample))) // fixed) * fixed
+                inputs: int = sum(int(values[0].size) * 4 for values in one.inputs.values())
+                few, more = (BATCH_BYTES // max(1, each) for each in (inputs, max(inputs, scores)))
+                return max(1, min(few, max(more, BATCH_MOST)))
     return BATCH_MOST  # nothing to read, or more that cannot be read than is tolerated, so that the run ends there
+
+
+def _together(stage: int, fits: int, fixed: int) -> int:
+    """How many of the samples of a ``stage`` are decoded together, where ``fits`` fit; they fill a ``fixed`` batch."""
+    share = stage // BATCHES // BATCH_MOST * BATCH_MOST
+    return -(-min(fits, max(BATCH_MOST, share)) // fixed) * fixed
 
 
 def _classes(tallies: Sequence[Tally | Given], dataset: Dataset) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from prune_audit.core import Array, Batch, Classifier, Counts, Kept, Preprocess
+from prune_audit.core import Array, Batch, Classifier, Counts, Distant, Kept, Preprocess
 from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.inputs import Feeder
@@ -58,42 +58,56 @@ def predict(model: Classifier, dataset: Readable, rows: Counts, plan: Plan = FRE
     return Kept.concat(parts)
 
 
-def ask(model: Classifier, inputs: Mapping[str, Array], *, pairs: bool = False) -> Array:
-    """``model.predict`` for any number of rows: a model of fixed batch size is fed in pieces of that size.
+def ask(model: Classifier, inputs: Mapping[str, Array], *, pairs: bool = False, size: int | None = None) -> Array:
+    """``model.predict`` for any number of rows: in calls of ``size``, which divides it, or in one.
 
-    The last piece is filled up by repeating its last row, and what comes out of the filling is dropped. With ``pairs``
-    a single row is predicted beside a copy of itself.
+    A model of fixed batch size is asked in calls of that. The last one is filled up by repeating its last row, and what
+    comes out of the filling is dropped. With ``pairs`` a single row is predicted beside a copy of itself.
 
     Raises:
         ModelError: the model cannot run, or gives another number of rows than it was given.
     """
     count = len(next(iter(inputs.values())))
-    fixed = model.expects.batch or (2 if pairs and count == 1 else count)
+    if pairs and (size or count) == 1:
+        twice = {name: np.repeat(values, 2, axis=0) for name, values in inputs.items()}
+        return in_calls(model, twice, 2)[::2]
+    fixed = model.expects.batch or size or count
+    if lacking := -count % fixed:
+        inputs = {name: np.concatenate([v, np.repeat(v[-1:], lacking, axis=0)]) for name, v in inputs.items()}
+    return in_calls(model, inputs, fixed)[:count]
+
+
+def in_calls(model: Classifier, inputs: Mapping[str, Array], size: int) -> Array:
+    """As `prune_audit.core.Distant.predict_in_calls`, of any model.
+
+    Raises:
+        ModelError: the model cannot run, or gives another number of rows than it was given.
+    """
+    if isinstance(model, Distant):
+        return model.predict_in_calls(inputs, size)
     parts = []
-    for start in range(0, count, fixed):
-        piece = {name: values[start : start + fixed] for name, values in inputs.items()}
-        real = len(next(iter(piece.values())))
-        if real < fixed:
-            piece = {name: np.concatenate([v, np.repeat(v[-1:], fixed - real, axis=0)]) for name, v in piece.items()}
-        scores = model.predict(piece)
-        if len(scores) != fixed:
+    for start in range(0, len(next(iter(inputs.values()))), size):
+        piece = {name: values[start : start + size] for name, values in inputs.items()}
+        scores, count = model.predict(piece), len(next(iter(piece.values())))
+        if len(scores) != count:
             raise ModelError(
-                f"model {model.card.name} gave {len(scores)} rows for {fixed} samples",
+                f"model {model.card.name} gave {len(scores)} rows for {count} samples",
                 hint="the first axis of a classifier's output must be the batch",
             )
-        parts.append(scores[:real])
+        parts.append(scores)
     return joined(model.card.name, parts)
 
 
 def timed(model: Classifier, inputs: Mapping[str, Array], size: BatchSize, *, pairs: bool = False) -> Array:
-    """As `ask`, in pieces of the ``size`` that is being fitted, which is told of the time of each."""
+    """As `ask`, in calls of the ``size`` that is being fitted, which is told of their time."""
     count, start, parts = len(next(iter(inputs.values()))), 0, list[Array]()
     size.offer(count)
     while start < count:
-        piece = {name: values[start : start + size.size] for name, values in inputs.items()}
-        samples = min(size.size, count - start)
+        # A call of fewer samples, as at the end, goes alone: it tells nothing of the size.
+        samples = min(size.size * min(size.calls, max(1, (count - start) // size.size)), count - start)
+        piece = {name: values[start : start + samples] for name, values in inputs.items()}
         began = time.perf_counter()
-        scores = ask(model, piece, pairs=pairs)
+        scores = ask(model, piece, pairs=pairs, size=min(size.size, samples))
         size.took(samples, time.perf_counter() - began)
         parts.append(scores)
         start += samples

@@ -30,6 +30,7 @@ from prune_audit.core import (
 from prune_audit.errors import ModelError
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache import Store, asked
+from prune_audit.evaluate.predict import in_calls
 from prune_audit.sandbox import Held
 
 
@@ -70,6 +71,10 @@ class Known:
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own."""
         return self._model().predict(inputs)
+
+    def predict_in_calls(self, inputs: Mapping[str, Array], size: int) -> Array:
+        """As `prune_audit.core.Distant` has it, wherever the model itself is."""
+        return in_calls(self._model(), inputs, size)
 
     def first_norm(self, inputs: Mapping[str, Array]) -> Norm | None:
         """As that of the model itself, None where it has none."""

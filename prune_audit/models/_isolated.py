@@ -83,13 +83,17 @@ class Isolated:
         self._ask("was told of the data", {"do": "expect_classes", "classes": classes, "more": more})
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        """As the model's own.
+        """As the model's own. Raises `ModelError` as `predict_in_calls` does."""
+        return self.predict_in_calls(inputs, max(1, len(next(iter(inputs.values())))))
+
+    def predict_in_calls(self, inputs: Mapping[str, Array], size: int) -> Array:
+        """As `prune_audit.core.Distant` has it: the worker makes the calls, which may take as long as one may.
 
         Raises:
             ModelError: the model cannot run, its worker ended, or what it gave is no scores of these samples.
         """
         count = len(next(iter(inputs.values())))
-        found = self._run("predict", inputs)
+        found = self._run("predict", inputs, size)
         with self._believing():
             [scores] = self._arrays(found, 1)
             kinds = {1: "iu", 2: "fiu"}.get(scores.ndim, "")
@@ -129,8 +133,8 @@ class Isolated:
         with self._believing():
             return _answers.suspects(found.get("value"))
 
-    def _run(self, what: str, inputs: Mapping[str, Array]) -> dict[str, Any]:
-        """The answer to ``what`` is asked of ``inputs``, which are put where the worker sees them."""
+    def _run(self, what: str, inputs: Mapping[str, Array], size: int | None = None) -> dict[str, Any]:
+        """The answer to ``what`` is asked of ``inputs``, put where the worker sees them, in calls of ``size``."""
         samples = len(next(iter(inputs.values())))
         for name, values in inputs.items():
             if values.dtype.hasobject:
@@ -144,9 +148,9 @@ class Isolated:
             for place, values in zip(placed.places, inputs.values(), strict=True):
                 if values.size:
                     place.array(shared)[...] = values
-            asked = {"do": what, "inputs": dict(zip(inputs, placed.told, strict=True))}
+            asked = {"do": what, "inputs": dict(zip(inputs, placed.told, strict=True)), "size": size}
             did = f"predicted {samples:,} samples" if what == "predict" else "was looked at"
-            return self._ask(did, asked, samples)
+            return self._ask(did, asked, min(samples, size or samples))
 
     def _arrays(self, found: Mapping[str, Any], count: int) -> list[Array]:
         """The ``count`` arrays of an answer, as copies, since the worker may change its own."""

@@ -18,6 +18,7 @@ import numpy as np
 from prune_audit import memory, plugins
 from prune_audit.core import Array, Chooses, Classifier, Normalising, Settings
 from prune_audit.errors import AuditError
+from prune_audit.evaluate.predict import in_calls
 from prune_audit.files import on_disk
 from prune_audit.models import _answers, _through_onnx
 from prune_audit.sandbox import wire
@@ -64,7 +65,7 @@ class Served:
                         model.expect_classes(request["classes"], more=request["more"])
                     found = {}
                 case asked:
-                    found = self._asked(asked, self._inputs(request["inputs"]))
+                    found = self._asked(asked, self._inputs(request["inputs"]), request["size"])
         except AuditError as fault:
             found = {"error": [_answers.kind_of(fault), fault.message, fault.hint]}
         # Whatever a library raises ends the run, not the worker, which still has to say so.
@@ -101,12 +102,13 @@ class Served:
             "files": [str(each) for each in files],
         }
 
-    def _asked(self, what: str, inputs: Mapping[str, Array]) -> dict[str, Any]:
+    def _asked(self, what: str, inputs: Mapping[str, Array], size: int | None) -> dict[str, Any]:
         model = self._model
         assert model is not None
         match what:
             case "predict":
-                return self._arrays([model.predict(inputs)])
+                assert size is not None
+                return self._arrays([in_calls(model, inputs, size)])
             case "macs":
                 return {"value": model.macs(inputs)}
             case "activation":

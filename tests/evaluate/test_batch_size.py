@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from prune_audit.evaluate.batch_size import CALLS, SIZES, WARM, BatchSize
+from prune_audit.evaluate.batch_size import CALLS, SIZES, TOGETHER, WARM, BatchSize
 
 
 def fit(cost: Callable[[int], float], batch: int, *, cold: float = 0.0) -> tuple[BatchSize, list[int]]:
@@ -83,3 +83,23 @@ def test_the_spread_is_between_the_quartiles_of_the_calls() -> None:
         size.took(2, seconds)
     assert size.spread() == (2.0, 4.0)
     assert BatchSize(2).spread() is None
+
+
+def test_calls_are_asked_for_together_once_their_size_and_time_are_known() -> None:
+    fitting, given = BatchSize(), BatchSize(4)
+    fitting.offer(64)
+    for size in (fitting, given):
+        assert size.calls == 1
+    fitting.took(4, TOGETHER / 10)
+    assert fitting.calls == 1
+    given.took(4, TOGETHER / 9.5)
+    assert given.calls == 9
+    given.took(4 * 9, 9 * TOGETHER / 9.5)
+    assert given.calls == 9
+    assert given.seconds_per_sample() == pytest.approx(TOGETHER / 9.5 / 4, rel=1e-12)  # of one call and of nine
+
+
+def test_slow_calls_go_alone() -> None:
+    size = BatchSize(2)
+    size.took(2, 2 * TOGETHER)
+    assert size.calls == 1

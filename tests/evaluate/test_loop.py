@@ -321,3 +321,36 @@ def test_the_first_few_hundred_do_not_change_the_order() -> None:
     np.testing.assert_array_equal(done.predictions.digests, kept)
     assert done.skipped == (("s3", "broken"), ("s650", "broken"))
     assert (data.reads == 1).all()
+
+
+class Read(ArrayData):
+    """One that remembers how many samples were read together."""
+
+    def read(self, rows: Sequence[int] | Counts) -> Batch:
+        self.together = [*getattr(self, "together", []), len(rows)]
+        return super().read(rows)
+
+
+def test_of_a_long_run_a_share_is_read_together() -> None:
+    x = np.tile(X, (300, 1))[:9000]
+    data = Read({"x": x}, x.argmax(1).tolist(), classes=CLASSES)
+    done = evaluate([FunctionModel("m", lambda x: x)], data, np.arange(9000), Settings(workers=1))
+    # 300 are tried first; a sixteenth of the others is 543.
+    assert data.together == [1, 256, 44, *[512] * 16, 8700 - 512 * 16]
+    assert done.predictions.models[0].predicted.tolist() == x.argmax(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("floats", "outputs", "wanted"), [(16, 3, 512), (400, 3, 400), (16, 400, 400), (16, 5000, 256)]
+)
+def test_what_is_read_together_is_bounded_by_inputs_and_outputs(
+    floats: int, outputs: int, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BATCH_BYTES", 400 * 400 * 4)
+    x = np.zeros((8500, floats), np.float32)
+    data = Read({"x": x}, (np.arange(8500) % 3).tolist(), classes=CLASSES, indexed=True)
+    expects = Expects(inputs=(Input(name="x"),), outputs=outputs)
+    scores = np.arange(outputs, dtype=np.float32)
+    model = FunctionModel("m", lambda x: np.tile(scores, (len(x), 1)), expects)
+    evaluate([model], data, np.arange(8500), Settings(workers=1))
+    assert max(data.together) == wanted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,10 @@ from hypothesis import strategies as st
 
 from prune_audit.core import Array, Expects, Input, Kept, Preprocess, Settings
 from prune_audit.errors import AlignmentError, ModelError
-from prune_audit.evaluate.batch_size import Plan
+from prune_audit.evaluate.batch_size import BatchSize, Plan
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.loop import evaluate
-from prune_audit.evaluate.predict import predict
+from prune_audit.evaluate.predict import ask, predict, timed
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(5)
@@ -103,3 +105,44 @@ def test_inputs_of_another_shape_are_an_error() -> None:
     wide = FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", shape=(None, 4)),)))
     with pytest.raises(AlignmentError, match="takes"):
         predict(wide, data(), np.arange(3))
+
+
+class Far(FunctionModel):
+    """One that counts what it is asked, and makes the calls itself."""
+
+    def __init__(self, expects: Expects | None = None) -> None:
+        super().__init__("far", lambda x: 2 * x, expects)
+        self.asked: list[tuple[int, int]] = []
+
+    def predict_in_calls(self, inputs: Mapping[str, Array], size: int) -> Array:
+        values = next(iter(inputs.values()))
+        self.asked.append((len(values), size))
+        return np.concatenate([self.predict({"x": values[at : at + size]}) for at in range(0, len(values), size)])
+
+
+@pytest.mark.parametrize("fixed", [None, 5])
+@pytest.mark.parametrize("pairs", [False, True])
+@given(rows=st.integers(1, 60), size=st.integers(1, 20))
+def test_one_that_is_far_away_makes_the_same_calls(fixed: int | None, pairs: bool, rows: int, size: int) -> None:
+    expects = Expects(inputs=(Input(name="x"),), batch=fixed)
+    near, far = model(fixed), Far(expects)
+    for each in (near, far):
+        known = BatchSize(fixed or size)
+        known.took(known.size, 1e-6)  # so that all may go together
+        np.testing.assert_array_equal(timed(each, {"x": X[:rows]}, known, pairs=pairs and not fixed), 2 * X[:rows])
+    assert near.shapes == far.shapes
+    whole, rest = divmod(rows, fixed or size)
+    assert len(far.asked) == (whole > 0) + (rest > 0)
+
+
+def test_calls_of_a_time_that_is_not_known_are_asked_for_one_by_one() -> None:
+    far, size = Far(), BatchSize(10)
+    timed(far, {"x": X}, size)
+    assert far.asked[0] == (10, 10)
+    assert sum(rows for rows, _ in far.asked) == 60
+
+
+def test_another_number_of_rows_is_told_of_the_call_that_gave_it() -> None:
+    short = FunctionModel("m", lambda x: x[: 4 if len(x) == 10 else None])
+    with pytest.raises(ModelError, match="model m gave 4 rows for 10 samples"):
+        ask(short, {"x": X}, size=10)

@@ -22,9 +22,10 @@ from torch import nn
 
 from prune_audit import api, models, plugins
 from prune_audit.cli import invoke
-from prune_audit.core import Array, Chooses, Classifier, ModelSource, Normalising, Recorded, Settings
+from prune_audit.core import Array, Chooses, Classifier, Distant, ModelSource, Normalising, Recorded, Settings
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
 from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.drop_outputs import Dropped
 from prune_audit.models import _isolated
 from prune_audit.sandbox import Held, process
 from tests.conftest import ROOT
@@ -133,6 +134,38 @@ def test_a_worker_answers_as_this_process_does(made: dict[str, Path], images: Ar
 
 def test_so_does_that_of_a_folder_of_transformers(folder: Path, images: Array) -> None:
     same(folder, {"pixel_values": images})
+
+
+@pytest.mark.parametrize("what", ["model.pt", "model.onnx"])
+def test_many_calls_are_one_question(
+    made: dict[str, Path], images: Array, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = isolated(made[what]), load(made[what], NEVER)
+    inputs = {"x": np.tile(images, (9, 1, 1, 1))}
+    there.predict(inputs)  # which makes room for them
+    asked: list[Mapping[str, Any]] = []
+    ask = process.Worker.ask
+
+    def counted(self: process.Worker, request: Mapping[str, Any], *more: Any) -> dict[str, Any]:
+        asked.append(request)
+        return ask(self, request, *more)
+
+    monkeypatch.setattr(process.Worker, "ask", counted)
+    scores = there.predict_in_calls(inputs, 4)
+    assert len(asked) == 1
+    one_by_one = [here.predict({"x": inputs["x"][at : at + 4]}) for at in range(0, 45, 4)]
+    assert np.array_equal(scores, np.concatenate(one_by_one))
+
+
+def test_a_known_model_and_one_without_some_outputs_pass_many_calls_on(
+    made: dict[str, Path], images: Array, cache: Path
+) -> None:
+    store = Store(cache)
+    whole = load(made["model.onnx"], AUTO, store).predict({"x": images})
+    known = load(made["model.onnx"], AUTO, store)
+    for model, wanted in ((known, whole), (Dropped(known, ("1",)), whole[:, [0, 2]])):
+        assert isinstance(model, Distant)
+        assert np.allclose(model.predict_in_calls({"x": images}, 2), wanted, atol=1e-6)  # of other batches
 
 
 def test_a_network_that_onnxruntime_runs_is_exported_in_the_worker(made: dict[str, Path], images: Array) -> None:
