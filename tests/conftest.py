@@ -15,10 +15,15 @@ import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from prune_audit.core import Settings
+from tests.browser import chromium
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -69,6 +74,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("shared data are absent")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Chrome]:
+    """A browser, one for all pages; skips where there is none."""
+    if (why := chromium.missing()) is not None:
+        pytest.skip(f"no browser, {why}")
+    with chromium.browser() as found:
+        found.get("about:blank")  # so that what its own first page loads is over
+        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,7 @@ COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for nam
 # What means another thing in another command, and in how many ways.
 MEANINGS = {
     "--output": 6,
+    "--dialect": 2,
     "--data": 3,
     "--audit": 2,
     "--seed": 2,

@@ -54,6 +54,15 @@ Dialect = Annotated[
         "told, not failures alone. Repeats.",
     ),
 ]
+Spreadsheet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dialect",
+        metavar="FORMAT=NAME",
+        help="csv=excel: for a spreadsheet, which runs no name.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -532,16 +541,18 @@ def of_source(source: DataSource) -> tuple[object, ...]:
     return (source.path, source.classes, source.class_map, source.tokenizer)
 
 
-def dialects(values: list[str] | None) -> dict[str, str]:
-    """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""
+def dialects(values: list[str] | None, *formats: str) -> dict[str, str]:
+    """Format -> the way in which its files are to be written, of ``FORMAT=NAME``; of these ``formats``, or of all."""
     from prune_audit import reports
 
-    known, chosen = reports.dialects(), {}
+    known = {form: names for form, names in reports.dialects().items() if not formats or form in formats}
+    chosen = {}
     for value in values or ():
         form, _, name = value.partition("=")
         if name not in known.get(form, ()):
             listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)
-            raise UsageError(f"--dialect: expected one of {listed}, found {value!r}", hint="see --help")
+            one_of = "one of " if ", " in listed else ""
+            raise UsageError(f"--dialect: expected {one_of}{listed}, found {value!r}", hint="see --help")
         chosen[form] = name
     return chosen
 
@@ -568,8 +579,8 @@ def points(option: str, value: float) -> float:
         raise UsageError(f"{option}: expected points from 0 to 100, found {value:g}", hint="2 means two points")
     if 0 < value < 0.1:
         raise UsageError(
-            f"{option} {value:g} is {value:g} points, a {value / 100:.2%} share",
-            hint=f"points, not shares: for {value * 100:g} points write {option} {value * 100:g}",
+            f"{option}: expected points, 0 or from 0.1 on, found {value:g}, which looks like a share",
+            hint=f"points, not shares: the share {value:g} is {100 * value:g} points, {option} {100 * value:g}",
         )
     return value / 100
 

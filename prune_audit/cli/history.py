@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prune_audit.cli import _options as o
-from prune_audit.errors import InputError, UsageError
+from prune_audit.errors import InputError
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
             rich_help_panel=o.OUTPUT,
         ),
     ] = None,
-    dialect: o.Dialect = None,
+    dialect: o.Spreadsheet = None,
 ) -> None:
     """Show how it went, release after release: verdicts, changes with their intervals, and how often data were used.
 
@@ -38,11 +38,7 @@ def run(
     from prune_audit.history import folder as kept
     from prune_audit.history import writing
 
-    paths, dialects = output or [], o.dialects(dialect)
-    if other := sorted(dialects.keys() - {"csv"}):
-        raise UsageError(
-            f"--dialect {other[0]}: no history is written in that format", hint="csv=excel is what there is"
-        )
+    paths, dialects = output or [], o.dialects(dialect, "csv")
     writing.check(paths)
     found = kept.read(folder)
     if not found:

@@ -114,7 +114,7 @@ class Written:
         list[Path] | None,
         typer.Option("--output", "-o", help="Write the plan to this file, .csv or .md; repeats."),
     ] = None
-    dialect: o.Dialect = None
+    dialect: o.Spreadsheet = None
     shown: o.Shown
 
 
@@ -142,9 +142,7 @@ def run(
     from prune_audit.cli import _terminal
     from prune_audit.planning import writing
 
-    paths, dialects = written.output or [], o.dialects(written.dialect)
-    if other := sorted(dialects.keys() - {"csv"}):
-        raise UsageError(f"--dialect {other[0]}: no plan is written in that format", hint="csv=excel is what there is")
+    paths, dialects = written.output or [], o.dialects(written.dialect, "csv")
     writing.check(paths)
     o.apart(paths, [audit])
     if audit is None:

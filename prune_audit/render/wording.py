@@ -382,8 +382,8 @@ def distortions(view: View, settings: Settings) -> str | None:
     return f"{said} For {rest} that cannot be told." if unsure else said
 
 
-def next_step(audit: Audit, saved: str | None) -> str | None:
-    """What to collect where classes are undecided, in one line with the command that says it of all; else nothing.
+def next_step(audit: Audit, saved: str | None) -> tuple[str, str] | None:
+    """What to collect where classes are undecided, and the command that says it of all; else nothing.
 
     ``saved`` is where the audit lies as JSON, None where it does not.
     """
@@ -396,5 +396,5 @@ def next_step(audit: Audit, saved: str | None) -> str | None:
     if len(lacking) > COLLECTED:
         total = sum(each.more or 0 for each in lacking)
         rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} samples in all"
-    then = f"prune-audit plan {shlex.quote(saved)}" if saved else "-o audit.json, then prune-audit plan audit.json"
-    return f"Next step: collect {listed(wanted)}{rest}: {then}"
+    then = "" if saved else " -o audit.json, then"
+    return f"Next step: collect {listed(wanted)}{rest}:{then}", f"prune-audit plan {shlex.quote(saved or 'audit.json')}"

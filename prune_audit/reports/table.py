@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
@@ -78,7 +79,16 @@ class _Report:
         if chosen := gate.sparsest(audit):
             yield Text(chosen, style="bold")
         if step := wording.next_step(audit, self.saved):
-            yield Text(printable(step))
+            said, command = map(printable, step)
+            yield from _step(said, command, width)
+
+
+def _step(said: str, command: str, width: int) -> Iterator[RenderableType]:
+    """What to do and the command, which is on a line of its own where it has no room, since people copy it whole."""
+    if cell_len(f"{said} {command}") <= width:
+        yield Text(f"{said} {command}")
+    else:
+        yield from (Text(said), Text(command))
 
 
 def _below(part: RenderableType) -> RenderableType:

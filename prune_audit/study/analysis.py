@@ -41,7 +41,7 @@ from prune_audit.study.comparisons import (
 )
 from prune_audit.study.new_samples import Key, Mean, NewSamples, reasons, split
 from prune_audit.study.student import LEVEL, ROUNDING, bonferroni, interval, student, welch
-from prune_audit.study.tables import NAMES, SEEDS, Analysis, Row, Table, column, number, table
+from prune_audit.study.tables import NAMES, SEEDS, Analysis, Row, Table, column, number, shows, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +86,7 @@ def analyse(
     fits = {key: shown.fits(cell) for key, cell in zip(order, cells, strict=True)}
     of = Cells(alphas=alphas, fits=fits, beyond=beyond)
     tables = [
-        table("cells", "Cells", _about_cells(confidence), CELLS, cells, range(len(cells))),
+        table("cells", "Cells", _about_cells(confidence, cells), CELLS, cells, range(len(cells))),
         changes.accuracy(order, runs, beyond),
         tested("controls", controlled(of, controls.choose(order, control), runs), beyond),
         tested("densities", steps(of), beyond),
@@ -341,12 +341,15 @@ ABOUT_CLASSES = (
 )
 
 
-def _about_cells(confidence: float) -> str:
+def _about_cells(confidence: float, cells: Sequence[Row]) -> str:
+    new = (
+        "; the interval and the finding on new samples, of the pigeonhole bootstrap, answer for new seeds and new "
+        "samples"
+    )
     return (
         f"Alpha is the mean over seeds, with its two-sided t interval at {rounded.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
-        "That answers for new seeds on these samples; the interval and the finding on new samples, of the pigeonhole "
-        "bootstrap, answer for new seeds and new samples. "
+        f"That answers for new seeds on these samples{new if shows(cells, 'alpha_both_low') else ''}. "
         f"Where r^2 is below {wording.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
         "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
         "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "

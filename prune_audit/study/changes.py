@@ -15,7 +15,7 @@ from prune_audit.core import Array, Floats, Value
 from prune_audit.render import rounded
 from prune_audit.study import student, two_way
 from prune_audit.study.new_samples import Key, NewSamples, split
-from prune_audit.study.tables import Table, column, number, table
+from prune_audit.study.tables import Row, Table, column, number, shows, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,7 +47,7 @@ CLASSES = (
 def accuracy(order: Sequence[Key], runs: DataFrame, beyond: NewSamples) -> Table:
     """Of each cell how accuracy changed: the pruned networks' less that of the dense ones that they were made from."""
     done = dict(list(runs[runs["failed"].isna()].groupby(CELL)))
-    rows: list[dict[str, Value]] = []
+    rows: list[Row] = []
     for key in order:
         if key not in done:
             continue
@@ -64,10 +64,15 @@ def accuracy(order: Sequence[Key], runs: DataFrame, beyond: NewSamples) -> Table
         row |= {"finding": _finding(low, high), "finding_both": _finding(both_low, both_high)}
         row["absent"] = why if beyond.kept else None
         rows.append(row)
+    at = f"at {rounded.limit(beyond.confidence)} %"
+    intervals = (
+        f"with two intervals {at}. The first is Student's t over seeds and answers for new seeds on these samples; the "
+        "second is two-way, over seeds and samples, and answers for new seeds and new samples"
+        if shows(rows, "both_low")
+        else f"with Student's t interval over seeds {at}, which answers for new seeds on these samples"
+    )
     about = (
-        "Accuracy of the pruned networks less that of their dense ones, the mean over seeds, with two intervals at "
-        f"{rounded.limit(beyond.confidence)} %. The first is Student's t over seeds and answers for new seeds on these "
-        "samples; the second is two-way, over seeds and samples, and answers for new seeds and new samples. Accuracy "
+        f"Accuracy of the pruned networks less that of their dense ones, the mean over seeds, {intervals}. Accuracy "
         "fell where all of an interval lies below 0, and rose where all lies above."
     )
     return table("accuracy", "Change of accuracy", about, ACCURACY, rows, range(len(rows)))

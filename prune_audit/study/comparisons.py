@@ -21,7 +21,7 @@ from prune_audit.render import rounded
 from prune_audit.study import _shown as shown
 from prune_audit.study.new_samples import Key, Limits, Mean, NewSamples, reasons, split
 from prune_audit.study.student import LEVEL, ROUNDING, bonferroni, interval, student, welch
-from prune_audit.study.tables import NAMES, SEEDS, Column, Row, Table, column, number, table
+from prune_audit.study.tables import NAMES, SEEDS, Column, Row, Table, column, number, shows, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -175,7 +175,7 @@ def tested(name: str, asked: Sequence[_Asked], beyond: NewSamples) -> Table:
             found = design.below if value_of(row, "difference") < 0 else design.above
             row["finding"] = found if value_of(row, "p_adjusted") < LEVEL else NOT_SHOWN
     telling = [at for at, row in enumerate(rows) if row.get("finding") not in (None, NOT_SHOWN)]
-    about = f"{design.about} {_corrected(confidence)}"
+    about = f"{design.about} {_corrected(confidence, new=shows(rows, 'both_low'))}"
     return table(name, design.title, about, design.columns, rows, telling)
 
 
@@ -320,10 +320,14 @@ DESIGNS: Mapping[str, _Design] = {
 }  # fmt: skip
 
 
-def _corrected(confidence: float) -> str:
+def _corrected(confidence: float, *, new: bool) -> str:
+    """What holds of all tests; ``new`` says that there are intervals for new samples."""
+    beyond = "Both answer for new seeds on these samples" + (
+        "; the interval called new samples is of the pigeonhole bootstrap and answers for new seeds and new samples"
+        if new
+        else ""
+    )
     return (
         f"A finding has an adjusted p below {LEVEL:g}; intervals are two-sided t intervals of the difference at "
-        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding. Both answer "
-        "for new seeds on these samples; the interval called new samples is of the pigeonhole bootstrap and answers "
-        "for new seeds and new samples."
+        f"{rounded.limit(confidence)} %, corrected for nothing, so that one may hold 0 beside a finding. {beyond}."
     )

@@ -27,6 +27,7 @@ WORDS = {
     **dict.fromkeys(("more intensification", "lost ground", "grew", "fell"), "bad"),
     **dict.fromkeys(("de-intensified", "gained ground", "shrank", "rose"), "good"),
 }
+NEW = "new samples"
 TERMS = (
     ("cell", "A network, a method and a density; its runs differ in nothing but the seed."),
     (
@@ -50,7 +51,7 @@ TERMS = (
         "It answers for new seeds on these samples.",
     ),
     (
-        "new samples",
+        NEW,
         "The interval called so, and the finding that rests on it, answers for new seeds and new samples: would "
         "pruning like this, started anew, do the same on others? The first interval cannot say that, because all seeds "
         "share their samples.",
@@ -77,12 +78,13 @@ def render(analysis: Analysis, runs: DataFrame, classes: DataFrame) -> str:
     links += [("words", "How to read this"), ("notes", "The runs")]
     drawn = [*figures.alphas(analysis), *figures.costs(analysis)]
     grids = figures.balances(analysis, classes)
+    terms = TERMS if _of_new_samples(analysis) else [term for term in TERMS if term[0] != NEW]
     content = (
         _findings(analysis)
         + "".join(_network(whole, n, drawn, grids) for n in range(len(names)))
         + _tests(tests)
         + f'<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
-        f"{facts(TERMS)}</section>\n" + _notes(analysis, runs)
+        f"{facts(terms)}</section>\n" + _notes(analysis, runs)
     )
     return page(analysis.title, _about(runs), links, content)
 
@@ -102,6 +104,12 @@ def _about(runs: DataFrame) -> str:
         rounded.several(len(runs), "run") + (f", {failed:,} failed" if failed else ""),
     ]
     return "; ".join(counts)
+
+
+def _of_new_samples(analysis: Analysis) -> bool:
+    """Whether any table has an interval for new samples, so that readers see a column of that name."""
+    columns = [column for made in analysis.tables for column in shown.columns(made, range(len(made.rows)))]
+    return any(NEW in column.title for column in columns)
 
 
 def _findings(analysis: Analysis) -> str:

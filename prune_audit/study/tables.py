@@ -96,6 +96,11 @@ def table(
     )
 
 
+def shows(rows: Sequence[Row], name: str) -> bool:
+    """Whether any of ``rows`` has a value in the column ``name``; a column without one is shown to nobody."""
+    return any(row.get(name) is not None for row in rows)
+
+
 def number(value: Any) -> float | None:
     """``value`` as a table has it."""
     return float(value) if value is not None and math.isfinite(value) else None

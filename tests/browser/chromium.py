@@ -69,6 +69,12 @@ def picture(driver: Chrome, *, height: int | None = None) -> bytes:
     return base64.b64decode(shot["data"])
 
 
+def forget(driver: Chrome) -> None:
+    """Leave out what was asked for and complained of until now."""
+    for kind in ("performance", "browser"):
+        _log(driver, kind)
+
+
 def requests(driver: Chrome) -> Sequence[str]:
     """Every address that the page asked for, itself included."""
     messages = [json.loads(entry["message"])["message"] for entry in _log(driver, "performance")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Chrome]:
-    if (why := chromium.missing()) is not None:
-        pytest.skip(f"no browser, {why}")
-    with chromium.browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +81,7 @@ def press(driver: Chrome, table: str, title: str) -> None:
 @pytest.mark.parametrize("name", ["ten", "several", "everything", "bitten", "thousand"])
 def test_nothing_is_asked_for_and_nothing_complained_of(driver: Chrome, pages: Path, name: str) -> None:
     page = pages / f"{name}.html"
-    chromium.requests(driver)  # forget what came before
+    chromium.forget(driver)
     chromium.show(driver, page)
     driver.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     asked = {url.partition(",")[0] for url in chromium.requests(driver)}

@@ -35,7 +35,7 @@ def test_prints_nothing_where_it_is_to_be_quiet(kept: Path) -> None:
     ("options", "said"),
     [
         (["-o", "h.pdf"], "no history is written to .pdf"),
-        (["--dialect", "sarif=whole"], "no history is written in that format"),
+        (["--dialect", "sarif=whole"], "--dialect: expected csv=excel, found 'sarif=whole'"),
     ],
 )
 def test_what_cannot_be_written_is_2(options: list[str], said: str, kept: Path, tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_after_an_audit(saved: Path, tmp_path: Path) -> None:
     assert here(["plan", saved, "-q"]).stdout == ""
 
 
+def test_the_help_names_no_format_that_a_plan_is_not_written_in() -> None:
+    told = here(["plan", "--help"]).stdout
+    assert "csv=excel" in told
+    assert "sarif" not in told
+
+
 def last(arguments: Sequence[str | Path]) -> str:
     """The last sentence of a report, on a line however long."""
     return here(arguments, environment={"COLUMNS": "400"}).stdout.splitlines()[-1]
@@ -60,6 +66,20 @@ def test_the_report_ends_with_that_step(saved: Path, tmp_path: Path) -> None:
     assert last([*judged, "--margin", "1"]).endswith(": -o audit.json, then prune-audit plan audit.json")
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_where_there_is_little_room_the_command_has_a_line_of_its_own(saved: Path, width: int) -> None:
+    """So that who copies it copies one line."""
+    columns = {"COLUMNS": str(width)}
+    step = here(["report", saved.name], environment=columns, cwd=saved.parent).stdout.splitlines()[-3:]
+    assert " ".join(step).endswith(
+        "Next step: collect 66 more of class 0, 201 of 1, 627 of 5: prune-audit plan audit.json"
+    )
+    assert step[-1] == "prune-audit plan audit.json"
+    judged = here(["check", saved, "--margin", "1", "--exit-zero"], environment=columns).stdout.splitlines()
+    assert judged[-1] == "prune-audit plan audit.json"
+    assert judged[-2].endswith("-o audit.json, then")
+
+
 def test_a_report_without_anything_undecided_has_no_such_step(tmp_path: Path) -> None:
     reports.write(audit_of([(900, 1, 1, 0)]), tmp_path / "a.json")
     assert "Next step" not in here(["report", tmp_path / "a.json"]).stdout
@@ -74,7 +94,11 @@ def test_a_report_without_anything_undecided_has_no_such_step(tmp_path: Path) ->
         (["--classes", "0"], "--classes: expected at least 1, found 0"),
         (["--classes", "3", "--limit", "0"], "--limit: expected more than 0 points, found 0"),
         (["--classes", "3", "--limit", "101"], "--limit: expected points from 0 to 100, found 101"),
-        (["--classes", "3", "--limit", ".05"], "points, not shares"),
+        (
+            ["--classes", "3", "--limit", ".001"],
+            "--limit: expected points, 0 or from 0.1 on, found 0.001, which looks like",
+        ),
+        (["--classes", "3", "--limit", ".05"], "points, not shares: the share 0.05 is 5 points, --limit 5"),
         (["--classes", "3", "--limit", "1"], "--limit 1 is below the margin of 2 points"),
         (["--classes", "3", "--churn", "100"], "--churn: expected percent from 0 and below 100, found 100"),
         (["--classes", "3", "--power", "0"], "--power: expected percent from 50 and below 100, found 0"),
@@ -82,7 +106,7 @@ def test_a_report_without_anything_undecided_has_no_such_step(tmp_path: Path) ->
         (["--classes", "3", "--power", ".8"], "80 means"),
         (["--classes", "3", "--confidence", "1.5"], "confidence must be a share in [0.5, 1)"),
         (["--classes", "3", "--budget", "3"], "--budget: there is no audit"),
-        (["--classes", "3", "--dialect", "sarif=whole"], "--dialect sarif: no plan is written in that format"),
+        (["--classes", "3", "--dialect", "sarif=whole"], "--dialect: expected csv=excel, found 'sarif=whole'"),
         (["--classes", "3", "-o", "x.html"], "x.html: no plan is written to .html"),
         (["--classes", "3", "-o", "gone/x.csv"], "there is no folder"),
         (["gone.json"], "gone.json: No such file or directory"),

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from prune_audit.files import packed
-from prune_audit.study import _shown, figures, pigeonhole, student, two_way
+from prune_audit.study import _shown, figures, page, pigeonhole, student, two_way, writing
 from prune_audit.study.analysis import analyse
 from prune_audit.study.samples import Right
 from prune_audit.study.tables import Analysis
@@ -220,6 +220,18 @@ def test_findings_are_said_for_both_questions_and_drawn() -> None:
         assert all("both_low" not in value for value in chart.spec["data"]["values"])
     titles = [column.title for column in _shown.columns(of.table("cells"), range(4))]
     assert titles.index("interval, new samples") == titles.index("interval") + 2
+
+
+def test_nothing_explains_a_column_that_no_table_has() -> None:
+    runs, classes, samples = frames(bits(5))
+    explained = "new samples"
+    for given in (samples, None):
+        of = analyse("s", runs, classes, samples=given)
+        assert all((explained in each.about) == (given is not None) for each in of.tables if each.name != "classes")
+        told = f"{page.render(of, runs, classes.assign(distortion=None))} {writing.markdown(of)}"
+        assert (f"<dt>{explained}</dt>" in told) == (given is not None)
+        if given is None:  # but for the note that says why
+            assert told.count(explained) == told.count("so that nothing is said of new samples") == 2
 
 
 def test_an_uncut_network_of_the_same_answers_has_no_interval_and_says_why() -> None:

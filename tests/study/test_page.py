@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -131,15 +130,6 @@ def test_it_is_small_enough() -> None:
 
 
 @pytest.fixture(scope="module")
-def driver() -> Iterator[Chrome]:
-    if (why := chromium.missing()) is not None:
-        pytest.skip(f"no browser, {why}")
-    with chromium.browser() as found:
-        found.get("about:blank")  # so that what its own first page loads is over
-        yield found
-
-
-@pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every page."""
     folder = tmp_path_factory.mktemp("studies")
@@ -151,7 +141,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", STUDIES)
 def test_nothing_is_asked_for_and_nothing_complained_of(driver: Chrome, pages: Path, name: str) -> None:
     file = pages / f"{name}.html"
-    chromium.requests(driver)  # forget what came before
+    chromium.forget(driver)
     chromium.show(driver, file)
     driver.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     assert set(chromium.requests(driver)) == {file.as_uri()}
