@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from prune_audit.core import Settings
 from tests.browser import chromium
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 MAY_BE_ABSENT = ("shared data", "torchvision")
+
+# Every run draws the same examples, and a machine that others use, too, fails none of them for its time.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests reach no network
 ISOLATE = os.environ.setdefault("PRUNE_AUDIT_ISOLATE", "never")  # of commands, those in processes of their own too

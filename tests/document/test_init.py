@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -175,7 +175,6 @@ def some_audits(draw: st.DrawFn) -> Audit:
     return replace(audit, comparisons=(comparison,))
 
 
-@settings(max_examples=50, deadline=None)
 @given(some_audits())
 def test_any_audit_reads_back_equal(audit: Audit) -> None:
     assert from_document(json.loads(json.dumps(to_document(audit), allow_nan=False))) == audit

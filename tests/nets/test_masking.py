@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -27,7 +27,6 @@ def by_sorting(scores: dict[str, torch.Tensor], masks: dict[str, torch.Tensor], 
     return {n: kept[a:b].reshape(scores[n].shape) for n, a, b in zip(scores, ends, ends[1:], strict=False)}
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_the_largest_are_kept_as_by_a_stable_sort(data: st.DataObject) -> None:
     """Few distinct values, so that there are ties, over tensors of several shapes and types."""
@@ -76,7 +75,6 @@ def test_half_precision_keeps_its_order() -> None:
     np.testing.assert_array_equal(found["w"].numpy(), by_sorting({"w": score}, ones, 150)["w"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6), density=st.floats(0.001, 1), seed=st.integers(0, 1000)
 )

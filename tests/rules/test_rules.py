@@ -37,7 +37,7 @@ def test_a_rule_that_does_not_exist_is_refused() -> None:
         check(compare((1, 0, 0, 0)), Policy(name="p", rules={"no-such": RuleSetting()}))
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 300), st.just(0), st.just(0), st.integers(0, 300)), max_size=6))
 def test_an_unchanged_pair_never_fails(counts: list[tuple[int, int, int, int]]) -> None:
     """Known to be one file nothing is even open; merely without flips, small classes stay open."""

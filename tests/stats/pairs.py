@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prune_audit.core import Array, Measure, Pair, Settings
 from prune_audit.stats import measures
 
-quick = settings(derandomize=True, deadline=None, database=None, max_examples=30)
+quick = settings(max_examples=30)
 
 _COUNT = st.integers(0, 40)
 

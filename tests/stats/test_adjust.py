@@ -20,7 +20,7 @@ p_values = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size
 
 
 @pytest.mark.parametrize("correction", [m for m in METHODS if m != "none"])
-@settings(max_examples=40, deadline=None)  # statsmodels takes a hundredth of a second for each
+@settings(max_examples=40)  # statsmodels takes a hundredth of a second for each
 @given(p=p_values)
 def test_corrected_values_are_those_of_statsmodels(correction: Correction, p: np.ndarray) -> None:
     np.testing.assert_allclose(adjusted(p, correction), multipletests(p, method=correction)[1], rtol=1e-12)
