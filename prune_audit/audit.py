@@ -172,8 +172,8 @@ def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource,
 
 
 def predict(
-    model: ModelSource,
-    source: DataSource,
+    model: Model,
+    source: DataSource | Dataset,
     settings: Settings,
     *,
     store: Store | None = None,

@@ -18,7 +18,7 @@ gets all groups of that room, filled, by the names of their plugins, which are t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache, wraps
@@ -80,14 +80,23 @@ def chosen(groups: Mapping[str, Any], plugin: str) -> Any:
     Raises:
         UsageError: an option of another plugin was given.
     """
+    return chosen_of(groups, [plugin])[plugin]
+
+
+def chosen_of(groups: Mapping[str, Any], chosen: Sequence[str]) -> dict[str, Any]:
+    """Of the ``groups`` by plugin that a command was given, those of the plugins that were ``chosen``.
+
+    Raises:
+        UsageError: an option of another plugin was given.
+    """
     for name, group in groups.items():
         given = _changed(group)
-        if given and name != plugin:
+        if given and name not in chosen:
             raise UsageError(
-                f"--{given[0].replace('_', '-')} is an option of {name}, and {plugin} was chosen",
+                f"--{given[0].replace('_', '-')} is an option of {name}, and {', '.join(chosen)} was chosen",
                 hint=f"leave it out, or choose {name}",
             )
-    return groups.get(plugin)
+    return {name: groups.get(name) for name in chosen}
 
 
 def of_plugin(room: str, name: str) -> type[Any] | None:

@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from prune_audit.errors import AuditError, PluginError, UsageError
 
-ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "pruning", "runners", "logs")
+ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "lenses", "pruning", "runners", "logs")
 GROUP = "prune_audit."
 _BROKEN: dict[tuple[str, str], PluginError] = {}
 _Result = TypeVar("_Result")

@@ -21,6 +21,7 @@ from typer.models import OptionInfo
 from prune_audit import options, plugins
 from prune_audit.cli import _app
 from prune_audit.core import DataSource, Distortion, RuleSetting, Settings, Verdict
+from prune_audit.lenses import Need
 from tests.conftest import ROOT
 
 # room -> function -> parameter names
@@ -31,6 +32,7 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "rules": {"check": ("comparison", "setting")},
     "reports": {"render": ("audit",)},
     "charts": {"draw": ("audit",)},
+    "lenses": {"look": ("subject", "options")},
     "pruning": {"score": ("model", "names", "batches", "settings")},  # or, in its place, `UPDATE`
     "runners": {"run": ("parts", "read", "tasks", "take", "workers")},
     "logs": {"ready": (), "log": ("audit", "files")},
@@ -67,13 +69,16 @@ def test_every_plugin_has_its_test(room: str, name: str) -> None:
 
 
 def test_constants_of_the_rooms() -> None:
-    for room in ("stats", "charts"):
+    for room in ("stats", "charts", "lenses"):
         ranks = [module.RANK for _, module in plugins.loaded(room)]
         assert all(isinstance(rank, int) for rank in ranks)
         assert len(set(ranks)) == len(ranks)
     for _, module in plugins.loaded("rules"):
         assert isinstance(module.DEFAULT, RuleSetting)
         assert getattr(module, "SETTING", "margin") in Settings.__dataclass_fields__
+    for _, module in plugins.loaded("lenses"):
+        assert module.NEEDS in get_args(Need)
+        assert isinstance(module.DEFAULT, bool)
     for _, module in plugins.loaded("pruning"):
         assert isinstance(module.NEEDS_DATA, bool)
         assert hasattr(module, "score") != hasattr(module, "update")
@@ -101,8 +106,8 @@ COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for nam
 MEANINGS = {
     "--output": 6,
     "--dialect": 2,
-    "--data": 3,
-    "--audit": 2,
+    "--data": 4,
+    "--audit": 3,
     "--seed": 2,
     "--batch-size": 2,
     "--classes": 2,

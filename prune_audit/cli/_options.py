@@ -228,6 +228,27 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """What networks learnt from, and what they are judged on."""
+
+    PANEL: ClassVar[str] = DATA
+
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", "-d", help="Labelled data that the networks were trained on: all that predicts is computed here."
+        ),
+    ]
+    audit: Annotated[Path, typer.Option(help="Other labelled data, of the same kind: networks are judged on these.")]
+    same_data: Annotated[
+        bool,
+        typer.Option(
+            "--same-data", help="Let both be the same samples, though what is predicted is then no prediction."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Which samples, and which of the classes."""
 

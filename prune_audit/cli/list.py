@@ -18,7 +18,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="Kind of plugin: models, data, stats, rules, reports, charts, pruning, runners or logs.",
+            help="Kind of plugin: models, data, stats, rules, reports, charts, lenses, pruning, runners or logs.",
         ),
     ] = None,
     long: Annotated[

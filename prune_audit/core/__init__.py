@@ -7,8 +7,8 @@ per class, of which every statistic is a function. Statistics and lenses give `M
 
 One file a kind, to be read in this order: ``types``, ``requests`` (what is asked for), ``protocols`` (what a model and
 a data set must supply), ``kept`` (what comes back of running one), ``clusters``, ``scores`` and ``pair`` (counts),
-``predictions`` (what an evaluation leaves), ``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it
-is read). The nouns are imported from here.
+``predictions`` (what an evaluation leaves), ``looks`` (what lenses see), ``findings`` and ``audit`` (what it says),
+``lookup`` and ``rows`` (how it is read). The nouns are imported from here.
 
 Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
 was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
@@ -19,6 +19,7 @@ from prune_audit.core.audit import Audit, Sparsest
 from prune_audit.core.clusters import Clusters
 from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
 from prune_audit.core.kept import Kept
+from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
 from prune_audit.core.pair import Pair
 from prune_audit.core.predictions import Outputs, Predictions, Samples
 from prune_audit.core.protocols import (
@@ -106,8 +107,11 @@ __all__ = [
     "Dataset",
     "Distant",
     "Distortion",
+    "Drawing",
+    "Drawn",
     "Exif",
     "Expects",
+    "Field",
     "Flip",
     "Floats",
     "Input",
@@ -117,6 +121,7 @@ __all__ = [
     "Layer",
     "Layout",
     "Level",
+    "Look",
     "Measure",
     "ModelCard",
     "ModelSource",
@@ -139,6 +144,7 @@ __all__ = [
     "Settings",
     "Sparsest",
     "Suspect",
+    "Table",
     "Ties",
     "TopK",
     "Unit",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prune_audit.core.looks import Look
 from prune_audit.core.pair import Pair
 from prune_audit.core.protocols import ModelCard
 from prune_audit.core.requests import Assumption, Preprocess, Settings
@@ -134,7 +135,8 @@ class Check:
 class Comparison:
     """One pruned variant against the dense model. ``flips`` is capped; ``flipped`` is how many there were.
 
-    ``doubts`` are what speaks against the dense model having been run as it was trained.
+    ``doubts`` are what speaks against the dense model having been run as it was trained. ``looks`` are what lenses saw,
+    in the order of their rank, and ``explained`` says in sentences what of it explains who lost, and what to try.
     """
 
     dense: ModelCard
@@ -144,6 +146,8 @@ class Comparison:
     flipped: int = 0
     checks: tuple[Check, ...] = ()
     doubts: tuple[str, ...] = ()
+    looks: tuple[Look, ...] = ()
+    explained: tuple[str, ...] = ()
 
     @property
     def kept(self) -> float | None:

@@ -20,7 +20,7 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 Value: TypeAlias = float | int | str | None
-Unit = Literal["share", "points", "p", "ratio", "count", "label"]
+Unit = Literal["share", "points", "p", "ratio", "nats", "count", "label"]
 Outcome = Literal["passed", "failed", "inconclusive", "waived", "skipped"]
 Level = Literal["off", "warn", "error"]
 Layout = Literal["NCHW", "NHWC"]

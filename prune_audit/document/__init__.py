@@ -26,10 +26,14 @@ from prune_audit.core import (
     Comparison,
     Correction,
     Counts,
+    Drawing,
+    Drawn,
+    Field,
     Flip,
     Interpolation,
     Layer,
     Level,
+    Look,
     Measure,
     ModelCard,
     Outcome,
@@ -42,6 +46,7 @@ from prune_audit.core import (
     Runtime,
     Samples,
     Settings,
+    Table,
     Unit,
     View,
     Waiver,
@@ -627,6 +632,42 @@ _FLIP = named(
         later=("thumbnail",),
     ),
 )
+_DRAWN = record(
+    Drawn,
+    {
+        "kind": one_of(Drawing),
+        **dict.fromkeys(("title", "shows", "reading"), TEXT),
+        "x": said("A field, as are all below; empty where there is none.", TEXT),
+        **dict.fromkeys(("y", "value", "low", "high", "group"), TEXT),
+    },
+)
+_LOOK = named(
+    "look",
+    record(
+        Look,
+        {
+            "lens": TEXT,
+            "title": said("The question that it answers.", TEXT),
+            "sentences": said("The finding first.", many(TEXT)),
+            "absent": said("Why the lens saw nothing; null where it did.", maybe(TEXT)),
+            "tables": many(
+                record(
+                    Table,
+                    {
+                        "name": TEXT,
+                        "title": TEXT,
+                        "fields": many(
+                            record(Field, {"name": TEXT, "title": TEXT, "unit": one_of(Unit), "meaning": TEXT})
+                        ),
+                        "rows": said("One value for each field each; null where there is none.", many(many(VALUE))),
+                        "notes": many(TEXT),
+                        "drawn": said("How the table is drawn, by its fields.", many(_DRAWN)),
+                    },
+                )
+            ),
+        },
+    ),
+)
 _COMPARISON = named(
     "comparison",
     record(
@@ -639,8 +680,11 @@ _COMPARISON = named(
             "flipped": said("Samples on which exactly one of the two models is right.", COUNT),
             "flips": said("Some of the flipped samples.", many(_FLIP)),
             "doubts": said("What speaks against the dense model having been run as it was trained.", many(TEXT)),
+            "looks": said("What lenses saw, where any looked.", many(_LOOK)),
+            "explained": said("What of it explains who lost, and what to try; where any lens looked.", many(TEXT)),
         },
-        later=("doubts",),
+        later=("doubts", "looks", "explained"),
+        spared=("looks", "explained"),
     ),
 )
 _PREPROCESS = named(

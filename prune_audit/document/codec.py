@@ -144,12 +144,20 @@ def mapping(item: Codec) -> Codec:
     )
 
 
-def record(make: Any, fields: Mapping[str, Codec], *, grows: bool = False, later: Collection[str] = ()) -> Codec:
+def record(
+    make: Any,
+    fields: Mapping[str, Codec],
+    *,
+    grows: bool = False,
+    later: Collection[str] = (),
+    spared: Collection[str] = (),
+) -> Codec:
     """A dataclass ``make`` as an object with the keys of ``fields``, in that order.
 
     One that ``grows`` may lack keys that have a default: an older audit was written before there were such fields.
     Elsewhere nothing but what came ``later`` may be missing, since a file that lost its checks must not read as one
-    that needed none. Whatever came ``later`` the schema does not require.
+    that needed none. Whatever came ``later`` the schema does not require; of that, what is ``spared`` is not written
+    where it is empty.
     """
     plain = [make.__dataclass_fields__[key] for key in fields if key not in later]
     needed = [f.name for f in plain if not grows or f.default is f.default_factory is MISSING]
@@ -167,7 +175,8 @@ def record(make: Any, fields: Mapping[str, Codec], *, grows: bool = False, later
             raise InputError(f"{path}: {error.message}", hint=BROKEN) from error
 
     def write(value: Any) -> dict[str, Any]:
-        return {key: item.write(getattr(value, key)) for key, item in fields.items()}
+        written = [key for key in fields if key not in spared or getattr(value, key)]
+        return {key: fields[key].write(getattr(value, key)) for key in written}
 
     return Codec(write=write, read=read, schema=lambda definitions: keyed(fields, definitions, later))
 

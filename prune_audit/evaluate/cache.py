@@ -122,6 +122,29 @@ class Store:
         if path is not None:
             sealed.write(path, json.dumps(found).encode(), path.stem)
 
+    def identity(
+        self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings
+    ) -> Mapping[str, object] | None:
+        """Everything that decides what a model does on ``dataset``, None where it may change without a trace."""
+        return self._identity(card, expects, dataset, settings)
+
+    def remembered(self, identity: Mapping[str, object], make: Callable[[], Any]) -> Any:
+        """What ``make()`` gives, in types of JSON, or what it gave when an equal ``identity`` was asked for.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        path = self.root / "models" / f"{_key({'form': FORM, **identity})}.json"
+        try:
+            return json.loads(sealed.read(path, path.stem))
+        except OSError:
+            pass
+        except sealed.DamagedFile:
+            _drop(path, "what it held is computed", self._told)
+        made = json.dumps(make())
+        sealed.write(path, made.encode(), path.stem)
+        return json.loads(made)
+
     def unchanged(self, dataset: Dataset) -> bool:
         """Whether ``dataset`` is still what it was when its entries were asked for."""
         return dataset.fingerprint(self._verify) == self._fingerprint(dataset)

@@ -175,6 +175,12 @@ def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
     return card
 
 
+def can_be_edited(source: ModelSource) -> bool:
+    """Whether the format of the model at ``source``, which is there, can be changed and written again."""
+    _, module = _format(source)
+    return hasattr(module, "editable")
+
+
 def editable(source: ModelSource, settings: Settings) -> Editable:
     """The network at ``source``, to be changed and written again in its own format.
 

@@ -12,11 +12,11 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Measure, Unit, Value
+from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Measure, Value
 from prune_audit.printable import printable
 from prune_audit.render import rounded
 from prune_audit.render.colors import DARK, LIGHT
@@ -30,14 +30,6 @@ LOOKS = {  # words that have a colour and a shape; everything else is plain
 
 
 _SIGN, _TYPED = re.compile(r"(?<=\d) %"), re.compile(r"`([^`]+)`")
-_BY_UNIT: dict[Unit, Callable[[Value], str]] = {
-    "share": rounded.percent,
-    "points": rounded.points,
-    "p": rounded.probability,
-    "ratio": rounded.ratio,
-    "label": rounded.label,
-    "count": rounded.count,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +93,7 @@ def word(value: Value, looks: Mapping[str, str] = LOOKS) -> str:
 
 def shown(measure: Measure, value: Value) -> str:
     """``value`` as its unit asks, in plain text."""
-    return _BY_UNIT[measure.unit](value)
+    return rounded.in_unit(measure.unit, value)
 
 
 def limits(measure: Measure, low: Value, high: Value) -> str:

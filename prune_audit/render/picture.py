@@ -50,7 +50,7 @@ class Chart:
 
     ``of`` names the models. ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position
     of the comparison that it is of, None where it is of the whole audit; ``by`` names the view where it is not that by
-    class.
+    class, and ``look`` the lens that saw it, if one did.
     """
 
     title: str
@@ -60,6 +60,7 @@ class Chart:
     spec: Mapping[str, Any]
     variant: int | None = None
     by: str = "class"
+    look: str | None = None
 
     def _repr_svg_(self) -> str:
         """What a notebook shows."""

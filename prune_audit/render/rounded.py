@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from prune_audit.core import Value
+from prune_audit.core import Unit, Value
 from prune_audit.printable import printable
 
 DASH = "-"
@@ -42,6 +42,13 @@ def ratio(value: Value) -> str:
     if not isinstance(value, (int, float)):
         return DASH
     return f"{value:.2f}" if abs(value) < LARGE else f"{value:.0e}"
+
+
+def nats(value: Value) -> str:
+    """A cross-entropy or a difference of two, in nats, or a dash."""
+    if not isinstance(value, (int, float)):
+        return DASH
+    return f"{value:.3f}" if abs(value) < LARGE else f"{value:.0e}"
 
 
 def count(value: Value) -> str:
@@ -98,3 +105,25 @@ def listed(names: Sequence[str], most: int = NAMED) -> str:
     """``a, b, c and 4 more``; semicolons where names hold commas, as those of ImageNet do."""
     shown = ("; " if any("," in name for name in names[:most]) else ", ").join(map(printable, names[:most]))
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+
+
+_BY_UNIT: dict[Unit, Callable[[Value], str]] = {
+    "share": percent,
+    "points": points,
+    "p": probability,
+    "ratio": ratio,
+    "nats": nats,
+    "label": label,
+    "count": count,
+}
+
+
+def in_unit(unit: Unit, value: Value) -> str:
+    """``value`` as ``unit`` asks, without its sign."""
+    return _BY_UNIT[unit](value)
+
+
+def headed(title: str, unit: Unit) -> str:
+    """The head of a column: its ``title`` with the sign of the unit."""
+    signs: dict[Unit, str] = {"share": ", %", "points": ", points", "nats": ", nats"}
+    return f"{title}{signs.get(unit, '')}"

@@ -13,6 +13,7 @@ from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, facts, figure, fold, limits, prose, shown, table, text, word
 from prune_audit.render.picture import Chart
 from prune_audit.reports._page_flips import flips
+from prune_audit.reports._page_looks import looks
 from prune_audit.reports._page_verdict import sentences
 
 ROWS = 4_000  # of the tables of all variants together
@@ -38,7 +39,12 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
     comparison = audit.comparisons[position]
     names = f"{comparison.pruned.name} against {comparison.dense.name}"
     title = names if len(audit.comparisons) > 1 else "In detail"
-    own = [(name, chart) for name, drawn in charts.items() for chart in drawn if chart.variant == position]
+    own = [
+        (name, chart)
+        for name, drawn in charts.items()
+        for chart in drawn
+        if chart.variant == position and not chart.look
+    ]
     parts = [f'<section id="variant-{position}" class="variant" aria-labelledby="variant-{position}-title">']
     parts.append(f'<h2 id="variant-{position}-title">{text(title)}</h2>\n')
     for n, view in enumerate(comparison.views):
@@ -53,6 +59,7 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
         parts.append(_classes(audit, view, f"classes-{position}-{n}"))
         parts.append(_model(view))
         parts.append(_every(audit, view))
+    parts.append(looks(comparison, position, charts))
     parts.append(flips(comparison, position))
     parts.append("</section>\n")
     return "".join(parts)

@@ -10,6 +10,7 @@ from prune_audit.charts import charts
 from prune_audit.core import Audit, lookup
 from prune_audit.render import rounded
 from prune_audit.render.page import figure, page
+from prune_audit.reports import _page_looks as looks
 from prune_audit.reports._page_about import checks, measured, words
 from prune_audit.reports._page_variant import variant
 from prune_audit.reports._page_verdict import verdict
@@ -32,8 +33,11 @@ def render(audit: Audit) -> str:
     links += [(f"variant-{n}", pruned[n]) for n in order]
     links += [("checks", "Gate")] if audit.policy is not None and not p.limited else []
     links += [("words", "How to read this"), ("measured", "What was measured")]
+    why = looks.opening(audit)
+    links = [*([("why", "Why")] if why else []), *links]
     content = (
-        verdict(audit)
+        why
+        + verdict(audit)
         + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
         + "".join(variant(audit, n, drawn) for n in order)
         + checks(audit)

@@ -36,6 +36,9 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield ""
     yield f"**{prose(' '.join([gate.told(audit), gate.sparsest(audit) or '']).strip())}**"
     yield ""
+    for comparison in audit.comparisons:
+        yield from (f"- {prose(said)}" for said in comparison.explained)
+        yield from [""] if comparison.explained else []
     for doubt in audit.comparisons[0].doubts:
         yield f"> ⚠️ {prose(wording.doubted(audit, doubt))}"
         yield ""
@@ -45,6 +48,7 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield from _checks(audit)
     for comparison in gate.telling(audit):
         yield from _variant(audit, comparison)
+        yield from _looks(comparison)
     p = audit.provenance
     data = f"{rounded.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
     yield f"<sub>{data}; scope: {prose(wording.scope(audit))}</sub>"
@@ -132,6 +136,26 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         said += [s for s in (wording.drops(view, settings), wording.distortions(view, settings)) if s]
         yield from (f"- {prose(sentence)}" for sentence in said)
         yield ""
+
+
+def _looks(comparison: Comparison) -> Iterator[str]:
+    """What lenses saw of a variant: their sentences, and the first rows of their tables."""
+    for look in comparison.looks:
+        yield from (f"#### {code(look.lens)}: {prose(look.title)}", "")
+        said = look.sentences if look.absent is None else (f"Nothing was seen: {look.absent}",)
+        yield from (f"- {prose(sentence)}" for sentence in said)
+        yield ""
+        for each in look.tables:
+            heads = [prose(rounded.headed(field.title, field.unit)) for field in each.fields]
+            units = [field.unit for field in each.fields]
+            rows = [
+                [prose(rounded.in_unit(unit, value)) for unit, value in zip(units, row, strict=True)]
+                for row in each.rows[:ROWS]
+            ]
+            yield from (f"{prose(each.title)}:", "")
+            yield from table(heads, rows, texts=[at for at, unit in enumerate(units) if unit == "label"])
+            if len(each.rows) > ROWS:
+                yield from (f"{len(each.rows) - ROWS:,} more rows.", "")
 
 
 def _sequential_rows(view: View, shown: Sequence[int]) -> Iterator[list[str]]:

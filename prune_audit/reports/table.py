@@ -23,6 +23,7 @@ from prune_audit.render import consoles, rounded, wording
 from prune_audit.render.bars import ASCII, LINES, Glyphs
 from prune_audit.render.consoles import Text
 from prune_audit.reports import _gate as gate
+from prune_audit.reports import _looks as looks
 from prune_audit.reports import _variants as variants
 
 SUFFIXES = (".txt",)
@@ -65,6 +66,7 @@ class _Report:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         audit, width, glyphs = self.audit, options.max_width, ASCII if options.ascii_only else LINES
+        yield from looks.opening(audit)
         yield from _head(audit, width, glyphs)
         told = lookup.densest_first(audit.comparisons)
         if len(told) > 1:
@@ -72,6 +74,7 @@ class _Report:
             told = told if self.show_all else gate.telling(audit)
         for comparison in told:
             yield from _variant(audit, comparison, width, glyphs, self.show_all)
+            yield from looks.sections(comparison, width, glyphs, self.show_all)
         if not told:
             yield _below(Text("Nothing is flagged in any variant; --all shows every class of each.", style="bold"))
         yield from _checks(audit, self.show_all)

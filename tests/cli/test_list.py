@@ -91,12 +91,12 @@ def test_a_statistic_gives_the_same_columns_whatever_the_pair(pair: Pair) -> Non
 
 @pytest.mark.parametrize("how", [[], ["--long"]])
 def test_an_unknown_kind(capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
-    assert invoke(["list", "lenses", *how]) == 2
+    assert invoke(["list", "glasses", *how]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        "error: there is no kind of plugin 'lenses'\n"
-        "hint: known: models, data, stats, rules, reports, charts, pruning, runners, logs\n"
+        "error: there is no kind of plugin 'glasses'\n"
+        "hint: known: models, data, stats, rules, reports, charts, lenses, pruning, runners, logs\n"
     )
 
 

@@ -1,0 +1,415 @@
+"""The story of an explanation: audit, look through lenses, and say what of it explains who lost.
+
+Networks were trained on ``data``, and all that predicts is computed there; they are judged on the ``audited`` data,
+and nothing that explains may have seen these. What is called an explanation, `rule` decides; what was shown by changing
+the network and judging it again, the lens that did it says (`prune_audit.lenses.Seen.finds`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from prune_audit import audit, data, models, plugins
+from prune_audit.core import (
+    HARMED,
+    REGRESSED,
+    Audit,
+    Comparison,
+    Counts,
+    Dataset,
+    DataSource,
+    Field,
+    Floats,
+    Look,
+    ModelSource,
+    Outputs,
+    Predictions,
+    Recorded,
+    Settings,
+    Table,
+    lookup,
+)
+from prune_audit.errors import AlignmentError, ModelError, UsageError
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.cached_dataset import Remembered
+from prune_audit.evaluate.loop import Progress
+from prune_audit.explain import rule
+from prune_audit.lenses import FACTORY, CannotLook, Network, Part, Seen, Subject, loss
+from prune_audit.nets.editable import Editable
+from prune_audit.render import rounded
+from prune_audit.tasks import classification
+
+Stages = Callable[[str], Progress | None]
+NAMED = 4  # classes that the first sentence names
+RULE = "rule"  # what the table of what was tried is called among the lenses
+SAME = 0.5  # share of the training samples among those audited from which both are one set of data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for: ``lenses`` with their options, and so many ``samples`` of each class to predict by.
+
+    Where ``same_data`` is set, the data may be those that are audited: what is predicted is then no prediction.
+    """
+
+    lenses: Mapping[str, Any]
+    samples: int = 200
+    same_data: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise UsageError(f"--samples: expected 2 or more of each class, found {self.samples}", hint="see --help")
+        if not self.lenses:
+            raise UsageError("no lens was chosen", hint="prune-audit list lenses")
+
+
+def usual() -> tuple[str, ...]:
+    """The lenses that look where nobody chose any, in the order of their rank."""
+    return ranked(name for name, module in plugins.loaded("lenses") if module.DEFAULT)
+
+
+def ranked(names: Any) -> tuple[str, ...]:
+    """Lenses in the order of their rank."""
+    return tuple(sorted(names, key=lambda name: (plugins.load("lenses", name).RANK, name)))
+
+
+def run(
+    dense: ModelSource,
+    pruned: Sequence[ModelSource],
+    source: DataSource,
+    audited: DataSource,
+    settings: Settings,
+    asked: Asked,
+    *,
+    store: Store | None = None,
+    made: Path | None = None,
+    progress: Stages | None = None,
+) -> Audit:
+    """Audit ``pruned`` models on the ``audited`` data, and say of each why its classes suffer.
+
+    ``source`` are the data that the networks were trained on. What ``store`` knows is not computed again. ``made`` is
+    where a network is written that a lens was asked to make.
+
+    Raises:
+        UsageError: both data are the same, or there is nothing that could be looked at.
+        AuditError: as `prune_audit.audit.run`.
+    """
+    if settings.drop_class:
+        raise UsageError("--drop-class: lenses look at every output", hint="leave it out, or use compare")
+    with ExitStack() as stack:
+        if store is None:  # within a run nothing is predicted twice, either
+            store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="prune-audit-"))))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="prune-audit-")))
+        story = _Story(dense, source, audited, settings, asked, store, folder, progress or (lambda _: None))
+        return story.told(pruned, made)
+
+
+class _Story:
+    """One run: what is loaded once, for all variants."""
+
+    def __init__(
+        self,
+        dense: ModelSource,
+        source: DataSource,
+        audited: DataSource,
+        settings: Settings,
+        asked: Asked,
+        store: Store,
+        folder: Path,
+        progress: Stages,
+    ) -> None:
+        # What a lens writes holds the weights that were used and no others; and the dense model is tried once.
+        keys = tuple(each if "=" in each else f"{dense.name}={each}" for each in settings.state_key)
+        self._dense, self._source, self._audited = dense, source, audited
+        self._settings, self._again = settings, replace(settings, state_key=keys, plausibility=False)
+        self._asked, self._store, self._folder, self._progress = asked, store, folder, progress
+        self._chosen = [(name, plugins.load("lenses", name)) for name in ranked(asked.lenses)]
+
+    def told(self, pruned: Sequence[ModelSource], made: Path | None) -> Audit:
+        """The audit with what lenses saw of each of its variants."""
+        if self._settings.threads is not None:
+            import torch
+
+            torch.set_num_threads(self._settings.threads)
+        networks = [_network(each, self._settings, self._store) for each in (self._dense, *pruned)]
+        self._check_needs(networks)
+        expects = audit.merge([(each.card.name, each.expects) for each in networks])
+        judged = data.load(self._audited, expects, self._settings)
+        learnt = data.load(self._source, expects, self._settings)
+        if not self._asked.same_data and learnt.fingerprint(False) == judged.fingerprint(False):
+            raise _same(self._source.path, self._audited.path)
+        done = audit.run(
+            self._dense, pruned, judged, self._settings, store=self._store, progress=lambda s: self._progress(s)
+        )
+        classes = done.comparisons[0].view().strata
+        _check_classes(learnt, judged, classes)
+        rows = _drawn(learnt, len(classes), self._asked.samples, self._settings.seed)
+        parts = Part(name="data", dataset=Remembered(learnt, rows)), Part(name="audit", dataset=Remembered(judged))
+        notes = self._overlap(parts[0], self._predicted(parts[1], [self._dense])) if not self._asked.same_data else ()
+        told = []
+        for at, comparison in enumerate(done.comparisons):
+            subject = self._subject(networks[0], networks[at + 1], pruned[at], comparison, parts)
+            told.append(self._explained(subject, comparison))
+            if made is not None:
+                self._write(subject, made)
+        provenance = replace(done.provenance, notes=(*done.provenance.notes, *notes))
+        return replace(done, comparisons=tuple(told), provenance=provenance)
+
+    def _check_needs(self, networks: Sequence[Network]) -> None:
+        """Refuse, before a long run, what no lens could look at."""
+        if all(_absent(module.NEEDS, networks[0], each) for _, module in self._chosen for each in networks[1:]):
+            raise ModelError(
+                f"{', '.join(name for name, _ in self._chosen)}: {FACTORY}",
+                hint="give the weights with the factory of their network, or choose lenses that need none: "
+                "prune-audit list lenses",
+            )
+
+    def _subject(
+        self,
+        dense: Network,
+        pruned: Network,
+        source: ModelSource,
+        comparison: Comparison,
+        parts: tuple[Part, Part],
+    ) -> Subject:
+        def judged(name: str, network: Editable) -> Outputs:
+            path = self._folder / f"{source.name}-{name}{source.path.suffix}"
+            if not path.exists():  # a name stands for one network
+                network.save(path)
+            changed = replace(source, name=path.stem, path=path, column=None)
+            return self._predicted(parts[1], [changed]).models[0]
+
+        return Subject(
+            dense=dense,
+            pruned=pruned,
+            comparison=comparison,
+            data=parts[0],
+            audit=parts[1],
+            settings=self._settings,
+            seed=self._settings.seed,
+            predicted=lambda part: self._predicted(part, [self._dense, source]),
+            judged=judged,
+            remember=lambda _, make: make(),
+            progress=self._progress,
+        )
+
+    def _predicted(self, part: Part, sources: Sequence[ModelSource]) -> Predictions:
+        made = [audit.predict(each, part.dataset, self._again, store=self._store)[0] for each in sources]
+        return replace(made[0], models=tuple(each.models[0] for each in made))
+
+    def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:
+        looks: list[Look] = []
+        seen: list[Seen] = []
+        view = comparison.view()
+        for name, module in self._chosen:
+            title = plugins.help_line("lenses", name)
+            why = _absent(module.NEEDS, subject.dense, subject.pruned)
+            own = replace(subject, remember=self._remember(subject, name, module))
+            try:
+                if why is not None:
+                    raise CannotLook(why, hint=FACTORY)
+                with plugins.blamed("lenses", name):
+                    found: Seen = module.look(own, self._asked.lenses[name])
+            except CannotLook as blind:
+                looks.append(Look(lens=name, title=title, absent=blind.message))
+                continue
+            seen.append(found)
+            view = view.beside(*found.measures)
+            looks.append(Look(lens=name, title=title, sentences=found.sentences, tables=found.tables))
+        look, sentences = _ruled(subject, seen, same_data=self._asked.same_data)
+        others = tuple(each for each in comparison.views if each.by != "class")
+        return replace(comparison, views=(view, *others), looks=(look, *looks), explained=sentences)
+
+    def _remember(
+        self, subject: Subject, name: str, module: Any
+    ) -> Callable[[Sequence[object], Callable[[], Any]], Any]:
+        """What keeps the results of one lens: all that decides them is part of what they are kept by."""
+        decided: list[object] = []
+        for network in (subject.dense, subject.pruned):
+            for part in (subject.data, subject.audit):
+                identity = self._store.identity(network.card, network.expects, part.dataset, self._settings)
+                if identity is None:
+                    return lambda _, make: make()
+                decided.append(identity)
+        code = hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+        of = [name, code, repr(self._asked.lenses[name]), self._asked.samples, subject.seed]
+
+        def remember(unit: Sequence[object], make: Callable[[], Any]) -> Any:
+            return self._store.remembered({"models": decided, "lens": of, "unit": list(unit)}, make)
+
+        return remember
+
+    def _overlap(self, learnt: Part, judged: Predictions) -> tuple[str, ...]:
+        """What is to be said of samples that are in both data. Raises `UsageError` where they are the same."""
+        rows = np.arange(len(learnt.labels))
+        digests = np.concatenate([learnt.dataset.read(some).digests for some in np.array_split(rows, _pieces(rows))])
+        both = int(np.isin(digests, judged.digests).sum())
+        if both > SAME * len(digests):
+            raise _same(self._source.path, self._audited.path)
+        if not both:
+            return ()
+        return (f"{both:,} of {len(digests):,} samples of --data are among those audited: they predict themselves",)
+
+    def _write(self, subject: Subject, made: Path) -> None:
+        """Write the network that a lens was asked to make."""
+        for name, module in self._chosen:
+            if hasattr(module, "make"):
+                network: Editable | None = module.make(subject, self._asked.lenses[name])
+                if network is not None:
+                    network.save(made)
+                    return
+        raise UsageError(f"{made}: no lens was asked to make a network", hint="see the options of the lenses")
+
+
+def _network(source: ModelSource, settings: Settings, store: Store) -> Network:
+    """The network at ``source``, which cannot be looked into where its format cannot be changed."""
+    loaded = models.load(source, settings, store)
+    if isinstance(loaded, Recorded):
+        raise UsageError(
+            f"{source.path} holds predictions that were made elsewhere, and lenses look into networks",
+            hint="give the model itself; predictions can be audited with compare",
+        )
+    editable = models.editable(source, settings) if models.can_be_edited(source) else None
+    return Network(card=loaded.card, expects=loaded.expects, editable=editable)
+
+
+def _absent(need: str, dense: Network, pruned: Network) -> str | None:
+    """Why a lens with this ``need`` cannot look at both networks, None where it can."""
+    for network in (dense, pruned):
+        runs = network.editable is not None and network.editable.classifier is not None
+        if need == "gradients" and not runs:
+            return f"{network.card.name} is {network.card.format}, and this lens {FACTORY}"
+    return None
+
+
+def _same(source: Path, audited: Path) -> UsageError:
+    return UsageError(
+        f"--data {source} and --audit {audited} are the same samples: what is predicted on them would be no prediction",
+        hint="give --data what the networks were trained on and --audit other samples, or --same-data to do it anyway",
+    )
+
+
+def _check_classes(learnt: Dataset, judged: Dataset, classes: tuple[str, ...]) -> None:
+    if learnt.classes == judged.classes or (learnt.indexed and learnt.classes == classes[: len(learnt.classes)]):
+        return
+    raise AlignmentError(
+        f"--data has the classes {rounded.listed(learnt.classes)}, --audit has {rounded.listed(judged.classes)}",
+        hint="both must have the same classes, in the order of the model's outputs: --classes FILE",
+    )
+
+
+def _drawn(dataset: Dataset, classes: int, most: int, seed: int) -> Counts:
+    """The rows of up to ``most`` samples of each class."""
+    generator, whole = np.random.default_rng(seed), Part(name="data", dataset=dataset)
+    rows = [generator.permutation(whole.of(position))[:most] for position in range(classes)]
+    return np.sort(np.concatenate(rows))
+
+
+def _pieces(rows: Counts) -> int:
+    return max(1, len(rows) // 256)
+
+
+# ------------------------------------------------------------------------------------------------- what explains it
+
+
+def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[Look, tuple[str, ...]]:
+    """What was tried as an explanation, as a section of its own, and the sentences with which a report opens."""
+    outcome, measured = _outcome(subject)
+    # On the samples that are judged, what is predicted is known already.
+    accounts = [a for each in seen for a in each.accounts if not (a.of_samples and same_data)]
+    tried = rule.tried(accounts, outcome, subject.seed) if accounts else ()
+    named = [each for each in tried if each.named]
+    finds = [said for each in seen for said in each.finds]
+    steps = [said for each in seen for said in each.steps]
+    who = _who(subject)
+    ranked = _ranked(named, tried, accounts, outcome, measured)
+    nothing = () if finds or named else ("Nothing that was measured here explains who lost.",)
+    table = Table(
+        name="tried",
+        title="What was tried as an explanation",
+        fields=(
+            Field(name="measure", title="measure", unit="label"),
+            Field(name="rho", title="rank correlation", unit="ratio", meaning=f"of its ranks with those of {measured}"),
+            Field(
+                name="p", title="p", unit="p", meaning="chance that any of these would rank the classes so well by luck"
+            ),
+            Field(name="verdict", title="verdict", unit="label"),
+        ),
+        rows=tuple(
+            (each.account.title, each.rho, each.p, "explains" if each.named else "explains nothing") for each in tried
+        ),
+    )
+    look = Look(
+        lens=RULE,
+        title="Does anything that was measured before rank the classes as they lost?",
+        sentences=(ranked,),
+        tables=(table,) if tried else (),
+    )
+    lost = bool(np.nanmax(outcome, initial=0.0) > 0)
+    return look, (who, *finds, *([ranked] if named else nothing), *(steps if lost else ()))
+
+
+def _outcome(subject: Subject) -> tuple[Floats, str]:
+    """What happened to each class (C,) on the audited samples, and what that is called; NaN where there are none."""
+    predictions = subject.predicted(subject.audit)
+    before, after = (loss(outputs) for outputs in predictions.models)
+    if before is not None and after is not None:
+        rose, measured = after - before, "excess loss"
+    else:
+        right = [classification.right(each.predicted, predictions.labels).astype(float) for each in predictions.models]
+        rose, measured = right[0] - right[1], "drop of recall"
+    sums = np.bincount(predictions.labels, rose, len(subject.classes))
+    counts = np.bincount(predictions.labels, minlength=len(subject.classes))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(counts > 0, sums / counts, np.nan), measured
+
+
+def _who(subject: Subject) -> str:
+    """Which classes lost, the most first."""
+    view = subject.view
+    regressed, harmed = lookup.those(view, "verdict", [REGRESSED]), lookup.those(view, "distortion", HARMED)
+    order = [i for i in lookup.worst_first(view) if i in {*regressed, *harmed}]
+    if not order:
+        return f"No class of {subject.pruned.card.name} is shown to have lost: there is little to explain."
+    moves = lookup.moves(view)
+    told = [f"{view.strata[i]} ({rounded.points(moves[i])})" for i in order[:NAMED]]
+    more = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    return (
+        f"{subject.pruned.card.name} lost {', '.join(told)}{more}, in points of recall: "
+        f"{len(regressed)} of {len(view.strata)} classes regressed."
+    )
+
+
+def _ranked(
+    named: Sequence[rule.Tried],
+    tried: Sequence[rule.Tried],
+    accounts: Sequence[Any],
+    outcome: Floats,
+    measured: str,
+) -> str:
+    known = int(np.isfinite(outcome).sum())
+    if known < rule.LEAST:
+        return (
+            f"With {known} classes no measure is called an explanation: ranks of fewer than {rule.LEAST} agree by luck."
+        )
+    if not accounts:
+        return "No lens that looked gives a number for each class that could explain who lost."
+    if not tried:
+        return "No measure has a number for enough classes, or none differs between them: nothing can be ranked."
+    best = tried[0]
+    luck = f"rank correlation {best.rho:.2f}, p {rounded.probability(best.p)} for the best of {len(tried)} measures"
+    if not named:
+        return f"No measure ranks the classes as they lost beyond luck: the best is {best.account.title} ({luck})."
+    which = "higher" if best.rho > 0 else "lower"
+    return (
+        f"{best.account.title} ranks the classes as they lost: those with a {which} one lost more, by {measured} "
+        f"({luck}); it was computed without the samples that were audited."
+    )

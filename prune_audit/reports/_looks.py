@@ -1,0 +1,65 @@
+"""What lenses saw, as a terminal shows it: sentences, then tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+
+from prune_audit.core import Audit, Comparison, Table
+from prune_audit.printable import printable
+from prune_audit.render import class_table as classes
+from prune_audit.render import rounded
+from prune_audit.render.bars import Glyphs
+from prune_audit.render.consoles import Text
+
+ROWS = 20  # of a table on the screen, unless all are asked for
+
+
+def opening(audit: Audit) -> Iterator[RenderableType]:
+    """The sentences with which a report opens."""
+    said = [sentence for comparison in audit.comparisons for sentence in comparison.explained]
+    if said:
+        yield Rule(Text("Why", style="bold"), align="left", style="dim")
+        for sentence in said:
+            yield Text(printable(sentence), style="bold")
+        yield Text()
+
+
+def sections(comparison: Comparison, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:
+    """A section for each lens."""
+    for look in comparison.looks:
+        yield Rule(Text(f"{printable(look.lens)}: {printable(look.title)}", style="bold"), align="left", style="dim")
+        if look.absent is not None:
+            yield Text(f"nothing was seen: {printable(look.absent)}")
+        for sentence in look.sentences:
+            yield Text(printable(sentence))
+        yield Text()
+        for table in look.tables:
+            yield from _table(table, width, glyphs, show_all)
+
+
+def _table(table: Table, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:
+    shown = table.rows if show_all else table.rows[:ROWS]
+    yield Text(printable(table.title), style="bold")
+    columns = [
+        classes.Column(
+            title=printable(rounded.headed(field.title, field.unit)),
+            cells=tuple(rounded.in_unit(field.unit, row[at]) for row in shown),
+            rank=at,  # the first ones are needed most
+            number=field.unit != "label",
+            measure=field.name,
+        )
+        for at, field in enumerate(table.fields)
+    ]
+    fitted = classes.fit(tuple(columns), width)
+    yield classes.table(fitted, [False] * len(shown), glyphs)
+    if len(shown) < len(table.rows):
+        yield Text(f"{len(table.rows) - len(shown):,} more rows; --all shows them", style="dim")
+    kept = {column.measure for column in fitted.columns}
+    said = [f"{each.title}: {each.meaning}" for each in table.fields if each.meaning and each.name in kept]
+    for line in (["; ".join(said)] if said else []) + list(table.notes):
+        yield Text(printable(line), style="dim")
+    yield Padding("", 0)

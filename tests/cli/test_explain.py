@@ -1,0 +1,123 @@
+"""prune-audit explain from end to end: roles of the data, what is kept, and what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from prune_audit import plugins
+from prune_audit.document import read_audit
+from tests.cli._run import here
+
+ONNX = ("sample_models/dense.onnx", "sample_models/pruned-90.onnx")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(unchanged_code: None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def others(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last thirty of each digit, none of which is among the few digits."""
+    folder = tmp_path_factory.mktemp("others")
+    for digit in sorted(each for each in (sample_models / "val").iterdir() if each.is_dir()):
+        (folder / digit.name).mkdir()
+        for file in sorted(digit.iterdir())[-30:]:
+            shutil.copy(file, folder / digit.name)
+    return folder
+
+
+def test_it_audits_looks_and_says_why(few_digits: Path, others: Path, tmp_path: Path) -> None:
+    report = tmp_path / "why.json"
+    done = here(["explain", *ONNX, "--data", others, "--audit", few_digits, "--lens", "weights", "-o", report])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Why ")
+    audit = read_audit(report)
+    comparison = audit.comparisons[0]
+    assert [look.lens for look in comparison.looks] == ["rule", "weights"]
+    assert comparison.explained[0].startswith("pruned-90 lost 8 (-")
+    assert audit.provenance.samples == 400
+    assert comparison.view().apart == ("row_density", "row_norm_cut")
+
+
+def test_the_same_data_are_refused_unless_asked_for(few_digits: Path, others: Path, tmp_path: Path) -> None:
+    lens: list[str | Path] = ["--lens", "weights", "-q"]
+    done = here(["explain", *ONNX, "--data", few_digits, "--audit", few_digits, *lens])
+    assert done.returncode == 2
+    assert f"--data {few_digits} and --audit {few_digits} are the same samples" in done.stderr
+    assert here(["explain", *ONNX, "--data", few_digits, "--audit", few_digits, *lens, "--same-data"]).returncode == 0
+    # By content, too: the same images under other names.
+    shutil.copytree(few_digits, tmp_path / "copy")
+    for file in sorted((tmp_path / "copy").rglob("*.png")):
+        file.rename(file.with_name(f"other-{file.name}"))
+    done = here(["explain", *ONNX, "--data", tmp_path / "copy", "--audit", few_digits, *lens])
+    assert done.returncode == 2
+    assert "are the same samples" in done.stderr
+    # A few in both are told.
+    shutil.copytree(others, tmp_path / "mixed")
+    for file in sorted((few_digits / "3").iterdir())[:5]:
+        shutil.copy(file, tmp_path / "mixed" / "3" / f"twin-{file.name}")
+    report = tmp_path / "why.json"
+    arguments: list[str | Path] = ["--data", tmp_path / "mixed", "--audit", few_digits, *lens, "-o", report]
+    assert here(["explain", *ONNX, *arguments]).returncode == 0
+    assert "5 of 305 samples of --data are among those audited" in " ".join(read_audit(report).provenance.notes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--lens", "nothing"], "no plugin 'nothing' in lenses"),
+        (["--samples", "1"], "--samples: expected 2 or more of each class, found 1"),
+        (["--drop-class", "3"], "--drop-class: lenses look at every output"),
+        (["-o", "out.pth"], "no report is written to .pth"),
+    ],
+)
+def test_bad_input(arguments: list[str], said: str, few_digits: Path, others: Path) -> None:
+    done = here(["explain", *ONNX, "--data", others, "--audit", few_digits, *arguments])
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_data_of_other_classes_are_refused(few_digits: Path, others: Path, tmp_path: Path) -> None:
+    shutil.copytree(others, tmp_path / "nine")
+    shutil.rmtree(tmp_path / "nine" / "4")
+    done = here(["explain", *ONNX, "--data", tmp_path / "nine", "--audit", few_digits, "--lens", "weights"])
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+
+
+def test_recorded_predictions_are_refused(few_digits: Path, others: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    assert here(["predict", ONNX[1], "--data", few_digits, "-o", made, "-q"]).returncode == 0
+    done = here(["explain", ONNX[0], made, "--data", others, "--audit", few_digits])
+    assert done.returncode == 2
+    assert "lenses look into networks" in done.stderr
+
+
+def test_list_lenses_names_them_all() -> None:
+    done = here(["list", "lenses", "--long"])
+    assert done.returncode == 0
+    for name in plugins.names("lenses"):
+        assert f"\n  {name}\n" in done.stdout
+
+
+def test_what_lenses_saw_stays_in_a_saved_audit(few_digits: Path, others: Path, tmp_path: Path) -> None:
+    report, page = tmp_path / "why.json", tmp_path / "why.html"
+    arguments: list[str | Path] = ["--data", others, "--audit", few_digits, "--lens", "weights", "-q", "-o", report]
+    assert here(["explain", *ONNX, *arguments]).returncode == 0
+    assert here(["report", report, "-o", page]).returncode == 0
+    assert 'id="look-0-weights"' in page.read_text(encoding="utf-8")
+    judged = tmp_path / "judged.json"
+    assert here(["check", report, "-o", judged, "--exit-zero", "-q"]).returncode == 0
+    found = json.loads(judged.read_text(encoding="utf-8"))["comparisons"][0]
+    assert [look["lens"] for look in found["looks"]] == ["rule", "weights"]

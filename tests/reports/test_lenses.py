@@ -1,0 +1,52 @@
+"""What lenses saw: every value in CSV, sentences first in whatever people read, names never obeyed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from prune_audit import reports
+from prune_audit.reports import html, lenses, markdown
+from prune_audit.reports import table as terminal
+from tests.lenses.looks import looked
+
+
+def test_a_row_for_each_value(tmp_path: Path) -> None:
+    path = tmp_path / "why.lenses.csv"
+    reports.write(looked(), path)
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 4 * 6
+    first = [row for row in rows if row["row"] == "0"]
+    assert [row["value"] for row in first] == ["conv1", "7", "-0.2", "-0.3", "-0.1", "1.5"]
+    assert {row["variant"] for row in rows} == {"pruned-90"}
+    assert [row["value"] for row in rows if row["row"] == "3"][2:] == ["", "", "", ""]
+
+
+def test_a_spreadsheet_runs_none_of_it() -> None:
+    assert "'=8" in lenses.excel(looked())
+    assert "'=8" not in lenses.render(looked())
+
+
+def test_the_terminal_opens_with_why_and_has_a_section_for_each_lens() -> None:
+    text = terminal.render(looked())
+    assert text.index("Nothing explains who lost.") < text.index("accuracy") < text.index("layers: Which layer?")
+    assert "nothing was seen: pruned-90 is ONNX, and this lens needs gradients" in text
+    line = next(line for line in text.splitlines() if line.startswith("conv1  7"))
+    assert line.split() == ["conv1", "7", "-20.0", "-30.0", "-10.0", "1.500"]
+
+
+def test_the_page_opens_with_why_and_draws_in_the_section_of_the_lens() -> None:
+    page = html.render(looked())
+    assert page.index('id="why"') < page.index('id="verdict"') < page.index('id="look-0-layers"')
+    section = page[page.index('id="look-0-layers"') : page.index('id="look-0-loss-shift"')]
+    assert "No single layer &lt;explains&gt; this." in section
+    assert 'id="look-0-layers-grids-0"' in section
+    assert page.count('id="look-0-layers-grids-0"') == 1
+    assert "<explains>" not in page
+
+
+def test_markdown_has_them_too() -> None:
+    text = markdown.render(looked())
+    assert text.index("Nothing explains who lost") < text.index("| variant |")
+    assert "Which layer?" in text
+    assert "| conv1 | 7 |" in text.replace("`", "")
