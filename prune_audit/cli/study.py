@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -13,6 +15,8 @@ from prune_audit.errors import StudyError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from prune_audit.core import DataSource
+    from prune_audit.render.gallery import Picture
     from prune_audit.study.running import Shard
     from prune_audit.study.tables import Analysis
 
@@ -55,9 +59,34 @@ Control = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which exemplars are listed, and where."""
+
+    PANEL: ClassVar[str] = o.OUTPUT
+
+    exemplars: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="List the samples that most pruned networks of a cell call otherwise than most dense ones (Hooker et "
+            "al.), with tables of them; pictures go into the page. Of folders, --audit gives the images.",
+        ),
+    ] = None
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="With --exemplars: list at most N samples of each cell. Unless given: all on which networks differ.",
+        ),
+    ] = None
+
+
 def run(
     study: Given,
     machine: o.Machine,
+    listing: Listing,
     output: Folder = None,
     data: Data = None,
     audit: AuditData = None,
@@ -77,18 +106,25 @@ def run(
     Example: prune-audit study study.toml --data train/ --audit val/
 
     Example: prune-audit study first/ second/ -o both/
+
+    Example: prune-audit study first/ --exemplars exemplars.csv --audit val/ -o first/
     """
     from prune_audit.cli import _terminal
-    from prune_audit.core import Settings
+    from prune_audit.core import DataSource, Settings
     from prune_audit.study import analysis, controls, plan, results, running, writing
 
     planned = [path for path in study if path.suffix.lower() == ".toml"]
     if planned and len(study) > 1:
         raise UsageError("expected one .toml file, or folders of results", hint="give one study at a time")
-    if not planned and (data or audit or shard or keep_models):
+    exemplars, top = listing.exemplars, listing.top
+    if top is not None and exemplars is None:
+        raise UsageError("--top is of a list of exemplars", hint="give --exemplars FILE.csv, too")
+    if not planned and (data or (audit and exemplars is None) or shard or keep_models):
         raise UsageError(
             "folders of results are analysed, and nothing is run", hint="leave --data, --audit, --shard and such out"
         )
+    if exemplars is not None:
+        o.apart([exemplars], [*planned, *(each / name for each in study for name in results.WRITTEN)])
     folder = output
     if planned:
         path = planned[0]
@@ -118,11 +154,17 @@ def run(
     if planned:
         runs, classes, right = (results.within(frame, wanted.cells()) for frame in (runs, classes, right))
     found = analysis.analyse(title, runs, classes, samples=right, control=control)
+    pictures: Mapping[str, Sequence[Picture]] = {}
+    if exemplars is not None:
+        source = wanted.audit if planned else None if audit is None else DataSource(path=audit)
+        found, pictures = _exemplars(found, classes, right, study, source, exemplars, top)
     if folder is not None:
-        _write(found, runs, classes, right, folder)
+        _write(found, runs, classes, right, folder, study, pictures)
     if not quiet:
         with _terminal.printing() as out:
             out.print(writing.renderable(found, out.width))
+            if exemplars is not None:
+                out.print(f"written to {exemplars}: the exemplars", soft_wrap=True)
             if folder is not None:
                 out.print(f"written to {folder}: runs.csv, classes.csv, a table for each part, study.md and study.html",
                           soft_wrap=True)  # fmt: skip
@@ -134,8 +176,55 @@ def run(
     return 0
 
 
-def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, right: pd.DataFrame, folder: Path) -> None:
-    """Every table and page into ``folder``."""
+def _exemplars(
+    found: Analysis,
+    classes: pd.DataFrame,
+    right: pd.DataFrame,
+    folders: Sequence[Path],
+    source: DataSource | None,
+    path: Path,
+    top: int | None,
+) -> tuple[Analysis, Mapping[str, Sequence[Picture]]]:
+    """``found`` with what there is to say of exemplars, which are listed in ``path``, and pictures of some."""
+    import csv
+    import io
+
+    from prune_audit import data, reports
+    from prune_audit.core import Expects, Settings
+    from prune_audit.study import exemplars, results
+
+    listed = results.audited(folders)
+    try:
+        cells = exemplars.of_study(right, classes)
+    except ValueError as fault:
+        raise StudyError(f"what the networks said: {fault}", hint="samples.csv must be that of runs.csv") from fault
+    if not cells:
+        raise StudyError(
+            "no run has kept which classes its networks named, so that there are no exemplars to find",
+            hint="runs of earlier versions did not keep them; run the study anew, into another folder",
+        )
+    ids, labels = zip(*listed, strict=True)
+    names = {str(of): list(dict.fromkeys(own["class"])) for of, own in classes.groupby("network", sort=False)}
+    exemplars.check(cells, labels, names)
+    pictures: Mapping[str, Sequence[Picture]] = {}
+    if source is not None:
+        pictures = exemplars.pictures(cells, ids, names, data.load(source, Expects(), Settings()))
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([exemplars.COLUMNS, *exemplars.listed(cells, ids, names, top)])
+    reports.put(path, text.getvalue())
+    return replace(found, tables=(*found.tables, *exemplars.tables(cells, names))), pictures
+
+
+def _write(
+    found: Analysis,
+    runs: pd.DataFrame,
+    classes: pd.DataFrame,
+    right: pd.DataFrame,
+    folder: Path,
+    folders: Sequence[Path],
+    pictures: Mapping[str, Sequence[Picture]],
+) -> None:
+    """Every table and page into ``folder``; ``folders`` are those that the runs lie in."""
     from prune_audit import reports
     from prune_audit.errors import OutputError
     from prune_audit.study import figures, page, results, writing
@@ -147,9 +236,11 @@ def _write(found: Analysis, runs: pd.DataFrame, classes: pd.DataFrame, right: pd
     files = results.tables(runs, classes, right)
     files |= {f"table-{table.name}.csv": writing.csv(table).encode() for table in found.tables}
     files["study.md"] = writing.markdown(found).encode("utf-8", "backslashreplace")
-    files["study.html"] = page.render(found, runs, classes).encode("utf-8", "backslashreplace")
+    files["study.html"] = page.render(found, runs, classes, pictures).encode("utf-8", "backslashreplace")
     if (drawing := figures.drawing(found)) is not None:
         files["alpha.svg"] = drawing.encode()
+    if all((each / results.AUDITED).is_file() for each in folders):
+        results.put_audited(folder, results.audited(folders))
     once = {folder / name for name in ("alpha.svg", "samples.csv", "samples.parquet")}
     for stale in {*folder.glob("table-*.csv"), *once} - {folder / name for name in files}:
         stale.unlink(missing_ok=True)  # of an earlier, larger plan

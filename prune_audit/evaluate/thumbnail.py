@@ -31,15 +31,7 @@ def with_thumbnails(comparisons: Sequence[Comparison], dataset: Dataset, number:
     wanted = sorted({row[flip.id] for flips in chosen for flip in flips})
     if not wanted:
         return tuple(comparisons)
-    batch = dataset.read(wanted)
-    images = batch.inputs.get("image")
-    if images is None:
-        raise UsageError(
-            f"thumbnails are of images, and {dataset.path} has none", hint="leave out --thumbnails for such data"
-        )
-    if dataset.preprocess is not None and dataset.preprocess.channels == "bgr":
-        images = images[:, ::-1]  # people see red as red
-    made = {dataset.ids[i]: thumbnail(image) for i, image in zip(batch.rows.tolist(), images, strict=True)}
+    made = {dataset.ids[row]: image for row, image in thumbnails(dataset, wanted).items()}
     left, kept = TOTAL, []
     for comparison, flips in zip(comparisons, chosen, strict=True):
         pictured = set()
@@ -56,6 +48,25 @@ def with_thumbnails(comparisons: Sequence[Comparison], dataset: Dataset, number:
             )
         )
     return tuple(kept)
+
+
+def thumbnails(dataset: Dataset, rows: Sequence[int]) -> dict[int, str]:
+    """Pictures of the samples at ``rows``, each in base 64, without those that cannot be read.
+
+    Raises:
+        UsageError: the samples are no images.
+    """
+    if not rows:
+        return {}
+    batch = dataset.read(rows)
+    images = batch.inputs.get("image")
+    if images is None:
+        raise UsageError(
+            f"thumbnails are of images, and {dataset.path} has none", hint="leave out --thumbnails for such data"
+        )
+    if dataset.preprocess is not None and dataset.preprocess.channels == "bgr":
+        images = images[:, ::-1]  # people see red as red
+    return {row: thumbnail(image) for row, image in zip(batch.rows.tolist(), images, strict=True)}
 
 
 def thumbnail(image: Array) -> str:

@@ -6,9 +6,8 @@ People look at these first, and they show what no number does: whether the lost 
 from __future__ import annotations
 
 from prune_audit.core import Comparison, Flip
+from prune_audit.render.gallery import Picture, gallery
 from prune_audit.render.page import Head, fold, table, text
-
-PNG = "iVBOR"  # how the eight bytes that open every PNG file begin in base 64
 
 
 def flips(comparison: Comparison, position: int) -> str:
@@ -18,11 +17,15 @@ def flips(comparison: Comparison, position: int) -> str:
         return ""
     of = f", {len(kept):,} of them kept" if len(kept) < comparison.flipped else ""
     title = f"Samples that only one model gets right: {comparison.flipped:,}{of}"
-    pictured = [flip for flip in kept if flip.thumbnail]
-    gallery = ""
-    if pictured:
-        said = "What the dense model says → what the pruned one says; the right answer is bold."
-        gallery = f'<p class="reading">{said}</p>\n<ul class="flips">\n{"".join(map(_picture, pictured))}</ul>\n'
+    pictured = [
+        Picture(
+            image=flip.thumbnail, id=flip.id, label=flip.label, dense=flip.dense, pruned=flip.pruned, note=_moved(flip)
+        )
+        for flip in kept
+        if flip.thumbnail
+    ]
+    said = "What the dense model says → what the pruned one says; the right answer is bold."
+    pictures = gallery(pictured, said) if pictured else ""
     heads = [Head(title=name, number=False) for name in ("sample", "is", "dense says", "pruned says", "so it was")]
     rows = [
         f'<tr><th scope="row">{text(flip.id)}</th>'
@@ -31,21 +34,8 @@ def flips(comparison: Comparison, position: int) -> str:
         for flip in kept
     ]
     listed = table(title, heads, rows, kind="sorts")
-    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{gallery}{fold("The list of these samples", listed)}'
+    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{fold("The list of these samples", listed)}'
 
 
 def _moved(flip: Flip) -> str:
     return "lost" if flip.dense == flip.label else "gained"
-
-
-def _picture(flip: Flip) -> str:
-    """A picture with what each model says of it, the right answer in bold."""
-    kind = "png" if (flip.thumbnail or "").startswith(PNG) else "jpeg"
-    said = f"{flip.id}: is {flip.label}, dense says {flip.dense}, pruned says {flip.pruned}"
-    answers = " → ".join(
-        f"<b>{text(answer)}</b>" if answer == flip.label else text(answer) for answer in (flip.dense, flip.pruned)
-    )
-    return (
-        f'<li title="{text(said)}"><img src="data:image/{kind};base64,{text(flip.thumbnail or "")}" alt="{text(said)}">'
-        f"<p>{answers} <small>{_moved(flip)}</small></p></li>\n"
-    )

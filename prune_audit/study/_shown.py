@@ -19,6 +19,7 @@ KEYS = ("network", "larger", "method", "other", "density", "sparser", "control",
 """What names a row."""
 DENSITIES = ("density", "sparser", "control_density")
 ABSENT = "absent"
+MORE = "more than by exchange"  # exemplars
 UNFIT = f"no rising line describes the classes (r^2 below {wording.ONE_LINE:g}, or alpha below 0)"
 
 _BY_KIND: Mapping[Kind, Callable[[Value], str]] = {
@@ -185,10 +186,25 @@ def _sentences(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iter
             yield f"For new seeds and new samples it lies {side} 1 in {len(both):,} of {len(asked):,}{where}."
     if lowest := _lowest(analysis, fitted):
         yield f"Lowest alpha, shown to lie below that of all other methods: {lowest}."
+    yield from _exemplars(analysis, cells)
     if failed := [cell for cell in cells if cell["accuracy"] is None]:
         yield f"Every run failed of {_where(failed)}."
     if unfitted := [cell for cell in cells if not fits(cell) and cell not in failed]:
         yield f"Nothing is said here of alpha of {_where(unfitted)}: {UNFIT}."
+
+
+def _exemplars(analysis: Analysis, cells: Sequence[Mapping[str, Value]]) -> Iterator[str]:
+    """Whether more samples changed sides than exchanged networks would have."""
+    network = cells[0]["network"]
+    own = [row for made in analysis.tables if made.name == "exemplars" for row in rows(made)]
+    tested = [row for row in own if row["network"] == network and row["q"] is not None]
+    if tested:
+        more = [row for row in tested if row["finding"] == MORE]
+        where = f": {_where(more)}" if more else ""
+        yield (
+            f"Exemplars, which most pruned networks call otherwise than most dense ones, are more than by exchange in "
+            f"{len(more):,} of {rounded.several(len(tested), 'cell')}{where}."
+        )
 
 
 def _where(cells: Sequence[Mapping[str, Value]]) -> str:

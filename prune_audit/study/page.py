@@ -6,11 +6,12 @@ reader must know of the runs. The page itself is that of an audit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
+from prune_audit.render.gallery import Picture, gallery
 from prune_audit.render.page import LOOKS, Head, facts, figure, fold, page, table, text, word
 from prune_audit.render.picture import Chart
 from prune_audit.study import _shown as shown
@@ -20,7 +21,11 @@ from prune_audit.study.tables import Analysis, Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-OF_NETWORKS = ("cells", "accuracy")  # tables that stand with the figures of each network, and are no tests
+OF_NETWORKS = ("cells", "accuracy", "exemplars")  # tables that stand with the figures of each network, and are no tests
+PICTURES = (
+    "Exemplars of most cells: what most dense networks say → what most pruned ones say, in the cell where the two lie "
+    "farthest apart; the right answer is bold."
+)
 ROWS = 1_500  # of a table; above that only those that tell something are shown
 WORDS = {
     **LOOKS,
@@ -67,8 +72,10 @@ TERMS = (
 )
 
 
-def render(analysis: Analysis, runs: DataFrame, classes: DataFrame) -> str:
-    """The page."""
+def render(
+    analysis: Analysis, runs: DataFrame, classes: DataFrame, pictures: Mapping[str, Sequence[Picture]] | None = None
+) -> str:
+    """The page; ``pictures`` are of the exemplars of each network, where there are some."""
     cells = analysis.table("cells")
     names = shown.networks(cells)
     whole = [made for made in analysis.tables if made.name in OF_NETWORKS]
@@ -81,7 +88,7 @@ def render(analysis: Analysis, runs: DataFrame, classes: DataFrame) -> str:
     terms = TERMS if _of_new_samples(analysis) else [term for term in TERMS if term[0] != NEW]
     content = (
         _findings(analysis)
-        + "".join(_network(whole, n, drawn, grids) for n in range(len(names)))
+        + "".join(_network(whole, n, drawn, grids, pictures or {}) for n in range(len(names)))
         + _tests(tests)
         + f'<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
         f"{facts(terms)}</section>\n" + _notes(analysis, runs)
@@ -131,8 +138,14 @@ def _findings(analysis: Analysis) -> str:
     )
 
 
-def _network(tables: Sequence[Table], position: int, drawn: Sequence[Chart], grids: Sequence[Chart]) -> str:
-    """The figures and the ``tables`` of the network at ``position``, the cells first."""
+def _network(
+    tables: Sequence[Table],
+    position: int,
+    drawn: Sequence[Chart],
+    grids: Sequence[Chart],
+    pictures: Mapping[str, Sequence[Picture]],
+) -> str:
+    """The figures and the ``tables`` of the network at ``position``, the cells first, then its exemplars."""
     network = shown.networks(tables[0])[position]
     own = [chart for chart in drawn if chart.of == printable(network)]
     wide = [chart for chart in grids if chart.of == printable(network)]
@@ -144,6 +157,7 @@ def _network(tables: Sequence[Table], position: int, drawn: Sequence[Chart], gri
         + (f'<div class="charts">\n{small}</div>\n' if small else "")
         + large
         + "".join(_whole(made, network) for made in tables)
+        + (gallery(pictures[network], PICTURES) if pictures.get(network) else "")
         + "</section>\n"
     )
 

@@ -39,9 +39,11 @@ BY_CLASS = (
 )
 LABELS = (  # all else are numbers
     *("study", "network", "method", "plan", "data", "failed", "class"),
-    *("verdict", "distortion", "worst_class", "alpha_state", *samples.SIDES),
+    *("verdict", "distortion", "worst_class", "alpha_state", *samples.SIDES, *samples.PREDICTED),
 )
-OF_SAMPLES = (*FACTORS, *samples.SIDES)
+OF_SAMPLES = (*FACTORS, *samples.SIDES)  # and `samples.PREDICTED`, which runs of earlier versions have not
+AUDITED = "audited.csv"  # the ids and classes of the samples, in the order in which runs keep what they said of them
+WRITTEN = (f"{RUNS}.csv", f"{CLASSES}.csv", f"{SAMPLES}.csv", AUDITED)  # what is read of a folder
 DIGITS = 12  # of a digest, which tell two plans of one study from each other
 _FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
 FIELD = 2**27  # characters of a field of a table: the packed samples of a run, of which there may be many
@@ -93,6 +95,38 @@ def _of_another(path: Path) -> StudyError:
         f"{path} was made by another plan: with other data, networks or their code, training or pruning",
         hint="write to another folder with -o",
     )
+
+
+def put_audited(folder: Path, samples: Sequence[tuple[str, str]]) -> None:
+    """Write into ``folder`` the id and class of each audited sample, in the order in which runs keep them."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([("id", "class"), *samples])
+    _put(folder / AUDITED, text.getvalue())
+
+
+def audited(folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
+    """The ids and classes of the samples of the runs in ``folders``.
+
+    Raises:
+        StudyError: a folder does not say them, or one says others than another.
+    """
+    found: dict[tuple[tuple[str, str], ...], Path] = {}
+    for folder in folders:
+        path = folder / AUDITED
+        try:
+            header, *listed = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+            found.setdefault(tuple((name, of) for name, of in listed), path)
+            if header != ["id", "class"]:
+                raise ValueError("expected the columns id and class")
+        except (OSError, ValueError, csv.Error) as fault:
+            raise StudyError(
+                f"{path} does not say which samples were audited: {fault}",
+                hint="runs of earlier versions did not keep it; run the study anew, into another folder",
+            ) from fault
+    if len(found) > 1:
+        one, other = [*found.values()][:2]
+        raise StudyError(f"{one} and {other} list different samples", hint="analyse each study by itself")
+    return next(iter(found))
 
 
 def put(path: Path, record: Mapping[str, Any]) -> None:
@@ -187,6 +221,7 @@ def within(frame: pd.DataFrame, cells: Collection[tuple[str, int, str, float]]) 
 def tables(runs: pd.DataFrame, classes: pd.DataFrame, right: pd.DataFrame) -> dict[str, bytes]:
     """Name of a file -> its content, for all three tables as CSV and Parquet; the third where it has rows."""
     files = {}
+    right = right.dropna(axis="columns", how="all")  # of earlier versions, which kept less
     for name, frame in ((RUNS, runs), (CLASSES, classes), *([(SAMPLES, right)] if len(right) else [])):
         frame = _whole(frame)
         files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
@@ -216,13 +251,13 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         )
     kept = folder / f"{SAMPLES}.csv"
     runs, classes = map(_table, tables)
-    right = _table(kept) if kept.is_file() else _typed({name: [] for name in OF_SAMPLES})
+    right = _table(kept) if kept.is_file() else _typed({name: [] for name in (*OF_SAMPLES, *samples.PREDICTED)})
     needs = (LEADING, (*FACTORS, "class", *BY_CLASS), OF_SAMPLES)
     for table, frame, needed in zip((*tables, kept), (runs, classes, right), needs, strict=True):
         missing = [name for name in needed if name not in frame]
         if missing:
             raise StudyError(f"{table} has no column {missing[0]!r}", hint="expected what prune-audit study writes")
-    return runs, classes, right
+    return runs, classes, right.reindex(columns=[*OF_SAMPLES, *samples.PREDICTED])
 
 
 def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -236,12 +271,14 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
         for row in record.get("classes", ()):
             classes.append({**factors, "class": row["stratum"], **{name: row.get(name) for name in BY_CLASS}})
         if "right" in record:
-            right.append({**factors, **record["right"]})
+            called = record.get("predicted", {})
+            more = {name: called.get(side) for name, side in zip(samples.PREDICTED, samples.SIDES, strict=True)}
+            right.append({**factors, **record["right"], **more})
     measured = dict.fromkeys(name for row in runs for name in row if name not in LEADING)
     return (
         _typed({name: [row.get(name) for row in runs] for name in (*LEADING, *measured)}),
         _typed({name: [row[name] for row in classes] for name in (*FACTORS, "class", *BY_CLASS)}),
-        _typed({name: [row[name] for row in right] for name in OF_SAMPLES}),
+        _typed({name: [row[name] for row in right] for name in (*OF_SAMPLES, *samples.PREDICTED)}),
     )
 
 
@@ -283,9 +320,10 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
             return "run or classes hold values that were not measured"
     if any(not isinstance(row.get("stratum"), str) for row in classes):
         return "a class has no name"
-    right = record.get("right", dict.fromkeys(samples.SIDES, ""))
-    if not isinstance(right, dict) or right.keys() != {*samples.SIDES} or not all(map(_is_text, right.values())):
-        return "right is not of the dense and the pruned model"
+    for name in ("right", "predicted"):
+        kept = record.get(name, dict.fromkeys(samples.SIDES, ""))
+        if not isinstance(kept, dict) or kept.keys() != {*samples.SIDES} or not all(map(_is_text, kept.values())):
+            return f"{name} is not of the dense and the pruned model"
     return None
 
 

@@ -87,6 +87,7 @@ def run(
             progress(done, total)
         why = unit.train(plan, settings) if unit.runs else None
         results.begin(folder, plan.title)
+        unit.given.name_samples(folder)
         for each in unit.runs:
             told(unit.do(each, why, plan, folder, settings, told, keep=keep))
             done += 1
@@ -163,6 +164,12 @@ class _Given:
             start=_of(made),
             content=_of([each.fingerprint(False) for each in sets]),
         )
+
+    def name_samples(self, folder: Path) -> None:
+        """Write into ``folder`` which samples are audited, in the order in which runs keep what they said of them."""
+        order = np.argsort(self.audit.labels, kind="stable")
+        audit = self.audit
+        results.put_audited(folder, [(audit.ids[row], audit.classes[audit.labels[row]]) for row in order])
 
     def plan(self, method: Method) -> str:
         """What all runs of ``method`` have in common, whatever their density and seed."""
@@ -254,7 +261,13 @@ class _Unit:
                 pruned = prune.run(source, made, recipe, settings, source=self.given.train)
                 store = Store(folder / PREDICTIONS, told=told)
                 audit = auditing.run(source, [pruned.source], self.given.audit, settings, store=store)
-                found = {"failed": None, "achieved": pruned.density, **_measured(audit)}
+                # From the store, where the audit has just put them.
+                named = [
+                    auditing.predict(model, self.given.audit, settings, store=store)[0]
+                    for model in (source, pruned.source)
+                ]
+                called = samples.called(*named)
+                found = {"failed": None, "achieved": pruned.density, **_measured(audit), "predicted": called}
             except (ModelError, AlignmentError) as fault:
                 found = {"failed": fault.message}
         if not keep:

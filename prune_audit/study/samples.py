@@ -1,20 +1,21 @@
-"""Which samples every run of a study got right: what it takes to say anything of other samples than these.
+"""What every run of a study said of its samples: what it takes to say anything of other samples than these.
 
 The seeds of a study share one audit set, so that the scatter between them says nothing of how other samples would have
 turned out; only the samples can. They are kept in the order of the classes, and within a class in that of the data, so
-that the supports of the classes say where each begins, and row by row they are the same samples in every run.
+that the supports of the classes say where each begins, and row by row they are the same samples in every run. Kept is
+which of them a model got right, and which class it took each for, from which the exemplars of a study are found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Array, Audit
+from prune_audit.core import Array, Audit, Counts, Predictions
 from prune_audit.files import packed
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Bits: TypeAlias = npt.NDArray[np.bool_]
 
 SIDES = ("dense", "pruned")
+PREDICTED = ("dense_predicted", "pruned_predicted")  # columns beside those of `SIDES`
 RUN = ["network", "method", "density", "seed"]
 
 
@@ -41,6 +43,43 @@ def of(audit: Audit) -> dict[str, str]:
     order = np.argsort(audit.samples.strata["class"], kind="stable")
     names = (comparison.dense.name, comparison.pruned.name)
     return {side: packed.flags(audit.samples.right[name][order]) for side, name in zip(SIDES, names, strict=True)}
+
+
+def called(dense: Predictions, pruned: Predictions) -> dict[str, str]:
+    """What is kept of what both models took the samples for, each the one model of its predictions."""
+    order = np.argsort(dense.labels, kind="stable")
+    return {
+        side: packed.positions(of.models[0].predicted[order]) for side, of in zip(SIDES, (dense, pruned), strict=True)
+    }
+
+
+def predicted(samples: DataFrame, sizes: Mapping[str, Array]) -> dict[Hashable, tuple[Counts, Counts]]:
+    """Of each run that has kept them the classes, as positions, that its dense and its pruned model named, (N,) each.
+
+    ``sizes`` (C,) are the samples of the classes of each network, as `read` has them.
+
+    Raises:
+        ValueError: a text is none of such positions.
+    """
+    found: dict[Hashable, tuple[Counts, Counts]] = {}
+    seen: dict[tuple[int, str], Counts] = {}
+    for *run, dense, pruned in samples[[*RUN, *PREDICTED]].itertuples(index=False):
+        if not (isinstance(dense, str) and isinstance(pruned, str)):
+            continue
+        of = sizes[run[0]]
+        sides = []
+        for text in (dense, pruned):
+            key = (int(of.sum()), text)
+            try:
+                if key not in seen:
+                    seen[key] = packed.read_positions(text, key[0])
+                if seen[key].max(initial=0) >= len(of):
+                    raise ValueError(f"positions of {len(of)} classes, found {int(seen[key].max())}")
+            except ValueError as fault:
+                raise ValueError(f"{_named(run)}: expected {fault}") from fault
+            sides.append(seen[key])
+        found[tuple(run)] = (sides[0], sides[1])
+    return found
 
 
 def read(samples: DataFrame, classes: DataFrame) -> tuple[dict[str, Array], dict[Hashable, Right]]:

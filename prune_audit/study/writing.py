@@ -33,6 +33,7 @@ NEEDED = (
     *("alpha", "difference", "change", "finding", "p_adjusted", "low", "alpha_low", "alpha_both_low", "both_low"),
     *("finding_both", "r_squared", "spread_ratio", "gaps", "spread_ratio_low", "harmed"),
     *("accuracy", "pruned_recall", "harmed_in", "worst_recall", "pareto", "corrected", "dense_recall"),
+    *("exemplars", "expected", "q", "expected_high", "share", "dense_on", "dense_off", "pruned_on", "p"),
     *("balance_change", "seeds", "dense_accuracy", "corrected_low", "reliability", "regressed", "worst_change"),
 )
 REASONS = 6  # that are told under a table

@@ -20,7 +20,7 @@ import torch
 
 from tests.cli._run import here, process
 from tests.conftest import ROOT
-from tests.study.studies import PLAN, planned
+from tests.study.studies import PLAN, VAL, planned
 
 TABLES = ("runs.csv", "runs.parquet", "classes.csv", "classes.parquet", "study.md", "study.html")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
@@ -79,6 +79,48 @@ def test_results_are_analysed_again_without_the_data(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["again", "kept"]
     quiet = here(["study", "kept", "-q"], environment=ENVIRONMENT, cwd=tmp_path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_exemplars_are_listed_from_a_plan_and_from_its_results(
+    done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = done
+    asked = ["study", str(folder / "digits"), "--exemplars", "list.csv", "--audit", str(VAL), "-o", "out"]
+    ended = here(asked, environment=ENVIRONMENT, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "written to list.csv: the exemplars" in ended.stdout
+    listed = pd.read_csv(tmp_path / "list.csv")
+    tested = pd.read_csv(tmp_path / "out" / "table-exemplars.csv")
+    counts = listed[listed["is_pie"] == "yes"].groupby(["method", "density"]).size()
+    assert {key: counts[key] for key in counts.index} == {
+        (row.method, row.density): row.exemplars for row in tested.itertuples()
+    }
+    assert tested["absent"].str.startswith("2 of 3 seeds that an exchange needs").all()
+    assert (tested["samples"] == 1078).all()
+    # A sample is in the folder of its class, so that the ids are those of the samples that were named.
+    assert all(Path(str(row.id)).parts[0] == str(row.label) for row in listed.itertuples())
+    right = listed["dense_correct"] > 1
+    assert (listed.loc[right, "dense_mode"] == listed.loc[right, "label"]).all()
+    page = (tmp_path / "out" / "study.html").read_text()
+    assert page.count("data:image/png;base64,") == 24
+    assert (tmp_path / "out" / "audited.csv").read_bytes() == (folder / "digits" / "audited.csv").read_bytes()
+    again = here(["study", "out", "--exemplars", "top.csv", "--top", "3"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    top = pd.read_csv(tmp_path / "top.csv")
+    pd.testing.assert_frame_equal(top, listed.groupby(["method", "density"], sort=False).head(3).reset_index(drop=True))
+    shutil.copytree(VAL / "0", tmp_path / "other" / "0")
+    for wrong, told in (
+        (["--exemplars", "out/runs.csv"], "out/runs.csv is read, and would be written over"),
+        (["--top", "3"], "--top is of a list of exemplars"),
+        (["--exemplars", "new.csv", "--audit", "other"], "other has no sample 1/0"),
+    ):
+        refused = here(["study", "out", *wrong], environment=ENVIRONMENT, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert told in refused.stderr, refused.stderr
+    (tmp_path / "out" / "audited.csv").unlink()
+    refused = here(["study", "out", "--exemplars", "new.csv"], environment=ENVIRONMENT, cwd=tmp_path)
+    assert "does not say which samples were audited" in refused.stderr
+    assert not (tmp_path / "new.csv").exists()
 
 
 def test_a_control_is_named_for_results_and_before_anything_is_run(

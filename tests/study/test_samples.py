@@ -55,7 +55,7 @@ def test_files_and_tables_give_the_same_samples(tmp_path: Path) -> None:
     folder = tabled(source, tmp_path / "tables")
     for each in (source, folder):
         _, _, classes, right = results.read([each])
-        assert [*right.columns] == [*results.FACTORS, "dense", "pruned"]
+        assert [*right.columns] == [*results.OF_SAMPLES, *samples.PREDICTED]
         sizes, found = samples.read(right, classes)
         assert sizes["net"].tolist() == [*SIZES]
         assert set(found) == {("net", "m", 0.5, 0), ("net", "m", 0.5, 1)}

@@ -35,13 +35,14 @@ APART = {
     "prune_audit/lenses/__init__.py self.labels == position": "the samples of one class, which a lens looks at",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
-    "prune_audit/reports/_page_flips.py answer == flip.label": "words of a flip, which is told and no longer counted",
+    "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
     "prune_audit/reports/_page_flips.py flip.dense == flip.label": "likewise",
     "prune_audit/reports/flips.py flip.dense == flip.label": "likewise",
     "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
     "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
     "prune_audit/stats/group_gap.py drop.argmax()": "the largest drop",
     "prune_audit/stats/lost_to.py np.argmax(lost[first][:, 3])": "the largest count",
+    "prune_audit/study/exemplars.py counts.argmax(axis=-1)": "what most of several models said",
     "prune_audit/study/running.py labels == c": "the samples of one class, which are drawn from",
 }
 
