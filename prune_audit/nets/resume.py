@@ -1,18 +1,23 @@
 """The state of a training on disk, so that one that was killed goes on where it stopped.
 
-Written under another name and renamed, so that what is there is always whole.
+Written under another name and renamed, so that what is there is always whole, behind a digest of it, since torch reads
+files whose bits have changed. It lies beside the output, where others may have put it, so that its contents are looked
+at as those of any file.
 """
 
 from __future__ import annotations
 
-import pickle
+import io
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prune_audit.errors import OutputError, UsageError
+from prune_audit.errors import UsageError
+from prune_audit.files import sealed
 
+OF = "training"
+"""What a state belongs to, in its digest."""
 SECONDS = 60.0  # between two states; a state is also written after every epoch
 
 
@@ -35,18 +40,22 @@ class Resume:
         if not self.path.exists():
             return None
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-            key, state = content["key"], content["state"]
-        except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as fault:
-            raise UsageError(
-                f"{self.path} is no state of a training that could go on", hint=f"remove it: rm {self.path}"
-            ) from fault
+            held = io.BytesIO(sealed.read(self.path, OF))
+            content = torch.load(held, map_location="cpu", weights_only=True)
+            key, state = content["key"], dict(content["state"])
+        # Whatever torch makes of bytes that somebody else has put there.
+        except Exception as fault:
+            raise self.refused() from fault
         if key != self.key:
             raise UsageError(
                 f"{self.path} is the state of another run: of another model, other data or other options",
                 hint=f"give the same ones to go on with it, or start anew: rm {self.path}",
             )
-        return dict(state)
+        return state
+
+    def refused(self) -> UsageError:
+        """The error for a file that nothing can go on with."""
+        return UsageError(f"{self.path} is no state of a training that could go on", hint=f"remove it: rm {self.path}")
 
     def due(self) -> bool:
         """Whether so much time has passed that a state is worth writing."""
@@ -60,14 +69,9 @@ class Resume:
         """
         import torch
 
-        part = self.path.with_name(f"{self.path.name}.part")
-        try:
-            torch.save({"key": self.key, "state": state}, part)
-            part.replace(self.path)
-        except (OSError, RuntimeError) as fault:
-            raise OutputError(
-                f"{self.path} cannot be written: {fault}", hint="make room, or write elsewhere"
-            ) from fault
+        held = io.BytesIO()
+        torch.save({"key": self.key, "state": state}, held)
+        sealed.write(self.path, held.getvalue(), OF, what="states of a training", hint="make room, or write elsewhere")
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -8,7 +8,7 @@ decay would move them. Where they may come back, the loss is that of the masked 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Update: TypeAlias = Callable[[int, Masks], Masks]
 
 MOMENTUM = 0.9
+_MOMENTS = {"sgd": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}  # what optimisers keep of a parameter
 STEPS_AT, STEP_BY = (0.5, 0.75), 0.1  # where the rate falls, as a share of the training, and to what share of itself
 _SPREAD = 1_000_003  # a prime, so that seeds and steps do not meet
 
@@ -103,14 +104,26 @@ def train(
     per_epoch = len(_order(examples, training, 0))
     total = training.epochs * per_epoch
     optimizer = _optimizer(model, training)
-    step, losses, history = 0, 0.0, []
+    step, losses = 0, 0.0
+    history: list[Epoch] = []
     best: dict[str, Any] | None = None
     if resume is not None and (state := resume.read()) is not None:
-        step, losses, best = state["step"], state["losses"], state["best"]
-        history = [Epoch(loss=loss, held_out=out) for loss, out in state["history"]]
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        masks = {name: state["masks"][name].to(mask.device) for name, mask in masks.items()}
+        try:
+            step, losses, best, history = _told(state, total, per_epoch)
+            if best is not None:
+                _like(best["masks"], masks)
+                model.load_state_dict(best["model"])  # which sees whether it can be
+            model.load_state_dict(state["model"])
+            _like(state["masks"], masks)
+            masks = {name: state["masks"][name].to(mask.device) for name, mask in masks.items()}
+            # How it goes on is of this run: the key of the state says that it is the same.
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state["optimizer"]["state"]})
+            for parameter, held in optimizer.state.items():
+                step_of = {"step": torch.zeros(())} if training.optimizer == "adamw" else {}
+                _like(held, step_of | dict.fromkeys(_MOMENTS[training.optimizer], parameter))
+        # What `remember` did not write fails in as many ways as it can be something else.
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as fault:
+            raise resume.refused() from fault
 
     def remember() -> None:
         if resume is not None:
@@ -152,6 +165,28 @@ def train(
     masking.apply(model, masks)
     model.eval()
     return masks, tuple(history)
+
+
+def _told(
+    state: Mapping[str, Any], total: int, per_epoch: int
+) -> tuple[int, float, dict[str, Any] | None, list[Epoch]]:
+    """What a ``state`` says beside tensors: step, losses of the epoch, the best one, epochs. Raises `ValueError`."""
+    step, losses, best, told = (state[name] for name in ("step", "losses", "best", "history"))
+    history = [Epoch(loss=loss, held_out=out) for loss, out in told]
+    numbers = [losses, *(each.loss for each in history), *(e.held_out for e in history if e.held_out is not None)]
+    numbers += [] if best is None else [best["loss"]]
+    if type(step) is not int or not 0 < step <= total or len(history) != step // per_epoch:
+        raise ValueError(f"step {step}")
+    if not all(isinstance(each, float) and math.isfinite(each) for each in numbers):
+        raise ValueError("a loss that is none")
+    return step, losses, best, history
+
+
+def _like(found: Mapping[str, Any], like: Mapping[str, torch.Tensor]) -> None:
+    """Raise `ValueError` where ``found`` is not made of tensors ``like`` these."""
+    shapes = {name: (value.shape, value.dtype) for name, value in found.items()}
+    if shapes != {name: (value.shape, value.dtype) for name, value in like.items()}:
+        raise ValueError("other tensors")
 
 
 def mean_loss(model: torch.nn.Module, examples: Examples) -> float:

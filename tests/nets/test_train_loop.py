@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from prune_audit.choices import Optimizer
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking, train_loop
 from prune_audit.nets.examples import Examples
@@ -302,3 +306,63 @@ def test_what_makes_no_sense_is_refused() -> None:
     model, given = linear()
     with pytest.raises(ModelError, match="no parameter that could be trained"):
         train(model.requires_grad_(False), {}, given, Training(epochs=1), update=still)
+
+
+def test_no_bit_of_a_state_may_be_another(tmp_path: Path) -> None:
+    """torch itself reads nine of ten such files, with other numbers."""
+    path = tmp_path / "state"
+    Resume(path, "mine").write({"step": 1, "model": {"w": torch.arange(600.0)}})
+    whole, believed = path.read_bytes(), 0
+    for bit in random.Random(4).sample(range(len(whole) * 8), 60):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="no state of a training"):
+            Resume(path, "mine").read()
+        with suppress(Exception):
+            torch.load(io.BytesIO(content[65:]), weights_only=True)
+            believed += 1
+    assert believed > 30
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_state_that_somebody_else_wrote_is_refused(
+    optimizer: Optimizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a right digest and a right key, since it lies where others may write."""
+    training = Training(epochs=3, lr=0.05, seed=3, optimizer=optimizer)
+    resume = Resume(tmp_path / "state", "key")
+
+    def run() -> None:
+        model = network()
+        masks = masking.whole(model, NAMES)
+        train(model, masks, examples(), training, update=still, held_out=examples(), resume=resume)
+
+    run()
+    state = resume.read()
+    assert state is not None
+    run()  # as it is, it goes on
+    moments = state["optimizer"]["state"]
+    lacking = {name: value for name, value in moments[0].items() if name != next(iter(moments[0]))}
+    other_values: tuple[object, ...] = (None, "a", [1], {"a": 1}, torch.zeros(2))
+    others: list[dict[str, object]] = [
+        *({name: value} for name in state for value in other_values),
+        {"step": -1}, {"step": 10**9}, {"losses": float("nan")}, {"history": [*state["history"], (0.1, None)]},
+        {"history": [("a", "b")] * len(state["history"])}, {"best": {**state["best"], "loss": "a"}},
+        {"best": {**state["best"], "model": {}}}, {"best": {**state["best"], "masks": {}}},
+        {"masks": {name: mask[:1] for name, mask in state["masks"].items()}},
+        {"masks": {name: mask.double() for name, mask in state["masks"].items()}},
+        {"optimizer": {"state": {0: {**moments[0], "more": torch.zeros(1)}}}},
+        {"optimizer": {"state": {0: lacking}}}, {"optimizer": {"state": {99: moments[0]}}},
+        {"optimizer": {"state": {0: {name: torch.zeros(7) for name in moments[0]}}}},
+    ]  # fmt: skip
+    for other in others:
+        if other.get("best", 0) is None:  # which is what there is without held out samples
+            continue
+        resume.write({**state, **other})
+        with pytest.raises(UsageError, match="no state of a training"):
+            run()
+    for lacks in state:
+        resume.write({name: value for name, value in state.items() if name != lacks})
+        with pytest.raises(UsageError, match="no state of a training"):
+            run()
