@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from prune_audit import audit, models, plugins, prune, rules, search
-from prune_audit.core import Audit, DataSource, ModelSource, Settings
+from prune_audit import audit, models, planning, plugins, prune, rules, search
+from prune_audit.core import Audit, DataSource, ModelCard, ModelSource, Provenance, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
 from prune_audit.nets.recalibrate import recalibrate
 from prune_audit.nets.train_loop import Training
@@ -333,28 +333,173 @@ def gated(made: ModelSource, data: DataSource = DIGITS) -> Audit:
     return audit.run(DENSE, [made], data, Settings(), policy=rules.chosen("default", start=ROOT))
 
 
-def test_the_search_ends_at_the_sparsest_that_passes(few_digits: Path, tmp_path: Path) -> None:
-    data = DataSource(path=few_digits)
-    recipe = Recipe(method="magnitude", density=0.01)
-    found = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, data))
+def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
+    recipe = Recipe(method="magnitude", density=0.2)
+    audits: dict[float, Audit] = {}
+
+    def audited(made: ModelSource) -> Audit:
+        found = gated(made)
+        audits[nonzero(made.path) / TOTAL] = found
+        return found
+
+    found = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), audited)
     assert found.pruned is not None
-    passed = [density for density, code in found.tried if code == 0]
-    failed = [density for density, code in found.tried if code != 0]
-    assert found.pruned.density == pytest.approx(min(passed), abs=1 / TOTAL)
-    assert max(failed) < min(passed) < 1.1 * max(failed)
-    assert found.tried[0][0] == pytest.approx(0.1)
-    assert nonzero(tmp_path / "out.pth") == round(found.pruned.density * TOTAL)
-    assert gated(found.pruned.source, data).exit_code == 0
+    assert found.answer is not None
+    for each, (density, done) in zip(found.tried, audits.items(), strict=True):
+        assert each.density == pytest.approx(density, abs=1 / TOTAL)
+        outcomes = [check.outcome for check in done.comparisons[0].checks if check.level == "error"]
+        assert (each.failed, each.unsettled) == (outcomes.count("failed"), outcomes.count("inconclusive"))
+        assert each.verdict == {"passed": "passes", "failed": "fails", "inconclusive": "cannot be told"}[done.outcome]
+        assert each.missing == (planning.shopping(done).total if each.unsettled else None)
+    assert found.pruned.density == pytest.approx(found.answer.density, abs=1 / TOTAL)
+    assert nonzero(tmp_path / "out.pth") == round(found.answer.density * TOTAL)
+    assert gated(found.pruned.source).outcome == "passed"
     assert found.pruned.card.path == str(tmp_path / "out.pth")
     assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
+    # What was not accepted here is where samples are too few.
+    accepted = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated, accept_unsettled=True)
+    assert accepted.answer is not None
+    assert accepted.answer.density < found.answer.density
+    assert any("the fewer the samples, the sparser" in each for each in accepted.told())
+
+
+def test_fewer_samples_find_no_sparser_network(few_digits: Path, tmp_path: Path) -> None:
+    recipe = Recipe(method="magnitude", density=0.3)
+    found = search.until_harm(
+        DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, DataSource(path=few_digits))
+    )
+    assert found.pruned is None
+    assert found.last is not None
+    assert {each.verdict for each in found.tried} == {"cannot be told"}
+    told = " ".join(found.told())
+    assert "No density passes, so nothing was written." in told
+    assert "The number of samples sets the answer, and not what pruning does: whether networks do harm" in told
+    assert "more samples would settle there what classes lose" in told
+    assert not list(tmp_path.iterdir())
+
+
+def searched(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    verdict: Callable[[float], search.Verdict],
+    *,
+    lowest: float = 0.01,
+    accept: bool = False,
+) -> search.Search:
+    """A search in which ``verdict`` says what comes of a density."""
+
+    def judged(density: float, _: Audit) -> search.Try:
+        found, counts = verdict(density), {"passes": (0, 0), "fails": (2, 1), "cannot be told": (0, 3)}
+        return search.Try(
+            density=density, verdict=found, failed=counts[found][0], unsettled=counts[found][1], checks=22, missing=40
+        )
+
+    def cut(_: ModelSource, output: Path, recipe: Recipe, *__: Any, **___: Any) -> prune.Pruned:
+        output.write_text(str(recipe.density))
+        source = ModelSource(name="out", path=output)
+        card = ModelCard(name="out", path=str(output), format="none", digest="", size=1)
+        return prune.Pruned(source=source, card=card, density=recipe.share, history=())
+
+    monkeypatch.setattr(search, "judged", judged)
+    monkeypatch.setattr(search, "run", cut)
+    done = Audit(comparisons=(), provenance=Provenance(data="", data_digest="", samples=1, available=1))
+    recipe = Recipe(method="magnitude", density=lowest)
+    output = folder / "out.pth"
+    found = search.until_harm(DENSE, output, recipe, Settings(), lambda _: done, accept_unsettled=accept)
+    if found.answer is None:
+        assert list(folder.iterdir()) == []
+    else:
+        assert [each.name for each in folder.iterdir()] == ["out.pth"]
+        assert float(output.read_text()) == found.answer.density
+    return found
+
+
+def test_below_the_answer_two_more_are_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = searched(monkeypatch, tmp_path, lambda density: "passes" if density >= 0.2 else "fails")
+    assert found.answer is not None
+    assert 0.2 <= found.answer.density < 0.22
+    nearest = max(each.density for each in found.tried if each.density < 0.2)
+    assert nearest > found.answer.density / 1.1
+    assert [each.density for each in found.tried[-2:]] == pytest.approx([nearest / 1.1, nearest / 1.21])
+    assert found.told() == ("What was found was chosen on these data: confirm it on others.",)
+
+
+def test_the_floor_is_tried_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = searched(monkeypatch, tmp_path, lambda _: "passes", lowest=0.05)
+    assert found.answer is not None
+    assert found.answer.density == found.tried[-1].density == 0.05
+    assert found.told()[0].startswith("The lowest density that was to be tried, 5.00 %, passes")
+    (tmp_path / "out.pth").unlink()
+    found = searched(monkeypatch, tmp_path, lambda d: "passes" if d > 0.05 else "fails", lowest=0.05)
+    assert found.answer is not None
+    assert found.tried[-1].density == 0.05
+    assert 0.05 < found.answer.density <= 0.055
+    assert len(found.told()) == 1
+
+
+def test_what_cannot_be_told_is_no_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def verdict(density: float) -> search.Verdict:
+        return "passes" if density > 0.5 else "cannot be told" if density > 0.1 else "fails"
+
+    found = searched(monkeypatch, tmp_path, verdict)
+    assert found.answer is not None
+    assert found.bound is not None
+    assert 0.5 < found.answer.density < 0.55
+    assert found.bound.verdict == "cannot be told"
+    assert found.told()[0] == (
+        "The number of samples sets the answer, and not what pruning does: whether sparser networks than the answer do "
+        f"harm cannot be told at {100 * found.bound.density:.2f} %, where 3 of 22 checks are unsettled. About 40 more "
+        "samples would settle there what classes lose. --accept-unsettled lets pass what is not shown to fail."
+    )
+    accepted = searched(monkeypatch, tmp_path, verdict, accept=True)
+    assert accepted.answer is not None
+    assert 0.1 < accepted.answer.density < 0.11
+    assert accepted.told()[0].startswith("Checks that could not be told were accepted")
+
+
+@pytest.mark.parametrize("between", ["fails", "cannot be told"])
+def test_the_answer_lies_below_no_network_that_failed(
+    between: search.Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def verdict(density: float) -> search.Verdict:
+        """Of the bisection 10 % lies between, and of what is tried below the answer the sparsest passes."""
+        return "passes" if density >= 0.101 or density < 0.085 else between
+
+    found = searched(monkeypatch, tmp_path, verdict)
+    assert found.answer is not None
+    passing = [each.density for each in found.tried if each.verdict == "passes"]
+    assert min(passing) < 0.085
+    if between == "fails":
+        assert 0.1 < found.answer.density < 0.11
+        assert f"{100 * min(passing):.2f} % passes although a denser network failed" in found.told()[0]
+    else:
+        assert found.answer.density == min(passing)
+
+
+def test_a_network_that_nothing_was_cut_of_is_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the lowest density to try is 1, at which nothing is cut"):
+        searched(monkeypatch, tmp_path, lambda _: "passes", lowest=1.0)
+    net = "prune_audit.networks:mlp(2, inputs=2, hidden=[])"
+    torch.save(models.build(net).state_dict(), tmp_path / "two.pth")
+    tiny = ModelSource(name="two", path=tmp_path / "two.pth", factory=net)
+    found = search.until_harm(
+        tiny,
+        tmp_path / "out.pth",
+        Recipe(method="magnitude", density=0.9),
+        Settings(),
+        lambda _: pytest.fail("there is nothing to audit"),
+    )
+    assert found.answer is None
+    assert found.tried == ()
 
 
 def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
     recipe = Recipe(method="random", density=0.5)
     found = search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), gated)
     assert found.pruned is None
-    assert found.failed is not None
-    assert {code for _, code in found.tried} == {1}
+    assert found.last is not None
+    assert {each.verdict for each in found.tried} == {"fails"}
+    assert found.told() == ("No density passes, so nothing was written.",)
     assert not list(tmp_path.iterdir())
     for wrong in (replace(recipe, schedule="gradual"), Recipe(method="surgery", options=surgery.Options(c_rate=["1"]))):
         with pytest.raises(UsageError, match="one blow"):

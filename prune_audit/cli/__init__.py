@@ -5,7 +5,7 @@ A file here is a command: its name is what people type, its ``run`` is the Typer
 a failed import too, and 1 must mean that a check failed and nothing else.
 
 Exit codes: 0 pass; 1 a check failed; 2 the audit could not be done; 3 inconclusive, where the policy forbids it;
-130 interrupted; 141 the reader of standard output went away.
+130 interrupted, 143 by SIGTERM; 141 the reader of standard output went away.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def _invoke(arguments: Sequence[str]) -> int:
         return _fault(fault)
     if code == _interrupt.INTERRUPTED:  # which Typer returns, too, where it was a command that was interrupted
         sys.stderr.write(_interrupt.TOLD)
+        return _interrupt.code()
     return code
 
 

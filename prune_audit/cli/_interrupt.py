@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run, whatever it is in: the first one with what is done kept, a second one at once.
+"""Ctrl-C ends a run, whatever it is in: the first one with what is done kept, a second one at once. So does SIGTERM.
 
 Python raises `KeyboardInterrupt` only between two of its own steps, and before it exits it waits for its threads. A
 model that never returns from a batch keeps it from either. So the system's own note of a signal goes to a thread of its
@@ -17,13 +17,21 @@ from collections.abc import Callable
 from types import FrameType
 
 INTERRUPTED = 130  # 128 + SIGINT, the shell's own convention
+TERMINATED = 143  # 128 + SIGTERM
 TOLD = "interrupted: no report was written; what is finished is kept, and the same command goes on\n"
 RAISED = 2.0  # seconds in which Python raises the interrupt, unless something keeps it from that
 UNWOUND = 10.0  # seconds in which what is done is written, and threads come to their end
 ONCE = 0.3  # seconds within which a second signal is the first one: `timeout` sends it to the process and to its group
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = "\x1b[?25h"  # which a bar has hidden
 
 Ends = Callable[[int], None]
+_code = INTERRUPTED  # that of the signal that came first
+
+
+def code() -> int:
+    """The exit code of a run that was interrupted, by the signal that did it."""
+    return _code
 
 
 def listen(ends: Ends = os._exit) -> None:
@@ -32,8 +40,10 @@ def listen(ends: Ends = os._exit) -> None:
         return
     raised = threading.Event()
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    def interrupt(which: int, _frame: FrameType | None) -> None:
+        global _code
         if not raised.is_set():
+            _code = 128 + which
             raised.set()
             raise KeyboardInterrupt
 
@@ -41,6 +51,9 @@ def listen(ends: Ends = os._exit) -> None:
     told.setblocking(False)
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, interrupt)
+    # What stops a job sends this, and what lies half done in folders of its own is to go then, too.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
     # A process that is forked would write to the same socket.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
@@ -70,13 +83,13 @@ def _watch(heard: socket.socket, told: socket.socket, raised: threading.Event, e
     # Not through sys.stderr, which the run may hold.
     os.write(2, f"{cursor}{TOLD}".encode())
     told.close()
-    ends(INTERRUPTED)
+    ends(_code)
 
 
 def _next(heard: socket.socket, seconds: float | None) -> bool:
     """Whether an interrupt comes within ``seconds``; other signals are noted there as well."""
     heard.settimeout(seconds)
     try:
-        return signal.SIGINT in heard.recv(64)
+        return not set(heard.recv(64)).isdisjoint(_ENDING)
     except TimeoutError:
         return False

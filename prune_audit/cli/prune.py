@@ -93,6 +93,8 @@ def run(
     quiet = reports.shown.quiet
     if cutting.until_harm and given.audit is None:
         raise UsageError("--until-harm needs labelled data that tell what is harm", hint="give them with --audit")
+    if cutting.accept_unsettled and not cutting.until_harm:
+        raise UsageError("--accept-unsettled is of the search of --until-harm", hint="give that, too, or leave it out")
     if reports.report and given.audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
     named = models.parse(dense)
@@ -127,15 +129,25 @@ def run(
 
         if cutting.until_harm:
             found = search.until_harm(
-                named, output, recipe, settings, audited, source=training, export=beside, progress=stages
+                named,
+                output,
+                recipe,
+                settings,
+                audited,
+                accept_unsettled=cutting.accept_unsettled,
+                source=training,
+                export=beside,
+                progress=stages,
             )
-            pruned, done = found.pruned, found.failed
+            pruned, done = found.pruned, found.last
         else:
             pruned = prune.run(named, output, recipe, settings, source=training, export=beside, progress=stages)
             done = None
         if pruned is not None and given.audit is not None:
             done = audited(pruned.source)
             done = replace(done, provenance=replace(done.provenance, notes=(*done.provenance.notes, *pruned.notes)))
+        if cutting.until_harm and done is not None:
+            done = search.noted(done, found)
     if not quiet:
         if cutting.until_harm:
             _tell_search(found)
@@ -144,6 +156,8 @@ def run(
     if done is None:
         return 0
     code = _terminal.deliver(done, reports.report or (), show_all=reports.shown.show_all, quiet=quiet, verbose=False)
+    if pruned is None and code == 0:  # what cannot be told passes a gate, and is no answer to a search
+        code = 3
     return g.leave(code, exit_zero=exit_zero)
 
 
@@ -179,12 +193,11 @@ def _tell_search(search: Search) -> None:
     from prune_audit.cli import _terminal
     from prune_audit.render.consoles import Text
 
-    words = {0: "passes", 1: "fails", 3: "cannot be told"}
     with _terminal.printing() as out:
-        for density, code in search.tried:
-            out.print(Text(f"density {100 * density:6.2f} %  {words[code]}"))
+        for each in search.tried:
+            out.print(Text(f"density {each.told}"))
+        for sentence in search.told():
+            out.print(Text(sentence))
         if search.pruned is None:
-            out.print(Text("No density passes, so nothing was written. The audit of the last one:"))
-        else:
-            out.print(Text("The sparsest that the gate lets through was chosen on these data: confirm it on others."))
+            out.print(Text("The audit of the last one:"))
         out.print()

@@ -7,10 +7,10 @@ Each layer has a threshold, with a gap around it in which nothing changes, so th
 
 Guo, Yao, Chen 2016 (arXiv 1608.04493), section 3, with the constants of the authors' code. There c_rate is given per
 layer and the thresholds are fixed before the training (`start`). Where none is given, one c_rate for all layers (or
-one for each where the scope is ``layer``) is solved by bisection for the density at every update, to a tenth of a
-percent point where weights do not tie. While one trains, updates come ever more rarely (`schedule`). Biases, which
-the authors' code masks too, are left alone. Cut weights keep their values and their gradients; what runs is the weight
-times its mask.
+one for each where the scope is ``layer``) is solved by bisection for the density at every update, to half a hundredth
+of it where weights do not tie. While one trains, updates come ever more rarely (`schedule`). Biases, which the authors'
+code masks too, are left alone. Cut weights keep their values and their gradients; what runs is the weight times its
+mask.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NEEDS_DATA = False
 STRAIGHT_THROUGH = True
 CUT, SPLICE = 0.9, 1.1
-TOLERANCE = 0.001  # of the density that is solved for
+TOLERANCE = 0.005  # of the density that is solved for, as a share of it
 _HALVINGS = 60
 # Of the probability of an update (1 + GAMMA step)^-POWER: the example of the authors.
 GAMMA, POWER = 1e-4, 1.0
@@ -163,7 +163,7 @@ def _solved(weights: Tensors, masks: Tensors, density: float) -> Masks:
     best = at(low)
     for _ in range(_HALVINGS):
         apart = abs(masking.kept(best) - density)
-        if apart <= TOLERANCE:
+        if apart <= TOLERANCE * density:
             break
         middle = (low + high) / 2
         tried = at(middle)

@@ -20,7 +20,10 @@ KEYS = ("network", "larger", "method", "other", "density", "sparser", "control",
 DENSITIES = ("density", "sparser", "control_density")
 ABSENT = "absent"
 MORE = "more than by exchange"  # exemplars
-UNFIT = f"no rising line describes the classes (r^2 below {wording.ONE_LINE:g}, or alpha below 0)"
+UNFIT = (
+    f"no rising line describes the classes (mean r^2 below {wording.ONE_LINE:g}, or alpha below 0), or at most half of "
+    "the runs have an alpha"
+)
 
 _BY_KIND: Mapping[Kind, Callable[[Value], str]] = {
     "label": rounded.label,
@@ -151,10 +154,21 @@ def methods(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys(str(value) for value in analysis.table("cells").column("method")))
 
 
+def enough(cell: Mapping[str, Value]) -> bool:
+    """Whether more than half of the finished runs of a cell have an alpha: the others collapsed, as those may yet."""
+    left, finished = cell["seeds"], cell["finished"]
+    return isinstance(left, int) and isinstance(finished, int) and 2 * left > finished
+
+
 def fits(cell: Mapping[str, Value]) -> bool:
-    """Whether one rising line describes the classes of a cell, so that alpha is a slope of something."""
+    """Whether one rising line describes the classes of a cell, so that alpha is a slope of something.
+
+    The mean r^2 over seeds says so, and nothing else does, that over all classes of all seeds least of all: a cell has
+    one answer wherever it is asked.
+    """
     alpha, fit = cell["alpha"], cell["r_squared"]
-    return isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= wording.ONE_LINE
+    lines = isinstance(alpha, (int, float)) and alpha > 0 and isinstance(fit, (int, float)) and fit >= wording.ONE_LINE
+    return lines and enough(cell)
 
 
 def sentences(analysis: Analysis) -> list[tuple[str, tuple[str, ...]]]:

@@ -153,7 +153,7 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
     worst = classes.groupby(RUN)[["dense_recall", "pruned_recall"]].min()
     change = (worst["pruned_recall"] - worst["dense_recall"]).groupby(CELL).mean().to_dict()
     failed = runs.groupby(CELL)["failed"].first().to_dict()  # the first that is not missing
-    finished = set(zip(*(done[name] for name in CELL), strict=True))
+    finished = {key: int(n) for key, n in done.groupby(CELL).size().items()}
     pooled, ratios = _pooled(classes), _ratios(alphas, classes)
     rows: list[Row] = []
     for key, by_seed in alphas.items():
@@ -162,7 +162,8 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
         estimated = corrected.get(key, np.zeros(0))  # (N,)
         row = keys_of(key)
         row |= {name: number(means.get(key, {}).get(of)) for of, name in MEANS.items()}
-        row |= {"seeds": len(values), "alpha": mean_of(values), "alpha_low": low, "alpha_high": high}
+        row |= {"seeds": len(values), "finished": finished.get(key, 0)}
+        row |= {"alpha": mean_of(values), "alpha_low": low, "alpha_high": high}
         row |= {"finding": None}
         if low is not None and high is not None and shown.fits(row):
             row |= {"finding": _side(low, high, "intensified", "de-intensified")}
@@ -178,7 +179,9 @@ def _cells(alphas: Alphas, runs: DataFrame, classes: DataFrame, beyond: NewSampl
         spreads = np.array(ratios.get(key, ()), np.float64)  # (N,)
         low, high = interval(spreads, confidence)
         row |= {"spread_ratio": mean_of(spreads), "spread_ratio_low": low, "spread_ratio_high": high}
-        row |= {"gaps": None if low is None else wording.gaps_went(low, high) or changes.UNDETERMINED}
+        row |= {"gaps": None}
+        if low is not None and shown.enough(row):
+            row |= {"gaps": wording.gaps_went(low, high) or changes.UNDETERMINED}
         row |= {"worst_change": number(change.get(key))}
         why = _why(row, values) if key in finished else f"every run failed: {failed[key]}"
         row |= {"absent": reasons((why, unknown if beyond.kept else None))}
@@ -226,6 +229,8 @@ def _why(row: Row, values: Floats) -> str | None:
         return "no run has an alpha"
     reasons = []
     alpha, fit = row["alpha"], row["r_squared"]
+    if not shown.enough(row):
+        reasons.append(f"{len(values)} of {row['finished']} runs are left that have an alpha: no conclusion")
     if fit is None:
         reasons.append("alpha has no r^2")
     elif isinstance(fit, float) and fit < wording.ONE_LINE:
@@ -309,8 +314,8 @@ def _classes(order: Sequence[Key], classes: DataFrame) -> Table:
 
 
 CELLS = (
-    NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, column("alpha", "alpha", "ratio"),
-    column("alpha_low", "low", "ratio"), column("alpha_high", "high", "ratio"),
+    NAMES["network"], NAMES["method"], NAMES["density"], SEEDS, column("finished", "of runs", "count"),
+    column("alpha", "alpha", "ratio"), column("alpha_low", "low", "ratio"), column("alpha_high", "high", "ratio"),
     column("finding", "finding", "label"),
     column("alpha_both_low", "interval, new samples", "ratio"), column("alpha_both_high", "high", "ratio"),
     column("finding_both", "on new samples", "label"), column("r_squared", "r^2", "ratio"),
@@ -350,8 +355,10 @@ def _about_cells(confidence: float, cells: Sequence[Row]) -> str:
         f"Alpha is the mean over seeds, with its two-sided t interval at {rounded.limit(confidence)} %, corrected for "
         "nothing: a cell intensified where all of the interval lies above 1, and de-intensified where all lies below. "
         f"That answers for new seeds on these samples{new if shows(cells, 'alpha_both_low') else ''}. "
-        f"Where r^2 is below {wording.ONE_LINE:g}, no line describes the classes: alpha means nothing, and there is no "
-        "finding. Alpha is a slope; gaps grew or shrank where the like interval of the ratio of spreads, pruned over "
+        f"Where r^2, its mean over seeds, is below {wording.ONE_LINE:g}, no line describes the classes: alpha means "
+        "nothing, and there is no finding. Nor is there one where at most half of the runs have an alpha, since what "
+        "is left of a cell that collapsed was chosen by not collapsing. Alpha is a slope; gaps grew or shrank where "
+        "the like interval of the ratio of spreads, pruned over "
         "dense balances without their noise, lies above or below 1. Pareto compares accuracy, the density that was "
         "asked for and harmed classes within a network."
     )

@@ -384,8 +384,8 @@ def balances(analysis: Analysis, classes: DataFrame) -> tuple[Chart, ...]:
         outside = sum(not up[0] <= dot["pruned"] <= up[1] for dot in dots)
         notes = [
             f"Each dot is {what}. Across: its balance in the dense model; upwards: in the pruned one. On the dashed "
-            "line nothing changed; the solid line has the slope alpha, over all seeds, where r^2 is at least "
-            f"{wording.ONE_LINE:g}."
+            "line nothing changed; the solid line has the slope alpha, over all seeds, where r^2, its mean over "
+            f"seeds, is at least {wording.ONE_LINE:g} and more than half of the runs have an alpha."
         ]
         if outside:
             edge = "lies outside and is" if outside == 1 else "lie outside and are"
@@ -405,7 +405,7 @@ def balances(analysis: Analysis, classes: DataFrame) -> tuple[Chart, ...]:
 def _slopes(cells: Sequence[Mapping[str, Value]]) -> str:
     said = [
         f"{printable(str(cell['method']))} at {shown.density(cell['density'])} {rounded.ratio(cell['pooled_alpha'])} "
-        f"(r^2 {rounded.ratio(cell['pooled_r_squared'])})"
+        f"(r^2 {rounded.ratio(cell['r_squared'])})"
         for cell in cells
     ]
     return f"Slopes: {'; '.join(said)}."
@@ -484,13 +484,13 @@ def _grid_spec(
     rows += [{"kind": "none", "method": name, "density": shown.density(at)} for name in methods for at in densities]
     for cell in cells:
         place = {"method": printable(str(cell["method"])), "density": shown.density(cell["density"])}
-        slope, fit = cell["pooled_alpha"], cell["pooled_r_squared"]
+        slope = cell["pooled_alpha"]
         for at in across:
             rows.append({"kind": "identity", **place, "dense": at, "pruned": at})
-            if isinstance(slope, (int, float)) and isinstance(fit, (int, float)) and fit >= wording.ONE_LINE:
+            if isinstance(slope, (int, float)) and shown.fits(cell):
                 rows.append({"kind": "slope", **place, "dense": at, "pruned": slope * at})
         if slope is not None:
-            said = f"α {rounded.ratio(slope)}  r² {rounded.ratio(cell['pooled_r_squared'])}"
+            said = f"α {rounded.ratio(slope)}  r² {rounded.ratio(cell['r_squared'])}"
             rows.append({"kind": "note", **place, "text": said})
     x, y = (
         {

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from prune_audit import plugins
-from prune_audit.cli import invoke
+from prune_audit.cli import _interrupt, invoke
 from sample_models.make import network
 from tests import normalised
 from tests.conftest import ROOT
@@ -89,18 +94,45 @@ def test_of_a_checkpoint_the_weights_that_were_asked_for_are_cut_and_written_alo
 
 
 def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "out.pth"
-    arguments = ["prune", DENSE, "--method", "magnitude", "--until-harm", "-o", str(output)]
-    assert invoke([*arguments, "--audit", str(few_digits)]) == 0
+    output, report = tmp_path / "out.pth", tmp_path / "audit.json"
+    arguments = ["prune", DENSE, "--until-harm", "-o", str(output), "-r", str(report)]
+    assert invoke([*arguments, "--audit", str(few_digits), "--accept-unsettled"]) == 0
     seen = capsys.readouterr().out
-    assert "density  10.00 %  fails" in seen
-    assert "density  31.62 %  passes" in seen
+    assert "density 10.00 % fails (" in seen
+    assert "density 31.62 % cannot be told (" in seen
     assert "confirm it on others" in " ".join(seen.split())
     assert output.exists()
+    tried = [line.removeprefix("density ") for line in seen.splitlines() if line.startswith("density ")]
+    [note] = [each for each in json.loads(report.read_text())["provenance"]["notes"] if "--until-harm" in each]
+    assert note.endswith(", ".join(tried))
     output.unlink()
+    # So few samples settle nothing, which is no success of a search.
+    assert invoke([*arguments, "--audit", str(few_digits), "--density", ".5"]) == 3
+    seen = " ".join(capsys.readouterr().out.split())
+    assert "nothing was written. The number of samples sets the answer" in seen
     assert invoke([*arguments, "--audit", VAL, "--method", "random", "--density", "0.6"]) == 1
     assert "nothing was written" in capsys.readouterr().out
     assert not output.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no SIGTERM to send")
+def test_a_search_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = ["prune", DENSE, "--until-harm", "--audit", VAL, "-o", str(tmp_path / "out.pth"), "--threads", "1"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "prune_audit", *command, "--data", VAL, "--epochs", "500"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".out*/*/*.resume")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert told == _interrupt.TOLD
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onnx_in_and_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +212,7 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ([DENSE, "--density", ".1", "--c-rate", "1", "--method", "surgery"], "of which one decides", "leave out"),
         ([DENSE, "--density", ".1", "--method", "magnitude", "--export", "onnx"], "an export needs", "by their shape"),
         ([DENSE, "--until-harm", "--method", "magnitude"], "--until-harm needs labelled data", "--audit"),
+        ([DENSE, "--accept-unsettled", "--density", ".1"], "--accept-unsettled is of the search", "leave it out"),
         ([DENSE, "--density", ".1", "-r", "x.html"], "no audit to report", "--audit"),
         (["gone.pth", "--density", ".1", "--method", "magnitude"], "there is no file gone.pth", ""),
         (["sample_models/dense.pth", "--density", ".1", "--method", "magnitude"], "is a state dict", "factory"),

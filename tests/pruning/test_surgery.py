@@ -80,7 +80,8 @@ def test_a_density_is_solved_for_from_whatever_masks(density: float, scope: str)
     for start in (masks, {name: torch.rand(mask.shape) < 0.3 for name, mask in masks.items()}):
         found = surgery.update(model, start, density, None, settings)
         each = [found] if scope == "global" else [{name: mask} for name, mask in found.items()]
-        assert all(abs(masking.kept(part) - density) <= 0.0015 for part in each)
+        # One weight of a layer of these is .0002, and the tolerance is a share of the density.
+        assert all(abs(masking.kept(part) - density) <= 0.005 * density + 0.0005 for part in each)
 
 
 def test_one_c_rate_serves_layers_of_every_scale() -> None:

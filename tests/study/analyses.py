@@ -146,7 +146,8 @@ def analysis(runs: pd.DataFrame, classes: pd.DataFrame) -> Analysis:
         no_line = fit < 0.5
         cells.append(
             {
-                "network": network, "method": method, "density": density, "seeds": len(fits), "alpha": mean,
+                "network": network, "method": method, "density": density, "seeds": len(fits),
+                "finished": len(fits), "alpha": mean,
                 "alpha_low": mean - spread if len(fits) > 1 else None,
                 "alpha_high": mean + spread if len(fits) > 1 else None,
                 "finding": None if len(fits) < 2 or no_line else "intensified" if mean - spread > 1

@@ -402,8 +402,8 @@ def test_failed_runs_are_rows_and_in_no_number() -> None:
     assert list(by) == [tuple(row[name] for name in CELL) for row in rows("cells")]
     gone = by["large", "surgery", 0.02]
     assert gone["absent"] == "every run failed: out of memory"
-    assert gone["seeds"] == gone["estimable"] == 0
-    said = {*CELL, "seeds", "estimable", "absent"}
+    assert gone["seeds"] == gone["finished"] == gone["estimable"] == 0
+    said = {*CELL, "seeds", "finished", "estimable", "absent"}
     assert all(value is None for name, value in gone.items() if name not in said)
     part = by["small", "magnitude", 0.1]
     left = runs.query("network == 'small' and method == 'magnitude' and density == 0.1 and seed < 3")
@@ -448,6 +448,28 @@ def test_runs_without_alpha_are_told_apart_from_failed_ones() -> None:
     assert {row["absent"] for row in sparse} == {"no run has an alpha"}
     assert all(row["alpha"] is None and row["accuracy"] is not None for row in sparse)
     assert not any("failed" in note for note in of.notes)
+
+
+@pytest.mark.parametrize("left", [2, 3])
+def test_of_a_cell_that_collapsed_nothing_is_concluded(left: int) -> None:
+    runs, classes = frames()  # of five seeds
+    gone = (runs["method"] == "surgery") & (runs["density"] == 0.02) & (runs["seed"] >= left)
+    runs = runs.assign(intensification=runs["intensification"].where(~gone))
+    of = analyse("", runs, classes)
+    [cell] = [row for row in rows("cells", of) if (*(row[name] for name in CELL),) == ("large", "surgery", 0.02)]
+    assert (cell["seeds"], cell["finished"]) == (left, 5)
+    assert cell["alpha"] is not None
+    steps = [row for row in rows("densities", of) if (row["network"], row["method"]) == ("large", "surgery")]
+    if left == 2:
+        assert cell["finding"] is None
+        assert cell["gaps"] is None
+        assert str(cell["absent"]).startswith("2 of 5 runs are left that have an alpha: no conclusion")
+        assert steps[-1]["finding"] is None
+        assert steps[-1]["absent"] == _shown.UNFIT
+    else:
+        assert cell["finding"] is not None
+        assert cell["gaps"] is not None
+        assert cell["absent"] is None
 
 
 def test_alphas_that_are_equal_have_no_interval_and_no_test() -> None:

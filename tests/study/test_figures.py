@@ -174,8 +174,8 @@ def test_slope_and_fit_are_written_into_each_panel_and_told() -> None:
     notes = {(note["method"], note["density"]): note["text"] for note in of("note", chart)}
     assert len(notes) == 35
     cell = known["surgery", 0.05]
-    assert notes["surgery", "5 %"] == f"α {cell['pooled_alpha']:.2f}  r² {cell['pooled_r_squared']:.2f}"
-    assert f"surgery at 5 % {cell['pooled_alpha']:.2f} (r^2 {cell['pooled_r_squared']:.2f})" in chart.shows
+    assert notes["surgery", "5 %"] == f"α {cell['pooled_alpha']:.2f}  r² {cell['r_squared']:.2f}"
+    assert f"surgery at 5 % {cell['pooled_alpha']:.2f} (r^2 {cell['r_squared']:.2f})" in chart.shows
     ends = [row for row in of("slope", chart) if (row["method"], row["density"]) == ("surgery", "5 %")]
     assert [row["pruned"] / row["dense"] for row in ends] == pytest.approx([cell["pooled_alpha"]] * 2)
 
