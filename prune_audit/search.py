@@ -149,7 +149,7 @@ def until_harm(
         def attempt(density: float) -> bool | None:
             """Whether it passes, None where the network is so small that rounding leaves it whole."""
             nonlocal last
-            place = Path(folder) / str(len(tried))
+            place = Path(folder) / f"{density:.17g}"
             place.mkdir()
             step = replace(recipe, density=density, schedule="one-shot")
             pruned = run(dense, place / output.name, step, settings, source=source, export=None, progress=progress)

@@ -477,8 +477,6 @@ def test_the_answer_lies_below_no_network_that_failed(
 
 
 def test_a_network_that_nothing_was_cut_of_is_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the lowest density to try is 1, at which nothing is cut"):
-        searched(monkeypatch, tmp_path, lambda _: "passes", lowest=1.0)
     net = "prune_audit.networks:mlp(2, inputs=2, hidden=[])"
     torch.save(models.build(net).state_dict(), tmp_path / "two.pth")
     tiny = ModelSource(name="two", path=tmp_path / "two.pth", factory=net)
@@ -491,6 +489,8 @@ def test_a_network_that_nothing_was_cut_of_is_no_result(monkeypatch: pytest.Monk
     )
     assert found.answer is None
     assert found.tried == ()
+    with pytest.raises(UsageError, match="the lowest density to try is 1, at which nothing is cut"):
+        searched(monkeypatch, tmp_path, lambda _: "passes", lowest=1.0)
 
 
 def test_where_nothing_passes_nothing_is_written(tmp_path: Path) -> None:
