@@ -35,7 +35,7 @@ def compare(
     dense: Model,
     pruned: Model | Sequence[Model] | Mapping[str, Model],
     *,
-    data: Data,
+    data: Data | None = None,
     classes: Sequence[str] | str | Path | None = None,
     preprocess: str | Path | Preprocess | None = None,
     by: str | Sequence[str] = (),
@@ -57,8 +57,9 @@ def compare(
     ``pruned-2`` ...; a mapping gives the variants names.
 
     ``data`` are a path, a pair (inputs (N, ...), labels (N,)) that is fed as it is, or a `prune_audit.arrays` or
-    `prune_audit.DataSource`, which can say more. ``classes`` are names in the order of the outputs, or a file of them;
-    ``preprocess`` is a preset, a file or a `Preprocess`, for images at a path. ``by``, ``margin``, ``assure`` and
+    `prune_audit.DataSource`, which can say more; None where the files of the models say what was asked. ``classes`` are
+    names in the order of the outputs, or a file of them; ``preprocess`` is a preset, a file or a `Preprocess`, for
+    images at a path. ``by``, ``margin``, ``assure`` and
     ``limit`` are laid over ``settings``; a wider margin takes the assurance limit along. ``policy`` is a preset, a
     file or a `Policy`; without one nothing is judged. Predictions of files are kept in ``cache``, the user's own
     folder where it is True (or PRUNE_AUDIT_CACHE); those of modules and functions never are. ``append`` is an earlier
@@ -88,7 +89,7 @@ def compare(
         return audit.run(
             opened(None, dense, "dense"),
             [opened(name, model, "pruned" if alone else f"pruned-{n}") for n, (name, model) in enumerate(named, 1)],
-            _data(data, classes, preprocess),
+            None if data is None else _data(data, classes, preprocess),
             asked,
             policy=policy if policy is None or isinstance(policy, Policy) else rules.chosen(policy, start=Path.cwd()),
             store=_store(cache),

@@ -15,10 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prune_audit import data, gate, models, plugins, runners, sequential, stats
+from prune_audit import data, gate, models, plugins, runners, sequential, stats, tasks
 from prune_audit.core import (
+    CLASSIFICATION,
     Assumption,
     Audit,
+    Brings,
     Classifier,
     Comparison,
     Counts,
@@ -34,6 +36,7 @@ from prune_audit.core import (
     Provenance,
     Recorded,
     Settings,
+    Things,
     View,
 )
 from prune_audit.errors import AlignmentError, UsageError
@@ -45,10 +48,11 @@ from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
 from prune_audit.evaluate.sampling import stratified
+from prune_audit.evaluate.things import check as check_things
+from prune_audit.evaluate.things import evaluate as evaluate_things
 from prune_audit.evaluate.thumbnail import with_thumbnails
-from prune_audit.tasks import classification
 
-Model: TypeAlias = ModelSource | Classifier
+Model: TypeAlias = ModelSource | Classifier | Recorded
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
 
@@ -73,7 +77,7 @@ class Trial:
 def run(
     dense: Model,
     pruned: Sequence[Model],
-    source: DataSource | Dataset,
+    source: DataSource | Dataset | None,
     settings: Settings,
     *,
     policy: Policy | None = None,
@@ -83,6 +87,8 @@ def run(
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
     """Compare ``pruned`` models with the ``dense`` one on labelled data, each a source or already there.
+
+    Without a ``source`` the dense model brings what was asked of it.
 
     What ``store`` knows is not predicted again. Of flipped images, up to ``thumbnails`` a variant are kept as small
     pictures. ``earlier`` is an audit that ended when all was settled, or its data did, to which as many samples are
@@ -150,7 +156,7 @@ def confirm(
     return fresh
 
 
-def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource, settings: Settings) -> Trial:
+def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource | None, settings: Settings) -> Trial:
     """Do what `run` does before its long run: load everything, and see on a few hundred samples whether it fits.
 
     Raises:
@@ -185,6 +191,11 @@ def predict(
         AuditError: as `run`.
     """
     opened = _open((model,), source, settings, store)
+    if isinstance(opened.dataset, Things):
+        raise UsageError(
+            f"{source.path} holds labels for the task {opened.dataset.task}, for which nothing can be predicted here",
+            hint="compare takes what models answered, as files",
+        )
     evaluation = opened.evaluate(progress)
     return evaluation.predictions, opened.provenance(evaluation)
 
@@ -212,6 +223,8 @@ class _Opened:
         first_only: bool = False,
         rounds: Rounds | None = None,
     ) -> Evaluation:
+        if isinstance(self.dataset, Things):
+            return evaluate_things(self.models, self.dataset, self.settings)
         evaluation = evaluate(
             self.models,
             self.dataset,
@@ -234,10 +247,12 @@ class _Opened:
 
     def doubts(self, evaluation: Evaluation) -> tuple[str, ...]:
         """What speaks against the dense model having been run as it was trained."""
+        if isinstance(self.dataset, Things):  # nothing was run
+            return evaluation.doubts
         if self.settings.until_settled:  # its accuracy is not known: classes that are hard to settle count for more
             return evaluation.doubts
         dense, predictions = self.models[0], evaluation.predictions
-        right = int(classification.right(predictions.models[0].predicted, predictions.labels).sum())
+        right = int(tasks.right(predictions, predictions.models[0].name).sum())
         said = dense.expects.accuracy or models.of_name(Path(dense.card.path))
         below = plausible.below_record(said, right, len(predictions.labels))
         return (*evaluation.doubts, *([below] if below else []))
@@ -267,7 +282,9 @@ class _Opened:
         return {f"isolation, {model.card.name}": models.isolation(model) for model in running}
 
 
-def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Settings, store: Store | None) -> _Opened:
+def _open(
+    sources: Sequence[Model], source: DataSource | Dataset | None, settings: Settings, store: Store | None
+) -> _Opened:
     """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
     _check_names(settings, [_name(each) for each in sources])
@@ -281,11 +298,37 @@ def _open(sources: Sequence[Model], source: DataSource | Dataset, settings: Sett
     opened = tuple(dropped(loaded, settings.drop_class))
     _seed(settings.seed)
     declared = merge([(m.card.name, m.expects) for m in opened])
-    dataset = data.load(source, declared, settings) if isinstance(source, DataSource) else source
+    dataset = _brought(loaded[0]) if source is None else source
+    if isinstance(dataset, DataSource):
+        dataset = data.load(dataset, declared, settings)
+    if isinstance(dataset, Things):
+        settings = check_things(dataset, settings)
+    _check_task(dataset, settings)
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     most = None if settings.until_settled else settings.limit  # which rounds keep to by themselves
     rows = stratified(dataset.labels, most or len(dataset.labels), settings.seed)
     return _Opened(loaded=tuple(loaded), models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
+
+
+def _brought(model: Classifier | Recorded) -> Things:
+    """What was asked of the dense ``model``, where its file says so."""
+    if isinstance(model, Brings):
+        return model.things()
+    raise UsageError(
+        "there are no labelled data: --data is missing",
+        hint=f"{model.card.path or model.card.name} says nothing of what was asked of it; name labelled data with "
+        "--data",
+    )
+
+
+def _check_task(dataset: Dataset, settings: Settings) -> None:
+    """Check that ``dataset`` is of the task that was asked for, if one was."""
+    task = dataset.task if isinstance(dataset, Things) else CLASSIFICATION.name
+    if settings.task is not None and tasks.of(settings.task).TASK.name != task:
+        raise UsageError(
+            f"--task {settings.task}: {dataset.path} holds labels for the task {task}",
+            hint=f"leave --task out, or give labelled data of the task {settings.task}",
+        )
 
 
 def _check_names(settings: Settings, names: Sequence[str]) -> None:
@@ -347,13 +390,11 @@ def assemble(
 
     ``drawn_from`` (C,) is how many samples of each class there were, where drawing stopped once it was settled.
     """
-    settings, comparisons = provenance.settings, []
+    settings, comparisons, task = provenance.settings, [], tasks.of(predictions.task.name)
     for card in pruned:
         views = []
         for by in dict.fromkeys(("class", *settings.by)):
-            counted = classification.pair(
-                predictions, dense.name, card.name, by, settings.cluster, top_k=settings.top_k
-            )
+            counted = task.pair(predictions, dense.name, card.name, by, settings.cluster, top_k=settings.top_k)
             # What is one network by its digest may still draw random numbers, or be live and have hooks.
             # Predictions of one name are one entry, asked for twice.
             same = card.name == dense.name or card.same_as(dense)
@@ -361,11 +402,11 @@ def assemble(
             if drawn_from is not None:  # what is made of scores would be biased
                 pair = replace(pair, drawn_from=drawn_from, calibration=None, top=None, ties=None)
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
-        flips, flipped = classification.flips(predictions, dense.name, card.name, FLIPS_KEPT)
+        flips, flipped = task.flips(predictions, dense.name, card.name, FLIPS_KEPT)
         comparisons.append(
             Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
         )
-    kept = classification.samples(predictions, ("class", *settings.by), settings.cluster)
+    kept = task.samples(predictions, ("class", *settings.by), settings.cluster)
     if drawn_from is not None:
         kept = replace(kept, seen=sequential.seen(predictions.ids))
     provenance = replace(provenance, notes=(*provenance.notes, *(error.message for error in plugins.broken())))

@@ -30,8 +30,9 @@ from typing import TypeVar
 
 from prune_audit.errors import AuditError, PluginError, UsageError
 
-ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "lenses", "pruning", "runners", "logs")
+ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "lenses", "pruning", "tasks", "runners", "logs")
 GROUP = "prune_audit."
+DEFAULT = "classification"  # the task of a format that names none
 _BROKEN: dict[tuple[str, str], PluginError] = {}
 _Result = TypeVar("_Result")
 
@@ -155,14 +156,18 @@ def each(room: str, ask: Callable[[str, ModuleType], _Result]) -> dict[str, _Res
     return found
 
 
-def choose(room: str, what: object) -> str | None:
+def choose(room: str, what: object, *, task: str | None = None) -> str | None:
     """The name of the one plugin of ``room`` whose ``recognises(what)`` is true, None where there is none.
+
+    Where a ``task`` is named, plugins of another one (``TASK``, which most have not) are not asked.
 
     ``what`` is the path of a model, or the `prune_audit.core.DataSource` of data. Files are told apart by content, so
     two plugins that both recognise one are a defect, which the contract tests look for; here the first by name wins,
     and one of ours before another package's.
     """
     for name, module in loaded(room):
+        if task is not None and getattr(module, "TASK", DEFAULT) != task:
+            continue
         with blamed(room, name):
             if module.recognises(what):
                 return name

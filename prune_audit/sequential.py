@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit import stats
+from prune_audit import stats, tasks
 from prune_audit.core import (
     Audit,
     Comparison,
@@ -31,7 +31,6 @@ from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate.rounds import Rounds
 from prune_audit.render import rounded
 from prune_audit.stats import anytime
-from prune_audit.tasks import classification
 
 HINT = "an audit is added to by the models, classes and limits that it was made with; else begin a new one"
 FEWER = "the new samples need not be of all classes: name every class in a file, one a line, with --classes FILE"
@@ -67,7 +66,7 @@ def rounds(
                 counts += np.stack([_padded(getattr(pair, kind), size) for kind in _KINDS], axis=1)
             if predictions is not None:
                 drawn = predictions.labels
-                a, b = (classification.right(predictions.model(n).predicted, drawn) for n in (models[0], name))
+                a, b = (tasks.right(predictions, n) for n in (models[0], name))
                 kind = drawn * 4 + 2 * ~a + ~b
                 counts += np.bincount(kind, minlength=4 * size).reshape(size, 4)
             both, lost, gained, neither = counts.T

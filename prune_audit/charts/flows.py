@@ -31,21 +31,23 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         flows = _flows(view.pair) if view and not view.pair.sequential else []
         if view is None or not flows:
             continue
-        names = [printable(name) for name in view.pair.classes]
-        shown = flows[:MOST]
+        names = [printable(name) for name in view.pair.answers]
+        things, shown = lookup.things(view), flows[:MOST]
         total = sum(count for _, _, count in flows)
         drawn = sum(count for _, _, count in shown)
+        lost = rounded.several(total, *(f"lost {word}" for word in things))
         told = [f"{names[a]} to {names[b]} {count:,}" for a, b, count in shown[:3]]
-        left = rounded.several(total - drawn, "sample")
+        left = rounded.several(total - drawn, *things)
         smaller = f" Not drawn: {left} in {rounded.several(len(flows) - MOST, 'smaller flow')}."
         rest = smaller if len(flows) > MOST else ""
         made.append(
             Chart(
-                title="Where lost samples went",
+                title=f"Where lost {things[1]} went",
                 of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
-                shows=f"Of {rounded.several(total, 'lost sample')}: {'; '.join(told)}.",
-                reading=f"Left: what the samples are and the dense model said. Right: what the pruned one says.{rest}",
-                spec=_spec(shown, names),
+                shows=f"Of {lost}: {'; '.join(told)}.",
+                reading=f"Left: what the {things[1]} are and the dense model said. "
+                f"Right: what the pruned one says.{rest}",
+                spec=_spec(shown, names, things),
                 variant=variant,
             )
         )
@@ -58,7 +60,7 @@ def _flows(pair: Pair) -> list[tuple[int, int, int]]:
     return sorted(lost, key=lambda flow: (-flow[2], flow[0], flow[1]))
 
 
-def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]:
+def _spec(flows: list[tuple[int, int, int]], names: list[str], things: tuple[str, str]) -> dict[str, Any]:
     scale = min(SAMPLE, THICK / sum(count for _, _, count in flows))
     left, left_place = _stack([(a, n) for a, _, n in flows], scale)
     right, right_place = _stack([(b, n) for _, b, n in flows], scale)
@@ -66,7 +68,7 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str]) -> dict[str, Any]
     bands = [
         {
             "flow": i, "x": x, "top": at - n * scale / 2, "bottom": at + n * scale / 2,
-            "said": f"{names[a]} taken for {names[b]}: {rounded.several(n, 'sample')}",
+            "said": f"{names[a]} taken for {names[b]}: {rounded.several(n, *things)}",
         }
         for i, (a, b, n) in enumerate(flows)
         for x, at in zip(BEND, (left_place[i], left_place[i], right_place[i], right_place[i]), strict=True)

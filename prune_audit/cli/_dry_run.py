@@ -18,8 +18,8 @@ def show(trial: Trial) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from prune_audit import tasks
     from prune_audit.render.consoles import Text
-    from prune_audit.tasks.classification import right
 
     predictions = trial.predictions
     tried, dense = len(predictions.labels), predictions.models[0]
@@ -32,13 +32,18 @@ def show(trial: Trial) -> None:
             card.name,
             card.format,
             facts.get("scores") or ("classes" if outputs.confidence is None else "one column"),
-            f"{right(outputs.predicted, predictions.labels).mean():.1%}",
-            "" if outputs is dense else f"{right(outputs.predicted, dense.predicted).mean():.1%}",
+            f"{tasks.right(predictions, card.name).mean():.1%}",
+            "" if outputs is dense else f"{tasks.agreement(predictions, card.name, dense.name):.1%}",
             f"{facts['ms']:.3g}" if facts.get("ms") is not None else "-",
         )
         grid.add_row(*map(Text, cells))
     with _terminal.printing() as out:
-        out.print(Text(f"tried   {tried:,} of {trial.available:,} samples, {len(predictions.classes):,} classes"))
+        out.print(
+            Text(
+                f"tried   {tried:,} of {trial.available:,} {predictions.task.thing[1]}, "
+                f"{len(predictions.classes):,} {predictions.task.stratum[1]}"
+            )
+        )
         if trial.preprocess is not None:
             out.print(Text(f"inputs  {trial.preprocess.describe()}"))
         out.print(grid)

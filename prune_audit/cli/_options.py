@@ -39,6 +39,16 @@ Data = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+DataIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        "-d",
+        help="Labelled data: a folder of images or sounds, a CSV or Parquet table, an .npz file, or a Hugging Face "
+        "data set; not needed where the answers of the models say also what was asked.",
+        rich_help_panel=DATA,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no table and no progress.", rich_help_panel=OUTPUT)]
 AllowPickle = Annotated[
     bool,
@@ -205,6 +215,10 @@ class Reading:
     images: Images
     other: Other
 
+    def source_if_any(self, path: Path | None) -> DataSource | None:
+        """The data at ``path``, read so, where there is one."""
+        return None if path is None else self.source(path)
+
     def source(self, path: Path) -> DataSource:
         """The data at ``path``, read so."""
         from prune_audit.core import DataSource
@@ -270,6 +284,36 @@ class Sample:
             "samples at most.",
         ),
     ] = None
+
+
+# ---------------------------------------------------------------------------------------------------------------- task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """What is counted, where that is not one label a sample."""
+
+    PANEL: ClassVar[str] = "Task"
+
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is counted as right or wrong; by default told by the data or by the models. `prune-audit list "
+            "tasks` names what there is.",
+        ),
+    ] = None
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,FILTER]",
+            help="Metric of recorded answers by which one is right, such as acc, acc_norm or exact_match,strict-match.",
+        ),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """As fields of `prune_audit.core.Settings`."""
+        return {"task": self.task, "metric": self.metric}
 
 
 # -------------------------------------------------------------------------------------------------------------- models
@@ -557,9 +601,9 @@ def apart(outputs: Iterable[Path], read: Iterable[object]) -> None:
             raise UsageError(f"{output} is read, and would be written over", hint="write to another name")
 
 
-def of_source(source: DataSource) -> tuple[object, ...]:
+def of_source(source: DataSource | None) -> tuple[object, ...]:
     """What is read of data at ``source``, for `apart`."""
-    return (source.path, source.classes, source.class_map, source.tokenizer)
+    return () if source is None else (source.path, source.classes, source.class_map, source.tokenizer)
 
 
 def dialects(values: list[str] | None, *formats: str) -> dict[str, str]:

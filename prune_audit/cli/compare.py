@@ -174,7 +174,9 @@ def run(
     context: typer.Context,
     dense: o.Dense,
     pruned: o.Pruned,
-    data: o.Data,
+    *,
+    data: o.DataIfAny = None,
+    counting: o.Counting,
     of_models: Models,
     reading: o.Reading,
     sample: o.Sample,
@@ -192,6 +194,8 @@ def run(
     is read back. A model may also be a file of predictions that were made elsewhere. Without --gate or --policy the
     audit is reported and the exit code is 0.
 
+    Without --data the recorded answers of the dense model say what was asked, as those of language models do.
+
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
     from prune_audit import models
@@ -200,13 +204,16 @@ def run(
     shown, written = output.shown, output.logged.reports
     if judging.confirm_only and judging.confirm is None:
         raise UsageError("--confirm-only: there is nothing to confirm", hint="name fresh data with --confirm DATA")
+    if judging.confirm is not None and data is None:
+        raise UsageError("--confirm: there are no other data to choose by", hint="name these with --data")
     settings = replace(
         statistics.laid_over(o.settings(of_models.outputs, sample, running), context),
         plausibility=not of_models.no_plausibility,
         until_settled=sequential.until_settled or sequential.append is not None,
         **of_models.expected.settings(),
+        **counting.settings(),
     )
-    source = reading.source(data)
+    source = reading.source_if_any(data)
     sources = models.parse(dense), [models.parse(each) for each in pruned]
     store = None if dry_run else caching.store()
     read = [*(each.path for each in (sources[0], *sources[1])), *o.of_source(source), judging.confirm]
@@ -241,6 +248,7 @@ def run(
         audits = [(done, paths)]
         choice = done.sparsest
         if judging.confirm is not None and (done.exit_code == 0 if choice is None else choice.name is not None):
+            assert source is not None
             fresh = replace(source, path=judging.confirm)
             beside = [reports.beside(path, "confirm") for path in paths]
             audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))

@@ -7,8 +7,9 @@ per class, of which every statistic is a function. Statistics and lenses give `M
 
 One file a kind, to be read in this order: ``types``, ``requests`` (what is asked for), ``protocols`` (what a model and
 a data set must supply), ``kept`` (what comes back of running one), ``clusters``, ``scores`` and ``pair`` (counts),
-``predictions`` (what an evaluation leaves), ``looks`` (what lenses see), ``findings`` and ``audit`` (what it says),
-``lookup`` and ``rows`` (how it is read). The nouns are imported from here.
+``task`` (what is counted), ``predictions`` (what an evaluation leaves), ``things`` (what is counted where no model
+runs), ``looks`` (what lenses see), ``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it is read).
+The nouns are imported from here.
 
 Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
 was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
@@ -21,7 +22,7 @@ from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenan
 from prune_audit.core.kept import Kept
 from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
 from prune_audit.core.pair import Pair
-from prune_audit.core.predictions import Outputs, Predictions, Samples
+from prune_audit.core.predictions import Answers, FalseFindings, Outputs, Predictions, Samples
 from prune_audit.core.protocols import (
     BY_TIMES,
     Batch,
@@ -52,7 +53,9 @@ from prune_audit.core.requests import (
     check_seed,
     chosen,
 )
-from prune_audit.core.scores import Calibration, Scored, Ties, TopK, in_units
+from prune_audit.core.scores import Calibration, Counted, Scored, Ties, TopK, in_units
+from prune_audit.core.task import CLASSIFICATION, Task
+from prune_audit.core.things import Brings, Finds, Found, Things
 from prune_audit.core.types import (
     CANNOT_TELL,
     FINE,
@@ -83,6 +86,7 @@ from prune_audit.core.types import (
 __all__ = [
     "BY_TIMES",
     "CANNOT_TELL",
+    "CLASSIFICATION",
     "DATA",
     "EXIF",
     "FINE",
@@ -90,10 +94,12 @@ __all__ = [
     "REGRESSED",
     "SINCE",
     "Activation",
+    "Answers",
     "Array",
     "Assumption",
     "Audit",
     "Batch",
+    "Brings",
     "Calibration",
     "Channels",
     "Check",
@@ -102,6 +108,7 @@ __all__ = [
     "Clusters",
     "Comparison",
     "Correction",
+    "Counted",
     "Counts",
     "DataSource",
     "Dataset",
@@ -111,9 +118,12 @@ __all__ = [
     "Drawn",
     "Exif",
     "Expects",
+    "FalseFindings",
     "Field",
+    "Finds",
     "Flip",
     "Floats",
+    "Found",
     "Input",
     "Interpolation",
     "Isolate",
@@ -145,6 +155,8 @@ __all__ = [
     "Sparsest",
     "Suspect",
     "Table",
+    "Task",
+    "Things",
     "Ties",
     "TopK",
     "Unit",

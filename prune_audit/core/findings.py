@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prune_audit.core.looks import Look
 from prune_audit.core.pair import Pair
@@ -108,7 +109,9 @@ class View:
 class Flip:
     """A sample on which exactly one of the two models is right.
 
-    ``thumbnail`` is a small PNG or JPEG of what the models saw, in base 64, None where none was asked for.
+    ``thumbnail`` is a small PNG or JPEG of what the models saw, in base 64, None where none was asked for. Of a thing
+    whose answers are no classes, ``asked`` is what was asked, in words, and ``right`` which of the two models is right;
+    None where the label says it.
     """
 
     id: str
@@ -116,6 +119,14 @@ class Flip:
     dense: str
     pruned: str
     thumbnail: str | None = None
+    asked: str | None = None
+    right: Literal["dense", "pruned"] | None = None
+
+    @property
+    def went(self) -> Literal["lost", "gained"]:
+        """What pruning did to the sample."""
+        lost = self.dense == self.label if self.right is None else self.right == "dense"
+        return "lost" if lost else "gained"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

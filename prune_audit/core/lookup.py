@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from prune_audit.core.findings import Comparison, Measure, View
+from prune_audit.core.task import CLASSIFICATION
 from prune_audit.core.types import CANNOT_TELL, HARMED, REGRESSED, Value
 
 
@@ -32,7 +33,17 @@ def densest_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def noun(view: View) -> tuple[str, str]:
     """What the strata of ``view`` are called, one and many."""
-    return ("class", "classes") if view.by == "class" else ("group", "groups")
+    return view.pair.task.stratum if view.by == "class" else ("group", "groups")
+
+
+def heading(view: View) -> str:
+    """What one stratum of ``view`` is called, above the column of their names."""
+    return noun(view)[0] if view.by == "class" else view.by
+
+
+def things(view: View | None) -> tuple[str, str]:
+    """What is counted in ``view`` is called, one and many."""
+    return (CLASSIFICATION if view is None else view.pair.task).thing
 
 
 def subject(view: View, stratum: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core.clusters import Clusters
-from prune_audit.core.scores import Calibration, Ties, TopK
+from prune_audit.core.scores import Calibration, Counted, Ties, TopK
+from prune_audit.core.task import CLASSIFICATION, Task
 from prune_audit.core.types import Array, Counts, equal
 
 
@@ -24,6 +25,8 @@ class Pair:
     classes were seen to share a highest score.
     ``drawn_from`` (S,) is how many samples of each stratum there were to draw from, where drawing stopped once it was
     settled (`Settings.until_settled`), and None where all were run.
+    ``task`` says what is counted, a sample being a thing of it. Where its answers may be no class (`Task.missed`), that
+    is position C in ``moves``. ``negatives`` are the counts of what has no label, None where nobody can list that.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -44,6 +47,8 @@ class Pair:
     top: TopK | None = None
     ties: Ties | None = None
     drawn_from: Counts | None = None
+    task: Task = CLASSIFICATION
+    negatives: Counted | None = None
 
     @classmethod
     def of(
@@ -73,6 +78,11 @@ class Pair:
             pruned_predicted=both + gained,
             moves=np.empty((0, 4), np.int64),
         )
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The names of what things are taken for, as ``moves`` has them."""
+        return self.task.answers(self.classes)
 
     @property
     def support(self) -> Counts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from prune_audit.core.task import CLASSIFICATION, Task
 from prune_audit.core.types import Array, Counts, Floats, Scores
 from prune_audit.errors import UsageError
 
@@ -33,11 +34,39 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What is shown of a flipped thing, in words: what was asked, what is right, and what each model ``gave``.
+
+    (N,) each, or () where there is nothing to show.
+    """
+
+    asked: Sequence[str] = ()
+    right: Sequence[str] = ()
+    gave: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FalseFindings:
+    """What one model found, at its own threshold, where there is nothing: ``labels`` (F,), and what each is ``within``.
+
+    ``within`` (F,) are positions of whatever a task counts by (images, samples).
+    """
+
+    labels: Counts
+    within: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
     """The labels and every model's predictions on N samples: the only thing that leaves a forward pass.
 
     ``labels`` and ``Outputs.predicted`` are positions in ``classes``. ``groups`` maps metadata columns to (N,)
     arrays. ``digests`` are 64-bit hashes of the raw samples, empty where they are unknown.
+
+    Where ``task`` is another than one label a sample, a sample is a thing of that task. ``right`` then says by model
+    which things it found (N,), whatever it predicted; a predicted class of -1 is none. ``answers`` are what is shown of
+    flipped things, ``false`` by model what it found where there is nothing, and ``negatives`` the same question of what
+    has no label, None where nobody can list that.
     """
 
     classes: tuple[str, ...]
@@ -46,6 +75,11 @@ class Predictions:
     models: tuple[Outputs, ...]
     groups: Mapping[str, Array] = field(default_factory=dict)
     digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    task: Task = CLASSIFICATION
+    right: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
+    false: Mapping[str, FalseFindings] = field(default_factory=dict)
+    negatives: Predictions | None = None
 
     def __post_init__(self) -> None:
         n, c = len(self.labels), len(self.classes)
@@ -54,6 +88,7 @@ class Predictions:
         for m in self.models:
             scores = {"confidence": m.confidence, "true scores": m.true_score, "ranks": m.rank, "ties": m.tied}
             columns |= {f"{what} of {m.name}": values for what, values in scores.items() if values is not None}
+        columns |= {f"right of {name}": values for name, values in self.right.items()}
         for what, values in columns.items():
             if len(values) != n:
                 raise UsageError(
@@ -61,7 +96,7 @@ class Predictions:
                     hint="labels, ids and predictions must list the same samples in the same order",
                 )
         for what, values in {"labels": self.labels, **{m.name: m.predicted for m in self.models}}.items():
-            if n and (values.min() < 0 or values.max() >= c):
+            if n and (values.min() < -(what in self.right) or values.max() >= c):
                 raise UsageError(
                     f"{what}: expected classes 0 to {c - 1}, found {values.min()} to {values.max()}",
                     hint="give all class names, in the order of the model's outputs",

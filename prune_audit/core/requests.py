@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Literal, get_args
@@ -23,6 +23,8 @@ from prune_audit.core.types import (
 )
 from prune_audit.errors import UsageError
 
+UNLESS_DEFAULT: Mapping[str, bool] = {"unless_default": True}
+"""Marks a field of `Settings` that most audits have nothing to say of: written and shown where it was asked for."""
 MOST_SEEDS = 2**32  # what every generator of random numbers takes
 
 
@@ -138,6 +140,8 @@ class Settings:
     beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. The
     pass runs as ``runner`` has it, a plugin of `prune_audit.runners`. What is predicted is the same, so that these four
     are not part of an audit's document.
+    ``task`` is what is counted, None where the data or the models tell. ``metric`` is the one of several by which an
+    answer that was recorded is right, with its filter behind a comma.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -169,6 +173,8 @@ class Settings:
     expect_accuracy: float | None = None
     expect_tolerance: float = 0.02
     plausibility: bool = True
+    task: str | None = field(default=None, metadata=UNLESS_DEFAULT)
+    metric: str | None = field(default=None, metadata=UNLESS_DEFAULT)
     isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)
@@ -305,6 +311,15 @@ DATA = ""
 """The subject of an `Assumption` about the data."""
 EXIF = "EXIF orientation"
 """What an `Assumption` is about that says whether images were turned."""
+
+
+def told(settings: Settings) -> tuple[str, ...]:
+    """The names of those ``settings`` that a reader is told: that compare, and those of some audits where asked for.
+
+    The others say where models ran, which changes nothing of what is reported.
+    """
+    shown = (f for f in fields(settings) if f.compare)
+    return tuple(f.name for f in shown if f.metadata != UNLESS_DEFAULT or getattr(settings, f.name) != f.default)
 
 
 def chosen(values: Sequence[str], model: str) -> str | None:

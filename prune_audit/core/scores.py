@@ -120,6 +120,22 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counted:
+    """The four counts (S,) and clusters of another question that was asked of a pair."""
+
+    both: Counts
+    lost: Counts
+    gained: Counts
+    neither: Counts
+    clusters: Clusters | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if not isinstance(other, Counted) else equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TopK:
     """The four counts (S,) and clusters of a pair in which right is to have the label among ``k`` highest scores."""
 

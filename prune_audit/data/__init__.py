@@ -1,7 +1,9 @@
 """Path to `Dataset`: a data format is a file here.
 
 A plugin defines ``recognises(source) -> bool`` and ``load(source, expects, settings) -> Dataset``. It recognises by
-content, and by the columns that were named where a table could be read in several ways; it opens no sample.
+content, and by the columns that were named where a table could be read in several ways; it opens no sample. One that
+gives `prune_audit.core.Things` names the ``TASK`` that they are of; where a task was asked for, no other is offered
+the data.
 ``expects`` is what all models of the run declare together; it may know nothing.
 """
 
@@ -34,12 +36,12 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         raise DataError(
             f"{path}: there is no such file or folder", hint="--data takes the labelled data; check the path"
         )
-    name = plugins.choose("data", source)
+    name = plugins.choose("data", source, task=settings.task)
     if name is None:
         raise DataError(
             f"{path} is in no form of labelled data that prune-audit can read: it is {sniff.describe(path)}",
             hint=f"forms are told by content, whatever the suffix; known: {', '.join(plugins.names('data'))} "
-            "(see `prune-audit list data`)",
+            f"(see `prune-audit list data`){'' if settings.task is None else f'; or leave --task {settings.task} out'}",
         )
     module = plugins.load("data", name)
     with plugins.blamed("data", name):

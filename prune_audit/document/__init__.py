@@ -10,7 +10,7 @@ does not know; ``outcome`` and ``density`` are written for other readers and com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from prune_audit.core import (
     Clusters,
     Comparison,
     Correction,
+    Counted,
     Counts,
     Drawing,
     Drawn,
@@ -47,10 +48,12 @@ from prune_audit.core import (
     Samples,
     Settings,
     Table,
+    Task,
     Unit,
     View,
     Waiver,
 )
+from prune_audit.core.requests import UNLESS_DEFAULT
 from prune_audit.core.scores import Bins, Calibration, Ties, TopK
 from prune_audit.document.codec import (
     ANY,
@@ -206,8 +209,8 @@ def _read_view(path: str, value: Any) -> View:
         wrong(f"{path}.drawn_from", f"a list of {s}", pair.drawn_from.tolist())
     if pair.drawn_from is not None and (pair.drawn_from < pair.support).any():
         wrong(f"{path}.drawn_from", "no fewer samples than were run", pair.drawn_from.tolist())
-    if len(pair.moves) and pair.moves[:, :3].max() >= c:
-        wrong(f"{path}.moves", f"classes 0 to {c - 1}", int(pair.moves[:, :3].max()))
+    if len(pair.moves) and pair.moves[:, :3].max() >= len(pair.answers):
+        wrong(f"{path}.moves", f"classes 0 to {len(pair.answers) - 1}", int(pair.moves[:, :3].max()))
     _check_clusters(path, pair.clusters, s)
     _check_scores(path, pair)
     measures: tuple[Measure, ...] = _MEASURES.read(f"{path}.measures", value.get("measures"))
@@ -250,6 +253,11 @@ def _check_scores(path: str, pair: Pair) -> None:
             if len(getattr(top, key)) != s:
                 wrong(f"{path}.top.{key}", f"a list of {s}", getattr(top, key).tolist())
         _check_clusters(f"{path}.top", top.clusters, s)
+    if (negatives := pair.negatives) is not None:
+        for key in ("both", "lost", "gained", "neither"):
+            if len(getattr(negatives, key)) != s:
+                wrong(f"{path}.negatives.{key}", f"a list of {s}", getattr(negatives, key).tolist())
+        _check_clusters(f"{path}.negatives", negatives.clusters, s)
     if (ties := pair.ties) is not None:
         for key in ("dense", "pruned", "both", "lost", "gained", "neither"):
             if len(getattr(ties, key)) != s:
@@ -480,6 +488,37 @@ _TIES = named(
         ),
     ),
 )
+_COUNTED = named(
+    "counted",
+    record(
+        Counted,
+        {
+            "both": _COUNTS,
+            "lost": _COUNTS,
+            "gained": _COUNTS,
+            "neither": _COUNTS,
+            "clusters": maybe(_CLUSTERS),
+        },
+    ),
+)
+_WORDS = said("For one, for many.", many(TEXT, 2))
+_TASK = named(
+    "task",
+    record(
+        Task,
+        {
+            "name": TEXT,
+            "thing": _WORDS,
+            "stratum": _WORDS,
+            "lacks": said("What statistics may need and there is none of -> why.", mapping(TEXT)),
+            "missed": said(
+                "The answer that is no class, which moves call by the position behind the last class; null where every "
+                "answer is one.",
+                maybe(TEXT),
+            ),
+        },
+    ),
+)
 _PAIR = record(
     Pair,
     {
@@ -512,9 +551,15 @@ _PAIR = record(
             "where all were run.",
             maybe(_COUNTS),
         ),
+        "task": said("What is counted as a sample; absent where it is one label a sample.", _TASK),
+        "negatives": said(
+            "The four counts of what has no label, where right means not found; absent where nobody lists that.",
+            maybe(_COUNTED),
+        ),
     },
     grows=True,
     later=("ties", "drawn_from"),
+    unless_default=("task", "negatives"),
 )
 _MEASURES = many(
     named(
@@ -627,9 +672,15 @@ _FLIP = named(
             "thumbnail": said(
                 "A small PNG or JPEG of what the models saw, in base 64; null where none was asked for.", maybe(TEXT)
             ),
+            "asked": said("What was asked, in words; absent where there is nothing to show.", maybe(TEXT)),
+            "right": said(
+                "Which of the two is right; absent where that is the one whose answer is the label.",
+                maybe(one_of(Literal["dense", "pruned"])),
+            ),
         },
         grows=True,
         later=("thumbnail",),
+        unless_default=("asked", "right"),
     ),
 )
 _DRAWN = record(
@@ -683,8 +734,8 @@ _COMPARISON = named(
             "looks": said("What lenses saw, where any looked.", many(_LOOK)),
             "explained": said("What of it explains who lost, and what to try; where any lens looked.", many(TEXT)),
         },
-        later=("doubts", "looks", "explained"),
-        spared=("looks", "explained"),
+        later=("doubts",),
+        unless_default=("looks", "explained"),
     ),
 )
 _PREPROCESS = named(
@@ -743,8 +794,11 @@ _SETTINGS = named(
             "expect_accuracy": said("What the dense model was to have, as a share.", maybe(NUMBER)),
             "expect_tolerance": said("How far beyond the interval that may lie, as a share.", NUMBER),
             "plausibility": said("Whether other usual preprocessings were tried.", FLAG),
+            "task": said("What was to be counted; absent where data or models were to tell.", maybe(TEXT)),
+            "metric": said("The metric by which recorded answers are right; absent where none was named.", maybe(TEXT)),
         },
         grows=True,
+        unless_default=[f.name for f in fields(Settings) if f.metadata == UNLESS_DEFAULT],
         later=(
             *("scores", "model_output", "state_key", "expect_accuracy", "expect_tolerance", "plausibility"),
             "until_settled",

@@ -150,15 +150,18 @@ def record(
     *,
     grows: bool = False,
     later: Collection[str] = (),
-    spared: Collection[str] = (),
+    unless_default: Collection[str] = (),
 ) -> Codec:
     """A dataclass ``make`` as an object with the keys of ``fields``, in that order.
 
     One that ``grows`` may lack keys that have a default: an older audit was written before there were such fields.
     Elsewhere nothing but what came ``later`` may be missing, since a file that lost its checks must not read as one
-    that needed none. Whatever came ``later`` the schema does not require; of that, what is ``spared`` is not written
-    where it is empty.
+    that needed none. Whatever came ``later`` the schema does not require. Of most audits some fields say nothing: those
+    are written ``unless_default``, and came later, too.
     """
+    later = (*later, *unless_default)
+    usual = {key: make.__dataclass_fields__[key] for key in unless_default}
+    defaults = {key: f.default_factory() if f.default is MISSING else f.default for key, f in usual.items()}
     plain = [make.__dataclass_fields__[key] for key in fields if key not in later]
     needed = [f.name for f in plain if not grows or f.default is f.default_factory is MISSING]
 
@@ -175,8 +178,8 @@ def record(
             raise InputError(f"{path}: {error.message}", hint=BROKEN) from error
 
     def write(value: Any) -> dict[str, Any]:
-        written = [key for key in fields if key not in spared or getattr(value, key)]
-        return {key: fields[key].write(getattr(value, key)) for key in written}
+        plain = {key for key, usual in defaults.items() if getattr(value, key) == usual}
+        return {key: item.write(getattr(value, key)) for key, item in fields.items() if key not in plain}
 
     return Codec(write=write, read=read, schema=lambda definitions: keyed(fields, definitions, later))
 

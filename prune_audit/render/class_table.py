@@ -82,14 +82,14 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
     kind = "sequence" if pair.sequential else "interval"
     meaning = "of the change, in points; holds at any time" if pair.sequential else ""
     lost, gained = "dense right, pruned wrong", "dense wrong, pruned right"
-    detectable = "the smallest loss that so many samples would show"
+    detectable = f"the smallest loss that so many {lookup.things(view)[1]} would show"
     shared = (
         ("ties", "pruned_ties", rounded.count, 6, "samples whose highest pruned score several classes share"),
         ("ties shared", "change_ties_shared", rounded.points, 5, "the change if such ties were shared equally"),
     )
     plan = (
-        (view.by, "stratum", str, 0, ""),
-        ("n", "support", str, 4, "samples"),
+        (lookup.heading(view), "stratum", str, 0, ""),
+        ("n", "support", str, 4, lookup.things(view)[1]),
         ("dense", "dense_recall", rounded.percent, 3, ""),
         ("recall", "bar", str, 5, glyphs.legend),
         ("pruned", "pruned_recall", rounded.percent, 3, ""),

@@ -20,6 +20,7 @@ from prune_audit.core import (
     ModelCard,
     Settings,
     View,
+    lookup,
 )
 from prune_audit.core.lookup import column, find, moves, noun, short, those, worst_first
 from prune_audit.printable import printable
@@ -64,7 +65,7 @@ def _recorded(cards: Collection[ModelCard]) -> bool:
 def stratum(view: View, i: int, settings: Settings) -> str:
     """All that is known of one stratum, in a sentence."""
     pair = view.pair
-    counts = f"{several(int(pair.support[i]), 'sample')}, {pair.lost[i]:,} lost, {pair.gained[i]:,} gained"
+    counts = f"{several(int(pair.support[i]), *pair.task.thing)}, {pair.lost[i]:,} lost, {pair.gained[i]:,} gained"
     before, after, change = (column(view, name)[i] for name in ("dense_recall", "pruned_recall", "change"))
     if pair.sequential and (reason := column(view, "reason")[i]) is not None:
         return f"{counts}, {column(view, 'samples_spared')[i]:,} spared: {column(view, 'verdict')[i]}: {reason}"
@@ -166,6 +167,11 @@ def sequential(audit: Audit) -> list[str]:
     ]
 
 
+def things(audit: Audit) -> tuple[str, str]:
+    """What was counted is called, one and many."""
+    return lookup.things(audit.comparisons[0].views[0])
+
+
 def _for_every(audit: Audit) -> str:
     return " for every variant" if len(audit.comparisons) > 1 else ""
 
@@ -182,11 +188,13 @@ def _or_before(audit: Audit) -> str:
     return f", or {' or '.join(sorted(ends))}" if ends else ""
 
 
-def counted(settings: Settings) -> list[str]:
+def counted(audit: Audit) -> list[str]:
     """How samples and classes were counted, where that is not one by one."""
-    said = []
+    said, settings = [], audit.provenance.settings
     if settings.cluster is not None:
-        said.append(f"samples of one {settings.cluster} belong together: intervals and tests count them for less")
+        said.append(
+            f"{things(audit)[1]} of one {settings.cluster} belong together: intervals and tests count them for less"
+        )
     if settings.weights is not None:
         said.append("accuracy is that of the class shares in use (--weights), by class; recalls are as they are")
     if settings.reference == "balanced":
@@ -390,11 +398,12 @@ def next_step(audit: Audit, saved: str | None) -> tuple[str, str] | None:
     lacking = [each for each in short(audit.comparisons) if each.more is not None]
     if not lacking or audit.provenance.limited:
         return None
+    one = lookup.noun(audit.comparisons[0].views[0])[0]
     first = enumerate(lacking[:COLLECTED])
-    wanted = [f"{each.more:,} {'of' if n else 'more of class'} {each.stratum}" for n, each in first]
+    wanted = [f"{each.more:,} {'of' if n else f'more of {one}'} {each.stratum}" for n, each in first]
     rest = ""
     if len(lacking) > COLLECTED:
         total = sum(each.more or 0 for each in lacking)
-        rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} samples in all"
+        rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} {things(audit)[1]} in all"
     then = "" if saved else " -o audit.json, then"
     return f"Next step: collect {listed(wanted)}{rest}:{then}", f"prune-audit plan {shlex.quote(saved or 'audit.json')}"

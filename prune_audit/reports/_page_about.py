@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prune_audit.core import Audit, ModelCard, Settings
+from prune_audit.core.requests import told
 from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, facts, fold, table, text, word
 from prune_audit.reports import _gate as gate
@@ -110,13 +111,13 @@ def measured(audit: Audit) -> str:
     p = audit.provenance
     data = [
         ("data", p.data),
-        ("samples", f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
+        (wording.things(audit)[1], f"{p.samples:,} of {p.available:,}" + (" (a sample only)" if p.limited else "")),
         ("digest", p.data_digest),
         ("inputs", wording.inputs(audit)),
         *(("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))),
         ("scope", wording.scope(audit)),
         *(("density", said) for said in wording.densities(audit)),
-        *(("counted", said) for said in wording.counted(p.settings)),
+        *(("counted", said) for said in wording.counted(audit)),
         *(("settled", said) for said in wording.sequential(audit)),
         *(("skipped", f"{sample}: {reason}") for sample, reason in p.skipped),
         *(("note", note) for note in p.notes),
@@ -131,9 +132,7 @@ def measured(audit: Audit) -> str:
         Head(title="SHA-256", number=False),
     ]
     models = table("Models", heads, [_model(card) for card in cards.values()])
-    # Those that compare: the others say where models ran, which changes nothing of what is reported.
-    names = [name for name, each in Settings.__dataclass_fields__.items() if each.compare]
-    settings = [(name, _plain(getattr(p.settings, name))) for name in names]
+    settings = [(name, _plain(getattr(p.settings, name))) for name in told(p.settings)]
     versions = [(name, version) for name, version in p.versions.items()]
     run = [(name, _plain(value)) for name, value in p.run.items()]
     return (

@@ -5,7 +5,7 @@ People look at these first, and they show what no number does: whether the lost 
 
 from __future__ import annotations
 
-from prune_audit.core import Comparison, Flip
+from prune_audit.core import Comparison, Flip, lookup
 from prune_audit.render.gallery import Picture, gallery
 from prune_audit.render.page import Head, fold, table, text
 
@@ -16,26 +16,30 @@ def flips(comparison: Comparison, position: int) -> str:
     if not kept:
         return ""
     of = f", {len(kept):,} of them kept" if len(kept) < comparison.flipped else ""
-    title = f"Samples that only one model gets right: {comparison.flipped:,}{of}"
+    many = lookup.things(comparison.views[0])[1]
+    title = f"{many.capitalize()} that only one model gets right: {comparison.flipped:,}{of}"
     pictured = [
         Picture(
-            image=flip.thumbnail, id=flip.id, label=flip.label, dense=flip.dense, pruned=flip.pruned, note=_moved(flip)
+            image=flip.thumbnail, id=flip.id, label=flip.label, dense=flip.dense, pruned=flip.pruned, note=flip.went
         )
         for flip in kept
         if flip.thumbnail
     ]
     said = "What the dense model says → what the pruned one says; the right answer is bold."
     pictures = gallery(pictured, said) if pictured else ""
-    heads = [Head(title=name, number=False) for name in ("sample", "is", "dense says", "pruned says", "so it was")]
+    asked = ("asked",) if any(flip.asked for flip in kept) else ()
+    titles = (lookup.things(comparison.views[0])[0], *asked, "is", "dense says", "pruned says", "so it was")
+    heads = [Head(title=name, number=False) for name in titles]
     rows = [
         f'<tr><th scope="row">{text(flip.id)}</th>'
-        + "".join(f'<td class="l">{text(said)}</td>' for said in (flip.label, flip.dense, flip.pruned, _moved(flip)))
+        + "".join(f'<td class="l">{text(said)}</td>' for said in _said(flip, asked))
         + "</tr>"
         for flip in kept
     ]
     listed = table(title, heads, rows, kind="sorts")
-    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{fold("The list of these samples", listed)}'
+    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{fold(f"The list of these {many}", listed)}'
 
 
-def _moved(flip: Flip) -> str:
-    return "lost" if flip.dense == flip.label else "gained"
+def _said(flip: Flip, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """What the list says of a flip, where something was ``asked`` that first."""
+    return (*(flip.asked or "" for _ in asked), flip.label, flip.dense, flip.pruned, flip.went)

@@ -30,7 +30,7 @@ MAIN = (  # what the table of classes shows, the most telling first: a telephone
     ("e_fine", "e (fine)", "what bets on a drop below the assurance limit have made of 1"),
     ("samples_spared", "spared", "samples that were there and were not run"),
 )
-COUNTS = (("support", "n", "samples"), ("lost", "lost", "dense right, pruned wrong"),
+COUNTS = (("support", "n", ""), ("lost", "lost", "dense right, pruned wrong"),
           ("gained", "gained", "dense wrong, pruned right"))  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
         spared = rounded.count(lookup.overall(view, "samples_spared"))
         tiles.append(("samples", f"{n:,} run, {spared} spared", "each class until it was settled"))
     else:
-        tiles.append(("samples", f"{lost:,} lost, {gained:,} gained", f"of {n:,}"))
+        tiles.append((lookup.things(view)[1], f"{lost:,} lost, {gained:,} gained", f"of {n:,}"))
     cells = "".join(
         f"<div><dt>{text(name)}</dt><dd>{prose(said)} <small>{prose(more)}</small></dd></div>"
         for name, said, more in tiles
@@ -98,7 +98,7 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     order = lookup.worst_first(view)
     most = max(50, ROWS // len(audit.comparisons))
     measures = [m for shows, _, _ in MAIN if (m := lookup.find(view, shows))]
-    heads = [Head(title=view.by, number=False)]
+    heads = [Head(title=lookup.heading(view), number=False)]
     for shows, title, meaning in MAIN:
         if measure := lookup.find(view, shows):
             if shows == "change" and view.pair.sequential:
@@ -109,7 +109,8 @@ def _classes(audit: Audit, view: View, name: str) -> str:
             if shows == "change" and measure.low:
                 sure = f"{rounded.limit(settings.confidence)} % interval"
                 heads.append(Head(title=sure, meaning="of the change, in points"))
-    heads += [Head(title=title, meaning=meaning) for _, title, meaning in COUNTS]
+    things = lookup.things(view)[1]
+    heads += [Head(title=title, meaning=meaning or things) for _, title, meaning in COUNTS]
     rows = [_row(view, i, measures) for i in order[:most]]
     many = lookup.noun(view)[1]
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
@@ -179,7 +180,7 @@ def _interval(measure: Measure) -> str:
 def _every(audit: Audit, view: View) -> str:
     """Every measure of every class, where that is not too much for a page."""
     measures = [measure for measure in view.measures if measure.by_stratum]
-    heads = [Head(title=view.by, number=False)]
+    heads = [Head(title=lookup.heading(view), number=False)]
     for measure in measures:
         unit = {"share": ", %", "points": ", points"}.get(measure.unit, "")
         heads.append(Head(title=f"{measure.title}{unit}", number=measure.unit != "label"))

@@ -68,7 +68,7 @@ def banner(audit: Audit) -> tuple[str, str]:
         )
     )
     harm = "" if any(view.pair.sequential for view in views) else f" {harmed:,} harmed,"
-    said = f"{rounded.several(lost, 'class', 'classes')} regressed,{harm} {unsure:,} cannot be told"
+    said = f"{rounded.several(lost, *lookup.noun(views[0]))} regressed,{harm} {unsure:,} cannot be told"
     most = "Up to " if len(views) > 1 else ""
     no_gate = (
         f"a sample only, {p.samples:,} of {p.available:,}: this never gates" if p.limited else "no gate was asked for"
@@ -105,7 +105,8 @@ def _cards(audit: Audit) -> str:
         return ""
     cards = "".join(_card(finding, audit) for finding in found[:CARDS])
     more = f"<p>{len(found) - CARDS:,} more below, in the tables.</p>" if len(found) > CARDS else ""
-    what = "Classes" if all(finding.view.by == "class" for finding in found) else "Classes and groups"
+    classes = lookup.noun(audit.comparisons[0].views[0])[1].capitalize()
+    what = classes if all(finding.view.by == "class" for finding in found) else f"{classes} and groups"
     return f'<h3>{what} that lost most</h3>\n<ul class="cards">\n{cards}</ul>\n{more}'
 
 
@@ -123,7 +124,7 @@ def _card(finding: _Finding, audit: Audit) -> str:
     words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (REGRESSED, *HARMED))
     confidence = rounded.limit(audit.provenance.settings.confidence)
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
-    counts = f"{lost:,} of {rounded.several(n, 'sample')} lost, {gained:,} gained"
+    counts = f"{lost:,} of {rounded.several(n, *lookup.things(view))} lost, {gained:,} gained"
     if view.pair.sequential:  # the least that is shown, and no recall
         unit, bar, sure = "or worse", "", f"{confidence} % confidence sequence {interval}"
     else:

@@ -34,7 +34,7 @@ DIALECTS = {"excel": excel}
 
 def _rows(audit: Audit) -> list[list[str]]:
     return [
-        [c.pruned.name, flip.id, flip.label, flip.dense, flip.pruned, "lost" if flip.dense == flip.label else "gained"]
+        [c.pruned.name, flip.id, flip.label, flip.dense, flip.pruned, flip.went]
         for c in audit.comparisons
         for flip in c.flips
     ]

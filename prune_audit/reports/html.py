@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prune_audit.charts import charts
 from prune_audit.core import Audit, lookup
-from prune_audit.render import rounded
+from prune_audit.render import rounded, wording
 from prune_audit.render.page import figure, page
 from prune_audit.reports import _page_looks as looks
 from prune_audit.reports._page_about import checks, measured, words
@@ -27,7 +27,7 @@ def render(audit: Audit) -> str:
     dense = audit.comparisons[0].dense.name
     title = f"{pruned[0]} against {dense}" if len(pruned) == 1 else f"{len(pruned)} variants against {dense}"
     view = lookup.by_class(audit.comparisons[0])
-    of = f", {rounded.several(len(view.strata), 'class', 'classes')}" if view else ""
+    of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
     across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
     links = [("verdict", "Verdict")]
     links += [(f"variant-{n}", pruned[n]) for n in order]
@@ -44,4 +44,4 @@ def render(audit: Audit) -> str:
         + words(p.settings)
         + measured(audit)
     )
-    return page(title, f"{p.data}: {rounded.several(p.samples, 'sample')}{of}", links, content)
+    return page(title, f"{p.data}: {rounded.several(p.samples, *wording.things(audit))}{of}", links, content)

@@ -50,7 +50,7 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield from _variant(audit, comparison)
         yield from _looks(comparison)
     p = audit.provenance
-    data = f"{rounded.several(p.samples, 'sample')} of {code(p.data)}, digest {code(p.data_digest[:12])}"
+    data = f"{rounded.several(p.samples, *wording.things(audit))} of {code(p.data)}, digest {code(p.data_digest[:12])}"
     yield f"<sub>{data}; scope: {prose(wording.scope(audit))}</sub>"
     for said in wording.assumed(p.assumptions, wording.models(audit)):
         yield f"<br><sub>assumes {prose(said)}</sub>"

@@ -113,15 +113,17 @@ def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
     p = audit.provenance
     models = variants.models(audit)
     yield _below(classes.table(classes.fit(models, width), [False] * len(models[0].cells), glyphs))
-    sampled = f"{p.samples:,} of {p.available:,} samples" if p.limited else rounded.several(p.samples, "sample")
+    sampled = (
+        f"{p.samples:,} of {p.available:,} samples" if p.limited else rounded.several(p.samples, *wording.things(audit))
+    )
     view = lookup.by_class(audit.comparisons[0])
-    of = f", {rounded.several(len(view.strata), 'class', 'classes')}" if view else ""
+    of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
     rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
     rows += [("inputs", wording.inputs(audit))]
     rows += [("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))]
     rows += [("scope", wording.scope(audit))]
     rows += [("density", said) for said in wording.densities(audit)]
-    rows += [("counted", said) for said in wording.counted(p.settings)]
+    rows += [("counted", said) for said in wording.counted(audit)]
     rows += [("settled", said) for said in wording.sequential(audit)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]

@@ -7,7 +7,7 @@ count has no interval, so there is nothing between pass and fail. The limit is a
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, RuleSetting
-from prune_audit.core.lookup import subject
+from prune_audit.core.lookup import subject, things
 from prune_audit.rules._bounds import limit_of
 
 NAME = "min-support"
@@ -27,7 +27,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
             level=setting.level,
             observed=support,
             limit=limit,
-            message=f"{support:,} samples, {'fewer than' if support < limit else 'at least'} {limit:g}",
+            message=f"{support:,} {things(view)[1]}, {'fewer than' if support < limit else 'at least'} {limit:g}",
         )
         for view in comparison.views
         for stratum, support in zip(view.strata, view.pair.support.tolist(), strict=True)

@@ -9,6 +9,9 @@ Where drawing stopped once classes were settled (`Pair.sequential`), a number th
 fixed is wrong: a true drop of 10 points reads 11.7. So only those statistics are asked that say that they hold then:
 ``SEQUENTIAL = "also"``, or ``"only"`` of one that is for nothing else.
 
+Not every thing has answers that are classes, or scores. A statistic that needs them says so, ``NEEDS = ("answers",)``;
+where the task of a pair lacks one (`prune_audit.core.Task.lacks`), its columns are absent, with the task's reason.
+
 Its docstring is for the reader of an audit, and stands in the guide and in ``list stats --long`` as it is: a title
 line; two sentences that need no statistics; the formula, indented; then the details, with their sources.
 """
@@ -17,7 +20,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from types import ModuleType
+
+import numpy as np
 
 from prune_audit import plugins
 from prune_audit.core import Measure, Pair, Settings
@@ -44,7 +50,12 @@ def measures(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     def ask(name: str, module: ModuleType) -> tuple[tuple[int, str], tuple[Measure, ...]]:
         if getattr(module, "SEQUENTIAL", "") not in ASKED[pair.sequential]:
             return (module.RANK, name), ()
-        found: tuple[Measure, ...] = module.measure(pair, settings)
+        why_not = next(
+            (pair.task.lacks[need] for need in getattr(module, "NEEDS", ()) if need in pair.task.lacks), None
+        )
+        found: tuple[Measure, ...] = (
+            module.measure(pair, settings) if why_not is None else _without(module, pair, settings, why_not)
+        )
         if plugins.origin("stats", name) is not None:
             _check(found, len(pair.strata), taken)
         taken.update(measure.name for measure in found)
@@ -52,6 +63,27 @@ def measures(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
 
     found = dict(plugins.each("stats", ask).values())
     return tuple(measure for place in sorted(found) for measure in found[place])
+
+
+def _without(module: ModuleType, pair: Pair, settings: Settings, why: str) -> tuple[Measure, ...]:
+    """The columns of a statistic that ``pair`` has no value of, because of ``why``: those of a pair without samples."""
+    nothing = np.zeros((len(pair.strata), 4), np.int64)
+    empty = replace(Pair.of(nothing, by=pair.by, strata=pair.strata), classes=pair.classes)
+    absent = dict.fromkeys(range(len(pair.strata)), why)
+    return tuple(
+        replace(
+            each,
+            by_stratum=(None,) * len(each.by_stratum),
+            low=(None,) * len(each.low),
+            high=(None,) * len(each.high),
+            absent=absent if each.by_stratum else {},
+            overall=None,
+            overall_low=None,
+            overall_high=None,
+            overall_absent=why if each.overall is not None or each.overall_absent is not None else None,
+        )
+        for each in module.measure(empty, settings)
+    )
 
 
 def _check(found: tuple[Measure, ...], strata: int, taken: Set[str]) -> None:

@@ -33,8 +33,10 @@ def collapsed(pair: Pair, settings: Settings) -> str | None:
     would fail every gate. Guessing is the lesser of two: always the largest class, or each class as often as the
     model names it (Cohen 1960). The first alone would call a model collapsed that finds 40 % of a class of 5 %: it is
     right less often than whoever never looks, and yet it looks. Where all samples are of one class there is nothing
-    to guess, and no collapse to see.
+    to guess, and no collapse to see. Nor is there where a task's answers are not guessed among its classes.
     """
+    if "guessing" in pair.task.lacks:
+        return None
     if not pair.support.any() or pair.same_model or int((pair.labelled > 0).sum()) < 2:
         return None
     by_pruned, by_change = (whole(pair, settings, of, confidence=settings.confidence) for of in (PRUNED, CHANGE))

@@ -21,6 +21,8 @@ samples flip (simulated: 20,000 draws a cell, support 10 to 500)."""
 
 def unknown(pair: Pair) -> str | None:
     """Why predicted classes cannot be told from ``pair``, None where they can: counts alone leave them open."""
+    if "answers" in pair.task.lacks:
+        return pair.task.lacks["answers"]
     lost = int(pair.moves[pair.moves[:, 0] == pair.moves[:, 1], 3].sum())
     complete = int(pair.dense_predicted.sum()) == int(pair.pruned_predicted.sum()) == int(pair.support.sum())
     return None if complete and lost == int(pair.lost.sum()) else "only right answers are known, not what was predicted"

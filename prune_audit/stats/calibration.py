@@ -30,6 +30,7 @@ from prune_audit.stats._clusters import DENSE, PRUNED, Contrast, alike, effects,
 from prune_audit.stats._column import NO_SAMPLES, column
 
 RANK = 170
+NEEDS = ("scores",)
 
 COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("dense_calibration_error", "dense calibration error", "share"),

@@ -21,6 +21,7 @@ from prune_audit.stats._collapse import chance, collapsed
 from prune_audit.stats._column import NO_SAMPLES
 
 RANK = 200
+NEEDS = ("guessing",)
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:

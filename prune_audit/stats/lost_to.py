@@ -17,6 +17,7 @@ from prune_audit.stats._column import column, without_samples
 from prune_audit.stats._prediction_counts import unknown
 
 RANK = 160
+NEEDS = ("answers",)
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG001  # the contract of the room
@@ -29,7 +30,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
     first = np.unique(lost[:, 0], return_index=True)[1]
     where = np.full(len(pair.strata), "", object)
     for label, _, now, times in lost[first]:
-        where[label] = f"{pair.classes[now]}, {times} of {pair.lost[label]}"
+        where[label] = f"{pair.answers[now]}, {times} of {pair.lost[label]}"
     why_not = unknown(pair)
     absent = {int(i): "no sample was lost" for i in (pair.lost == 0).nonzero()[0]} | without_samples(pair)
     if why_not:

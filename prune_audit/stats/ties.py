@@ -19,6 +19,7 @@ from prune_audit.stats._column import NO_TIES, column, without_samples
 from prune_audit.stats._effective_counts import overall, weights
 
 RANK = 95
+NEEDS = ("scores",)
 
 
 COLUMNS: tuple[tuple[str, str, Unit], ...] = (

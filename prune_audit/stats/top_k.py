@@ -21,6 +21,7 @@ from prune_audit.stats import change, recall
 from prune_audit.stats._column import column
 
 RANK = 180
+NEEDS = ("scores",)
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:

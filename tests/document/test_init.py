@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from prune_audit.core import Audit, Measure, Pair, Policy, Preprocess, Settings, View
+from prune_audit.core import Audit, Counted, Flip, Measure, Pair, Policy, Preprocess, Settings, Task, View
 from prune_audit.document import SCHEMA_FILE, __main__, from_document, read_audit, schema, to_document
 from prune_audit.errors import InputError
 from tests.reports import audits
@@ -100,9 +100,38 @@ def test_every_field_reaches_the_document() -> None:
     )
     for now, default in pairs:
         same = {name for name in now.__dataclass_fields__ if getattr(now, name) == getattr(default, name)}
-        # What cannot be had together with the rest: `test_a_sequential_audit_reaches_the_document`.
-        assert same <= {"data", "data_digest", "versions", "comparisons", "until_settled", *NOT_WRITTEN}
+        # What cannot be had together with the rest: `test_a_sequential_audit_reaches_the_document`, and
+        # `test_an_audit_of_another_task_reaches_the_document`.
+        assert same <= {
+            "data",
+            "data_digest",
+            "versions",
+            "comparisons",
+            "until_settled",
+            "task",
+            "metric",
+            *NOT_WRITTEN,
+        }
     assert from_document(to_document(audit)) == audit
+
+
+def test_an_audit_of_another_task_reaches_the_document() -> None:
+    audit = audits.ten()
+    assert "task" not in to_document(audit)["comparisons"][0]["views"][0]  # so that what was written stays as it is
+    task = Task(name="boxes", thing=("box", "boxes"), lacks={"scores": "none are kept"}, missed="missed")
+    view = audit.comparisons[0].views[0]
+    others = Counted(**{name: getattr(view.pair, name) for name in ("both", "lost", "gained", "neither")})
+    pair = replace(view.pair, task=task, negatives=others)
+    flip = Flip(id="q1", label="4", dense="4", pruned="5", asked="2 + 2", right="dense")
+    comparison = replace(audit.comparisons[0], views=(replace(view, pair=pair),), flips=(flip,))
+    settings = replace(audit.provenance.settings, task="boxes", metric="acc")
+    changed = replace(audit, comparisons=(comparison,), provenance=replace(audit.provenance, settings=settings))
+    document = json.loads(json.dumps(to_document(changed)))
+    assert from_document(document) == changed
+    assert Draft202012Validator(schema()).is_valid(document)
+    document["comparisons"][0]["views"][0]["negatives"]["lost"].append(1)
+    with pytest.raises(InputError, match=r"negatives\.lost: expected a list"):
+        from_document(document)
 
 
 def test_a_sequential_audit_reaches_the_document() -> None:
@@ -286,6 +315,8 @@ def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ..
 @pytest.mark.parametrize("key", [key for key in Settings.__dataclass_fields__ if key not in NOT_WRITTEN])
 def test_a_setting_that_an_older_version_did_not_know_takes_its_default(key: str) -> None:
     audit = audits.settled() if key == "until_settled" else audits.everything()
+    told = replace(audit.provenance.settings, task="boxes", metric="acc")
+    audit = replace(audit, provenance=replace(audit.provenance, settings=told))
     older = from_document(broken("provenance", "settings", key, value=..., of=audit))
     default = getattr(Settings(), key)
     assert getattr(older.provenance.settings, key) == default != getattr(audit.provenance.settings, key)

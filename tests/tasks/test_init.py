@@ -5,20 +5,27 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from prune_audit import tasks
+from prune_audit import plugins, stats, tasks
+from prune_audit.core import Pair, Settings, Task
+from prune_audit.errors import UsageError
 from tests.conftest import ROOT
 
-NAMES = [module.name for module in pkgutil.iter_modules(tasks.__path__) if not module.name.startswith("_")]
-SIGNATURES = {
+NAMES = [name.replace("-", "_") for name in plugins.names("tasks")]
+# Of a task whose models run here, and of one that is told what was found elsewhere.
+RUNS = {
     "keep": ("scores", "labels", "rows", "digests"),
     "broken": ("scores",),
     "decided": ("scores", "split"),
     "right": ("predicted", "labels"),
+}
+RECORDED = {"judge": ("things", "found", "settings")}
+SIGNATURES = {
+    "right_of": ("predictions", "model"),
     "pair": ("predictions", "dense", "pruned", "by", "cluster", "top_k"),
     "samples": ("predictions", "by", "cluster"),
     "flips": ("predictions", "dense", "pruned", "most"),
@@ -28,6 +35,7 @@ TAKEN = ("argmax", "softmax", "log_softmax", "logsumexp", "cross_entropy")
 ANSWERS = ("label", "labels", "predicted", "truth")
 # Places where such a thing means another, and why.
 APART = {
+    "prune_audit/core/findings.py self.dense == self.label": "words of a flip, which is told and no longer counted",
     "prune_audit/data/_hf.py np.argmax(at >= len(names))": "the first row that fails, which has no class",
     "prune_audit/evaluate/diagnose.py dataset.labels == label": "the samples of one class; nothing is predicted",
     "prune_audit/evaluate/sample.py labels[copies] != labels[original[copies]]": "two labels of one sample",
@@ -36,8 +44,6 @@ APART = {
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
-    "prune_audit/reports/_page_flips.py flip.dense == flip.label": "likewise",
-    "prune_audit/reports/flips.py flip.dense == flip.label": "likewise",
     "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
     "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
     "prune_audit/stats/group_gap.py drop.argmax()": "the largest drop",
@@ -89,10 +95,35 @@ def test_a_comparison_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task_has_what_a_task_has(name: str) -> None:
-    task = importlib.import_module(f"prune_audit.tasks.{name}")
-    assert set(SIGNATURES) == set(tasks.CONTRACT)
-    for function, parameters in SIGNATURES.items():
-        assert tuple(inspect.signature(getattr(task, function)).parameters) == parameters
-    alignment = importlib.import_module(f"prune_audit.tasks.{name}.alignment")
-    assert tuple(inspect.signature(alignment.check).parameters) == ("predictions", "doubts")
-    assert (ROOT / "tests" / "tasks" / name).is_dir()
+    task = tasks.of(name.replace("_", "-"))
+    for function, parameters in (SIGNATURES | (RUNS if hasattr(task, "keep") else RECORDED)).items():
+        assert tuple(inspect.signature(getattr(task, function)).parameters)[: len(parameters)] == parameters
+    assert task.TASK.name == name.replace("_", "-")
+    assert all(len(why) > 10 for why in task.TASK.lacks.values())
+    if hasattr(task, "keep"):
+        alignment = importlib.import_module(f"prune_audit.tasks.{name}.alignment")
+        assert tuple(inspect.signature(alignment.check).parameters) == ("predictions", "doubts")
+
+
+def test_what_statistics_need_is_what_tasks_may_lack() -> None:
+    needed = {need for _, module in plugins.loaded("stats") for need in getattr(module, "NEEDS", ())}
+    assert needed == {"answers", "scores", "guessing"}
+    assert {need for name in NAMES for need in tasks.of(name.replace("_", "-")).TASK.lacks} <= needed
+
+
+def test_a_statistic_without_what_it_needs_is_absent_with_the_reason_of_the_task() -> None:
+    pair = Pair.of([(5, 2, 1, 2), (7, 0, 0, 1)])
+    bare = replace(pair, task=Task(name="x", lacks={"answers": "nothing is answered by a class"}))
+    own, without = (stats.measures(each, Settings()) for each in (pair, bare))
+    assert [measure.name for measure in own] == [measure.name for measure in without]
+    (precision,) = [measure for measure in without if measure.name == "dense_precision"]
+    assert precision.by_stratum == (None, None)
+    assert precision.absent == dict.fromkeys((0, 1), "nothing is answered by a class")
+    changes = [[m.by_stratum for m in found if m.name == "change"] for found in (own, without)]
+    assert changes[0] == changes[1]
+
+
+def test_an_unknown_task_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no task 'poetry'") as caught:
+        tasks.of("poetry")
+    assert "classification" in caught.value.hint

@@ -5,7 +5,10 @@ how labels and predictions become pairs, ``alignment`` and ``order`` whether mod
 classes.
 """
 
-from prune_audit.tasks.classification.counts import credit, flips, pair, right, samples
+from prune_audit.core import CLASSIFICATION
+from prune_audit.tasks.classification.counts import credit, flips, pair, right, right_of, samples
 from prune_audit.tasks.classification.scores import broken, decided, keep
 
-__all__ = ["broken", "credit", "decided", "flips", "keep", "pair", "right", "samples"]
+TASK = CLASSIFICATION
+
+__all__ = ["TASK", "broken", "credit", "decided", "flips", "keep", "pair", "right", "right_of", "samples"]

@@ -6,6 +6,7 @@ This is the one place where a label is compared with a prediction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from prune_audit.core import (
     TopK,
     in_units,
 )
+from prune_audit.tasks import _pairs
 
 
 def right(predicted: Array, labels: Array) -> npt.NDArray[np.bool_]:
@@ -37,6 +39,11 @@ def right(predicted: Array, labels: Array) -> npt.NDArray[np.bool_]:
         raise ValueError(f"{predicted.shape} predictions for {labels.shape} labels")
     same: npt.NDArray[np.bool_] = predicted == labels
     return same
+
+
+def right_of(predictions: Predictions, model: str) -> npt.NDArray[np.bool_]:
+    """On which samples (N,) the ``model`` is right."""
+    return right(predictions.model(model).predicted, predictions.labels)
 
 
 def credit(outputs: Outputs, labels: Counts) -> Floats:
@@ -68,32 +75,10 @@ def pair(
     Raises:
         UsageError: there is no such model or column.
     """
-    a, b = predictions.model(dense).predicted, predictions.model(pruned).predicted  # (N,)
-    strata, stratum = predictions.strata(by)
-    size = len(strata)
-    a_right, b_right = right(a, predictions.labels), right(b, predictions.labels)
-
-    def count(mask: Array) -> Counts:
-        return np.bincount(stratum[mask], minlength=size).astype(np.int64)
-
-    changed = a != b
-    rows = np.stack([predictions.labels[changed], a[changed], b[changed]], axis=1)  # (K, 3)
-    kinds, times = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.empty(0))
-    return Pair(
-        by=by,
-        strata=strata,
-        both=count(a_right & b_right),
-        lost=count(a_right & ~b_right),
-        gained=count(~a_right & b_right),
-        neither=count(~a_right & ~b_right),
-        classes=predictions.classes,
-        labelled=np.bincount(predictions.labels, minlength=len(predictions.classes)).astype(np.int64),
-        dense_predicted=np.bincount(a, minlength=len(predictions.classes)).astype(np.int64),
-        pruned_predicted=np.bincount(b, minlength=len(predictions.classes)).astype(np.int64),
-        moves=np.concatenate([kinds, times[:, None]], axis=1).astype(np.int64),
-        clusters=None
-        if cluster is None
-        else Clusters.of(cluster, size, stratum, predictions.strata(cluster)[1], a_right, b_right),
+    counted = _pairs.counts(predictions, dense, pruned, by, cluster, right_of)
+    size, stratum = len(counted.strata), predictions.strata(by)[1]
+    return replace(
+        counted,
         calibration=_calibration(predictions, dense, pruned, by, size),
         top=_top(predictions, dense, pruned, top_k, size, stratum, cluster),
         ties=_ties(predictions, dense, pruned, size, stratum),
@@ -136,34 +121,9 @@ def _top(
 
 def samples(predictions: Predictions, by: Sequence[str], cluster: str | None) -> Samples:
     """What is to be kept of ``predictions`` for the stratifications ``by``: which samples each model is right on."""
-    return Samples(
-        strata={each: predictions.strata(each)[1] for each in by},
-        right={m.name: right(m.predicted, predictions.labels) for m in predictions.models},
-        cluster=None if cluster is None else predictions.strata(cluster)[1],
-    )
+    return _pairs.samples(predictions, by, cluster, right_of)
 
 
 def flips(predictions: Predictions, dense: str, pruned: str, most: int) -> tuple[tuple[Flip, ...], int]:
-    """Samples on which exactly one model is right, and how many there are: lost ones first, in the order of the data.
-
-    Where there are more than ``most``, each class gives as many as the others, as far as it has them.
-    """
-    labels, classes = predictions.labels, predictions.classes
-    a, b = predictions.model(dense).predicted, predictions.model(pruned).predicted
-    was, now = right(a, labels), right(b, labels)  # (N,)
-    lost, gained = np.flatnonzero(was & ~now), np.flatnonzero(~was & now)
-    lost = _in_turn(lost, labels, most)
-    kept = np.concatenate([lost, _in_turn(gained, labels, most - len(lost))])
-    shown = tuple(
-        Flip(id=predictions.ids[i], label=classes[labels[i]], dense=classes[a[i]], pruned=classes[b[i]]) for i in kept
-    )
-    return shown, int((was != now).sum())
-
-
-def _in_turn(rows: Counts, labels: Counts, most: int) -> Counts:
-    """Up to ``most`` of ``rows`` (K,), sorted: the first of every class, then the second, and so on."""
-    order = np.argsort(labels[rows], kind="stable")
-    sizes = np.unique(labels[rows], return_counts=True)[1]  # (G,)
-    turn = np.empty(len(rows), np.int64)  # (K,) which of its class a row is
-    turn[order] = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(rows[np.argsort(turn, kind="stable")[:most]])
+    """Samples on which exactly one model is right, and how many there are, as `prune_audit.tasks` has them."""
+    return _pairs.flips(predictions, dense, pruned, most, right_of)
