@@ -1,0 +1,80 @@
+"""The lens that compares features: planted changes are found where they are, and what only looks otherwise is alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli._run import here
+from tests.lenses.explained import explain, measures, rows, saved, section, state
+
+
+def ckas(found: list[dict[str, object]], series: str) -> dict[object, object]:
+    return {row["layer"]: row["cka"] for row in found if row["series"] == series}
+
+
+def test_features_that_only_change_places_are_alike(tmp_path: Path, few_digits: Path) -> None:
+    """The units of a layer in another order, and halved where the next one doubles them, are the same network."""
+    weights = state()
+    order = torch.randperm(48, generator=torch.Generator().manual_seed(1))
+    for name in ("6.weight", "6.bias"):
+        weights[name] = weights[name][order] / 2
+    weights["8.weight"] = weights["8.weight"][:, order] * 2
+    look = section(
+        explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, "--same-data"), "representation"
+    )
+    found = rows(look, "layers")
+    assert list(ckas(found, "pruned against dense")) == ["0", "2", "6", "8"]
+    assert list(ckas(found, "pruned against dense").values()) == pytest.approx([1] * 4, abs=1e-6)
+    assert all(-0.05 < float(str(value)) < 0.05 for value in ckas(found, "chance").values())
+    assert look["sentences"][0].startswith("In no layer features are shown to have moved")
+    assert "no interval where both networks give the same, or nothing alike" in look["tables"][0]["notes"]
+
+
+def test_a_layer_of_noise_moves_what_is_behind_it_and_nothing_before(tmp_path: Path, few_digits: Path) -> None:
+    weights = state()
+    weights["6.weight"] = torch.randn(weights["6.weight"].shape, generator=torch.Generator().manual_seed(2)) / 20
+    weights["2.weight"][:3] = 0
+    weights["2.bias"][:3] = 0
+    weights["8.weight"][4] = 0
+    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, "--same-data")
+    look = section(document, "representation")
+    found = ckas(rows(look, "layers"), "pruned against dense")
+    assert found["0"] == pytest.approx(1, abs=1e-6)
+    assert float(str(found["2"])) > 0.9
+    assert float(str(found["6"])) < 0.9
+    assert {row["layer"]: row["dead"] for row in rows(look, "layers")[:4]} == {"0": 0, "2": 3, "6": 0, "8": 1}
+    assert {row["n"] for row in rows(look, "layers")} == {400}
+    assert all(row["low"] < row["cka"] < row["high"] for row in rows(look, "layers")[2:4])
+    assert "6, 8" in look["sentences"][0]
+    first = document["comparisons"][0]["explained"]
+    assert any("Features move from 6 on" in sentence for sentence in first)
+
+
+def test_within_classes_and_layers_by_name(tmp_path: Path, few_digits: Path) -> None:
+    weights = state()
+    weights["6.weight"][:24] = 0
+    more = ("--within-class", "--look-at", "6", "--look-at", "8", "--same-data")
+    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, *more)
+    assert {row["layer"] for row in rows(section(document, "representation"), "layers")} == {"6", "8"}
+    found = measures(document)["class_cka"]
+    assert found["title"] == "CKA within the class, 6"
+    assert len(found["by_stratum"]) == 10
+    for value, low, high in zip(found["by_stratum"], found["low"], found["high"], strict=True):
+        assert low < value < high <= 1
+    assert section(document, "rule")["tables"] == []  # what was computed on the samples that are judged is no prediction
+
+
+def test_what_cannot_be_compared_is_said(tmp_path: Path, few_digits: Path) -> None:
+    sides = ["--data", str(few_digits), "--audit", "sample_models/val", "--same-data", "--no-cache"]
+    models = ["sample_models/dense.pth@sample_models.make:network", "sample_models/pruned-90.onnx"]
+    refused = here(["explain", *models, *sides, "--lens", "representation"])
+    assert refused.returncode == 2
+    assert "needs gradients: give WEIGHTS@module:factory" in refused.stderr
+    few = ["--samples", "3"]
+    document = explain(tmp_path, "representation", saved(tmp_path, state()), few_digits, *few, "--same-data")
+    assert section(document, "representation")["absent"] == (
+        "30 samples of --data are too few to compare features by, of 40"
+    )
