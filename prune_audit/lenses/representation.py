@@ -59,7 +59,8 @@ _FIELDS = (
     Field(name="high", title="high", unit="ratio"),
     Field(name="svcca", title="SVCCA", unit="ratio", meaning="mean canonical correlation of the directions"),
     Field(name="channels", title="channels", unit="count"),
-    Field(name="dead", title="dead channels", unit="count", meaning="one value on all samples, in the pruned network"),
+    Field(name="dead_dense", title="dead, dense", unit="count", meaning="channels with one value on all samples"),
+    Field(name="dead", title="dead, pruned", unit="count"),
     Field(
         name="directions_dense",
         title="directions, dense",
@@ -130,7 +131,7 @@ class _Features:
             "cka": [near.value, near.low, near.high],
             "chance": [chance.value, chance.low, chance.high],
             "channels": dense.shape[1],
-            "dead": _similarity.dead(pruned),
+            "dead": [_similarity.dead(dense), _similarity.dead(pruned)],
             "still": [not each.size or not each.std(axis=0).any() for each in (dense, pruned)],
         }
         if (canonical := _similarity.svcca(dense, pruned)) is not None:
@@ -146,8 +147,8 @@ def _table(names: tuple[str, ...], found: list[dict[str, Any]], n: int, subject:
         if "absent" in each:
             continue
         score, dense, pruned = each.get("svcca", (None, None, None))
-        rows.append((name, PRUNED, n, *each["cka"], score, each["channels"], each["dead"], dense, pruned))
-        chance.append((name, CHANCE, n, *each["chance"], None, None, None, None, None))
+        rows.append((name, PRUNED, n, *each["cka"], score, each["channels"], *each["dead"], dense, pruned))
+        chance.append((name, CHANCE, n, *each["chance"], *(None,) * 6))
         if any(each["still"]):
             notes.append(f"{name} gives one value for all samples in one of the networks: its CKA is defined as 0")
     if few := [name for name, each in zip(names, found, strict=True) if "absent" not in each and "svcca" not in each]:
@@ -206,10 +207,13 @@ def _sentences(names: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]
         else f"In no layer features are shown to have moved: no CKA is shown to lie below {APART:g}."
     )
     sentences = [said, _lowest(names, found)]
-    dead = sum(int(each.get("dead", 0)) for each in found)
-    if dead:
+    before, after = (sum(int(each.get("dead", (0, 0))[side]) for each in found) for side in (0, 1))
+    if after > before:
         of = sum(int(each.get("channels", 0)) for each in found)
-        sentences.append(f"{dead:,} of {of:,} channels give one value for all samples in the pruned network.")
+        sentences.append(
+            f"{after:,} of {of:,} channels give one value for all samples in the pruned network, {before:,} in the "
+            "dense one."
+        )
     sentences.append(
         "Likeness is no health check: layers may be alike in a network that guesses, and unlike in one that was "
         "trained to be as good. Only the audit says who lost."
@@ -235,7 +239,6 @@ def _by_class(
 ) -> tuple[tuple[Measure, ...], tuple[Account, ...]]:
     """CKA within each class, in the last module before the scores that gives features."""
     name = names[-2] if len(names) > 1 else names[-1]
-    labels = subject.data.labels
 
     def one(position: int) -> dict[str, Any]:
         dense, pruned = seen.of(name)
@@ -248,7 +251,7 @@ def _by_class(
     found = subject.each("comparing within classes", range(len(subject.classes)), one)
     values = [each.get("cka", (None, None, None)) for each in found]
     few = {
-        at: f"{int((labels == at).sum())} samples, of {2 * _similarity.GROUPS} that it takes"
+        at: f"{len(subject.data.of(at))} samples, of {2 * _similarity.GROUPS} that it takes"
         for at, value in enumerate(values)
         if value[0] is None
     }

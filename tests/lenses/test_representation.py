@@ -46,6 +46,7 @@ def test_a_layer_of_noise_moves_what_is_behind_it_and_nothing_before(tmp_path: P
     assert float(str(found["2"])) > 0.9
     assert float(str(found["6"])) < 0.9
     assert {row["layer"]: row["dead"] for row in rows(look, "layers")[:4]} == {"0": 0, "2": 3, "6": 0, "8": 1}
+    assert {row["dead_dense"] for row in rows(look, "layers")[:4]} == {0}
     assert {row["n"] for row in rows(look, "layers")} == {400}
     assert all(row["low"] < row["cka"] < row["high"] for row in rows(look, "layers")[2:4])
     assert "6, 8" in look["sentences"][0]
@@ -64,7 +65,9 @@ def test_within_classes_and_layers_by_name(tmp_path: Path, few_digits: Path) -> 
     assert len(found["by_stratum"]) == 10
     for value, low, high in zip(found["by_stratum"], found["low"], found["high"], strict=True):
         assert low < value < high <= 1
-    assert section(document, "rule")["tables"] == []  # what was computed on the samples that are judged is no prediction
+    assert (
+        section(document, "rule")["tables"] == []
+    )  # what was computed on the samples that are judged is no prediction
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path, few_digits: Path) -> None:
