@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from prune_audit.core import Layer, ModelCard, ModelSource
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.files import on_disk
-from prune_audit.models import _tree, _weights
+from prune_audit.models import _masks, _tree, _weights
 from prune_audit.nets.module import layer
 from prune_audit.nets.weights import is_matrix, label
 
@@ -164,6 +164,4 @@ def _only(content: object, place: str, chosen: str) -> object:
 
 
 def _equal(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
-    import torch
-
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(_masks.alike(one[name], other[name]) for name in one)

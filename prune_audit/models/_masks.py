@@ -175,6 +175,18 @@ def plain(value: torch.Tensor) -> torch.Tensor:
     return value.dequantize() if value.is_quantized else value
 
 
+def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors hold the same, NaN being the same as NaN."""
+    import torch
+
+    if torch.equal(one, other):
+        return True
+    if one.shape != other.shape or not (one.is_floating_point() and other.is_floating_point()):
+        return False
+    a, b = one.double(), other.double()
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
 def _check(called: str, mask: torch.Tensor, name: str, value: torch.Tensor, source: ModelSource) -> None:
     fits = mask.ndim == value.ndim and all(m in (1, v) for m, v in zip(mask.shape, value.shape, strict=True))
     if not fits:

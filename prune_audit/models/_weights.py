@@ -249,7 +249,7 @@ def _equal(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
         if isinstance(a, torch.Tensor) and not name.endswith(_COUNTED):
             if not isinstance(b, torch.Tensor) or a.shape != b.shape:
                 return False
-            if not torch.equal(_masks.plain(a), _masks.plain(b).to(_masks.plain(a).dtype)):
+            if not _masks.alike(_masks.plain(a), _masks.plain(b).to(_masks.plain(a).dtype)):
                 return False
     return True
 

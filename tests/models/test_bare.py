@@ -112,6 +112,15 @@ def test_sets_that_differ_are_asked_for_and_optimisers_are_none(tmp_path: Path) 
         shown(tmp_path / "m", "net")
 
 
+@pytest.mark.parametrize("value", [0.5, float("nan")])
+def test_two_sets_that_are_equal_are_one(tmp_path: Path, value: float) -> None:
+    sets = [Network(0).state_dict() for _ in range(2)]
+    for each in sets:
+        next(iter(each.values())).flatten()[0] = value
+    torch.save({"model": sets[0], "ema": sets[1]}, tmp_path / "m")
+    assert counts(shown(tmp_path / "m")) == of(Network(0))
+
+
 def test_weights_that_were_packed_into_integers_are_named(tmp_path: Path) -> None:
     packed = torch.zeros(8, 16, dtype=torch.int32)
     save_file({"fc.qweight": packed, "fc.g_idx": packed.clone(), "head.weight": torch.ones(2, 3)}, tmp_path / "m")

@@ -1,5 +1,6 @@
 """Which weights of a checkpoint are used, which masks are applied, and what is said of it."""
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,15 @@ def test_losses_stand_beside_a_network_without_a_prefix_too() -> None:
         fitted({**state(), "4.weight": torch.ones(4)})
     with pytest.raises(ModelError, match=r"in its entry state_dict: 1 extra: 4\.weight"):
         fitted({"state_dict": {**prefixed("model.", state()), "model.4.weight": torch.ones(4)}})
+
+
+def test_a_weight_that_is_nan_is_the_same_as_itself() -> None:
+    broken = state()
+    next(iter(broken.values()))[0] = math.nan
+    assert fitted(broken)
+    assert fitted({"model": broken, "model_ema": {name: value.clone() for name, value in broken.items()}})
+    with pytest.raises(ModelError, match="2 sets of weights that fit nets:net and differ"):
+        fitted({"model": broken, "model_ema": state()})
 
 
 @pytest.mark.parametrize(
