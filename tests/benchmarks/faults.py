@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -36,11 +37,13 @@ BLOCK = 4096  # bytes of a page of a tmpfs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A command: its arguments, and the files that it must leave the same."""
+    """A command: its arguments, the files that it must leave the same, and a pattern of what there must be ``once``."""
 
     name: str
     arguments: tuple[str, ...]
     files: tuple[str, ...]
+    once: str = ""
+    share: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +61,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=KILLS, help=f"runs that are killed: {KILLS}")
     parser.add_argument("--full", type=int, default=FULL, help=f"runs on a disk that becomes full: {FULL}")
     parser.add_argument("--seconds", type=float, help="stop after as long")
+    parser.add_argument("--run", help="only commands that this regular expression matches")
     parser.add_argument("--seed", type=int, default=1, help="draws the moments: 1")
     asked = parser.parse_args()
     _import()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         root = Path(folder).resolve()
         _in_child(lambda: _inputs(root / "given"))
-        told = _commands(root / "given")
+        told = [each for each in _commands(root / "given") if re.search(asked.run or "", each.name)]
         rows: dict[str, Counter[str]] = {}
         whole = {each.name: _undisturbed(each, root / "whole") for each in told}
         for name, run in whole.items():
@@ -75,7 +79,7 @@ def main() -> None:
         for done, (what, trial) in enumerate(trials):
             if asked.seconds is not None and time.monotonic() - begun > asked.seconds:
                 break
-            each = told[rng.choice((0, 0, 0, 1, 1, 1, 2, 2, 2, 3))]  # a study takes as long as all others together
+            [each] = rng.choices(told, [one.share for one in told])
             counts = rows.setdefault(f"{each.name}, {what}", Counter())
             # What came too late says nothing: the run was over.
             while (found := trial(each, whole[each.name], root / "trial", rng)) is None:
@@ -185,6 +189,16 @@ def _commands(given: Path) -> list[Told]:
             name="study",
             arguments=("study", str(given / "plan.toml"), "-q", "--threads", "1", "-o", "made"),
             files=("made/runs.csv", "made/classes.csv", "made/table-cells.csv", "made/study.md"),
+            share=1,  # it takes as long as all others together
+        ),
+        Told(
+            name="check with a history",
+            arguments=(
+                *("check", str(given / "audit.json"), "--exit-zero", "-q", "--history", "releases"),
+                *("--alpha-budget", "0.1", "-o", "h.csv", "-o", "h.html"),  # which says so where it was judged before
+            ),
+            files=("h.csv",),
+            once="releases/*.release",
         ),
     ]
 
@@ -282,6 +296,8 @@ def _again(told: Told, whole: Whole, folder: Path, bad: list[str]) -> list[str]:
         print(ended.code, ended.err[-500:])
         return [*bad, "wrong end"]
     if any((folder / name).read_bytes() != content for name, content in whole.files.items()):
+        bad.append("other bytes")
+    if told.once and len(list(folder.glob(told.once))) != 1:
         bad.append("other bytes")
     loose = [path for path in folder.rglob("*") if path.name.endswith((".tmp", ".part")) or path.name.startswith(".")]
     return [*(bad or ["the same"]), *(["left over"] if loose else [])]

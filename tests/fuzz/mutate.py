@@ -6,6 +6,7 @@ mostly right again. `change` chooses by what the bytes are, and now and then cha
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -16,7 +17,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from prune_audit.files import sealed
+from prune_audit.nets.resume import OF
 
 PLANTED = "::error::planted"  # what must never stand at the start of a line that is printed
 CANARY = "CANARY"  # a file that payloads make, where they run
@@ -114,6 +119,15 @@ def value(rng: random.Random) -> Any:
     for _ in range(rng.choice((3, 100))):
         deep = [deep] if rng.random() < 0.5 else {"a": deep}
     return deep
+
+
+def belongs(path: Path) -> str | None:
+    """What a file belongs to that begins with a digest of it and of that; None where it is no such file."""
+    for of in (path.stem, OF):
+        with contextlib.suppress(sealed.DamagedFile):
+            sealed.read(path, of)
+            return of
+    return None
 
 
 # JSON ------------------------------------------------------------------------------------------------------------

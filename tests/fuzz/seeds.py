@@ -13,14 +13,16 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from prune_audit.history.releases import BEGIN
 from tests.fuzz.mutate import CANARY
 
 CLASSES = ("ant", "bee", "cat")
@@ -35,7 +37,8 @@ class Seed:
 
     One of ``commands`` reads both. ``makes`` are the names that a command may leave where it succeeds, ``keeps`` those
     where it fails, too: what a run goes on with. ``share`` is how often the kind is drawn. ``most`` bounds the numbers
-    that are put in where a plan may ask for as much work as it likes. ``hostile`` seeds must be refused unchanged.
+    that are put in where a plan may ask for as much work as it likes. ``proven`` are those whose files begin with a
+    digest, which is mostly made right again. ``hostile`` seeds must be refused unchanged.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class Seed:
     keeps: tuple[str, ...] = ()
     share: int = 4
     bounded: bool = False
+    proven: bool = False
     hostile: bool = False
 
 
@@ -57,6 +61,7 @@ def make(folder: Path) -> list[Seed]:
         _models()
         _payloads()
         _study()
+        _stopped()
     return SEEDS
 
 
@@ -74,10 +79,17 @@ def make_light(folder: Path) -> None:
         _plans()
         _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
         _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
+        early = ("--data", "early.csv", "--until-settled", "--classes", "classes.txt")
+        _run("compare", "p.csv", "p2.csv", *early, *COMPARE, "-o", "settled.json")
+        _releases()
 
 
 COMPARE = ("-q", "--no-cache")
 MODEL = ("dense.onnx", "x.npz")
+PRUNE = (
+    *("prune", f"state.pth@{FACTORY}", "--density", "0.5", "--method", "magnitude"),
+    *("--data", "x.npz", "--epochs", "3", "--threads", "1"),
+)
 REPORTS = ("r.html", "r.md", "r.csv", "r.parquet", "r.xml", "r.sarif", "r.svg", "r.txt")
 SEEDS = [
     Seed(
@@ -349,6 +361,63 @@ SEEDS = [
         targets=("before.json",),
         needs=("audit.json",),
         commands=(("check", "audit.json", "--baseline", "before.json"),),
+    ),
+    Seed(
+        kind="history",
+        targets=("releases",),
+        needs=("audit.json",),
+        commands=(
+            ("history", "releases"),
+            *(("history", "releases", "-q", "-o", name) for name in ("h.html", "h.csv", "h.svg")),
+            ("check", "audit.json", "--history", "releases"),
+            ("check", "audit.json", "-q", "--history", "releases", "--alpha-budget", "0.1", "-o", "r.html"),
+        ),
+        makes=("h.html", "h.csv", "h.svg", "r.html"),
+        keeps=("releases",),
+        proven=True,
+    ),
+    Seed(
+        kind="settled",
+        targets=("x.npz", "labels.csv", "p2.csv"),
+        needs=("dense.onnx", "pruned.onnx", "p.csv"),
+        commands=(
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "--no-cache", "--until-settled"),
+            ("compare", "p.csv", "p2.csv", "--data", "labels.csv", *COMPARE, "--until-settled", "-o", "out.json"),
+            ("compare", "p.csv", "p2.csv", "--data", "labels.csv", "--no-cache", "--until-settled", "--limit", "40"),
+        ),
+        makes=("out.json",),
+        share=3,
+    ),
+    Seed(
+        kind="append",
+        targets=("settled.json", "late.csv"),
+        needs=("p.csv", "p2.csv", "classes.txt"),
+        commands=(
+            (
+                *("compare", "p.csv", "p2.csv", "--data", "late.csv", "--append", "settled.json"),
+                *("--until-settled", "--classes", "classes.txt", *COMPARE, "-o", "out.json"),
+            ),
+        ),
+        makes=("out.json",),
+    ),
+    Seed(
+        kind="planning",
+        targets=("audit.json",),
+        commands=(
+            ("plan", "audit.json"),
+            ("plan", "audit.json", "-q", "-o", "p.csv"),
+            ("plan", "audit.json", "--budget", "100", "-q", "-o", "p.md"),
+        ),
+        makes=("p.csv", "p.md"),
+    ),
+    Seed(
+        kind="resume",
+        targets=("out.pth.resume",),
+        needs=("state.pth", "x.npz"),
+        commands=((*PRUNE, *COMPARE, "-o", "out.pth"),),
+        keeps=("out.pth", "out.pth.resume"),  # what was trained stays where its audit fails
+        share=2,
+        proven=True,
     ),
     Seed(
         kind="policy",
@@ -639,6 +708,10 @@ def _recorded(x: Any, y: Any) -> None:
     columns = {"id": pa.array(ids), "scores": flat}
     parquet.write_table(pa.table(columns), "p.parquet", row_group_size=20)
 
+    for name, some in (("early", slice(0, 30)), ("late", slice(30, None))):
+        rows = [[i, CLASSES[c]] for i, c in zip(ids[some], y[some], strict=True)]
+        _table(f"{name}.csv", ["id", "label"], rows)
+
 
 def _texts() -> None:
     from tests.data.test_text import tokenizer
@@ -771,6 +844,42 @@ def _plans() -> None:
     inside = POLICY.replace("[[waivers", "[[tool.prune-audit.waivers").replace("[rules", "[tool.prune-audit.rules")
     Path("pyproject.toml").write_text(f'[project]\nname = "a"\n\n[tool.prune-audit]\n{inside}')
     Path("plan.toml").write_text(PLAN)
+
+
+def _releases() -> None:
+    """Two audits of the data that were judged before, at times that are the same whenever these are made."""
+    from prune_audit.history import folder
+
+    _run("compare", "dense.onnx", "dense.onnx", "--data", "x.npz", *COMPARE, "-o", "same.json")
+    for at, name in enumerate(("same", "before")):
+        _run("check", f"{name}.json", "--exit-zero", "-q", "--history", name)
+        [release] = folder.read(Path(name))
+        folder.add(Path("releases"), replace(release, time=BEGIN.replace("-03-", f"-0{3 + at}-")))
+        shutil.rmtree(name)
+
+
+def _stopped() -> None:
+    """The state of a training after its first epoch."""
+    from prune_audit.nets.resume import Resume
+
+    class Stop(Exception):
+        pass
+
+    write = Resume.write
+
+    def once(self: Resume, state: dict[str, Any]) -> None:
+        write(self, state)
+        raise Stop
+
+    Resume.write = once  # type: ignore[method-assign]
+    try:
+        from prune_audit.cli import invoke
+
+        invoke((*PRUNE, *COMPARE, "-o", "out.pth"))
+    finally:
+        Resume.write = write  # type: ignore[method-assign]
+    if not Path("out.pth.resume").exists():
+        raise SystemExit("a seed is no seed: no training was stopped")
 
 
 def _study() -> None:
