@@ -37,6 +37,7 @@ from prune_audit import gate, plugins, rules, stats
 from prune_audit.core import (
     EXIF,
     SINCE,
+    THRESHOLD,
     Array,
     Audit,
     Check,
@@ -165,8 +166,16 @@ def _check_samples(audit: Audit, baseline: Audit, new: Samples, old: Samples) ->
         raise AlignmentError(
             f"the baseline cannot be compared, because its dense model was right on other samples: expected the same, "
             f"found {100 * parted:.2g} % that differ, so that its inputs or outputs were made otherwise",
-            hint=HINT,
+            hint=_anew(audit, baseline) or HINT,
         )
+
+
+def _anew(audit: Audit, baseline: Audit) -> str | None:
+    """What to do where thresholds of scores were chosen for the models of each audit; None where that is not why."""
+    told = [[a.value for a in each.provenance.assumptions if a.what == THRESHOLD][:1] for each in (audit, baseline)]
+    if told[0] == told[1]:
+        return None
+    return "thresholds were chosen for the models of each audit: give both the same one of the dense model, --score 0.5"
 
 
 def _step(new: Comparison, old: Comparison, samples: Samples, before: Samples, settings: Settings) -> Comparison:

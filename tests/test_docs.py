@@ -12,14 +12,16 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from prune_audit import audit, plugins
+from prune_audit import audit, plugins, stats
 from prune_audit.cli import _app, invoke
-from prune_audit.cli.list import columns
-from prune_audit.core import DataSource, Measure, ModelSource, Settings, View
+from prune_audit.cli.list import columns, measured
+from prune_audit.core import DataSource, FalseCounts, Measure, ModelSource, Settings, View
 from tests.cli._run import here
 from tests.conftest import ROOT
 
@@ -55,11 +57,13 @@ def _written(view: View) -> str:
 
 
 def _measures(name: str, view: View) -> tuple[Measure, ...]:
-    """What the statistic called ``name`` measures; one that is for sequential audits alone does not stand in a view."""
+    """What the statistic called ``name`` measures; one for other audits alone does not stand in the view."""
     statistic = plugins.load("stats", name)
+    found: tuple[Measure, ...] = statistic.measure(view.pair, Settings())
     if getattr(statistic, "SEQUENTIAL", "") == "only":
-        found: tuple[Measure, ...] = statistic.measure(view.pair, Settings())
         return found
+    if not found:
+        return measured(name)
     return tuple(view.measure(column) for column in columns(name))
 
 
@@ -86,7 +90,9 @@ def test_the_guide_says_of_columns_what_the_docstrings_say(view: View) -> None:
 def test_every_column_of_an_audit_is_in_the_guide_and_no_other(view: View) -> None:
     documented = re.findall(r"^\| `(\w+)` \|.*\| (?:share|points|p|ratio|count|label) \|", GUIDE.read_text(), re.M)
     sequential = _measures("anytime", view)  # which comes last
-    assert documented == [measure.name for measure in (*view.measures, *sequential)]
+    at = np.arange(len(view.strata))
+    boxes = replace(view.pair, false=FalseCounts.of(len(at), 5 * [(at, at)], np.full((len(at), 2), 0.5)))
+    assert documented == [measure.name for measure in (*stats.measures(boxes, Settings()), *sequential)]
 
 
 @pytest.mark.parametrize("name", plugins.names("stats"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prune_audit.choices import Channels, Exif, Interpolation, Isolate, Runtime
+from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Runtime
 from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -311,9 +311,44 @@ class Counting:
         ),
     ] = None
 
+    operating_point: Annotated[
+        OperatingPoint,
+        typer.Option(
+            help="Where models that find things are compared: at as many false detections, at equal precision, at one "
+            "fixed score, or with all that was recorded."
+        ),
+    ] = "false-detections"
+    score: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Score from which on the dense model finds something; by default one is chosen for all models alike.",
+        ),
+    ] = None
+    iou: Annotated[
+        float,
+        typer.Option(
+            "--iou",
+            min=0.05,
+            max=1,
+            help="Overlap, as intersection over union, at which a detection finds a labelled box.",
+        ),
+    ] = 0.5
+    max_detections: Annotated[
+        int, typer.Option(min=1, help="Detections of each class in an image that count, the surest first.")
+    ] = 100
+
     def settings(self) -> dict[str, Any]:
         """As fields of `prune_audit.core.Settings`."""
-        return {"task": self.task, "metric": self.metric}
+        return {
+            "task": self.task,
+            "metric": self.metric,
+            "operating_point": self.operating_point,
+            "score": self.score,
+            "iou": self.iou,
+            "max_detections": self.max_detections,
+        }
 
 
 # -------------------------------------------------------------------------------------------------------------- models

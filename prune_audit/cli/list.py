@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from prune_audit.core import Measure
+
 READABLE = 100  # columns: longer lines of prose lose the eye
 INDENT = 4
 
@@ -113,8 +115,23 @@ def columns(statistic: str) -> tuple[str, ...]:
 
     Taken from what it measures on a few made-up samples, not from its text, since only that cannot be out of date.
     """
+    return tuple(measure.name for measure in measured(statistic))
+
+
+def measured(statistic: str) -> tuple[Measure, ...]:
+    """What ``statistic`` measures on a few made-up samples, or on as many boxes and false detections."""
+    from dataclasses import replace
+
+    import numpy as np
+
     from prune_audit import plugins
-    from prune_audit.core import Pair, Settings
+    from prune_audit.core import FalseCounts, Pair, Settings
 
     few = Pair.of([(80, 12, 3, 5), (90, 4, 2, 4)])
-    return tuple(measure.name for measure in plugins.load("stats", statistic).measure(few, Settings()))
+    module = plugins.load("stats", statistic)
+    found: tuple[Measure, ...] = module.measure(few, Settings())
+    if not found:
+        at = np.arange(2)
+        boxes = replace(few, false=FalseCounts.of(2, 5 * [(at, at)], np.full((2, 2), 0.5)))
+        found = module.measure(boxes, Settings())
+    return found

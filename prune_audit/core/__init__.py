@@ -42,6 +42,7 @@ from prune_audit.core.protocols import (
 from prune_audit.core.requests import (
     DATA,
     EXIF,
+    THRESHOLD,
     Assumption,
     DataSource,
     ModelSource,
@@ -53,7 +54,7 @@ from prune_audit.core.requests import (
     check_seed,
     chosen,
 )
-from prune_audit.core.scores import Calibration, Counted, Scored, Ties, TopK, in_units
+from prune_audit.core.scores import Calibration, Counted, FalseCounts, Scored, Ties, TopK, in_units
 from prune_audit.core.task import CLASSIFICATION, Task
 from prune_audit.core.things import Brings, Finds, Found, Things
 from prune_audit.core.types import (
@@ -74,6 +75,7 @@ from prune_audit.core.types import (
     Isolate,
     Layout,
     Level,
+    OperatingPoint,
     Outcome,
     Reference,
     Runtime,
@@ -93,6 +95,7 @@ __all__ = [
     "HARMED",
     "REGRESSED",
     "SINCE",
+    "THRESHOLD",
     "Activation",
     "Answers",
     "Array",
@@ -118,6 +121,7 @@ __all__ = [
     "Drawn",
     "Exif",
     "Expects",
+    "FalseCounts",
     "FalseFindings",
     "Field",
     "Finds",
@@ -137,6 +141,7 @@ __all__ = [
     "ModelSource",
     "Norm",
     "Normalising",
+    "OperatingPoint",
     "Outcome",
     "Outputs",
     "Pair",

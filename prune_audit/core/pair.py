@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core.clusters import Clusters
-from prune_audit.core.scores import Calibration, Counted, Ties, TopK
+from prune_audit.core.scores import Calibration, Counted, FalseCounts, Ties, TopK
 from prune_audit.core.task import CLASSIFICATION, Task
 from prune_audit.core.types import Array, Counts, equal
 
@@ -26,7 +26,8 @@ class Pair:
     ``drawn_from`` (S,) is how many samples of each stratum there were to draw from, where drawing stopped once it was
     settled (`Settings.until_settled`), and None where all were run.
     ``task`` says what is counted, a sample being a thing of it. Where its answers may be no class (`Task.missed`), that
-    is position C in ``moves``. ``negatives`` are the counts of what has no label, None where nobody can list that.
+    is position C in ``moves``. ``negatives`` are the counts of what has no label, None where nobody can list that, and
+    ``false`` what was found where there is nothing, by class alone and None where every thing has an answer.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -49,6 +50,7 @@ class Pair:
     drawn_from: Counts | None = None
     task: Task = CLASSIFICATION
     negatives: Counted | None = None
+    false: FalseCounts | None = None
 
     @classmethod
     def of(

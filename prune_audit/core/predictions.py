@@ -49,11 +49,13 @@ class Answers:
 class FalseFindings:
     """What one model found, at its own threshold, where there is nothing: ``labels`` (F,), and what each is ``within``.
 
-    ``within`` (F,) are positions of whatever a task counts by (images, samples).
+    ``within`` (F,) are values of the column of clusters (images, samples). ``average_precision`` (C,) is that of each
+    class over all thresholds, NaN for one without things; None where there is no such number.
     """
 
     labels: Counts
-    within: Counts
+    within: Array
+    average_precision: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

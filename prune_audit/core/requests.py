@@ -16,6 +16,7 @@ from prune_audit.core.types import (
     Interpolation,
     Isolate,
     Level,
+    OperatingPoint,
     Reference,
     Runtime,
     Scores,
@@ -142,6 +143,9 @@ class Settings:
     are not part of an audit's document.
     ``task`` is what is counted, None where the data or the models tell. ``metric`` is the one of several by which an
     answer that was recorded is right, with its filter behind a comma.
+    Where things are found at a threshold of scores, that of each model is chosen by ``operating_point``, and ``score``
+    is the dense model's, None for one that is chosen for all alike. A detection takes a box that it overlaps by
+    ``iou``; of each image and class the ``max_detections`` surest count.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -175,6 +179,10 @@ class Settings:
     plausibility: bool = True
     task: str | None = field(default=None, metadata=UNLESS_DEFAULT)
     metric: str | None = field(default=None, metadata=UNLESS_DEFAULT)
+    operating_point: OperatingPoint = field(default="false-detections", metadata=UNLESS_DEFAULT)
+    score: float | None = field(default=None, metadata=UNLESS_DEFAULT)
+    iou: float = field(default=0.5, metadata=UNLESS_DEFAULT)
+    max_detections: int = field(default=100, metadata=UNLESS_DEFAULT)
     isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)
@@ -320,6 +328,10 @@ def told(settings: Settings) -> tuple[str, ...]:
     """
     shown = (f for f in fields(settings) if f.compare)
     return tuple(f.name for f in shown if f.metadata != UNLESS_DEFAULT or getattr(settings, f.name) != f.default)
+
+
+THRESHOLD = "threshold"
+"""What an `Assumption` is about that says from which score on a model finds something."""
 
 
 def chosen(values: Sequence[str], model: str) -> str | None:

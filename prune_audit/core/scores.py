@@ -8,6 +8,7 @@ exact in any order and small in a document: finer than any calibration error tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -187,6 +188,52 @@ class Ties:
 
     def __eq__(self, other: object) -> bool:
         return NotImplemented if not isinstance(other, Ties) else equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FalseCounts:
+    """What two models found where there is nothing, beside what they found, in C + 1 rows: the classes, then all.
+
+    Let v count a cluster's things of a class, those that the dense model finds and what it finds where there is
+    nothing, and likewise the pruned model's. ``sums`` (C + 1, 5) adds v up and ``products`` (C + 1, 5, 5) v v', over
+    clusters, of which ``number`` (C + 1,) have any of these. ``average_precision`` (C, 2) is that of the dense and of
+    the pruned model over all thresholds, -1 for a class without things, None where there is no such number.
+    """
+
+    sums: Counts
+    products: Counts
+    number: Counts
+    average_precision: Floats | None = None
+
+    @classmethod
+    def of(
+        cls, classes: int, parts: Sequence[tuple[Counts, Counts]], average_precision: Floats | None = None
+    ) -> FalseCounts:
+        """The sums over ``classes``, from five ``parts``: the class and the cluster of what v counts, (K,) each."""
+        several = 1 + max(int(cluster.max(initial=-1)) for _, cluster in parts)
+        rows = []
+        for size, whole in ((classes, False), (1, True)):
+            cells = [(np.zeros_like(of) if whole else of) * several + cluster for of, cluster in parts]
+            known, at = np.unique(np.concatenate(cells), return_inverse=True)  # (J,)
+            v = np.stack(
+                [np.bincount(own, minlength=len(known)) for own in np.split(at, np.cumsum([*map(len, cells)])[:-1])]
+            ).astype(np.int64)  # (5, J)
+            row = known // max(several, 1)
+            squares = (v[:, None] * v[None]).reshape(25, -1)
+            rows.append(
+                (
+                    np.stack([np.bincount(row, each, size) for each in v], axis=1),
+                    np.stack([np.bincount(row, each, size) for each in squares], axis=1).reshape(-1, 5, 5),
+                    np.bincount(row, minlength=size),
+                )
+            )
+        sums, products, number = (np.concatenate(part).astype(np.int64) for part in zip(*rows, strict=True))
+        return cls(sums=sums, products=products, number=number, average_precision=average_precision)
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if not isinstance(other, FalseCounts) else equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are mutable
 

@@ -79,7 +79,7 @@ class Found:
     threshold t iff its score is at least t. ``answers`` (N,) are the classes that things are taken for, -1 for none;
     None where that is not asked. ``given`` (N,) is what the model answered, in words, or (). Of false findings,
     ``false_labels`` (F,) are the classes, ``false_in`` (F,) what they are in, as positions of whatever the task counts
-    by, and ``false_scores`` (F,).
+    by, and ``false_scores`` (F,). ``detail`` is whatever else the task judges by.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Found:
     false_in: Counts = field(default_factory=lambda: np.empty(0, np.int64))
     false_scores: Floats = field(default_factory=lambda: np.empty(0))
     notes: tuple[str, ...] = ()
+    detail: Any = None
 
 
 @runtime_checkable

@@ -37,6 +37,7 @@ from prune_audit.core import (
     Look,
     Measure,
     ModelCard,
+    OperatingPoint,
     Outcome,
     Pair,
     Policy,
@@ -54,7 +55,7 @@ from prune_audit.core import (
     Waiver,
 )
 from prune_audit.core.requests import UNLESS_DEFAULT
-from prune_audit.core.scores import Bins, Calibration, Ties, TopK
+from prune_audit.core.scores import Bins, Calibration, FalseCounts, Ties, TopK
 from prune_audit.document.codec import (
     ANY,
     BROKEN,
@@ -258,6 +259,10 @@ def _check_scores(path: str, pair: Pair) -> None:
             if len(getattr(negatives, key)) != s:
                 wrong(f"{path}.negatives.{key}", f"a list of {s}", getattr(negatives, key).tolist())
         _check_clusters(f"{path}.negatives", negatives.clusters, s)
+    if (false := pair.false) is not None:
+        for key, length in {"sums": s + 1, "products": s + 1, "number": s + 1, "average_precision": s}.items():
+            if (found := getattr(false, key)) is not None and len(found) != length:
+                wrong(f"{path}.false.{key}", f"a list of {length}", found.tolist())
     if (ties := pair.ties) is not None:
         for key in ("dense", "pruned", "both", "lost", "gained", "neither"):
             if len(getattr(ties, key)) != s:
@@ -501,6 +506,51 @@ _COUNTED = named(
         },
     ),
 )
+_FIVES = many(many(many(COUNT, 5), 5))
+_FALSE = named(
+    "false",
+    said(
+        "Let v count a cluster's things of a class, those that the dense model finds and what it finds where there is "
+        "nothing, and likewise of the pruned model. One row for each class, and one for all.",
+        record(
+            FalseCounts,
+            {
+                "sums": said(
+                    "Sum of v.",
+                    Codec(
+                        write=lambda sums: sums.tolist(),
+                        read=lambda path, value: np.array(many(many(COUNT, 5)).read(path, value), np.int64).reshape(
+                            -1, 5
+                        ),
+                        schema=many(many(COUNT, 5)).schema,
+                    ),
+                ),
+                "products": said(
+                    "Sum of v v'.",
+                    Codec(
+                        write=lambda sums: sums.tolist(),
+                        read=lambda path, value: np.array(_FIVES.read(path, value), np.int64).reshape(-1, 5, 5),
+                        schema=_FIVES.schema,
+                    ),
+                ),
+                "number": said("Clusters with any of these.", _COUNTS),
+                "average_precision": said(
+                    "Of the dense and the pruned model, per class, over all thresholds; -1 without things, null where "
+                    "there is none.",
+                    maybe(
+                        Codec(
+                            write=lambda values: values.tolist(),
+                            read=lambda path, value: np.array(many(many(NUMBER, 2)).read(path, value), float).reshape(
+                                -1, 2
+                            ),
+                            schema=many(many(NUMBER, 2)).schema,
+                        )
+                    ),
+                ),
+            },
+        ),
+    ),
+)
 _WORDS = said("For one, for many.", many(TEXT, 2))
 _TASK = named(
     "task",
@@ -556,10 +606,11 @@ _PAIR = record(
             "The four counts of what has no label, where right means not found; absent where nobody lists that.",
             maybe(_COUNTED),
         ),
+        "false": said("What was found where there is nothing; absent where every sample has an answer.", maybe(_FALSE)),
     },
     grows=True,
     later=("ties", "drawn_from"),
-    unless_default=("task", "negatives"),
+    unless_default=("task", "negatives", "false"),
 )
 _MEASURES = many(
     named(
@@ -796,6 +847,14 @@ _SETTINGS = named(
             "plausibility": said("Whether other usual preprocessings were tried.", FLAG),
             "task": said("What was to be counted; absent where data or models were to tell.", maybe(TEXT)),
             "metric": said("The metric by which recorded answers are right; absent where none was named.", maybe(TEXT)),
+            "operating_point": said(
+                "How the thresholds of models that find things were chosen; absent where as many false detections of "
+                "every model were asked for.",
+                one_of(OperatingPoint),
+            ),
+            "score": said("The dense model's threshold; absent where one was chosen for all alike.", maybe(NUMBER)),
+            "iou": said("The overlap at which a detection finds a box; absent where it is 0.5.", NUMBER),
+            "max_detections": said("Detections that count in an image and class; absent where these are 100.", COUNT),
         },
         grows=True,
         unless_default=[f.name for f in fields(Settings) if f.metadata == UNLESS_DEFAULT],

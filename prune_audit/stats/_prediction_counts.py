@@ -5,11 +5,13 @@ All of it follows from the totals of predicted classes and the list of changed p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from prune_audit.core import Array, Counts, Floats, Measure, Pair, Settings
+from prune_audit.core import Array, Counts, FalseCounts, Floats, Measure, Pair, Settings
+from prune_audit.stats import _false_counts
 from prune_audit.stats._clusters import alike, effects, freedom, quantile
 from prune_audit.stats._column import column
 
@@ -23,6 +25,9 @@ def unknown(pair: Pair) -> str | None:
     """Why predicted classes cannot be told from ``pair``, None where they can: counts alone leave them open."""
     if "answers" in pair.task.lacks:
         return pair.task.lacks["answers"]
+    if pair.task.missed is not None:  # and a class is named where one covers what is missed
+        complete = int(pair.moves[:, 3].sum()) >= int(pair.lost.sum() + pair.gained.sum())
+        return None if complete else "only what was found is known, not what covers the rest"
     lost = int(pair.moves[pair.moves[:, 0] == pair.moves[:, 1], 3].sum())
     complete = int(pair.dense_predicted.sum()) == int(pair.pruned_predicted.sum()) == int(pair.support.sum())
     return None if complete and lost == int(pair.lost.sum()) else "only right answers are known, not what was predicted"
@@ -110,6 +115,9 @@ def columns(pair: Pair, settings: Settings, *, name: str, label_weight: int, und
     if pair.by != "class":
         return ()
     size = len(pair.strata)
+    title = name if label_weight == 0 else name.upper()
+    if pair.false is not None:
+        return _with_false(pair, pair.false, settings, name, title, label_weight)
     why_not = unknown(pair)
     if why_not:
         nothing, absent = np.zeros(size), dict.fromkeys(range(size), why_not)
@@ -124,10 +132,34 @@ def columns(pair: Pair, settings: Settings, *, name: str, label_weight: int, und
     error = error * np.sqrt(np.maximum(clustered.own, clustered.rest))
     t = quantile(freedom(np.minimum(number.own, number.rest)), settings.confidence)
     half = t * (0.0 if pair.same_model else error)
+    return _columns(name, title, (dense, pruned, change, half), no_dense, no_pruned)
+
+
+def _with_false(
+    pair: Pair, counts: FalseCounts, settings: Settings, name: str, title: str, label_weight: int
+) -> tuple[Measure, ...]:
+    """Columns of a ratio where things are found, and other findings false."""
+    ratios = _false_counts.ratio_of(counts, label_weight, CONTINUITY)
+    dense, pruned, error, number = (values[:-1] for values in ratios)  # the last row is that of all classes
+    undefined = "nothing was found" if label_weight == 0 else "nothing is labelled or was found"
+    no_dense, no_pruned = ({int(i): undefined for i in np.isnan(v).nonzero()[0]} for v in (dense, pruned))
+    half = quantile(freedom(number), settings.confidence) * (0.0 if pair.same_model else error)
+    return _columns(name, title, (dense, pruned, pruned - dense, half), no_dense, no_pruned)
+
+
+def _columns(
+    name: str,
+    title: str,
+    values: tuple[Floats, Floats, Floats, Floats],
+    no_dense: Mapping[int, str],
+    no_pruned: Mapping[int, str],
+) -> tuple[Measure, ...]:
+    """The ratio of either model, its change, and half of the interval around it, (C,) each."""
+    dense, pruned, change, half = values
+    no_change = {**no_dense, **no_pruned}
     limits = np.maximum(change - half, -1.0), np.minimum(change + half, 1.0)
-    title = name if label_weight == 0 else name.upper()
     return (
         column(f"dense_{name}", f"dense {title}", "share", dense, no_dense),
         column(f"pruned_{name}", f"pruned {title}", "share", pruned, no_pruned),
-        column(f"{name}_change", f"change of {title}", "points", change, no_dense | no_pruned, limits=limits),
+        column(f"{name}_change", f"change of {title}", "points", change, no_change, limits=limits),
     )

@@ -5,7 +5,8 @@ pruned F1 minus the dense one, with an interval.
 
     F1 = 2 right / (called + labelled)
 
-Interval as for precision: multinomial delta method, half a sample added where the models part. By class alone.
+Interval as for precision: multinomial delta method, half a sample added where the models part. By class alone. Where
+things are found, called are the things found and the false findings.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ recall by being called too often, and its precision shows that.
     precision = right / called
 
 Its denominator is itself random, so the paired intervals of recall do not apply: multinomial delta method over the
-ways in which the two models can call a sample, with half a sample added where they part. By class alone.
+ways in which the two models can call a sample, with half a sample added where they part. By class alone. Where things
+are found, called are the things found and the false findings, and the interval is that of a ratio of sums over clusters
+(Cochran 1977).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from prune_audit.core import Audit, Counted, Flip, Measure, Pair, Policy, Preprocess, Settings, Task, View
+from prune_audit.core import Audit, Counted, FalseCounts, Flip, Measure, Pair, Policy, Preprocess, Settings, Task, View
 from prune_audit.document import SCHEMA_FILE, __main__, from_document, read_audit, schema, to_document
 from prune_audit.errors import InputError
 from tests.reports import audits
@@ -84,6 +84,7 @@ def test_fits_its_schema_without_undescribed_keys(name: str, validator: Draft202
 
 
 # Where models ran, which changes no number, so that an audit is the same wherever they did.
+FINDING: dict[str, Any] = {"operating_point": "precision", "score": 0.25, "iou": 0.75, "max_detections": 10}
 NOT_WRITTEN = ("isolate", "memory", "sample_timeout", "runner")
 
 
@@ -110,6 +111,7 @@ def test_every_field_reaches_the_document() -> None:
             "until_settled",
             "task",
             "metric",
+            *FINDING,
             *NOT_WRITTEN,
         }
     assert from_document(to_document(audit)) == audit
@@ -121,16 +123,22 @@ def test_an_audit_of_another_task_reaches_the_document() -> None:
     task = Task(name="boxes", thing=("box", "boxes"), lacks={"scores": "none are kept"}, missed="missed")
     view = audit.comparisons[0].views[0]
     others = Counted(**{name: getattr(view.pair, name) for name in ("both", "lost", "gained", "neither")})
-    pair = replace(view.pair, task=task, negatives=others)
+    strata = np.arange(len(view.strata))
+    false = FalseCounts.of(len(strata), 5 * [(strata, strata % 3)], np.full((len(strata), 2), 0.5))
+    pair = replace(view.pair, task=task, negatives=others, false=false)
     flip = Flip(id="q1", label="4", dense="4", pruned="5", asked="2 + 2", right="dense")
     comparison = replace(audit.comparisons[0], views=(replace(view, pair=pair),), flips=(flip,))
-    settings = replace(audit.provenance.settings, task="boxes", metric="acc")
+    settings = replace(audit.provenance.settings, task="boxes", metric="acc", **FINDING)
     changed = replace(audit, comparisons=(comparison,), provenance=replace(audit.provenance, settings=settings))
     document = json.loads(json.dumps(to_document(changed)))
     assert from_document(document) == changed
     assert Draft202012Validator(schema()).is_valid(document)
     document["comparisons"][0]["views"][0]["negatives"]["lost"].append(1)
     with pytest.raises(InputError, match=r"negatives\.lost: expected a list"):
+        from_document(document)
+    document = to_document(changed)
+    document["comparisons"][0]["views"][0]["false"]["sums"].append([1, 1, 1, 1, 1])
+    with pytest.raises(InputError, match=r"false\.sums: expected a list of 11"):
         from_document(document)
 
 
@@ -315,7 +323,7 @@ def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ..
 @pytest.mark.parametrize("key", [key for key in Settings.__dataclass_fields__ if key not in NOT_WRITTEN])
 def test_a_setting_that_an_older_version_did_not_know_takes_its_default(key: str) -> None:
     audit = audits.settled() if key == "until_settled" else audits.everything()
-    told = replace(audit.provenance.settings, task="boxes", metric="acc")
+    told = replace(audit.provenance.settings, task="boxes", metric="acc", **FINDING)
     audit = replace(audit, provenance=replace(audit.provenance, settings=told))
     older = from_document(broken("provenance", "settings", key, value=..., of=audit))
     default = getattr(Settings(), key)

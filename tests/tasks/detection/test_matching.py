@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prune_audit.tasks import _matching
-from prune_audit.tasks._matching import (
+from prune_audit.tasks.detection import matching
+from prune_audit.tasks.detection.matching import (
     ABSORBED,
     BEYOND,
     COCO_IOUS,
@@ -21,7 +21,7 @@ from prune_audit.tasks._matching import (
     covered,
     match,
 )
-from tests.tasks.scenes import dataset, evaluated, results, scene
+from tests.tasks.detection.scenes import dataset, evaluated, results, scene
 
 # Few and many boxes an image, on a grid (equal boxes and overlaps) and off it, with no crowds and many.
 KINDS: list[dict[str, object]] = [
@@ -132,7 +132,7 @@ def test_pieces_change_nothing(seed: int, kind: int) -> None:
     truth, found = scene(seed, **KINDS[kind])  # type: ignore[arg-type]
     whole = match(truth, found)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_matching, "_PIECE", 3)
+        patch.setattr(matching, "_PIECE", 3)
         pieces = match(truth, found)
     assert (whole.taken == pieces.taken).all()
     assert (whole.detection == pieces.detection).all()

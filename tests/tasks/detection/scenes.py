@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from prune_audit.core import Array
-from prune_audit.tasks._matching import Detected, Labelled
+from prune_audit.tasks.detection.matching import Detected, Labelled
 
 
 def scene(

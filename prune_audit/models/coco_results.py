@@ -1,0 +1,213 @@
+"""Detections in COCO's JSON: a list of image, class, box and score, as evaluation scripts of detectors write it.
+
+Results are joined by the ids of images and of categories, or by the files of images where their stems were taken for
+ids. Whatever names an image or a class that the labels do not have stops the run, and no detector runs here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from prune_audit.core import (
+    Assumption,
+    Counts,
+    Expects,
+    Found,
+    ModelCard,
+    ModelSource,
+    Outputs,
+    Scores,
+    Settings,
+    Things,
+)
+from prune_audit.core.things import refuse
+from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.files import coco
+from prune_audit.tasks.detection import alignment
+from prune_audit.tasks.detection.boxes import Boxes, Detections
+from prune_audit.tasks.detection.matching import FALSE, Detected
+
+TASK = "detection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedDetections:
+    """A `prune_audit.core.Finds` model; ``results`` are matched when boxes are to be found.
+
+    ``iou`` is the overlap at which a detection takes a box, and ``most`` detections count in each image and class.
+    """
+
+    card: ModelCard
+    expects: Expects
+    results: coco.Results
+    iou: float
+    most: int
+    told: dict[str, Assumption] = field(default_factory=dict)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """How images were joined, after `found`."""
+        return tuple(self.told.values())
+
+    def outputs(
+        self,
+        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
+        labels: Counts,  # noqa: ARG002
+        classes: tuple[str, ...],  # noqa: ARG002
+        like: Scores | None = None,  # noqa: ARG002
+    ) -> Outputs:
+        """Raises `AlignmentError`: samples with one label have no boxes."""
+        raise refuse(self.card, "detections in images")
+
+    def found(self, things: Things) -> Found:
+        """What took the boxes of ``things``.
+
+        Raises:
+            AlignmentError: an image or a category is not that of the labels, or boxes are in other coordinates.
+        """
+        boxes, results, path = things.detail, self.results, self.card.path
+        if not isinstance(boxes, Boxes):
+            raise AlignmentError(
+                f"{path} holds detections in images, and {things.path} labels for the task {things.task}",
+                hint="give labelled boxes with --data, as COCO's JSON",
+            )
+        detected = Detected(
+            image=self._images(boxes)[results.image],
+            category=self._categories(boxes),
+            box=results.box,
+            score=results.score,
+        )
+        alignment.check_coordinates(path, detected.box, boxes.sizes[detected.image], AlignmentError)
+        detections = Detections.of(boxes, detected, self.iou, self.most)
+        false = np.flatnonzero(detections.matched.taken == FALSE)
+        flat = int((detected.box[:, 2:] == 0).any(axis=1).sum())
+        return Found(
+            name=self.card.name,
+            scores=detections.matched.scores(detected.score)[boxes.things],
+            false_labels=detected.category[false],
+            false_in=detected.image[false],
+            false_scores=detected.score[false],
+            notes=(f"{self.card.name}: {flat:,} detections have no area, and find nothing",) if flat else (),
+            detail=detections,
+        )
+
+    def _images(self, boxes: Boxes) -> Counts:
+        """The position of each image of the results among those of ``boxes``."""
+        ways: dict[str, Callable[[Any], Any]] = {
+            "by image id": lambda each: each,
+            "by image id, as numbers": _number,
+            "by the number that the file of an image is": _number,
+        }
+        tables: dict[str, dict[Any, int]] = {
+            "by image id": {each: at for at, each in enumerate(boxes.images)},
+            "by image id, as numbers": _distinct([_number(each) for each in boxes.images]),
+            "by the file of an image": _distinct(list(boxes.names)),
+            "by the file of an image, without folder and suffix": _distinct([_stem(name) for name in boxes.names]),
+            "by the number that the file of an image is": _distinct([_number(_stem(name)) for name in boxes.names]),
+        }
+        best = ("by image id", -1)
+        for way, known in tables.items():
+            asked = [ways.get(way, str)(each) for each in self.results.images]
+            at = [known.get(each, -1) for each in asked]
+            if -1 not in at:
+                if way != "by image id":
+                    self.told["images"] = Assumption(
+                        subject=self.card.name,
+                        what="images",
+                        value=f"joined {way}",
+                        why="its image ids are not those of the labels as they are written",
+                        option="image_id in the file",
+                    )
+                return np.array(at, np.int64)
+            best = max(best, (way, sum(each >= 0 for each in at)), key=lambda pair: pair[1])
+        way, known = best[0], tables[best[0]]
+        unknown = [each for each in self.results.images if ways.get(way, str)(each) not in known]
+        raise AlignmentError(
+            f"{self.card.path}: {len(unknown):,} of {len(self.results.images):,} images with detections are not among "
+            f"the {len(boxes.images):,} of the labels, such as {unknown[0]!r} (joined {way})",
+            hint=f"write image_id as the labels have it ({boxes.images[0]!r} is {boxes.names[0] or 'the first'}), and "
+            "detections of these images alone",
+        )
+
+    def _categories(self, boxes: Boxes) -> Counts:
+        """The position of each detection's category among the classes of ``boxes``."""
+        numbers, own = np.unique(self.results.category, return_inverse=True)
+        at = {int(number): position for position, number in enumerate(boxes.categories)}
+        unknown = [int(number) for number in numbers if int(number) not in at]
+        if not unknown:
+            return np.array([at[int(number)] for number in numbers], np.int64)[own].reshape(-1)
+        shift = next((by for by in (1, -1) if all(int(number) + by in at for number in numbers)), None)
+        known = sorted(at)
+        hint = f"the labels have the categories {known[0]} to {known[-1]}"
+        if shift is not None:
+            hint += (
+                f"; its ids seem to begin at another number: add {shift} to each"
+                if shift > 0
+                else ("; its ids seem to begin at another number: take 1 from each")
+            )
+        elif numbers.min() >= 0 and numbers.max() < len(known):
+            hint += "; its ids seem to be positions among them, from 0: write the id of each"
+        elif numbers.min() >= 1 and numbers.max() <= len(known):
+            hint += "; its ids seem to be positions among them, from 1: write the id of each"
+        raise AlignmentError(
+            f"{self.card.path}: the category {unknown[0]} is none of the {len(known)} of the labels"
+            + (f", and {len(unknown) - 1} others are none" if len(unknown) > 1 else ""),
+            hint=hint,
+        )
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is COCO's list of results, or the ground truth that was given in its place."""
+    return coco.told(path) is not None
+
+
+def load(source: ModelSource, settings: Settings) -> RecordedDetections:
+    """The detections at ``source``.
+
+    Raises:
+        ModelError: the file is damaged, or holds no detections.
+        UsageError: there is a factory.
+    """
+    if source.factory is not None:
+        raise UsageError(
+            f"{source.path} holds detections, which need no factory {source.factory}",
+            hint=f"give the path alone: {source.path}",
+        )
+    results = coco.results(source.path)
+    with source.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    return RecordedDetections(
+        card=ModelCard(
+            name=source.name,
+            path=str(source.path),
+            format="predictions",
+            digest=digest.hexdigest(),
+            size=source.path.stat().st_size,
+        ),
+        expects=Expects(runs=False),
+        results=results,
+        iou=settings.iou,
+        most=settings.max_detections,
+    )
+
+
+def _number(each: int | str) -> int | str:
+    """A whole number that is written as text is that number."""
+    text = str(each).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else each
+
+
+def _stem(name: str) -> str:
+    return PurePath(name).stem
+
+
+def _distinct(keys: Sequence[Any]) -> dict[Any, int]:
+    """The position of each key; none at all where two are alike, as these would be taken for one another."""
+    found = {key: at for at, key in enumerate(keys)}
+    return found if len(found) == len(keys) else {}
