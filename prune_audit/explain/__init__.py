@@ -198,6 +198,7 @@ class _Story:
             predicted=lambda part: self._predicted(part, [self._dense, source]),
             judged=judged,
             remember=lambda _, make: make(),
+            common=lambda _, make: make(),
             progress=self._progress,
         )
 
@@ -209,10 +210,16 @@ class _Story:
         looks: list[Look] = []
         seen: list[Seen] = []
         view = comparison.view()
+        shared = sorted(plugins.folder("lenses").glob("_*.py"))
         for name, module in self._chosen:
             title = plugins.help_line("lenses", name)
             why = _absent(module.NEEDS, subject.dense, subject.pruned)
-            own = replace(subject, remember=self._remember(subject, name, module))
+            file = Path(str(module.__file__))
+            own = replace(
+                subject,
+                remember=self._remember(subject, [name, repr(self._asked.lenses[name])], [file, *shared]),
+                common=self._remember(subject, [], shared),
+            )
             try:
                 if why is not None:
                     raise CannotLook(why, hint=FACTORY)
@@ -229,9 +236,9 @@ class _Story:
         return replace(comparison, views=(view, *others), looks=(look, *looks), explained=sentences)
 
     def _remember(
-        self, subject: Subject, name: str, module: Any
+        self, subject: Subject, asked: Sequence[str], code: Sequence[Path]
     ) -> Callable[[Sequence[object], Callable[[], Any]], Any]:
-        """What keeps the results of one lens: all that decides them is part of what they are kept by."""
+        """What keeps results by all that decides them: the networks, the data, what is ``asked`` and the ``code``."""
         decided: list[object] = []
         for network in (subject.dense, subject.pruned):
             for part in (subject.data, subject.audit):
@@ -239,8 +246,8 @@ class _Story:
                 if identity is None:
                     return lambda _, make: make()
                 decided.append(identity)
-        code = hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-        of = [name, code, repr(self._asked.lenses[name]), self._asked.samples, subject.seed]
+        made_by = [hashlib.sha256(file.read_bytes()).hexdigest() for file in code]
+        of = [*asked, made_by, self._asked.samples, subject.seed]
 
         def remember(unit: Sequence[object], make: Callable[[], Any]) -> Any:
             return self._store.remembered({"models": decided, "lens": of, "unit": list(unit)}, make)

@@ -73,7 +73,7 @@ class Part:
 
     def of(self, position: int) -> Counts:
         """The rows of the class at ``position``."""
-        return np.flatnonzero(self.labels == position)
+        return of_class(self.labels, position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +152,9 @@ class Subject:
     ``data`` are samples of what the networks were trained on, up to a number of each class; ``audit`` are those that
     the audit judged. ``predicted(part)`` are the labels and predictions of both models, the dense one first, and
     ``judged(name, network)`` what a changed network predicts on ``audit``, as it would be written to a file: a name
-    stands for one network. ``remember(unit, make)`` gives what ``make()`` gives, in types of JSON, or gave when the
-    same unit was looked at before. ``progress`` takes the name of a stage and gives a callback of (done, total), or
-    None.
+    stands for one network. ``remember(unit, make)`` gives what ``make()`` gives, in types of JSON, or gave when this
+    lens looked at the same unit before, ``common`` what any lens was given for it. ``progress`` takes the name of a
+    stage and gives a callback of (done, total), or None.
     """
 
     dense: Network
@@ -167,6 +167,7 @@ class Subject:
     predicted: Callable[[Part], Predictions]
     judged: Callable[[str, Editable], Outputs]
     remember: Callable[[Sequence[object], Callable[[], Any]], Any]
+    common: Callable[[Sequence[object], Callable[[], Any]], Any]
     progress: Callable[[str], Progress | None]
 
     @property
@@ -190,6 +191,11 @@ class Subject:
         if bar is not None:
             bar(len(units), len(units))
         return found
+
+
+def of_class(labels: Counts, position: int) -> Counts:
+    """The rows (M,) of the class at ``position`` among ``labels`` (N,)."""
+    return np.flatnonzero(labels == position)
 
 
 def loss(outputs: Outputs) -> Floats | None:

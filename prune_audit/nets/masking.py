@@ -47,7 +47,7 @@ def prunable(model: torch.nn.Module, exempt: Sequence[str] = ()) -> tuple[str, .
         )
     spared: set[str] = set()
     for entry in exempt:
-        named = {"first": names[:1], "last": names[-1:]}.get(entry) or [n for n in names if _matches(n, entry)]
+        named = {"first": names[:1], "last": names[-1:]}.get(entry) or matching(names, entry)
         if not named:
             raise UsageError(f"no layer is called {entry!r}", hint=f"layers: {', '.join(names)}; or first, last")
         spared |= set(named)
@@ -127,6 +127,11 @@ def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope =
     for group, count in zip(groups, counts, strict=True):
         found |= _largest({n: scores[n] for n in group}, {n: masks[n] for n in group}, count)
     return found
+
+
+def matching(names: Sequence[str], pattern: str) -> list[str]:
+    """Those of the weights ``names`` whose name, or that of their layer, ``pattern`` matches, as in a shell."""
+    return [name for name in names if _matches(name, pattern)]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from prune_audit.explain import rule
 from prune_audit.lenses import Account
 
 
-def accounts(values: np.ndarray) -> list[Account]:
+def accounts(values: Any) -> list[Account]:
     return [Account(name=f"a{i}", title=f"A{i}", values=tuple(row.tolist())) for i, row in enumerate(values)]
 
 

@@ -40,7 +40,10 @@ APART = {
     "prune_audit/evaluate/diagnose.py dataset.labels == label": "the samples of one class; nothing is predicted",
     "prune_audit/evaluate/sample.py labels[copies] != labels[original[copies]]": "two labels of one sample",
     "prune_audit/history/__init__.py np.argmax(evidence)": "the largest e-value",
-    "prune_audit/lenses/__init__.py self.labels == position": "the samples of one class, which a lens looks at",
+    "prune_audit/lenses/__init__.py labels == position": "the samples of one class, which a lens looks at",
+    "prune_audit/lenses/_shift.py functional.cross_entropy(two_or_more(scores), labels, reduction='sum')": "a loss, "
+    "with gradients",
+    "prune_audit/lenses/_shift.py logits.softmax(1)": "how certain a network is, whatever it answers",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",

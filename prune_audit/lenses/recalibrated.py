@@ -1,0 +1,147 @@
+"""Is it batch normalisation: what does re-estimating its statistics give back, with every weight as it is?
+
+A cut moves what comes into every later layer, and batch normalisation goes on with the statistics of the network before
+the cut. So the first network to hold a pruned one against is the same with new statistics, estimated on samples that it
+was trained on (`prune_audit.nets.recalibrate`), at no cost in density, and judged on the audited samples. For each
+class: samples given back and newly lost, and the change of recall with its interval, both paired.
+
+On a network that was trained after the cut the statistics are those of the training, and new ones change little, or
+cost a little.
+"""
+
+from __future__ import annotations
+
+from prune_audit.core import Drawn, Field, Measure, Table, Value
+from prune_audit.lenses import CannotLook, Seen, Subject, _changed
+from prune_audit.nets.recalibrate import normalising
+from prune_audit.render import rounded
+
+RANK = 10
+DEFAULT = True
+NEEDS = "gradients"
+
+MOST = 0.5  # share of the lost accuracy from which it is called most of the harm
+NAMED = 2  # classes that a sentence names
+
+
+def look(subject: Subject, options: None) -> Seen:
+    """The pruned network with new statistics beside itself and the dense one."""
+    del options
+    if not normalising(subject.pruned.module):
+        raise CannotLook(
+            f"{subject.pruned.card.name} has no batch normalisation with statistics of its own", hint="choose others"
+        )
+    dense, pruned = (outputs.predicted for outputs in subject.predicted(subject.audit).models)
+    again = _changed.judged(subject, "recalibrated", {})
+    step, harm = _changed.step(subject, pruned, again), _changed.step(subject, dense, pruned)
+    recalls = [_changed.right(subject, predicted) for predicted in (dense, pruned, again)]
+    table = _table(subject, step, recalls)
+    sentence, is_it = _said(subject, step, harm, recalls)
+    steps = (
+        "Try new statistics first, they cost no density and no labels: `prune-audit prune ... --recalibrate`, or tune "
+        "the network after the cut, which renews them.",
+    )
+    change = step.change
+    measures = (
+        Measure(
+            name="recalibrated_change",
+            title="change by new statistics",
+            unit="points",
+            by_stratum=change.by_stratum,
+            low=change.low,
+            high=change.high,
+            absent=change.absent,
+            overall=change.overall,
+            overall_low=change.overall_low,
+            overall_high=change.overall_high,
+        ),
+    )
+    return Seen(
+        sentences=(sentence,),
+        tables=(table,),
+        measures=measures,
+        finds=(sentence,) if is_it else (),
+        steps=steps if is_it else (),
+    )
+
+
+def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: list[list[float]]) -> tuple[str, bool]:
+    """What it gave back in a sentence, and whether it is shown to give anything back."""
+    total, gain = harm.change.overall, step.change.overall
+    assert isinstance(total, float | int)  # there are samples
+    assert isinstance(gain, float | int)
+    interval = rounded.between(step.change.overall_low, step.change.overall_high)
+    sure = f"{rounded.points(gain)} points, {rounded.limit(subject.settings.confidence)} % interval {interval}"
+    what = "New statistics of batch normalisation alone, with every weight as it is,"
+    if not step.shown:
+        worse = step.change.overall_high is not None and step.change.overall_high < 0
+        return f"{what} {'make it worse' if worse else 'are not shown to give anything back'} ({sure}).", False
+    share = f", {100 * gain / -total:.0f} % of what was lost" if total < 0 else ""
+    most = total < 0 and gain >= -MOST * total
+    rose = sorted(range(len(subject.classes)), key=lambda i: _rise(recalls, i), reverse=True)[:NAMED]
+    told = [
+        f"{subject.classes[i]} from {rounded.percent(recalls[1][i], 0)} to {rounded.percent_sign(recalls[2][i], 0)}"
+        for i in rose
+        if _rise(recalls, i) > 0
+    ]
+    return (
+        f"{what} give back {sure}{share}: {' and '.join(told)}. "
+        + ("Most of the harm is the statistics, and not the weights that were cut." if most else "The rest is not."),
+        True,
+    )
+
+
+def _rise(recalls: list[list[float]], i: int) -> float:
+    rise = recalls[2][i] - recalls[1][i]
+    return rise if rise == rise else float("-inf")  # NaN: no samples
+
+
+def _table(subject: Subject, step: _changed.Step, recalls: list[list[float]]) -> Table:
+    def cell(values: list[float], i: int) -> Value:
+        return values[i] if values[i] == values[i] else None
+
+    change = step.change
+    rows: list[tuple[Value, ...]] = [
+        (
+            name,
+            int(step.pair.support[i]),
+            *(cell(values, i) for values in recalls),
+            int(step.pair.gained[i]),
+            int(step.pair.lost[i]),
+            change.by_stratum[i],
+            change.low[i] if change.low else None,
+            change.high[i] if change.high else None,
+        )
+        for i, name in enumerate(subject.classes)
+    ]
+    rows.sort(key=lambda row: -float(row[7] or 0))
+    sure = f"{rounded.limit(subject.settings.confidence)} % interval"
+    fields = (
+        Field(name="class", title="class", unit="label"),
+        Field(name="n", title="n", unit="count", meaning="samples audited"),
+        Field(name="dense_recall", title="dense", unit="share"),
+        Field(name="pruned_recall", title="pruned", unit="share"),
+        Field(name="recalibrated_recall", title="new statistics", unit="share"),
+        Field(name="given_back", title="given back", unit="count", meaning="samples wrong before, right now"),
+        Field(name="newly_lost", title="newly lost", unit="count", meaning="samples right before, wrong now"),
+        Field(name="change", title="change of recall", unit="points", meaning="by new statistics"),
+        Field(name="change_low", title="from", unit="points", meaning=f"{sure} of the change"),
+        Field(name="change_high", title="to", unit="points"),
+    )
+    drawn = Drawn(
+        kind="dots",
+        title="What new statistics give back",
+        shows="The change of recall of each class by new statistics of batch normalisation.",
+        reading=f"Each row is a class: the change of its recall, with its {sure}; right of 0 it gains.",
+        x="change",
+        y="class",
+        low="change_low",
+        high="change_high",
+    )
+    return Table(
+        name="classes",
+        title="Class by class, those that gain most first",
+        fields=fields,
+        rows=tuple(rows),
+        drawn=(drawn,),
+    )

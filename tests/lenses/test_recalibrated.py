@@ -1,0 +1,62 @@
+"""The lens of new statistics: what it says is what the network gives when its statistics are those of numpy."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from prune_audit.lenses import CannotLook, recalibrated
+from prune_audit.nets.recalibrate import recalibrate
+from tests.lenses.subjects import one_hot, planted, subject
+from tests.lenses.test_layers import normalised, subject_of_one, twice
+
+
+def pruned_and_dense() -> tuple[Any, Any]:
+    dense = normalised()
+    recalibrate(dense, subject_of_one(twice(0)))
+    pruned = copy.deepcopy(dense)
+    with torch.no_grad():
+        pruned[0].weight[:, 10:] = 0
+    return dense, pruned
+
+
+def test_harm_that_is_batch_normalisation_alone_is_given_back() -> None:
+    dense, pruned = pruned_and_dense()
+    learnt, judged = twice(0), twice(1)
+    seen = recalibrated.look(subject(dense, pruned, learnt, judged), None)
+    rows: dict[Any, Any] = {row[0]: row for row in seen.tables[0].rows}
+    given = learnt[0] @ pruned[0].weight.detach().numpy().T  # (N, 10)
+    mean, var = given.mean(axis=0), given.var(axis=0, ddof=1)
+    scores = (judged[0] @ pruned[0].weight.detach().numpy().T - mean) / np.sqrt(var + 1e-5)
+    right = (scores @ pruned[2].weight.detach().numpy().T).argmax(axis=1) == judged[1]
+    before = pruned.eval()(torch.from_numpy(judged[0])).argmax(1).numpy() == judged[1]
+    for k in range(10):
+        own = judged[1] == k
+        assert rows[str(k)][3] == before[own].mean()
+        assert rows[str(k)][4] == pytest.approx(right[own].mean(), abs=1 / 40 + 1e-9)  # one sample on a boundary
+        assert rows[str(k)][5] - rows[str(k)][6] == round((rows[str(k)][4] - rows[str(k)][3]) * 40)
+    assert len(seen.finds) == 1
+    assert "Most of the harm is the statistics" in seen.finds[0]
+    assert "--recalibrate" in seen.steps[0]
+    (measure,) = seen.measures
+    assert measure.by_stratum == tuple(rows[str(k)][7] for k in range(10))
+
+
+def test_where_the_statistics_are_right_nothing_is_found() -> None:
+    dense, _ = pruned_and_dense()
+    pruned = copy.deepcopy(dense)
+    with torch.no_grad():
+        pruned[2].weight[3] = 0  # behind the normalisation
+    seen = recalibrated.look(subject(dense, pruned, twice(0), twice(1)), None)
+    assert seen.finds == seen.steps == ()
+    assert "are not shown to give anything back" in seen.sentences[0]
+
+
+def test_without_batch_normalisation_there_is_nothing_to_see() -> None:
+    dense = planted()
+    with pytest.raises(CannotLook, match="has no batch normalisation"):
+        recalibrated.look(subject(dense, copy.deepcopy(dense), one_hot(0), one_hot(1)), None)
