@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.proportion import proportion_confint
 
 from prune_audit.core import Counts, Outputs, Predictions, Settings
@@ -266,6 +268,85 @@ def test_a_variant_that_lost_half_is_not(kept: float) -> None:
     assert told(labels.tolist(), variant.tolist(), labels.tolist()) == ()
 
 
+def both(dense: Counts, variant: Counts, labels: Counts) -> Predictions:
+    one = predictions(labels, dense, int(labels.max()) + 1)
+    return replace(one, models=(*one.models, Outputs(name="variant", predicted=variant)))
+
+
+def test_the_dense_model_is_looked_at_and_not_a_variant() -> None:
+    labels, good = drawn(0.9, 4, 200)
+    guesses = np.random.default_rng(5).integers(0, 4, 200)
+    check(both(good, guesses, labels))
+    with pytest.raises(AlignmentError, match="the dense model dense is right on"):
+        check(both(guesses, good, labels))
+    expected = Settings(expect_accuracy=0.9)
+    alignment.check_expected(both(good, guesses, labels), expected)
+    with pytest.raises(AlignmentError, match="the dense model dense was to have"):
+        alignment.check_expected(both(guesses, good, labels), expected)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 8), (3, 40), (39, 40)])
+def test_how_often_a_model_may_be_right_is_the_end_of_the_exact_interval(right: int, n: int) -> None:
+    high = proportion_confint(right, n, alpha=2 * alignment.LEVEL, method="beta")[1]
+    assert alignment._highest(right, n, constant=False) == pytest.approx(high, rel=1e-9)
+    # A constant model is right on all of one class: of the others, so many may be right that none in n - right is luck.
+    others = 1 - alignment.LEVEL ** (1 / (n - right))
+    constant = alignment._highest(right, n, constant=True)
+    assert constant == pytest.approx((right + (n - right) * others) / n, rel=1e-9)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_model_that_is_always_right_may_always_be(constant: bool) -> None:
+    assert alignment._highest(12, 12, constant=constant) == 1
+
+
+@pytest.mark.parametrize(("reference", "predicted"), [([0, 1, 1, 2], [0, 1, 2, 2]), ([0, 0, 1], [1, 1, 0])])
+def test_kappa_is_cohens(reference: list[int], predicted: list[int]) -> None:
+    found = alignment._kappa(np.array(reference), np.array(predicted))
+    assert found == pytest.approx(cohen_kappa_score(reference, predicted))
+
+
+def test_of_one_class_there_is_no_way_from_luck_to_perfect() -> None:
+    assert alignment._kappa(np.zeros(5, np.int64), np.zeros(5, np.int64)) == 0
+
+
+def pointing(n: int, other: int, right: int) -> tuple[Counts, Counts]:
+    """Two classes of ``n`` samples, so many of which are the ``other``, and so many right; the rest is a third each."""
+    labels = np.repeat(np.arange(2 + n), [n, n, *[1] * n])
+    predicted = labels.copy()
+    for label in range(2):
+        own = np.full(n, 1 - label)
+        own[other : other + right] = label
+        own[other + right :] = 2 + np.arange(n - other - right)
+        predicted[labels == label] = own
+    return labels, predicted
+
+
+@pytest.mark.parametrize(
+    ("n", "other", "right", "found"),
+    [
+        (20, 11, 0, True),
+        (20, 10, 0, False),  # half of the samples, and no more
+        (20, 8, 1, False),  # the most of any, and less than half
+        (40, 21, 4, True),
+        (40, 25, 5, False),  # five times as many as are right, and no more
+        (40, 26, 5, True),
+    ],
+)
+def test_most_of_a_class_and_many_times_those_that_are_right_point_elsewhere(
+    n: int, other: int, right: int, found: bool
+) -> None:
+    labels, predicted = pointing(n, other, right)
+    assert exchanged(labels, predicted, 2 + n) == ({0: 1, 1: 0} if found else {})
+
+
+@pytest.mark.parametrize(("n", "found"), [(5, {0: 1, 1: 2, 2: 0}), (4, {})])
+def test_a_class_of_fewer_than_five_samples_points_nowhere(n: int, found: dict[int, int]) -> None:
+    """Three classes of four are twelve samples, which by themselves would be no luck."""
+    labels = np.repeat(np.arange(3), n)
+    assert exchanged(labels, (labels + 1) % 3, 3) == found
+
+
 def test_one_class_is_no_chance() -> None:
     assert told([0] * 50, [0] * 50, [0] * 50, classes=1) == ()
 
@@ -280,6 +361,15 @@ def test_an_expected_accuracy_must_lie_within_the_tolerance_of_the_exact_interva
         else:
             with pytest.raises(AlignmentError, match=r"the dense model m was to have .* \(--expect-accuracy\)"):
                 alignment.check_accuracy("m", right, samples, settings)
+
+
+def test_the_first_few_samples_have_the_interval_of_one_run_in_a_thousand() -> None:
+    near = 1e-6
+    low, high = proportion_confint(82, 100, alpha=alignment.LEVEL, method="beta")
+    for inside, beyond in ((low + near, low - near), (high - near, high + near)):
+        alignment.check_accuracy("m", 82, 100, Settings(expect_accuracy=inside, expect_tolerance=0), luck=True)
+        with pytest.raises(AlignmentError, match=r"99\.9 % interval"):
+            alignment.check_accuracy("m", 82, 100, Settings(expect_accuracy=beyond, expect_tolerance=0), luck=True)
 
 
 def test_the_first_few_samples_stop_a_run_only_where_luck_is_ruled_out() -> None:

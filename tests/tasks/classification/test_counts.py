@@ -61,6 +61,31 @@ def test_samples_say_which_each_model_is_right_on(table: Counts) -> None:
     assert kept.cluster is None
 
 
+def ranked(classes: int) -> Predictions:
+    labels, rank = np.arange(20) % classes, np.arange(20) % 7
+    names = tuple("abcdefghij"[:classes])
+    model = Outputs(name="dense", predicted=labels, rank=rank.astype(np.int32))
+    other = Outputs(name="pruned", predicted=labels, rank=np.roll(rank, 2).astype(np.int32))
+    return Predictions(classes=names, ids=tuple(map(str, range(20))), labels=labels, models=(model, other))
+
+
+def test_the_first_five_are_counted_where_nothing_is_asked_for() -> None:
+    found = classification.pair(ranked(10), "dense", "pruned").top
+    asked = classification.pair(ranked(10), "dense", "pruned", top_k=5).top
+    assert found is not None
+    assert asked is not None
+    assert (found.k, found.both.tolist(), found.lost.tolist()) == (5, asked.both.tolist(), asked.lost.tolist())
+    a, b = ranked(10).models[0].rank, ranked(10).models[1].rank
+    assert a is not None
+    assert b is not None
+    assert (found.both.sum(), found.gained.sum()) == (((a < 5) & (b < 5)).sum(), ((a >= 5) & (b < 5)).sum())
+
+
+@pytest.mark.parametrize(("classes", "k", "told"), [(5, 5, False), (6, 5, True), (5, 4, True), (3, 5, False)])
+def test_all_classes_are_no_first_few(classes: int, k: int, told: bool) -> None:
+    assert (classification.pair(ranked(classes), "dense", "pruned", top_k=k).top is not None) == told
+
+
 def test_answers_and_labels_are_as_many() -> None:
     """Numpy would stretch one of them in silence."""
     with pytest.raises(ValueError, match="predictions for"):

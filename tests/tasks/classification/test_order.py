@@ -42,6 +42,40 @@ def test_a_ring_is_tested_as_a_binomial() -> None:
     assert order._tested(np.zeros((2, 2), np.int64), [np.array([0, 1])]).tolist() == [1.0]
 
 
+def pairs(*samples: tuple[int, int]) -> Counts:
+    """Of each two classes, how many samples of one are at the other's output, and how many at their own."""
+    confusion = np.zeros((2 * len(samples),) * 2, np.int64)
+    for at, (there, right) in enumerate(samples):
+        one, other = 2 * at, 2 * at + 1
+        confusion[[one, other], [other, one]] = there
+        confusion[[one, other], [one, other]] = right
+    return confusion
+
+
+@pytest.mark.parametrize(
+    ("samples", "kept"),
+    [
+        ([(5, 0), (5, 0)], []),  # each .00098, of which the better has to reach half of that: Holm's steps end there
+        ([(6, 0), (5, 0)], [0, 1]),
+        ([(5, 0)], [0]),
+        ([(20, 7)], []),  # less than three times as many: 2.86
+        ([(21, 7)], [0]),
+    ],
+)
+def test_rings_are_shown_one_after_the_other(samples: list[tuple[int, int]], kept: list[int]) -> None:
+    confusion = pairs(*samples)
+    rings = [np.array([2 * at, 2 * at + 1]) for at in range(len(samples))]
+    found = order._shown(confusion, rings, confusion.sum(axis=1))
+    assert [ring.tolist() for ring in found] == [rings[at].tolist() for at in kept]
+
+
+@pytest.mark.parametrize(("there", "shown"), [(26, True), (25, True), (24, False)])
+def test_a_ring_gains_a_fifth_of_its_samples(there: int, shown: bool) -> None:
+    """Of 100 samples so many are at the other's output, and five at their own."""
+    found = order._shown(pairs((there, 5)), [np.array([0, 1])], np.array([100, 100]))
+    assert bool(found) == shown
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("ring", [[0, 1], [2, 0, 5]])
 def test_a_few_classes_of_low_recall_are_found(ring: list[int], seed: int) -> None:

@@ -13,7 +13,7 @@ from prune_audit.core import Array, Floats, Kept, Outputs, Scores, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate.loop import FIRST, evaluate
 from prune_audit.evaluate.sampling import stratified
-from prune_audit.tasks.classification.reading import Reading, decide, outputs
+from prune_audit.tasks.classification.reading import Reading, contradicted, decide, outputs
 from prune_audit.tasks.classification.scores import keep
 from tests.evaluate._models import ArrayData, FunctionModel
 
@@ -120,6 +120,73 @@ def test_whole_numbers_of_an_unknown_unit_rank_classes_and_tell_no_confidence() 
     # Two logits that are each other's negative look like two probabilities in TFLite's signed bytes.
     pair = np.rint(4 * np.stack([z[:, 0], -z[:, 0]], axis=1)).astype(np.int8)
     assert told(pair, np.zeros(100, np.int64), activation="linear").confidence is None
+
+
+def test_whole_numbers_are_probabilities_only_where_a_unit_fits() -> None:
+    z, labels = logits(100, 6)
+    far = told(np.rint(8 * np.abs(z)).clip(0, 255).astype(np.uint8), labels)  # whose rows sum to anything
+    assert (far.scores, far.confidence) == ("logits", None)
+    scores = np.full((60, 20), 10, np.uint8)  # rows of 20 columns sum to 200 or so; 256 less 10 is what rounding takes
+    scores[:, 0] = 77 + np.arange(60) % 3
+    assert told(scores, np.zeros(60, np.int64)).confidence is None  # 267 to 269: more than 10 above 255 and 256
+    scores[:, 0] -= 7
+    assert told(scores, np.zeros(60, np.int64)).confidence is not None
+
+
+@pytest.mark.parametrize(("off", "known"), [(0, True), (1, True), (3, False)])
+def test_of_two_signed_bytes_one_step_is_rounding(off: int, known: bool) -> None:
+    one = np.linspace(-100, 100, 50).astype(np.int8)
+    found = told(np.stack([one, -one + off], axis=1).astype(np.int8), np.zeros(50, np.int64))
+    assert (found.confidence is not None) == known
+
+
+@pytest.mark.parametrize(("off", "known"), [(0, True), (5, True), (6, False)])
+def test_of_three_signed_bytes_a_fiftieth_is_rounding(off: int, known: bool) -> None:
+    one = np.linspace(-100, 60, 50).astype(np.int64)
+    scores = np.stack([one, -128 - one // 2, off - one + one // 2], axis=1)  # sum to -128 + off
+    scores[:, 1] = np.maximum(scores[:, 1], -128)
+    scores[:, 2] = off - 128 - scores[:, 0] - scores[:, 1]
+    found = told(scores.astype(np.int8), np.zeros(50, np.int64))
+    assert (found.confidence is not None) == known
+
+
+def test_how_many_classes_share_the_highest_score_is_counted() -> None:
+    found = told(np.array([[3.0, 3.0, 1.0], [2.0, 5.0, 1.0], [4.0, 4.0, 4.0]]), np.zeros(3, np.int64))
+    assert found.tied is not None
+    assert found.tied.tolist() == [2, 1, 3]
+
+
+def test_one_row_below_0_makes_logits_of_all() -> None:
+    assert read(np.array([[0.2, 0.8], [-0.5, 0.9]])).kind == "logits"
+    assert read(np.array([[0.2, 0.8], [0.5, 0.9]])).kind == "probabilities"
+    assert read(np.array([[0.2, 0.8], [0.5, 1.5]])).kind == "logits"
+
+
+def test_rounding_above_the_largest_probability_is_none_beyond_it() -> None:
+    """1.02 stands for a probability in any of the formats, as .02 does for its logarithm."""
+    told = Reading(kind="probabilities", why="")
+    for above, at in ((1.02, None), (1.03, 1)):
+        assert contradicted(kept(np.array([[0.5, 0.5], [above, 0.0]])), told) == at
+    logarithms = np.array([[-1.0, -0.46], [0.02, -4.0]])
+    assert read(logarithms, activation="log-softmax").kind == "log-probabilities"
+    assert contradicted(kept(logarithms), Reading(kind="log-probabilities", why="")) is None
+    assert read(logarithms + 0.01, activation="log-softmax").kind == "logits"
+
+
+@pytest.mark.parametrize(
+    ("scores", "how"),
+    [
+        (lambda p: p, {"asked": "probabilities"}),
+        (lambda p: np.log(p), {"asked": "log-probabilities"}),
+        (lambda p: np.log(p / (1 - p)), {"asked": "logits"}),
+    ],
+)
+def test_one_column_is_the_chance_of_the_second_class(scores: Callable[[Floats], Floats], how: dict[str, Any]) -> None:
+    chance = np.array([0.1, 0.4, 0.6, 0.95])
+    found = told(scores(chance)[:, None], np.array([0, 1, 0, 1]), **how)
+    np.testing.assert_array_equal(found.predicted, [0, 0, 1, 1])
+    np.testing.assert_allclose(np.asarray(found.confidence), [0.9, 0.6, 0.6, 0.95], rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(found.true_score), [0.9, 0.4, 0.4, 0.95], rtol=1e-12)
 
 
 ONE = RNG.uniform(0.05, 0.45, (50, 1))  # what lies on one side of .5 and of 0 alike
