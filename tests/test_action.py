@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import yaml
 
 from prune_audit.document import read_audit
 from prune_audit.reports import suffixes
+from tests.cli._run import here
 from tests.conftest import ROOT
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -74,6 +76,21 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    """What a failed gate left: the folder of its reports, and how the step ended."""
+    folder = tmp_path_factory.mktemp("failed")
+    (folder / "sample_models").symlink_to(ROOT / "sample_models")
+    ran = audit(folder)
+    return folder / "prune-audit-report", ran
+
+
+@pytest.fixture
+def left(workspace: Path, failed: tuple[Path, Ran]) -> Path:
+    """The folder of reports of an earlier run, in ``workspace``."""
+    return Path(shutil.copytree(failed[0], workspace / "prune-audit-report"))
+
+
 def audit(workspace: Path, variant: str = "pruned-90", **given: str) -> Ran:
     models = {"dense": "sample_models/dense.onnx", "pruned": f"sample_models/{variant}.onnx\n"}
     return run("Audit", workspace, **models, data="sample_models/val", **given)
@@ -85,23 +102,23 @@ def test_no_input_is_shell_text() -> None:
         assert step["shell"] == "bash"
 
 
-@pytest.mark.workers
-def test_outputs_are_those_that_the_step_sets(workspace: Path) -> None:
-    declared = {name: f"${{{{ steps.audit.outputs.{name} }}}}" for name in audit(workspace, reports="").outputs}
+def test_outputs_are_those_that_the_step_sets(failed: tuple[Path, Ran]) -> None:
+    declared = {name: f"${{{{ steps.audit.outputs.{name} }}}}" for name in failed[1].outputs}
     assert {name: output["value"] for name, output in ACTION["outputs"].items()} == declared
 
 
-def test_a_failed_gate_fails_the_step_and_leaves_every_report(workspace: Path) -> None:
-    ran = audit(workspace)
+def test_a_failed_gate_fails_the_step_and_leaves_every_report(failed: tuple[Path, Ran]) -> None:
+    folder, ran = failed
     assert ran.code == 1
     assert ran.outputs == {"verdict": "failed", "exit-code": "1", "report": "prune-audit-report"}
-    written = {path.name for path in (workspace / "prune-audit-report").iterdir()}
+    written = {path.name for path in folder.iterdir()}
     assert written == {"audit.json", *(f"audit.{s}" for s in ACTION["inputs"]["reports"]["default"].split())}
     assert "::error title=prune-audit%3A pruned-90%3A 8%3A recall-drop::" in ran.out
     assert "pruned-90 against dense" in ran.out
     assert ran.summary.count("### ❌ prune-audit: `pruned-90` against `dense`") == 1
 
 
+@pytest.mark.workers
 def test_a_gate_that_lets_it_pass(workspace: Path) -> None:
     ran = audit(workspace, "pruned-50", reports="md")
     assert ran.code == 0
@@ -125,26 +142,25 @@ def test_what_could_not_be_done_is_an_error_with_its_message(workspace: Path) ->
     assert ran.summary == ""
 
 
-def test_an_old_audit_is_never_taken_for_a_new_one(workspace: Path) -> None:
-    audit(workspace, reports="")
-    assert audit(workspace, "gone").outputs["verdict"] == "error"
-
-
-def test_what_an_earlier_run_left_is_gone_even_where_this_one_cannot_be_done(workspace: Path) -> None:
-    written = workspace / "prune-audit-report"
-    audit(workspace, reports="md html sarif xml csv txt")
-    (written / "notes.txt").write_text("somebody's own")
+def test_what_an_earlier_run_left_is_gone_even_where_this_one_cannot_be_done(workspace: Path, left: Path) -> None:
+    """So that an old audit is never taken for a new one."""
+    assert {path.suffix for path in left.iterdir()} >= {".json", ".md", ".html", ".sarif", ".xml"}
+    for suffix in ("csv", "txt"):
+        (left / f"audit.{suffix}").write_text("of an earlier run")
+    (left / "notes.txt").write_text("somebody's own")
     assert audit(workspace, "gone", reports="md").outputs["verdict"] == "error"
-    assert [path.name for path in written.iterdir()] == ["notes.txt"]
+    assert [path.name for path in left.iterdir()] == ["notes.txt"]
 
 
-def test_what_this_run_would_write_is_gone_even_where_prune_audit_is_not_installed(workspace: Path) -> None:
-    audit(workspace, reports="md")
+def test_what_this_run_would_write_is_gone_even_where_prune_audit_is_not_installed(workspace: Path, left: Path) -> None:
+    for path in left.iterdir():
+        if path.suffix not in (".json", ".md"):
+            path.unlink()
     python = workspace / "python"
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
     assert audit(workspace, reports="md", python=str(python)).outputs["verdict"] == "error"
-    assert list((workspace / "prune-audit-report").iterdir()) == []
+    assert list(left.iterdir()) == []
 
 
 def test_several_variants_and_options_one_a_line(workspace: Path) -> None:
@@ -204,12 +220,11 @@ def hook(*files: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_hook_judges_every_audit_that_it_is_given(workspace: Path) -> None:
-    for name in ("pruned-50", "pruned-90"):
-        models = [f"sample_models/{model}.onnx" for model in ("dense", name)]
-        made = ["compare", *models, "--data=sample_models/val", "--quiet", f"--output={name} audit.json"]
-        subprocess.run([sys.executable, "-m", "prune_audit", *made], cwd=workspace, check=True)
-    good, bad = (workspace / f"{name} audit.json" for name in ("pruned-50", "pruned-90"))
+def test_the_hook_judges_every_audit_that_it_is_given(tmp_path: Path, failed: tuple[Path, Ran]) -> None:
+    good, bad = (tmp_path / f"{name} audit.json" for name in ("pruned-50", "pruned-90"))
+    models = [ROOT / "sample_models" / f"{name}.onnx" for name in ("dense", "pruned-50")]
+    assert here(["compare", *models, "--data", ROOT / "sample_models" / "val", "-q", "-o", good]).returncode == 0
+    shutil.copy(failed[0] / "audit.json", bad)
     assert hook(good).returncode == 0
     assert hook(good, bad).returncode == 1
     assert hook(bad, good).returncode == 1

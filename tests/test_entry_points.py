@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from prune_audit import plugins
+from tests.cli._run import here
 from tests.conftest import ROOT
 
 AUDIT = ["compare", "sample_models/dense.onnx", "sample_models/pruned-90.onnx", "--data", "sample_models/val"]
@@ -34,6 +36,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process, which afterwards knows nothing of the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.syspath_prepend(installed)
+        patch.setattr(plugins, "_BROKEN", {})
+        forget()
+        try:
+            return here(arguments)
+        finally:
+            patch.undo()
+            forget()
+
+
+def forget() -> None:
+    """Know no plugins of other packages."""
+    for known in (plugins._theirs, plugins.names):
+        known.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme_audit"]:
+        del sys.modules[name]
+
+
+def alone(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as users have it."""
     return python(installed, "-m", "prune_audit", *arguments)
 
 
@@ -50,7 +75,7 @@ def to_be_changed(installed: Path, folder: Path) -> Path:
 
 
 def test_list_says_where_each_came_from(installed: Path) -> None:
-    done = run(installed, "list")
+    done = alone(installed, "list")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "tally Flips as a line a variant. (acme-audit 1.2)" in lines
     assert "broken Cannot be used. (acme-audit 1.2)" in lines
@@ -65,7 +90,7 @@ def test_a_statistic_a_rule_and_a_report_of_another_package(installed: Path, tmp
     written = tmp_path / "audit.json"
     (tmp_path / "policy.toml").write_text("[rules.few-half-lost]\nlimit = 0.3\n")
     asked = ["-o", str(written), "-o", str(tmp_path / "night.tally"), "--policy", str(tmp_path / "policy.toml"), "-q"]
-    done = run(installed, *AUDIT, *asked)
+    done = alone(installed, *AUDIT, *asked)
     assert (done.returncode, done.stderr) == (1, BROKEN)  # the rest goes on
     (comparison,) = json.loads(written.read_text())["comparisons"]
     (share,) = [measure for measure in comparison["views"][0]["measures"] if measure["name"] == "lost_share"]

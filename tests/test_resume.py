@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli._run import here
 from tests.conftest import ROOT
 
 # The command as it is, but for rows that are written a few times a second.
@@ -43,7 +44,7 @@ class Slow(torch.nn.Module):
 @pytest.fixture
 def folder(tmp_path: Path, sample_models: Path) -> Path:
     """Weights that read the digits of the sample, and a network that takes its time."""
-    (tmp_path / "slow_net.py").write_text(NETWORK)
+    (tmp_path / "slow_net_of_test_resume.py").write_text(NETWORK)
     from prune_audit.core import DataSource, Expects, Settings
     from prune_audit.data import load
 
@@ -60,7 +61,7 @@ def folder(tmp_path: Path, sample_models: Path) -> Path:
 
 
 def command(folder: Path, sample_models: Path, *, seconds: float, cache: str, out: str) -> list[str]:
-    models = [f"{folder}/{name}.pth@slow_net:Slow({seconds})" for name in ("dense", "pruned")]
+    models = [f"{folder}/{name}.pth@slow_net_of_test_resume:Slow({seconds})" for name in ("dense", "pruned")]
     options = ["--data", str(sample_models / "val"), "--batch-size", "16", "--cache", cache, "-o", out]
     return [sys.executable, "-c", COMMAND, "compare", *models, *options, "-q", "--reproducible"]
 
@@ -68,10 +69,6 @@ def command(folder: Path, sample_models: Path, *, seconds: float, cache: str, ou
 def calls(folder: Path) -> int:
     path = folder / "calls.txt"
     return len(path.read_text().splitlines()) if path.exists() else 0
-
-
-def run(arguments: list[str], folder: Path) -> None:
-    subprocess.run(arguments, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(folder: Path, sample_models: Path) -> None:
@@ -86,10 +83,11 @@ def test_a_killed_run_goes_on_and_ends_the_same(folder: Path, sample_models: Pat
     process.wait()
     assert not (folder / "resumed.json").exists()
     before = calls(folder)
-    run(arguments, folder)
+    subprocess.run(arguments, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     resumed = calls(folder) - before
     (folder / "calls.txt").unlink()
-    run(command(folder, sample_models, seconds=0.05, cache="other", out="whole.json"), folder)
+    whole = here(command(folder, sample_models, seconds=0.05, cache="other", out="whole.json")[3:], cwd=folder)
+    assert whole.returncode == 0, whole.stderr
     # Batches of 16: 300 and 778 samples are 19 + 49 a model. Further calls look at the model itself, on a few samples.
     assert calls(folder) >= 2 * (19 + 49)
     assert resumed < calls(folder) - 4
@@ -103,7 +101,8 @@ def test_two_runs_at_once_end_the_same_and_leave_a_whole_store(folder: Path, sam
     assert [process.wait() for process in running] == [0, 0]
     assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
     (folder / "calls.txt").unlink()
-    run(command(folder, sample_models, seconds=0.002, cache="kept", out="c.json"), folder)
+    known = here(command(folder, sample_models, seconds=0.002, cache="kept", out="c.json")[3:], cwd=folder)
+    assert known.returncode == 0, known.stderr
     assert calls(folder) == 0
     assert (folder / "c.json").read_bytes() == (folder / "a.json").read_bytes()
     assert json.loads((folder / "a.json").read_text())["comparisons"][0]["flipped"] > 0

@@ -1,6 +1,6 @@
 """prune-audit study as people run it: to the end, killed and again, over shards, and with what makes no sense.
 
-The first run is a process of its own, and so is the one that is killed; what follows them need not import torch anew.
+The run that is killed is a process of its own; the others need not import torch anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.cli._run import here, process
+from tests.cli._run import here
 from tests.conftest import ROOT
 from tests.study.studies import PLAN, VAL, planned
 
@@ -38,7 +38,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     """A study run to its end, and what the command said."""
     folder = tmp_path_factory.mktemp("done")
     planned(folder)
-    return folder, process(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=folder)
+    return folder, here(["study", "digits.toml", "--threads", "1"], environment=ENVIRONMENT, cwd=folder)
 
 
 def test_one_command_runs_analyses_and_writes(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
