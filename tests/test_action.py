@@ -126,14 +126,6 @@ def test_a_gate_that_lets_it_pass(workspace: Path) -> None:
     assert ran.outputs["exit-code"] == "0"
 
 
-def test_a_policy_of_its_own(workspace: Path) -> None:
-    (workspace / "lax policy.toml").write_text('[rules.accuracy-drop]\nlevel = "error"\nlimit = 10\n')
-    ran = audit(workspace, policy="lax policy.toml", reports="sarif")
-    assert ran.code == 0
-    assert ran.outputs["verdict"] == "passed"
-    assert read_audit(workspace / "prune-audit-report" / "audit.json").policy is not None
-
-
 def test_what_could_not_be_done_is_an_error_with_its_message(workspace: Path) -> None:
     ran = audit(workspace, "gone")
     assert ran.code == 2
@@ -163,15 +155,19 @@ def test_what_this_run_would_write_is_gone_even_where_prune_audit_is_not_install
     assert list(left.iterdir()) == []
 
 
-def test_several_variants_and_options_one_a_line(workspace: Path) -> None:
+def test_several_variants_a_policy_of_its_own_and_options_one_a_line(workspace: Path) -> None:
+    (workspace / "lax policy.toml").write_text('[rules.accuracy-drop]\nlevel = "error"\nlimit = 10\n')
     two = "half=sample_models/pruned-50.onnx\nsample_models/pruned-90.onnx"
     ran = run(
         "Audit", workspace, dense="sample_models/dense.onnx", pruned=two, data="sample_models/val",
         args="--margin=4\n--by=class\n", reports="xml", output="out put",
+        policy="lax policy.toml",
     )  # fmt: skip
+    assert (ran.code, ran.outputs["verdict"]) == (0, "passed")
     done = read_audit(workspace / "out put" / "audit.json")
     assert [c.pruned.name for c in done.comparisons] == ["half", "pruned-90"]
     assert done.provenance.settings.margin == 0.04
+    assert done.policy is not None
     assert ran.outputs["report"] == "out put"
 
 
