@@ -23,8 +23,8 @@ from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.nets import masking, train_loop, training_data
+from prune_audit.nets import pattern as patterns
 from prune_audit.nets.examples import Examples
-from prune_audit.nets.pattern import NofM, axes
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.scope import check_density
@@ -43,7 +43,7 @@ class Recipe:
     """How a network is pruned.
 
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
-    None where ``options``, the group that the method brings (`OPTIONS`), set it, or a ``pattern`` does, such as ``2:4``
+    None where ``options``, the group that the method brings (`OPTIONS`), set it, or a ``pattern`` such as ``2:4`` does
     (`prune_audit.nets.pattern`), without which single weights are cut. ``exempt`` as in
     `prune_audit.nets.masking.prunable`. ``schedule`` is one of `prune_audit.pruning.schedules`, with its ``rounds``;
     None is the method's usual one. ``samples`` of the training data score, all where None. ``recalibrate`` estimates
@@ -63,26 +63,27 @@ class Recipe:
     training: Training = field(default_factory=Training)
 
     @property
-    def grouped(self) -> NofM | None:
+    def grouped(self) -> patterns.Pattern | None:
         """The pattern, None where single weights are cut."""
-        return None if self.pattern is None else NofM.parse(self.pattern)
+        return None if self.pattern is None else patterns.parse(self.pattern)
 
     @property
     def share(self) -> float:
         """The density at the end of the schedule; 1 where an option of the method decides."""
-        return self.grouped.density if self.grouped is not None else 1.0 if self.density is None else self.density
+        of_pattern = self.grouped.density if self.grouped is not None else None
+        return of_pattern if of_pattern is not None else 1.0 if self.density is None else self.density
 
     def __post_init__(self) -> None:
         settled = getattr(self.options, "sets_density", False)
         if self.grouped is not None:
             check_pattern(self.method)
-            if self.density is not None and not math.isclose(self.density, self.grouped.density):
+            keeps = self.grouped.density
+            if keeps is not None and self.density is not None and not math.isclose(self.density, keeps):
                 raise UsageError(
-                    f"the pattern {self.pattern} keeps {self.grouped.density:g} of the weights, and the density is "
-                    f"{self.density:g}",
+                    f"the pattern {self.pattern} keeps {keeps:g} of the weights, and the density is {self.density:g}",
                     hint="leave out one of the two",
                 )
-            settled = True if self.density is None else settled
+            settled = True if keeps is not None and self.density is None else settled
         if self.density is not None:
             check_density(self.density)
             if settled:
@@ -162,7 +163,7 @@ def run(
         pattern=recipe.grouped,
     )
     if cut.pattern is not None:
-        axes(opened.module, tuple(masks), cut.pattern)  # before anything is trained
+        patterns.sides(opened.module, tuple(masks), cut.pattern)  # before anything is trained
     if recipe.options is not None:
         if not isinstance(recipe.options, getattr(method, "OPTIONS", ())):
             raise UsageError(f"{recipe.method} has no such options: {recipe.options}", hint="give those of the method")

@@ -130,7 +130,8 @@ def until_harm(
         UsageError: the recipe has a schedule of several cuts, or no density to search down to.
         AuditError: as `run`, and whatever ``audited`` raises.
     """
-    if recipe.density is None or recipe.pattern is not None or recipe.schedule not in (None, "one-shot"):
+    fixed = recipe.grouped is not None and recipe.grouped.density is not None
+    if recipe.density is None or fixed or recipe.schedule not in (None, "one-shot"):
         raise UsageError(
             "the search for the sparsest network cuts at one blow, at densities of its own",
             hint="leave out --schedule and what stands in place of a density, or give a --density without --until-harm",

@@ -56,9 +56,10 @@ class Cutting:
     pattern: Annotated[
         str | None,
         typer.Option(
-            metavar="N:M",
-            help="Keep N of every M weights side by side along the inputs of a layer, such as 2:4, in place of a "
-            "density; by default single weights are cut, wherever they are.",
+            metavar="N:M|block:HxW|filters",
+            help="Cut in a pattern: 2:4 keeps two of every four weights side by side along the inputs of a layer, in "
+            "place of a density; block:4x16 keeps or cuts 4 outputs times 16 inputs together, filters all weights of "
+            "an output. By default single weights are cut, wherever they are.",
         ),
     ] = None
     schedule: Annotated[
@@ -99,9 +100,11 @@ class Cutting:
     def recipe(self, training: Training) -> Recipe:
         """As a recipe; the density is the lowest to try where it is to be searched for."""
         from prune_audit import prune, search
+        from prune_audit.nets import pattern as patterns
 
         options = chosen(self.of_methods, self.method)
-        settled = self.pattern is not None or getattr(options, "sets_density", False)
+        fixed = self.pattern is not None and patterns.parse(self.pattern).density is not None
+        settled = fixed or getattr(options, "sets_density", False)
         lowest = self.until_harm and self.density is None and not settled
         return prune.Recipe(
             method=self.method,

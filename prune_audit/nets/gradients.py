@@ -28,6 +28,41 @@ def task_gradients(model: torch.nn.Module, names: Sequence[str], batches: Exampl
     """
     import torch
 
+    with _asked(model, names) as chosen, torch.enable_grad():
+        for inputs, labels in batches:
+            # Into .grad, where batches add up in place.
+            _reached(batches.loss(model, inputs, labels) / len(batches.rows)).backward()
+        return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in chosen.items()}
+
+
+def saliencies(
+    model: torch.nn.Module, names: Sequence[str], batches: Examples, rows: Sequence[torch.Tensor] | None = None
+) -> dict[str, torch.Tensor]:
+    """The mean over batches of (theta g)^2, g being the gradient of the mean loss of a batch; 0 where there is none.
+
+    ``rows`` are those of each batch, None for the batches as they come. One pass, and the memory of two more copies of
+    the parameters.
+
+    Raises:
+        ModelError: no gradient reaches any of the parameters.
+    """
+    import torch
+
+    split = list(batches.rows.split(batches.size)) if rows is None else rows
+    with _asked(model, names) as chosen, torch.enable_grad():
+        found = {name: torch.zeros_like(parameter) for name, parameter in chosen.items()}
+        for inputs, labels in batches.stream(split):
+            _reached(batches.loss(model, inputs, labels) / len(labels)).backward()
+            for name, parameter in chosen.items():
+                if parameter.grad is not None:
+                    found[name] += (parameter.detach() * parameter.grad).square() / len(split)
+                    parameter.grad = None
+    return {name: value.detach() for name, value in found.items()}
+
+
+@contextmanager
+def _asked(model: torch.nn.Module, names: Sequence[str]) -> Iterator[dict[str, torch.nn.Parameter]]:
+    """The parameters ``names`` alone want gradients within, and have none yet; afterwards all is as it was."""
     with untouched(model):
         chosen = {name: model.get_parameter(name) for name in names}
         for parameter in model.parameters():
@@ -35,17 +70,16 @@ def task_gradients(model: torch.nn.Module, names: Sequence[str], batches: Exampl
             parameter.requires_grad_(False)
         for parameter in chosen.values():
             parameter.requires_grad_(True)
-        with torch.enable_grad():
-            for inputs, labels in batches:
-                loss = batches.loss(model, inputs, labels) / len(batches.rows)
-                if not loss.requires_grad:
-                    raise ModelError(
-                        "no gradient comes back from the model's scores",
-                        hint="its forward pass detaches them or runs without gradients; use magnitude",
-                    )
-                # Into .grad, where batches add up in place.
-                loss.backward()
-        return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in chosen.items()}
+        yield chosen
+
+
+def _reached(loss: torch.Tensor) -> torch.Tensor:
+    if not loss.requires_grad:
+        raise ModelError(
+            "no gradient comes back from the model's scores",
+            hint="its forward pass detaches them or runs without gradients; use magnitude",
+        )
+    return loss
 
 
 @contextmanager

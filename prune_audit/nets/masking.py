@@ -122,7 +122,7 @@ def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope =
     check_density(density)
     check_scores(scores, masks)
     groups = [list(masks)] if scope == "global" else [[name] for name in masks]
-    counts = _apportioned([sum(masks[name].numel() for name in group) for group in groups], density)
+    counts = apportioned([sum(masks[name].numel() for name in group) for group in groups], density)
     found: Masks = {}
     for group, count in zip(groups, counts, strict=True):
         found |= _largest({n: scores[n] for n in group}, {n: masks[n] for n in group}, count)
@@ -134,11 +134,37 @@ def matching(names: Sequence[str], pattern: str) -> list[str]:
     return [name for name in names if _matches(name, pattern)]
 
 
+def keep_of_rows(scores: Tensors, masks: Tensors, density: float, sides: Mapping[str, tuple[int, int]]) -> Masks:
+    """As `keep_largest`, of every output of each weight alike: ``sides`` say along which axis outputs lie.
+
+    Each keeps its share to one weight, and together they keep round(density x weights).
+
+    Raises:
+        UsageError: the density is not in (0, 1].
+        ModelError: a score is no number, or below 0.
+    """
+    import torch
+
+    check_density(density)
+    check_scores(scores, masks)
+    ranked = {n: torch.where(m, scores[n], -1).movedim(sides[n][0], 0).flatten(1) for n, m in masks.items()}
+    counts = iter(apportioned([rows.shape[1] for rows in ranked.values() for _ in rows], density))
+    found: Masks = {}
+    for name, rows in ranked.items():
+        kept = torch.tensor([next(counts) for _ in rows], device=rows.device)
+        order = rows.argsort(dim=1, descending=True, stable=True)
+        chosen = torch.zeros_like(rows, dtype=torch.bool)
+        chosen.scatter_(1, order, torch.arange(rows.shape[1], device=rows.device) < kept[:, None])
+        shape = masks[name].movedim(sides[name][0], 0).shape
+        found[name] = chosen.reshape(shape).movedim(0, sides[name][0]).contiguous() & masks[name]
+    return found
+
+
 def _matches(name: str, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(each, pattern) for each in (name, name.rpartition(".")[0]))
 
 
-def _apportioned(sizes: Sequence[int], density: float) -> list[int]:
+def apportioned(sizes: Sequence[int], density: float) -> list[int]:
     """How many weights each group keeps: its share cut off, and what is then missing to those that lost most by it."""
     counts = [math.floor(density * size) for size in sizes]
     missing = max(0, max(1, round(density * sum(sizes))) - sum(counts))

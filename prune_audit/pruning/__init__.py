@@ -7,7 +7,8 @@ under the names of the parameters, true where a weight is kept, and ``density`` 
 Either has ``NEEDS_DATA`` (whether it looks at ``batches``, which are None otherwise), and nothing of when it is called
 (`prune_audit.nets.schedule`) or how one trains between (`prune_audit.nets.train_loop`). Nothing of the model is changed
 by it: no parameter, buffer, gradient or mode, nor the random numbers of torch. A method whose cut weights may come back
-sets ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains.
+sets ``STRAIGHT_THROUGH = True``: they keep their values and their gradients while one trains. One whose scores can be
+compared within an output alone sets ``BY_ROW = True``: every output then keeps the same share of its weights.
 
 It may bring options of its own: ``OPTIONS``, a group (`prune_audit.options`), which arrives in ``settings.options``;
 where they stand in place of a density, the group has ``sets_density``. It may also define
@@ -26,7 +27,7 @@ from prune_audit import plugins
 from prune_audit.choices import Scope
 from prune_audit.errors import UsageError
 from prune_audit.nets import masking, pattern, schedule
-from prune_audit.nets.pattern import NofM
+from prune_audit.nets.pattern import Pattern
 from prune_audit.nets.schedule import Schedule
 from prune_audit.nets.scope import check_density
 
@@ -56,7 +57,7 @@ class Cut:
     weight_decay: float = 0.0
     options: Any = None
     fixed: Mapping[str, float] | None = None
-    pattern: NofM | None = None
+    pattern: Pattern | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight_decay < 1:
@@ -94,10 +95,14 @@ def cut(
         return updated
     check_density(density)
     scores = method.score(model, tuple(masks), batches, settings)
+    by_row = hasattr(method, "BY_ROW")
+    if settings.pattern is None and by_row:
+        return masking.keep_of_rows(scores, masks, density, pattern.sides(model, tuple(masks), pattern.Block(1, 1)))
     if settings.pattern is None:
         return masking.keep_largest(scores, masks, density, settings.scope)
-    axes = pattern.axes(model, tuple(masks), settings.pattern)
-    return pattern.keep_largest(scores, masks, density, settings.pattern, axes)
+    sides = pattern.sides(model, tuple(masks), settings.pattern)
+    scope = "layer" if by_row else settings.scope
+    return pattern.keep_largest(scores, masks, density, settings.pattern, sides, scope)
 
 
 def schedules() -> dict[str, Schedule]:

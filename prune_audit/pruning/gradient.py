@@ -4,6 +4,11 @@
 
 ShrinkBench and others take the gradient of plain cross-entropy, which is the paper's undecayed score to the letter
 (`undecayed`); the paper's own gradient pruning is `gradient-full`.
+
+    source: ShrinkBench, Blalock et al. 2020 (arXiv 2003.03033)
+    certainty: very high
+    needs: labelled training data, a network that can be trained
+    cost: one pass with gradients over --data (--score-samples)
 """
 
 from __future__ import annotations

@@ -5,6 +5,11 @@
 
 At the end of a training with decay dL is near zero, so this score is near zero for all weights alike. Good et al. 2022
 (arXiv 2206.02976), section 6, GP. epsilon is the weight decay of the settings; without it this is `undecayed`.
+
+    source: Good et al. 2022 (arXiv 2206.02976), section 6
+    certainty: very high for the formula
+    needs: labelled training data, a network that can be trained, and the weight decay that it was trained with
+    cost: one pass with gradients over --data (--score-samples)
 """
 
 from __future__ import annotations

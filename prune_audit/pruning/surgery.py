@@ -11,6 +11,11 @@ one for each where the scope is ``layer``) is solved by bisection for the densit
 of it where weights do not tie. While one trains, updates come ever more rarely (`schedule`). Biases, which the authors'
 code masks too, are left alone. Cut weights keep their values and their gradients; what runs is the weight times its
 mask.
+
+    source: Guo, Yao, Chen 2016 (arXiv 1608.04493) and the authors' code
+    certainty: very high for the rule; a density that is solved for is this project's
+    needs: nothing but weights; without training nothing comes back, and it is magnitude by layers
+    cost: that of a training, and a bisection of some seconds for a million weights at each update
 """
 
 from __future__ import annotations

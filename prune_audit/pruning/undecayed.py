@@ -7,6 +7,11 @@ The decay pulls every weight towards zero, so that a gradient of L says little o
 again. Good et al. 2022 (arXiv 2206.02976), section 6, UP. In torch the decay lives in the optimiser and ``backward``
 gives dT, so this is what common gradient pruning computes (`gradient` is another name of it), and the weight decay
 does not enter.
+
+    source: Good et al. 2022 (arXiv 2206.02976), section 6
+    certainty: very high for the formula; which one made the paper's figures is not known (see undecayed-released)
+    needs: labelled training data, a network that can be trained
+    cost: one pass with gradients over --data (--score-samples)
 """
 
 from __future__ import annotations

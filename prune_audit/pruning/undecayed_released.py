@@ -6,6 +6,11 @@ The file takes the gradient of cross-entropy alone, in which there is no decay, 
 same, so this differs from the formula of the paper (`undecayed`). Good et al. 2022 (arXiv 2206.02976); in the file
 epsilon is 5e-4, here it is the weight decay of the settings, and the gradient is over all samples and in evaluation
 mode where the file takes one batch in training mode.
+
+    source: the public file of the authors of Good et al. 2022 (arXiv 2206.02976)
+    certainty: very high
+    needs: labelled training data, a network that can be trained, and the weight decay that it was trained with
+    cost: one pass with gradients over --data (--score-samples)
 """
 
 from __future__ import annotations

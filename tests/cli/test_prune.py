@@ -20,6 +20,7 @@ from prune_audit.cli import _interrupt, invoke
 from sample_models.make import network
 from tests import normalised
 from tests.conftest import ROOT
+from tests.pruning.networks import TOLERANCE
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
 SAFE = "sample_models/dense.safetensors@sample_models.make:network"
@@ -52,7 +53,7 @@ def test_each_method_pruned_trained_and_audited(
     card = told["comparisons"][0]["pruned"]
     assert card["path"] == str(output)
     kept = sum(layer["nonzero"] for layer in card["layers"])
-    assert abs(kept - 0.5 * 29_808) <= (0.005 * 29_808 if method == "surgery" else 0)
+    assert abs(kept - 0.5 * 29_808) <= TOLERANCE.get(method, 0) * 29_808
     assert f"{output}: {method} kept {100 * kept / 29_808:.2f} % of the weights that may be cut" in seen.out
     for layer in card["layers"]:
         row = next(line.split() for line in seen.out.splitlines() if line.startswith(layer["name"]))

@@ -9,6 +9,9 @@ from torch import nn
 
 from prune_audit.nets.examples import Examples
 
+# Of the density, where a method does not meet it to one weight: half a hundredth, and a row or column of a block.
+TOLERANCE = {"surgery": 0.005, "bcr": 0.002}
+
 
 def network(seed: int = 0) -> nn.Sequential:
     """Everything that may be cut and much that may not: 6x6 pixels in, four classes out."""

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prune_audit.errors import ModelError
-from prune_audit.models.onnx.graph import Graph
+from prune_audit.models.onnx.graph import Graph, integer
 from prune_audit.models.onnx.stored import external_files, graphs
+from prune_audit.nets.pattern import STORED, Sides
 
 if TYPE_CHECKING:
     import torch
     from onnx import ModelProto, TensorProto
+
+    from prune_audit.core import Layer
 
 
 def network(model: ModelProto, path: Path) -> tuple[torch.nn.Module, Mapping[str, str]]:
@@ -31,7 +34,8 @@ def network(model: ModelProto, path: Path) -> tuple[torch.nn.Module, Mapping[str
     import torch
     from onnx import external_data_helper, numpy_helper
 
-    layers = Graph(model, path).layers()
+    graph = Graph(model, path)
+    layers = graph.layers()
     # Which also checks that the files lie beside the model.
     if external_files(model, path):
         external_data_helper.load_external_data_for_model(model, str(path.parent))
@@ -50,7 +54,9 @@ def network(model: ModelProto, path: Path) -> tuple[torch.nn.Module, Mapping[str
                 hint="prune the model before it is quantised",
             )
         tensor = torch.from_numpy(values.astype(np.float64 if values.dtype == np.float64 else np.float32))
-        names[_place(root, layer.name, tensor)] = layer.name
+        names[placed := _place(root, layer.name, tensor)] = layer.name
+        if (sides := _sides(graph, layer)) is not None:
+            setattr(root.get_submodule(placed.rpartition(".")[0]), STORED, sides)
     if not names:
         raise ModelError(f"{path} stores no weights of layers", hint="see them with `prune-audit inspect`")
     return root, names
@@ -73,6 +79,20 @@ def write(model: ModelProto, module: torch.nn.Module, names: Mapping[str, str], 
         values[module.get_parameter(parameter).detach().numpy() == 0] = 0
         tensor.CopyFrom(numpy_helper.from_array(values, name))
     onnx.save_model(made, path, save_as_external_data=external, location=f"{path.name}.data" if external else None)
+
+
+def _sides(graph: Graph, layer: Layer) -> Sides | None:
+    """The axes of a weight along which outputs and inputs lie, None where its operators do not say it."""
+    found: set[Sides | None] = set()
+    for node in graph.nodes:
+        if layer.name in node.input:
+            turned = node.op_type == "MatMul" or (node.op_type == "Gemm" and not integer(node, "transB", 0))
+            known = node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul") and node.input[1] == layer.name
+            if not known or (node.op_type == "MatMul" and len(layer.shape) != 2):
+                found.add(None)
+            else:
+                found.add((1, 0) if turned or node.op_type == "ConvTranspose" else (0, 1))
+    return found.pop() if len(found) == 1 else None
 
 
 def _stored(model: ModelProto) -> dict[str, TensorProto]:
