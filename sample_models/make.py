@@ -7,16 +7,20 @@ pay for the pruning. Seeded, CPU, single thread, about ten seconds.
 Written beside this file: ``dense``, ``pruned-50`` and ``pruned-90`` as TorchScript (.pt) and ONNX (.onnx), the dense
 model as torch.export program (.pt2), as state dict (.pth, for ``dense.pth@sample_models.make:network``) and as
 safetensors, and ``val/<digit>/*.png``.
+
+``questions/`` holds what a network that learnt to calculate answers, dense and pruned, as lm-eval writes it.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
+import json
 import logging
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -129,6 +133,71 @@ def save_images(images: np.ndarray, labels: np.ndarray) -> None:
         Image.fromarray(image).save(folder / f"{number:04}.png", optimize=True)
 
 
+OPERATIONS: Mapping[str, tuple[str, Callable[[int, int], int]]] = {
+    "sums": ("+", lambda a, b: a + b),
+    "differences": ("-", lambda a, b: a - b),
+    "products": ("*", lambda a, b: a * b),
+}
+RESULTS = list(range(-12, 90))
+
+
+def calculator() -> nn.Module:
+    """Two digits and an operation, one-hot, to a score for each result."""
+    return nn.Sequential(nn.Linear(10 + 10 + len(OPERATIONS), 96), nn.ReLU(), nn.Linear(96, len(RESULTS)))
+
+
+def save_questions(density: float = 0.2) -> None:
+    """Write ``questions/dense`` and ``questions/pruned``: sums, differences and products with four choices each."""
+    torch.manual_seed(SEED)
+    asked = [(name, a, b) for name in OPERATIONS for a in range(8) for b in range(8)]
+    rows = [[a, 10 + b, 20 + list(OPERATIONS).index(name)] for name, a, b in asked]
+    x = nn.functional.one_hot(torch.tensor(rows), 20 + len(OPERATIONS)).sum(1).float()
+    right = [OPERATIONS[name][1](a, b) for name, a, b in asked]
+    y = torch.tensor([RESULTS.index(result) for result in right])
+    dense = calculator()
+    train(dense, x, y, epochs=80, rate=5e-3)
+    pruned = copy.deepcopy(dense)
+    prune(pruned, density)
+    rng = np.random.default_rng(SEED)
+    near = [-3, -2, -1, 1, 2, 3]
+    choices = [[result, *(result + rng.choice(near, 3, replace=False)).tolist()] for result in right]
+    orders = [rng.permutation(4) for _ in asked]
+    shutil.rmtree(HERE / "questions", ignore_errors=True)
+    for name, model in (("dense", dense), ("pruned", pruned)):
+        with torch.inference_mode():
+            scores = model(x).log_softmax(1)
+        folder = HERE / "questions" / name
+        folder.mkdir(parents=True)
+        for task in OPERATIONS:
+            of_task = [i for i, each in enumerate(asked) if each[0] == task]
+            lines = [
+                _line(n, asked[i], [choices[i][k] for k in orders[i]], right[i], scores[i])
+                for n, i in enumerate(of_task)
+            ]
+            (folder / f"samples_{task}_2026-01-01T00-00-00.000000.jsonl").write_text("".join(lines), "utf-8")
+
+
+def _line(number: int, asked: tuple[str, int, int], choices: list[int], right: int, scores: torch.Tensor) -> str:
+    """One document, as lm-eval logs it."""
+    task, a, b = asked
+    question, target = f"{a} {OPERATIONS[task][0]} {b} =", str(choices.index(right))
+    document = {"question": question, "choices": choices, "even": right % 2 == 0}
+    likelihoods = [round(float(scores[RESULTS.index(choice)]), 4) for choice in choices]
+    hashes = {"doc": json.dumps(document), "prompt": question, "target": target}
+    row = {
+        "doc_id": number,
+        "doc": document,
+        "target": target,
+        "arguments": {f"gen_args_{k}": {"arg_0": question, "arg_1": f" {c}"} for k, c in enumerate(choices)},
+        "filtered_resps": [[str(each), "False"] for each in likelihoods],
+        "filter": "none",
+        "metrics": ["acc"],
+        **{f"{of}_hash": hashlib.sha256(text.encode()).hexdigest() for of, text in hashes.items()},
+        "acc": float(likelihoods.index(max(likelihoods)) == int(target)),
+    }
+    return json.dumps(row) + "\n"
+
+
 def main() -> None:
     """Make everything."""
     torch.set_num_threads(1)  # sums in another order would give other weights
@@ -151,6 +220,7 @@ def main() -> None:
         save(model, name)
     save_dense(made["dense"])
     save_images(images, labels)
+    save_questions()
 
 
 if __name__ == "__main__":

@@ -311,6 +311,15 @@ class Counting:
         ),
     ] = None
 
+    class_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="What is a class of recorded questions: task, or a key of their documents, such as subject. By "
+            "default the task; the subject where all are of one task.",
+        ),
+    ] = None
+
     operating_point: Annotated[
         OperatingPoint,
         typer.Option(
@@ -344,6 +353,7 @@ class Counting:
         return {
             "task": self.task,
             "metric": self.metric,
+            "class_by": self.class_by,
             "operating_point": self.operating_point,
             "score": self.score,
             "iou": self.iou,

@@ -142,7 +142,8 @@ class Settings:
     pass runs as ``runner`` has it, a plugin of `prune_audit.runners`. What is predicted is the same, so that these four
     are not part of an audit's document.
     ``task`` is what is counted, None where the data or the models tell. ``metric`` is the one of several by which an
-    answer that was recorded is right, with its filter behind a comma.
+    answer that was recorded is right, with its filter behind a comma; ``class_by`` the key of a document that is its
+    class there, where that is not its task.
     Where things are found at a threshold of scores, that of each model is chosen by ``operating_point``, and ``score``
     is the dense model's, None for one that is chosen for all alike. A detection takes a box that it overlaps by
     ``iou``; of each image and class the ``max_detections`` surest count.
@@ -179,6 +180,7 @@ class Settings:
     plausibility: bool = True
     task: str | None = field(default=None, metadata=UNLESS_DEFAULT)
     metric: str | None = field(default=None, metadata=UNLESS_DEFAULT)
+    class_by: str | None = field(default=None, metadata=UNLESS_DEFAULT)
     operating_point: OperatingPoint = field(default="false-detections", metadata=UNLESS_DEFAULT)
     score: float | None = field(default=None, metadata=UNLESS_DEFAULT)
     iou: float = field(default=0.5, metadata=UNLESS_DEFAULT)

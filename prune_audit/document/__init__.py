@@ -847,6 +847,7 @@ _SETTINGS = named(
             "plausibility": said("Whether other usual preprocessings were tried.", FLAG),
             "task": said("What was to be counted; absent where data or models were to tell.", maybe(TEXT)),
             "metric": said("The metric by which recorded answers are right; absent where none was named.", maybe(TEXT)),
+            "class_by": said("The key that is the class of a question; absent where none was named.", maybe(TEXT)),
             "operating_point": said(
                 "How the thresholds of models that find things were chosen; absent where as many false detections of "
                 "every model were asked for.",

@@ -84,7 +84,11 @@ def test_fits_its_schema_without_undescribed_keys(name: str, validator: Draft202
 
 
 # Where models ran, which changes no number, so that an audit is the same wherever they did.
-FINDING: dict[str, Any] = {"operating_point": "precision", "score": 0.25, "iou": 0.75, "max_detections": 10}
+# What most audits say nothing of.
+OF_TASKS: dict[str, Any] = {
+    "task": "boxes", "metric": "acc", "class_by": "subject",
+    "operating_point": "precision", "score": 0.25, "iou": 0.75, "max_detections": 10,
+}  # fmt: skip
 NOT_WRITTEN = ("isolate", "memory", "sample_timeout", "runner")
 
 
@@ -109,9 +113,7 @@ def test_every_field_reaches_the_document() -> None:
             "versions",
             "comparisons",
             "until_settled",
-            "task",
-            "metric",
-            *FINDING,
+            *OF_TASKS,
             *NOT_WRITTEN,
         }
     assert from_document(to_document(audit)) == audit
@@ -128,7 +130,7 @@ def test_an_audit_of_another_task_reaches_the_document() -> None:
     pair = replace(view.pair, task=task, negatives=others, false=false)
     flip = Flip(id="q1", label="4", dense="4", pruned="5", asked="2 + 2", right="dense")
     comparison = replace(audit.comparisons[0], views=(replace(view, pair=pair),), flips=(flip,))
-    settings = replace(audit.provenance.settings, task="boxes", metric="acc", **FINDING)
+    settings = replace(audit.provenance.settings, **OF_TASKS)
     changed = replace(audit, comparisons=(comparison,), provenance=replace(audit.provenance, settings=settings))
     document = json.loads(json.dumps(to_document(changed)))
     assert from_document(document) == changed
@@ -323,7 +325,7 @@ def test_what_is_kept_of_scores_and_clusters_fits_the_strata(path: tuple[str, ..
 @pytest.mark.parametrize("key", [key for key in Settings.__dataclass_fields__ if key not in NOT_WRITTEN])
 def test_a_setting_that_an_older_version_did_not_know_takes_its_default(key: str) -> None:
     audit = audits.settled() if key == "until_settled" else audits.everything()
-    told = replace(audit.provenance.settings, task="boxes", metric="acc", **FINDING)
+    told = replace(audit.provenance.settings, **OF_TASKS)
     audit = replace(audit, provenance=replace(audit.provenance, settings=told))
     older = from_document(broken("provenance", "settings", key, value=..., of=audit))
     default = getattr(Settings(), key)

@@ -1,0 +1,97 @@
+"""Answers of a language model in a log of inspect_ai, as ``inspect log dump`` prints it: JSON of a run that succeeded.
+
+A sample is right where the scorer says C, or 1; I, N and 0 are wrong. Where there are several scorers ``--metric``
+names one. Samples that were asked in several epochs are several answers to one question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prune_audit.core import Assumption, ModelSource, Settings
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.files import json_lines, parse
+from prune_audit.models import _questions as questions
+from prune_audit.models._questions import Answer, Read, RecordedAnswers
+
+_WORDS = {"C": 1, "I": 0, "N": 0}
+_HINT = "write it with: inspect log dump LOG.eval > answers.json"
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file begins as such a log does."""
+    return json_lines.is_log(json_lines.head(path))
+
+
+def load(source: ModelSource, settings: Settings) -> RecordedAnswers:
+    """The answers at ``source``, which are not read yet.
+
+    Raises:
+        UsageError: a factory was given.
+    """
+    return questions.source_of(
+        source, [source.path], settings, lambda: _read(source.path, source.name, settings.metric)
+    )
+
+
+def _read(path: Path, name: str, metric: str | None) -> Read:
+    try:
+        log = parse.json(path.read_text(encoding="utf-8"), finite=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: expected a log of inspect_ai, found {error}", hint=_HINT) from error
+    if log.get("status") != "success":
+        raise ModelError(
+            f"{path}: the run did not come to its end, its status is {log.get('status')!r}",
+            hint="run it again: inspect eval-retry",
+        )
+    samples = log.get("samples")
+    if not isinstance(samples, list) or not samples:
+        raise ModelError(f"{path}: the log holds no samples", hint=_HINT)
+    scorer = _scorer(path, samples[0], metric)
+    task = str(log["eval"].get("task", path.stem))
+    epochs = {sample.get("epoch", 1) for sample in samples}
+    answers = [_answer(f"{path}, sample {i}", each, task, scorer, len(epochs) > 1) for i, each in enumerate(samples, 1)]
+    why = "as told" if metric is not None else "the only scorer"
+    told = Assumption(subject=name, what="right answer", value=f"by {scorer}", why=why, option="--metric NAME")
+    return Read(answers=answers, assumptions=(told,))
+
+
+def _scorer(path: Path, sample: Mapping[str, Any], metric: str | None) -> str:
+    known = list(sample.get("scores") or {})
+    if metric is not None and metric not in known:
+        raise UsageError(f"--metric {metric}: {path} has no such scorer", hint=f"known: {', '.join(known) or 'none'}")
+    if metric is None and len(known) != 1:
+        raise UsageError(
+            f"{path}: nothing says which scorer is meant, of {', '.join(known) or 'none'}",
+            hint=f"name it: --metric {known[0] if known else 'match'}",
+        )
+    return metric or known[0]
+
+
+def _answer(where: str, sample: Mapping[str, Any], task: str, scorer: str, several: bool) -> Answer:
+    score = (sample.get("scores") or {}).get(scorer)
+    if "id" not in sample or not isinstance(score, dict) or "value" not in score:
+        raise ModelError(f"{where}: expected a sample with an id and a score by {scorer}", hint=_HINT)
+    value, target, output = score["value"], sample.get("target", ""), sample.get("output") or {}
+    said = score.get("answer") if score.get("answer") is not None else output.get("completion", "")
+    metadata = sample.get("metadata")
+    return Answer(
+        task=task,
+        key=str(sample["id"]),
+        repeat=str(sample.get("epoch", 1)) if several else "",
+        value=_WORDS.get(value, value) if isinstance(value, str) else value,
+        where=where,
+        asked=questions.shortened(_input(sample.get("input", ""))),
+        right=questions.shortened(", ".join(target) if isinstance(target, list) else target),
+        gave=questions.shortened(said),
+        columns=questions.scalars(metadata) if isinstance(metadata, dict) else {},
+    )
+
+
+def _input(given: Any) -> str:
+    """What was asked: a text, or the last of several messages."""
+    if isinstance(given, list) and given and isinstance(given[-1], dict):
+        given = given[-1].get("content", "")
+    return str(given)
