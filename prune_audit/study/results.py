@@ -114,10 +114,12 @@ def audited(folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
     for folder in folders:
         path = folder / AUDITED
         try:
+            if not path.is_file():  # a device would be read without an end
+                raise ValueError("there is no such file")
             header, *listed = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
             found.setdefault(tuple((name, of) for name, of in listed), path)
-            if header != ["id", "class"]:
-                raise ValueError("expected the columns id and class")
+            if header != ["id", "class"] or not listed:
+                raise ValueError("expected the columns id and class, and samples")
         except (OSError, ValueError, csv.Error) as fault:
             raise StudyError(
                 f"{path} does not say which samples were audited: {fault}",

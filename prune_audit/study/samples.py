@@ -97,9 +97,15 @@ def read(samples: DataFrame, classes: DataFrame) -> tuple[dict[str, Array], dict
     if not len(samples):
         return sizes, found
     columns = ["support", "dense_recall", "pruned_recall"]
-    by_run = {run: own[columns].to_numpy(np.float64) for run, own in classes.groupby(RUN, sort=False)}
+    by_run = {
+        run: (own[columns].to_numpy(np.float64), list(own["class"])) for run, own in classes.groupby(RUN, sort=False)
+    }
+    names: dict[str, list[str]] = {}
     for *run, dense, pruned in samples[[*RUN, *SIDES]].itertuples(index=False):
-        support, *recalls = by_run[tuple(run)].T
+        numbers, named = by_run[tuple(run)]
+        if names.setdefault(run[0], named) != named or len({*named}) < len(named):
+            raise ValueError(f"{_named(run)}: its classes are other ones than those of another seed, or named alike")
+        support, *recalls = numbers.T
         if np.isnan(support).any():
             raise ValueError(f"{_named(run)}: a class has no support")
         n = support.astype(np.int64)

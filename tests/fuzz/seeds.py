@@ -62,6 +62,8 @@ def make(folder: Path) -> list[Seed]:
         _payloads()
         _study()
         _stopped()
+        _run(*EXPLAIN)
+        Path("out.json").rename("explained.json")
     return SEEDS
 
 
@@ -89,6 +91,10 @@ MODEL = ("dense.onnx", "x.npz")
 PRUNE = (
     *("prune", f"state.pth@{FACTORY}", "--density", "0.5", "--method", "magnitude"),
     *("--data", "x.npz", "--epochs", "3", "--threads", "1"),
+)
+EXPLAIN = (
+    *("explain", f"whole.pth@{FACTORY}", f"state.pth@{FACTORY}", "--data", "x.npz", "--audit", "x.npz"),
+    *("--same-data", "--threads", "1", "--samples", "9", *COMPARE, "-o", "out.json"),
 )
 REPORTS = ("r.html", "r.md", "r.csv", "r.parquet", "r.xml", "r.sarif", "r.svg", "r.txt")
 SEEDS = [
@@ -357,6 +363,24 @@ SEEDS = [
         share=12,
     ),
     Seed(
+        kind="explained",
+        targets=("explained.json",),
+        commands=(
+            *(("report", "explained.json", "--all", "-q", "-o", file) for file in REPORTS),
+            ("report", "explained.json"),
+        ),
+        makes=REPORTS,
+        share=6,
+    ),
+    Seed(
+        kind="explain",
+        targets=("state.pth", "x.npz"),
+        needs=("whole.pth",),
+        commands=(EXPLAIN,),
+        makes=("out.json",),
+        share=3,
+    ),
+    Seed(
         kind="baseline",
         targets=("before.json",),
         needs=("audit.json",),
@@ -448,9 +472,14 @@ SEEDS = [
     Seed(
         kind="study",
         targets=("studied",),
-        commands=(("study", "studied", "-q", "-o", "made"),),
-        makes=("made",),
-        share=3,
+        needs=("x.npz",),
+        commands=(
+            ("study", "studied", "-q", "-o", "made"),
+            ("study", "studied", "-q", "-o", "made", "--exemplars", "ex.csv"),
+            ("study", "studied", "--exemplars", "ex.csv", "--top", "3", "--audit", "x.npz"),
+        ),
+        makes=("made", "ex.csv"),
+        share=4,
     ),
     Seed(
         kind="runs",
@@ -660,6 +689,8 @@ def _models() -> None:
     state = dict(zip(built.state_dict(), state.values(), strict=True))
     torch.save({"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}}, "state.pth")
     save_file(state, "state.safetensors", {"format": "pt"})
+    whole = state | {name: torch.from_numpy(_bands()) for name in list(state)[:1]}
+    torch.save(whole, "whole.pth")
     linear = nn.Linear(64, 3)
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(pruned))
@@ -885,5 +916,5 @@ def _stopped() -> None:
 def _study() -> None:
     _run("study", "plan.toml", "-q", "-o", "done")
     Path("studied").mkdir()
-    for name in ("runs.csv", "classes.csv", "title.txt"):
+    for name in ("runs.csv", "classes.csv", "title.txt", "samples.csv", "audited.csv"):
         Path("studied", name).write_bytes(Path("done", name).read_bytes())

@@ -267,3 +267,10 @@ def test_lists_that_are_none_or_differ_are_refused(tmp_path: Path) -> None:
     (one / results.AUDITED).write_text("name,class\na,cat\n")
     with pytest.raises(StudyError, match="expected the columns id and class"):
         results.audited([one])
+    (one / results.AUDITED).write_text("id,class\n")
+    with pytest.raises(StudyError, match="and samples"):
+        results.audited([one])
+    (one / results.AUDITED).unlink()
+    (one / results.AUDITED).symlink_to("/dev/zero")  # which is read without an end
+    with pytest.raises(StudyError, match="there is no such file"):
+        results.audited([one])

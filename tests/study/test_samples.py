@@ -121,6 +121,20 @@ def test_a_table_of_other_samples_is_refused(tmp_path: Path) -> None:
     assert results.read([folder])[3].empty
 
 
+def test_samples_of_other_classes_than_those_of_another_seed_are_refused(tmp_path: Path) -> None:
+    folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
+    path = folder / "classes.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    for changed, told in (
+        ([line.replace("m,0.5,c,", "m,0.5,other,") if "net,1" in line else line for line in lines], "other ones than"),
+        ([line.replace("m,0.5,c,", "m,0.5,b,") for line in lines], "named alike"),
+    ):
+        assert changed != lines
+        path.write_text("".join(changed))
+        with pytest.raises(StudyError, match=told):
+            results.read([folder])
+
+
 def test_fields_of_a_million_samples_are_read(tmp_path: Path) -> None:
     text = packed.flags(np.random.default_rng(0).random(1_000_000) < 0.5)
     assert len(text) > 131_072  # what the reader of the standard library stops at
