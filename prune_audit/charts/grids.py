@@ -30,7 +30,7 @@ def _spec(table: Table, drawn: Drawn) -> dict[str, Any] | None:
     most = max(abs(row["value"]) for row in cells) or 1.0
     for row in cells:
         row["said"] = f"{row['y']}, {row['x']}: {row['value_said']}"
-        row["level"] = _level(row["value"] / most)
+        row["level"] = _level(row["value"] / most * (1 if drawn.worse == "below" else -1))
     looks = {f"level{n}": name for n, name in zip(range(-4, 3), _COLOURS, strict=True)}
     return {
         "width": WIDTH,

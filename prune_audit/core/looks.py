@@ -33,7 +33,8 @@ class Drawn:
     """How a table is to be drawn, by the names of its fields.
 
     ``x`` and ``y`` are the axes, and of a ``grid`` words both; of ``dots`` ``y`` are the words, of ``lines`` ``x``.
-    ``value`` is the number that colours the cells of a ``grid`` (0 is neutral, below is loss). ``low`` and ``high`` are
+    ``value`` is the number that colours the cells of a ``grid``: 0 is neutral, what lies ``worse``, below or above, is
+    loss. ``low`` and ``high`` are
     the interval of the number. ``group`` tells several series apart, and of a ``scatter`` names the points. ``shows``
     is the finding in words, ``reading`` how to read it.
     """
@@ -48,6 +49,7 @@ class Drawn:
     low: str = ""
     high: str = ""
     group: str = ""
+    worse: Literal["below", "above"] = "below"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,26 @@ class Table:
                     f"the table {self.name} is to be drawn by {', '.join(sorted(missing))}, which it has not",
                     hint=f"its fields: {', '.join(names)}",
                 )
+
+    @property
+    def spread(self) -> Table:
+        """A table that is drawn as a grid as people read it: a row for each word down, a field for each across."""
+        grid = next((drawn for drawn in self.drawn if drawn.kind == "grid"), None)
+        if grid is None:
+            return self
+        across = list(dict.fromkeys(map(str, self.column(grid.x))))
+        down = list(dict.fromkeys(map(str, self.column(grid.y))))
+        cells = zip(*(self.column(name) for name in (grid.y, grid.x, grid.value)), strict=True)
+        values = {(str(y), str(x)): value for y, x, value in cells}
+        by_name = {field.name: field for field in self.fields}
+        head, own = by_name[grid.y], by_name[grid.value]
+        return Table(
+            name=self.name,
+            title=f"{self.title}: {own.title}",
+            fields=(head, *(Field(name=f"x {x}", title=x, unit=own.unit) for x in across)),
+            rows=tuple((y, *(values.get((y, x)) for x in across)) for y in down),
+            notes=self.notes,
+        )
 
     def column(self, name: str) -> tuple[Value, ...]:
         """The values of the field called ``name``, (R,). Raises `KeyError` where there is none."""

@@ -49,6 +49,10 @@ from prune_audit.tasks import classification
 
 Stages = Callable[[str], Progress | None]
 NAMED = 4  # classes that the first sentence names
+GENERAL = (
+    "Nothing here says what to change. What helps without a cause: keep more weights, tune longer, or draw all classes "
+    "equally often (`prune-audit prune` with --density, --epochs, --balanced); then compare again."
+)
 RULE = "rule"  # what the table of what was tried is called among the lenses
 SAME = 0.5  # share of the training samples among those audited from which both are one set of data
 
@@ -335,7 +339,8 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
     tried = rule.tried(accounts, outcome, subject.seed) if accounts else ()
     named = [each for each in tried if each.named]
     finds = [said for each in seen for said in each.finds]
-    steps = [said for each in seen for said in each.steps]
+    excludes = [said for each in seen for said in each.excludes]
+    steps = [said for each in seen for said in each.steps] or [GENERAL]
     who = _who(subject)
     ranked = _ranked(named, tried, accounts, outcome, measured)
     nothing = () if finds or named else ("Nothing that was measured here explains who lost.",)
@@ -360,8 +365,8 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
         sentences=(ranked,),
         tables=(table,) if tried else (),
     )
-    lost = bool(np.nanmax(outcome, initial=0.0) > 0)
-    return look, (who, *finds, *([ranked] if named else nothing), *(steps if lost else ()))
+    lost = bool(lookup.those(subject.view, "verdict", [REGRESSED]))
+    return look, (who, *finds, *([ranked] if named else nothing), *excludes, *(steps if lost else ()))
 
 
 def _outcome(subject: Subject) -> tuple[Floats, str]:
@@ -383,11 +388,11 @@ def _who(subject: Subject) -> str:
     """Which classes lost, the most first."""
     view = subject.view
     regressed, harmed = lookup.those(view, "verdict", [REGRESSED]), lookup.those(view, "distortion", HARMED)
-    order = [i for i in lookup.worst_first(view) if i in {*regressed, *harmed}]
+    lost = {i: moved for i in (*regressed, *harmed) if isinstance(moved := lookup.moves(view)[i], float | int)}
+    order = sorted(lost, key=lambda i: lost[i])
     if not order:
         return f"No class of {subject.pruned.card.name} is shown to have lost: there is little to explain."
-    moves = lookup.moves(view)
-    told = [f"{view.strata[i]} ({rounded.points(moves[i])})" for i in order[:NAMED]]
+    told = [f"{view.strata[i]} ({rounded.points(lost[i])})" for i in order[:NAMED]]
     more = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
     return (
         f"{subject.pruned.card.name} lost {', '.join(told)}{more}, in points of recall: "
@@ -418,5 +423,5 @@ def _ranked(
     which = "higher" if best.rho > 0 else "lower"
     return (
         f"{best.account.title} ranks the classes as they lost: those with a {which} one lost more, by {measured} "
-        f"({luck}); it was computed without the samples that were audited."
+        f"({luck}). It was computed without the samples that were audited; an order is no proof of a cause."
     )

@@ -133,8 +133,8 @@ class Seen:
     """What a lens saw.
 
     ``sentences`` begin with the finding. ``measures`` go beside those of the view by class, ``accounts`` to the rule by
-    which something may be called an explanation. With ``finds`` and ``steps`` a report opens: what was shown by
-    changing the network and judging it again, and what to try next.
+    which something may be called an explanation. With ``finds``, ``excludes`` and ``steps`` a report opens: what was
+    shown to be a cause by changing the network and judging it again, what was not, and what to try next.
     """
 
     sentences: tuple[str, ...]
@@ -142,6 +142,7 @@ class Seen:
     measures: tuple[Measure, ...] = ()
     accounts: tuple[Account, ...] = ()
     finds: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
 
 

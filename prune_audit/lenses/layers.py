@@ -122,7 +122,8 @@ def look(subject: Subject, options: Options | None) -> Seen:
     return Seen(
         sentences=tuple(sentences),
         tables=(*_judged_tables(subject, judged), _grid(subject, first)),
-        finds=tuple(_find(subject, each) for each in found[:1]) or (() if tuned else (sentences[0],)),
+        finds=tuple(_find(subject, each) for each in found[:1]),
+        excludes=() if found else (sentences[0],),
         steps=tuple(_step(each) for each in found[:1]),
     )
 
@@ -381,11 +382,11 @@ def _judged_tables(subject: Subject, judged: Sequence[_Judged]) -> tuple[Table, 
         Field(name="regressed", title="classes regressed", unit="count"),
     )
     rows: list[tuple[Value, ...]] = []
-    for each in judged:
-        rows.append((f"{_called(each.layers)} dense again", each.cost, *_numbers(subject, each.step)))
+    for at, each in enumerate(judged, 1):
+        rows.append((f"{at}: {_called(each.layers)} dense again", each.cost, *_numbers(subject, each.step)))
         if each.control is not None and each.beyond is not None:
-            rows.append(("control: the largest cut weights", each.cost, *_numbers(subject, each.control)))
-            rows.append(("beyond the control", 0.0, *_numbers(subject, each.beyond)))
+            rows.append((f"{at}: control", each.cost, *_numbers(subject, each.control)))
+            rows.append((f"{at}: beyond the control", 0.0, *_numbers(subject, each.beyond)))
     drawn = Drawn(
         kind="dots",
         title="Layers against their controls",
@@ -393,18 +394,17 @@ def _judged_tables(subject: Subject, judged: Sequence[_Judged]) -> tuple[Table, 
         reading=f"Right of 0 more is right; the bar is the {sure}. A layer explains something only where its own bar "
         "and that beyond the control both lie right of 0.",
         x="change",
-        y="label",
+        y="network",
         low="change_low",
         high="change_high",
     )
-    named = [Field(name="label", title="what", unit="label"), *fields]
-    labelled = tuple((f"{n // 3 + 1}: {row[0]}", *row) for n, row in enumerate(rows))
     return (
         Table(
             name="judged",
             title="Judged on the audited samples, once",
-            fields=tuple(named),
-            rows=labelled,
+            fields=fields,
+            rows=tuple(rows),
+            notes=("control: the same density spent on the largest cut weights of all layers",),
             drawn=(drawn,),
         ),
     )

@@ -49,7 +49,7 @@ def look(subject: Subject, options: None) -> Seen:
         tuple(_mean(side[of_class(predictions.labels, i)]) for side in (before, after))
         for i in range(len(subject.classes))
     ]
-    tuned = any(each is not None and each["second"] != each["second_cut"] for each in found)
+    tuned = _shift.tuned(subject)
     rows: list[tuple[Value, ...]] = []
     for i, name in enumerate(subject.classes):
         one, rose = found[i], measured[i]
@@ -118,7 +118,7 @@ def _accounts(found: Sequence[Any], risk: Sequence[Value], *, fits: bool) -> tup
     def column(name: str) -> tuple[Value, ...]:
         return tuple(None if each is None else each[name] for each in found)
 
-    margins = tuple(None if each is None else -float(np.median(each["margins"])) for each in found)
+    margins = tuple(None if each is None else float(np.median(each["margins"])) for each in found)
     orders = (
         Account(name="predicted_second", title="The second-order prediction of the loss", values=column("second")),
         Account(name="predicted_first", title="The first-order prediction of the loss", values=column("first")),
@@ -127,7 +127,7 @@ def _accounts(found: Sequence[Any], risk: Sequence[Value], *, fits: bool) -> tup
         *(orders if fits else ()),
         Account(name="gradient_norm", title="The norm of the gradient", values=column("gradient_norm")),
         Account(name="closeness", title="Closeness to the decision boundary", values=column("closeness")),
-        Account(name="margin", title="The median margin, turned round,", values=margins),
+        Account(name="margin", title="The median margin", values=margins),
         Account(name="at_risk", title="The share of right samples at risk", values=tuple(risk)),
         Account(name="dense_loss", title="The loss in the dense network", values=column("loss")),
     )
@@ -275,21 +275,20 @@ def _layers(subject: Subject, found: Sequence[Any]) -> tuple[Table, ...]:
         "to raise the loss of this class. It is a prediction, and no test.",
         x="class",
         y="layer",
-        value="gain",
+        value="share",
+        worse="above",
     )
     fields = (
         Field(name="layer", title="layer", unit="label"),
         Field(name="class", title="class", unit="label"),
         Field(name="share", title="predicted share", unit="nats", meaning="of the second-order prediction of the cut"),
-        Field(name="gain", title="change of the loss, turned round", unit="nats", meaning="below 0 the loss rises"),
     )
-    made = tuple((layer, name, value, -value) for layer, name, value in rows)
     return (
         Table(
             name="layers",
             title="The prediction of the cut by layer and class",
             fields=fields,
-            rows=made,
+            rows=rows,
             notes=("no interval",),
             drawn=(drawn,),
         ),

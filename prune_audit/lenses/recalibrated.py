@@ -61,6 +61,7 @@ def look(subject: Subject, options: None) -> Seen:
         tables=(table,),
         measures=measures,
         finds=(sentence,) if is_it else (),
+        excludes=() if is_it else (sentence,),
         steps=steps if is_it else (),
     )
 

@@ -31,14 +31,15 @@ def opening(audit: Audit) -> Iterator[RenderableType]:
 def sections(comparison: Comparison, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:
     """A section for each lens."""
     for look in comparison.looks:
-        yield Rule(Text(f"{printable(look.lens)}: {printable(look.title)}", style="bold"), align="left", style="dim")
+        yield Rule(Text(printable(look.lens), style="bold"), align="left", style="dim")
+        yield Text(printable(look.title), style="dim")
         if look.absent is not None:
             yield Text(f"nothing was seen: {printable(look.absent)}")
         for sentence in look.sentences:
             yield Text(printable(sentence))
         yield Text()
         for table in look.tables:
-            yield from _table(table, width, glyphs, show_all)
+            yield from _table(table.spread, width, glyphs, show_all)
 
 
 def _table(table: Table, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:

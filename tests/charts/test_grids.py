@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prune_audit.charts import grids
 from prune_audit.render.picture import svg
 from tests.lenses.looks import looked
@@ -24,6 +26,15 @@ def test_steps_of_colour() -> None:
     assert [grids._level(share) for share in (-1, -0.75, -0.3, -0.05, -0.04, 0, 0.04, 0.3, 1)] == [
         *("level-4", "level-4", "level-2", "level-1", "level0", "level0", "level0", "level1", "level2")
     ]
+
+
+def test_what_is_loss_above_nothing_is_orange_there() -> None:
+    audit = looked()
+    look = audit.comparisons[0].looks[0]
+    above = replace(look.tables[0], drawn=(replace(look.tables[0].drawn[0], worse="above"),))
+    comparison = replace(audit.comparisons[0], looks=(replace(look, tables=(above,)),))
+    (chart,) = grids.draw(replace(audit, comparisons=(comparison,)))
+    assert [row["level"] for row in chart.spec["data"]["values"]] == ["level2", "level-3", "level0"]
 
 
 def test_nothing_is_drawn_where_nobody_asked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from prune_audit import plugins
+from prune_audit import plugins, prune
+from prune_audit.core import Settings
 from prune_audit.document import read_audit
-from tests.cli._run import here
+from tests.cli._run import here, process
+from tests.conftest import ROOT
+from tests.normalised import FACTORY, network, trained
 
 ONNX = ("sample_models/dense.onnx", "sample_models/pruned-90.onnx")
 
@@ -121,3 +125,90 @@ def test_what_lenses_saw_stays_in_a_saved_audit(few_digits: Path, others: Path, 
     assert here(["check", report, "-o", judged, "--exit-zero", "-q"]).returncode == 0
     found = json.loads(judged.read_text(encoding="utf-8"))["comparisons"][0]
     assert [look["lens"] for look in found["looks"]] == ["rule", "weights"]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The sample's network with batch normalisation, and a file of it with a fifth of its weights."""
+    folder = tmp_path_factory.mktemp("cut")
+    dense = trained(folder)
+    pruned = folder / "cut.pth"
+    prune.run(dense, pruned, prune.Recipe(method="magnitude", density=0.2), Settings())
+    return f"{dense.path}@{FACTORY}", pruned
+
+
+def test_the_usual_lenses_and_the_network_that_was_judged(
+    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+) -> None:
+    dense, pruned = cut[0], f"{cut[1]}@{FACTORY}"
+    report = tmp_path / "why.json"
+    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--threads", "1"]
+    first = here(["explain", dense, pruned, *sides, "-o", report])
+    assert first.returncode == 0, first.stderr
+    comparison = read_audit(report).comparisons[0]
+    assert [look.lens for look in comparison.looks] == ["rule", "recalibrated", "loss-shift", "layers", "weights"]
+    assert all(look.absent is None for look in comparison.looks)
+
+    made = tmp_path / "restored.pth"
+    arguments = [*sides, "--lens", "layers", "--restore", "4", "-o", made, "-o", report]
+    done = here(["explain", dense, pruned, *arguments])
+    assert done.returncode == 0, done.stderr
+    state, whole = torch.load(made, weights_only=True), torch.load(dense.partition("@")[0], weights_only=True)
+    assert torch.equal(state["4.weight"], whole["4.weight"])
+    assert not torch.equal(state["0.weight"], whole["0.weight"])
+    judged = read_audit(report).comparisons[0].looks[1].tables[0]
+    row = dict(zip([field.name for field in judged.fields], judged.rows[-3], strict=True))
+    assert str(row["network"]).endswith(": 4 dense again")
+    # The file is what was judged: as many samples right as the section says.
+    compared = tmp_path / "compared.json"
+    new = tmp_path / "new.json"
+    assert here(["compare", pruned, f"{made}@{FACTORY}", "--data", others, "-q", "-o", compared]).returncode == 0
+    written = read_audit(compared).comparisons[0].view()
+    assert here(["explain", dense, pruned, *sides, "--lens", "recalibrated", "-q", "-o", new]).returncode == 0
+    base = read_audit(new).comparisons[0]
+    gained = base.view().measure("recalibrated_change").overall
+    change = written.measure("change").overall
+    assert isinstance(gained, float)
+    assert isinstance(change, float)
+    assert row["change"] == pytest.approx(change - gained, abs=1e-9)
+
+
+def test_a_second_run_repeats_nothing(
+    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path, cache: Path
+) -> None:
+    """In processes of their own, since what a factory reads is known only where its module is imported first."""
+    code = inspect.getsource(network)
+    (tmp_path / "nets.py").write_text(f"import torch\nfrom torch import nn\n\n\n{code}", encoding="utf-8")
+    models = [f"{cut[0].partition('@')[0]}@nets:network", f"{cut[1]}@nets:network"]
+    arguments: list[str | Path] = ["explain", *models, "--data", few_digits, "--audit", others, "--threads", "1"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    first = process([*arguments, "--lens", "loss-shift", "--lens", "layers"], cwd=tmp_path, environment=environment)
+    assert first.returncode == 0, first.stderr
+    kept = {path: path.stat().st_mtime_ns for path in (cache / "models").iterdir()}
+    assert len(kept) >= 10 + 4  # a file for each class, and one for each layer beside none
+    again = process([*arguments, "--lens", "loss-shift", "--lens", "layers"], cwd=tmp_path, environment=environment)
+    assert again.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in (cache / "models").iterdir()} == kept
+
+
+def test_where_gradients_are_needed_the_form_is_named_and_the_others_look(
+    few_digits: Path, others: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "why.json"
+    arguments: list[str | Path] = ["--data", others, "--audit", few_digits, "-q"]
+    assert here(["explain", *ONNX, *arguments, "-o", report]).returncode == 0
+    looks = {look.lens: look for look in read_audit(report).comparisons[0].looks}
+    assert "needs gradients: give WEIGHTS@module:factory" in str(looks["layers"].absent)
+    assert looks["weights"].absent is None
+    done = here(["explain", *ONNX, *arguments, "--lens", "layers"])
+    assert done.returncode == 2
+    assert "layers: needs gradients: give WEIGHTS@module:factory" in done.stderr
+
+
+def test_a_network_that_no_lens_was_asked_to_make(cut: tuple[str, Path], few_digits: Path, others: Path) -> None:
+    made = cut[1].with_name("made.pth")
+    arguments: list[str | Path] = ["--data", few_digits, "--audit", others, "--lens", "weights", "-o", made]
+    done = here(["explain", cut[0], f"{cut[1]}@{FACTORY}", *arguments])
+    assert done.returncode == 2
+    assert "no lens was asked to make a network" in done.stderr
+    assert not made.exists()

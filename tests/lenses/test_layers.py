@@ -24,12 +24,13 @@ def test_a_class_that_lives_in_one_layer_is_found_there() -> None:
     seen = layers.look(subject(dense, cut_in_second(dense), LEARNT, JUDGED), None)
     assert seen.sentences[0] == "2 explains what no other use of its density does."
     assert len(seen.finds) == 1
+    assert seen.excludes == ()
     assert seen.finds[0].startswith("2: had it not been cut, 3 (")
-    judged: dict[Any, Any] = {row[1]: row for row in seen.tables[0].rows}
-    restored, control = judged["2 dense again"], judged["control: the largest cut weights"]
-    assert restored[2] == pytest.approx(1 / (200 + 400 + 200))  # one weight was cut there, of all that may be
-    assert restored[3] > 30  # of forty samples of the class
-    assert (control[3], control[4]) == (0, 0)  # the largest cut weights have no effect
+    judged: dict[Any, Any] = {row[0]: row for row in seen.tables[0].rows}
+    restored, control = judged["1: 2 dense again"], judged["1: control"]
+    assert restored[1] == pytest.approx(1 / (200 + 400 + 200))  # one weight was cut there, of all that may be
+    assert restored[2] > 30  # of forty samples of the class
+    assert (control[2], control[3]) == (0, 0)  # the largest cut weights have no effect
     grid: dict[Any, Any] = {(row[0], row[1]): row for row in seen.tables[1].rows}
     assert grid["2", "3"][5] >= 15  # half of forty are held out
     assert all(grid["0", str(k)][5] == 0 for k in range(10))
@@ -52,8 +53,8 @@ def test_a_network_that_was_trained_after_the_cut_has_no_layer_as_its_cause() ->
         pruned[4].weight[pruned[4].weight != 0] *= 1.01
     seen = layers.look(subject(dense, pruned, LEARNT, JUDGED), None)
     assert "trained after the cut" in seen.sentences[0]
-    assert seen.finds == ()
-    assert seen.steps == ()
+    assert seen.finds == seen.steps == ()
+    assert seen.excludes == seen.sentences[:1]
 
 
 def test_where_all_cut_weights_lie_in_one_layer_there_is_no_control() -> None:
@@ -111,7 +112,7 @@ def test_a_layer_that_was_asked_for_is_judged_and_made() -> None:
     shown = subject(dense, cut_in_second(dense), LEARNT, JUDGED)
     options = layers.Options(restore=["0"])
     seen = layers.look(shown, options)
-    assert "0 dense again" in [row[1] for row in seen.tables[0].rows]
+    assert "2: 0 dense again" in [row[0] for row in seen.tables[0].rows]
     made = layers.make(shown, options)
     assert made is not None
     state = made.module.state_dict()

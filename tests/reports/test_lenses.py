@@ -29,9 +29,12 @@ def test_a_spreadsheet_runs_none_of_it() -> None:
 
 def test_the_terminal_opens_with_why_and_has_a_section_for_each_lens() -> None:
     text = terminal.render(looked())
-    assert text.index("Nothing explains who lost.") < text.index("accuracy") < text.index("layers: Which layer?")
+    assert text.index("Nothing explains who lost.") < text.index("accuracy") < text.index("Which layer?")
     assert "nothing was seen: pruned-90 is ONNX, and this lens needs gradients" in text
-    line = next(line for line in text.splitlines() if line.startswith("conv1  7"))
+    line = next(line for line in text.splitlines() if line.startswith("conv2 "))
+    assert line.split() == ["conv2", "+0.4", "-"]  # a grid is spread out by class
+    plain = terminal.render(looked("dots"))
+    line = next(line for line in plain.splitlines() if line.startswith("conv1  7"))
     assert line.split() == ["conv1", "7", "-20.0", "-30.0", "-10.0", "1.500"]
 
 
@@ -49,4 +52,4 @@ def test_markdown_has_them_too() -> None:
     text = markdown.render(looked())
     assert text.index("Nothing explains who lost") < text.index("| variant |")
     assert "Which layer?" in text
-    assert "| conv1 | 7 |" in text.replace("`", "")
+    assert "| conv1 | -20.0 | +10.0 |" in text.replace("`", "").replace("\\", "")
