@@ -22,7 +22,7 @@ from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenan
 from prune_audit.core.kept import Kept
 from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
 from prune_audit.core.pair import Pair
-from prune_audit.core.predictions import Answers, FalseFindings, Outputs, Predictions, Samples
+from prune_audit.core.predictions import Anew, Answers, FalseFindings, Outputs, Predictions, Samples
 from prune_audit.core.protocols import (
     BY_TIMES,
     Batch,
@@ -97,6 +97,7 @@ __all__ = [
     "SINCE",
     "THRESHOLD",
     "Activation",
+    "Anew",
     "Answers",
     "Array",
     "Assumption",

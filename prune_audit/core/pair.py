@@ -10,7 +10,7 @@ import numpy as np
 from prune_audit.core.clusters import Clusters
 from prune_audit.core.scores import Calibration, Counted, FalseCounts, Ties, TopK
 from prune_audit.core.task import CLASSIFICATION, Task
-from prune_audit.core.types import Array, Counts, equal
+from prune_audit.core.types import Array, Counts, Floats, equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,6 +28,8 @@ class Pair:
     ``task`` says what is counted, a sample being a thing of it. Where its answers may be no class (`Task.missed`), that
     is position C in ``moves``. ``negatives`` are the counts of what has no label, None where nobody can list that, and
     ``false`` what was found where there is nothing, by class alone and None where every thing has an answer.
+    ``chosen`` (S + 1,) is the variance that the choice of the models' thresholds adds to the change of each stratum,
+    and of all; None where there was no choice.
     Every count is additive over shards and can be written by hand in a test, where `Pair.of` fills in the rest.
     """
 
@@ -51,6 +53,7 @@ class Pair:
     task: Task = CLASSIFICATION
     negatives: Counted | None = None
     false: FalseCounts | None = None
+    chosen: Floats | None = None
 
     @classmethod
     def of(

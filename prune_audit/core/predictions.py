@@ -59,6 +59,20 @@ class FalseFindings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Anew:
+    """Thresholds of scores as they would have been chosen of other clusters, drawn B times with replacement.
+
+    By model, ``thresholds`` (B,) and the ``scores`` (N,) of things that are held against them; ``weights`` (B, G) is
+    how often each cluster was drawn, and ``within`` (N,) the cluster of each thing.
+    """
+
+    thresholds: Mapping[str, Floats]
+    scores: Mapping[str, Floats]
+    weights: Counts
+    within: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
     """The labels and every model's predictions on N samples: the only thing that leaves a forward pass.
 
@@ -68,7 +82,8 @@ class Predictions:
     Where ``task`` is another than one label a sample, a sample is a thing of that task. ``right`` then says by model
     which things it found (N,), whatever it predicted; a predicted class of -1 is none. ``answers`` are what is shown of
     flipped things, ``false`` by model what it found where there is nothing, and ``negatives`` the same question of what
-    has no label, None where nobody can list that.
+    has no label, None where nobody can list that. ``anew`` is how else thresholds might have been chosen, None where
+    they were not chosen of the data.
     """
 
     classes: tuple[str, ...]
@@ -82,6 +97,7 @@ class Predictions:
     answers: Answers = field(default_factory=Answers)
     false: Mapping[str, FalseFindings] = field(default_factory=dict)
     negatives: Predictions | None = None
+    anew: Anew | None = None
 
     def __post_init__(self) -> None:
         n, c = len(self.labels), len(self.classes)

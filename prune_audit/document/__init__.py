@@ -263,6 +263,8 @@ def _check_scores(path: str, pair: Pair) -> None:
         for key, length in {"sums": s + 1, "products": s + 1, "number": s + 1, "average_precision": s}.items():
             if (found := getattr(false, key)) is not None and len(found) != length:
                 wrong(f"{path}.false.{key}", f"a list of {length}", found.tolist())
+    if pair.chosen is not None and (len(pair.chosen) != s + 1 or (pair.chosen < 0).any()):
+        wrong(f"{path}.chosen", f"a list of {s + 1} numbers of 0 or more", pair.chosen.tolist())
     if (ties := pair.ties) is not None:
         for key in ("dense", "pruned", "both", "lost", "gained", "neither"):
             if len(getattr(ties, key)) != s:
@@ -607,10 +609,15 @@ _PAIR = record(
             maybe(_COUNTED),
         ),
         "false": said("What was found where there is nothing; absent where every sample has an answer.", maybe(_FALSE)),
+        "chosen": said(
+            "The variance that the choice of thresholds adds to the change of each stratum, and of all; absent where "
+            "there was no choice.",
+            maybe(_FLOATS),
+        ),
     },
     grows=True,
     later=("ties", "drawn_from"),
-    unless_default=("task", "negatives", "false"),
+    unless_default=("task", "negatives", "false", "chosen"),
 )
 _MEASURES = many(
     named(

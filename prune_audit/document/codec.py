@@ -144,6 +144,11 @@ def mapping(item: Codec) -> Codec:
     )
 
 
+def _is_usual(value: Any, usual: Any) -> bool:
+    """Whether a field has its default; arrays, which compare entry by entry, are absent by default."""
+    return value is usual or (usual is not None and bool(value == usual))
+
+
 def record(
     make: Any,
     fields: Mapping[str, Codec],
@@ -178,7 +183,7 @@ def record(
             raise InputError(f"{path}: {error.message}", hint=BROKEN) from error
 
     def write(value: Any) -> dict[str, Any]:
-        plain = {key for key, usual in defaults.items() if getattr(value, key) == usual}
+        plain = {key for key, usual in defaults.items() if _is_usual(getattr(value, key), usual)}
         return {key: item.write(getattr(value, key)) for key, item in fields.items() if key not in plain}
 
     return Codec(write=write, read=read, schema=lambda definitions: keyed(fields, definitions, later))

@@ -41,17 +41,20 @@ def _read(path: Path, name: str, metric: str | None) -> Read:
         log = parse.json(path.read_text(encoding="utf-8"), finite=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected a log of inspect_ai, found {error}", hint=_HINT) from error
+    about = log.get("eval") if isinstance(log, dict) else None
+    if not isinstance(about, dict):
+        raise ModelError(f"{path}: the log does not say what was evaluated", hint=_HINT)
     if log.get("status") != "success":
         raise ModelError(
             f"{path}: the run did not come to its end, its status is {log.get('status')!r}",
             hint="run it again: inspect eval-retry",
         )
     samples = log.get("samples")
-    if not isinstance(samples, list) or not samples:
-        raise ModelError(f"{path}: the log holds no samples", hint=_HINT)
+    if not isinstance(samples, list) or not samples or not all(isinstance(each, dict) for each in samples):
+        raise ModelError(f"{path}: the log holds no samples, or none that are objects", hint=_HINT)
     scorer = _scorer(path, samples[0], metric)
-    task = str(log["eval"].get("task", path.stem))
-    epochs = {sample.get("epoch", 1) for sample in samples}
+    task = str(about.get("task", path.stem))
+    epochs = {str(sample.get("epoch", 1)) for sample in samples}
     answers = [_answer(f"{path}, sample {i}", each, task, scorer, len(epochs) > 1) for i, each in enumerate(samples, 1)]
     why = "as told" if metric is not None else "the only scorer"
     told = Assumption(subject=name, what="right answer", value=f"by {scorer}", why=why, option="--metric NAME")
@@ -59,7 +62,7 @@ def _read(path: Path, name: str, metric: str | None) -> Read:
 
 
 def _scorer(path: Path, sample: Mapping[str, Any], metric: str | None) -> str:
-    known = list(sample.get("scores") or {})
+    known = list(_object(sample, "scores"))
     if metric is not None and metric not in known:
         raise UsageError(f"--metric {metric}: {path} has no such scorer", hint=f"known: {', '.join(known) or 'none'}")
     if metric is None and len(known) != 1:
@@ -71,12 +74,11 @@ def _scorer(path: Path, sample: Mapping[str, Any], metric: str | None) -> str:
 
 
 def _answer(where: str, sample: Mapping[str, Any], task: str, scorer: str, several: bool) -> Answer:
-    score = (sample.get("scores") or {}).get(scorer)
+    score = _object(sample, "scores").get(scorer)
     if "id" not in sample or not isinstance(score, dict) or "value" not in score:
         raise ModelError(f"{where}: expected a sample with an id and a score by {scorer}", hint=_HINT)
-    value, target, output = score["value"], sample.get("target", ""), sample.get("output") or {}
+    value, target, output = score["value"], sample.get("target", ""), _object(sample, "output")
     said = score.get("answer") if score.get("answer") is not None else output.get("completion", "")
-    metadata = sample.get("metadata")
     return Answer(
         task=task,
         key=str(sample["id"]),
@@ -84,10 +86,16 @@ def _answer(where: str, sample: Mapping[str, Any], task: str, scorer: str, sever
         value=_WORDS.get(value, value) if isinstance(value, str) else value,
         where=where,
         asked=questions.shortened(_input(sample.get("input", ""))),
-        right=questions.shortened(", ".join(target) if isinstance(target, list) else target),
+        right=questions.shortened(", ".join(map(str, target)) if isinstance(target, list) else target),
         gave=questions.shortened(said),
-        columns=questions.scalars(metadata) if isinstance(metadata, dict) else {},
+        columns=questions.scalars(_object(sample, "metadata")),
     )
+
+
+def _object(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object ``name`` of a ``sample``; an empty one where there is none."""
+    found = sample.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _input(given: Any) -> str:

@@ -111,7 +111,8 @@ def _metric(task: str, rows: Sequence[tuple[str, Mapping[str, Any]]], asked: str
     """The metric of ``task``, and the filter of the answers that it is of."""
     where, row = rows[0]
     recorded = row.get("metrics")
-    known = [each for each in recorded if each in row] if isinstance(recorded, list) else []
+    named = [each for each in recorded if isinstance(each, str)] if isinstance(recorded, list) else []
+    known = [each for each in named if each in row]
     known = known or [each for each in _METRICS if each in row]
     filters = sorted({str(each.get("filter")) for _, each in rows if each.get("filter") is not None})
     called, comma, by = (asked or "").partition(",")
@@ -172,7 +173,8 @@ def _prompts(arguments: Any) -> list[tuple[str, str]]:
     if isinstance(arguments, dict):
         requests = [[each.get("arg_0"), each.get("arg_1")] for each in arguments.values() if isinstance(each, dict)]
     else:
-        requests = [each for each in arguments or [] if isinstance(each, list) and each]
+        listed = arguments if isinstance(arguments, list) else []
+        requests = [each for each in listed if isinstance(each, list) and each]
     return [(str(each[0]), each[1] if len(each) > 1 and isinstance(each[1], str) else "") for each in requests]
 
 

@@ -20,6 +20,9 @@ samples (Kish's formula, of clusters). By simulation 95 % intervals of a change 
 classes, of 6 to 100 clusters, and with the normal curve in .91 where 6 clusters are of uneven sizes
 (tests/stats/test_clusters.py).
 
+Where the models' thresholds were chosen of the same samples, as those of detectors are, the choice moves all classes
+together, and its variance is added to that of a change (`Pair.chosen`).
+
 A class and the rest are still taken for independent of each other. Persons who are lost in all classes alike make
 them agree, so that their difference varies less than it is given credit for.
 """
@@ -83,11 +86,25 @@ def effects(pair: Pair, contrast: Contrast = CHANGE) -> Parts:
     if contrast == CHANGE and clusters.flipped is not None:
         alone = clusters.flipped >= FEW
     each = _effect(own, contrast, overall if within is None else within, alone)
-    return Parts(
+    found = Parts(
         own=np.ones(len(counts)) if _itself(pair) else each,
         rest=_effect(rest, contrast, overall),
         whole=float(_effect(whole, contrast, overall)),
     )
+    if pair.chosen is None or contrast != CHANGE:
+        return found
+    # What thresholds add is a variance of the change, and counts for as many times that of independent samples.
+    return Parts(
+        own=found.own + pair.chosen[:-1] * _worth(own),
+        rest=found.rest,
+        whole=found.whole + float(pair.chosen[-1] * _worth(whole)),
+    )
+
+
+def _worth(sums: _Sums) -> Floats:
+    """One over the variance of the mean change of independent samples (...,), 0 where none changed."""
+    sample, n = _spread(sums, CHANGE)[1], sums.counts[..., 0]
+    return np.divide(n, sample, out=np.zeros(np.shape(n)), where=sample > 0)
 
 
 def alike(pair: Pair) -> Parts:

@@ -184,3 +184,94 @@ def _precise(model: Findings, wanted: tuple[int, int]) -> float:
             hint="compare at as many false detections: --operating-point false-detections",
         )
     return float(scores[reached[0]])
+
+
+def resampled(
+    models: Sequence[Findings],
+    within: Sequence[tuple[Counts, Counts]],
+    clusters: int,
+    how: OperatingPoint,
+    score: float | None,
+    seed: int,
+) -> tuple[Floats, Counts] | None:
+    """The thresholds (B, M) of ``models`` that would have been chosen of other clusters, and these clusters (B, G).
+
+    ``within`` are, of each model, the clusters of things (T,) and of false detections (F,), among so many ``clusters``.
+    Drawn are as many clusters with replacement, `DRAWS` times; how often each was drawn is its weight. None where
+    thresholds are not chosen by the data.
+    """
+    if how in ("fixed", "all"):
+        return None
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), DRAWS)  # (B, G)
+    first = best(models) if score is None else models[0].at(score)[1]
+    # Draws choose near what was chosen: what lies far below plays no part, and there may be a million of it.
+    most = None if how == "precision" else 4 * first + 100
+    parts = [_Ordered.of(each, *of, most) for each, of in zip(models, within, strict=True)]
+    return np.array([_chosen(parts, row, how, score) for row in weights]), weights.astype(np.int64)
+
+
+DRAWS = 200
+"""Draws of clusters: the standard deviation over so many is known to a twentieth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ordered:
+    """A model's scores from the highest, with the clusters that they are of: of things (T,) and false ones (F,)."""
+
+    found: Floats
+    found_in: Counts
+    false: Floats
+    false_in: Counts
+    lowest: float
+
+    @classmethod
+    def of(cls, model: Findings, found_in: Counts, false_in: Counts, most: int | None) -> _Ordered:
+        up, down = np.argsort(-model.found, kind="stable"), np.argsort(-model.false, kind="stable")[:most]
+        return cls(
+            found=model.found[up],
+            found_in=found_in[up],
+            false=model.false[down],
+            false_in=false_in[down],
+            lowest=_lowest(model),
+        )
+
+    def thresholds(self, false: Floats, wanted: Counts) -> Floats:
+        """The scores (K,) at which there are as many false detections as ``wanted`` (K,), of ``false`` (F,) running."""
+        at = np.searchsorted(false, wanted, "left")
+        padded = np.append(self.false, self.lowest)
+        # Above all false ones: as many things as there are over the highest that was drawn.
+        none = np.nextafter(self.false[np.searchsorted(false, 1)], np.inf) if len(false) and false[-1] else self.lowest
+        return np.where(wanted > 0, padded[at], none)
+
+    def reaching(self, running: Counts, scores: Floats, thresholds: Floats) -> Counts:
+        """How much of ``scores`` (N,), with ``running`` weights (N,), reaches each of ``thresholds`` (K,)."""
+        return np.append(0, running)[np.searchsorted(-scores, -thresholds, "right")]
+
+
+def _chosen(parts: Sequence[_Ordered], weights: Counts, how: OperatingPoint, score: float | None) -> list[float]:
+    """The thresholds that `points` chooses, had each cluster been there as often as ``weights`` (G,) say."""
+    found = [weights[each.found_in].cumsum() for each in parts]
+    false = [weights[each.false_in].cumsum() for each in parts]
+    if score is None:
+        most = max(int(each[-1]) if len(each) else 0 for each in false)
+        ks, total = np.arange(most + 1), np.zeros(most + 1)
+        for each, right, wrong in zip(parts, found, false, strict=True):
+            at = each.thresholds(wrong, ks)
+            hits, alarms = each.reaching(right, each.found, at), each.reaching(wrong, each.false, at)
+            total += 2 * hits / np.maximum(right[-1] + hits + alarms, 1)
+        k = int(total.argmax())
+    else:
+        k = int(parts[0].reaching(false[0], parts[0].false, np.array([score]))[0])
+    if how == "false-detections":
+        return [float(each.thresholds(wrong, np.array([k]))[0]) for each, wrong in zip(parts, false, strict=True)]
+    start = parts[0].thresholds(false[0], np.array([k]))
+    wanted = int(parts[0].reaching(found[0], parts[0].found, start)[0])
+    besides = int(parts[0].reaching(false[0], parts[0].false, start)[0])
+    lowest = []
+    for each, right, wrong in zip(parts, found, false, strict=True):
+        scores = np.unique(np.concatenate([each.found[np.isfinite(each.found)], each.false]))
+        own, others = each.reaching(right, each.found, scores), each.reaching(wrong, each.false, scores)
+        reached = np.flatnonzero((own * (wanted + besides) >= wanted * (own + others)) & (own + others > 0))
+        lowest.append(float(scores[reached[0]]) if len(reached) else float(scores[-1]))
+    return lowest

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Array, Clusters, Counted, Counts, Flip, Pair, Predictions, Samples
+from prune_audit.core import Anew, Array, Clusters, Counted, Counts, Flip, Floats, Pair, Predictions, Samples
 
 Right: TypeAlias = Callable[[Predictions, str], npt.NDArray[np.bool_]]
 
@@ -37,10 +37,33 @@ def pair(
         UsageError: there is no such model or column.
     """
     counted = counts(predictions, dense, pruned, by, cluster, right_of)
+    if predictions.anew is not None:
+        counted = replace(counted, chosen=_chosen(predictions, predictions.anew, dense, pruned, by))
     others = predictions.negatives
     if others is None or by != "class":
         return counted
     return replace(counted, negatives=_counted(others, dense, pruned, cluster if cluster in others.groups else None))
+
+
+def _chosen(predictions: Predictions, anew: Anew, dense: str, pruned: str, by: str) -> Floats:
+    """The variance that choosing thresholds adds to the change of each stratum, and of all (S + 1,).
+
+    Over draws of clusters, that of the change at the thresholds chosen there, less that at the thresholds as they are.
+    """
+    strata, stratum = predictions.strata(by)
+    size = len(strata)
+    fixed = predictions.right[pruned].astype(np.float64) - predictions.right[dense]  # (N,)
+    found = []
+    for draw, weights in enumerate(anew.weights):
+        weight = weights[anew.within].astype(np.float64)  # (N,)
+        now, was = (anew.scores[name] >= anew.thresholds[name][draw] for name in (pruned, dense))
+        number = np.bincount(stratum, weight, size)
+        for change in (now.astype(np.float64) - was, fixed):
+            net = np.bincount(stratum, weight * change, size)
+            found.append(np.append(net, net.sum()) / np.maximum(np.append(number, number.sum()), 1))
+    chosen, kept = np.var(found[::2], axis=0), np.var(found[1::2], axis=0)
+    added: Floats = np.maximum(chosen - kept, 0.0)
+    return added
 
 
 def _counted(predictions: Predictions, dense: str, pruned: str, cluster: str | None) -> Counted:

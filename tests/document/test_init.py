@@ -127,7 +127,7 @@ def test_an_audit_of_another_task_reaches_the_document() -> None:
     others = Counted(**{name: getattr(view.pair, name) for name in ("both", "lost", "gained", "neither")})
     strata = np.arange(len(view.strata))
     false = FalseCounts.of(len(strata), 5 * [(strata, strata % 3)], np.full((len(strata), 2), 0.5))
-    pair = replace(view.pair, task=task, negatives=others, false=false)
+    pair = replace(view.pair, task=task, negatives=others, false=false, chosen=np.full(len(strata) + 1, 1e-4))
     flip = Flip(id="q1", label="4", dense="4", pruned="5", asked="2 + 2", right="dense")
     comparison = replace(audit.comparisons[0], views=(replace(view, pair=pair),), flips=(flip,))
     settings = replace(audit.provenance.settings, **OF_TASKS)

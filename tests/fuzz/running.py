@@ -19,8 +19,8 @@ from tests.conftest import ROOT
 from tests.fuzz.outcome import MEMORY, Ran
 from tests.fuzz.seeds import Command
 
-SECONDS = 60.0  # that a command in the common process may take; the slowest seed takes a tenth
-ALONE = 180.0  # and one in its own, which imports torch first, on a machine that others use
+SECONDS = 60.0  # of processors that a command may take; the slowest seed takes a tenth
+WALL = 600.0  # and in which it must end, on a machine that others use
 MOST = MEMORY + (3 << 30)  # bytes of all its processes together, at which it is ended
 Runner = Callable[[Command, Path, Mapping[str, str]], Ran]
 
@@ -54,9 +54,9 @@ class Common:
         job = {"arguments": command, "folder": str(folder), "out": str(out), "err": str(err), "environment": extra}
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
-        ended, why = time.monotonic() + SECONDS, ""
+        ended, why, before = time.monotonic() + WALL, "", _used([process.pid])
         while not select.select([process.stdout], [], [], 0.25)[0]:
-            if time.monotonic() > ended:
+            if time.monotonic() > ended or _used([process.pid]) - before > SECONDS:
                 why = "hang"
             elif _held([process.pid]) > MOST:
                 why = "memory: ended at the limit"
@@ -111,12 +111,12 @@ class Alone:
                 env=self._environment | dict(extra),
                 start_new_session=True,
             )
-            ended, why, peak = time.monotonic() + ALONE, "", 0
+            ended, why, peak = time.monotonic() + WALL, "", 0
             while process.poll() is None and not why:
                 time.sleep(0.05)
                 held = _held(_session(process.pid))
                 peak = max(peak, held)
-                if time.monotonic() > ended:
+                if time.monotonic() > ended or _used(_session(process.pid)) > SECONDS:
                     why = "hang"
                 elif held > MOST:
                     why = "memory: ended at the limit"
@@ -145,6 +145,15 @@ def _session(leader: int) -> list[int]:
                 if int(state[3]) == leader and state[0] != "Z":
                     found.append(int(entry.name))
     return found
+
+
+def _used(pids: list[int]) -> float:
+    """Seconds of processors that processes have had, and the children whose end they have seen."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError, IndexError):
+            total += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _held(pids: list[int]) -> int:

@@ -78,6 +78,8 @@ def make_light(folder: Path) -> None:
         _recorded(x, y)
         _texts()
         _sounds()
+        _boxes()
+        _questions()
         _plans()
         _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
         _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
@@ -324,6 +326,36 @@ SEEDS = [
             ("compare", "p.csv", "p2.csv", "--data", "labels.csv", *COMPARE, "--cluster", "g", "--gate"),
         ),
         makes=("r.md",),
+    ),
+    Seed(
+        kind="coco",
+        targets=("truth.json", "boxes.json"),
+        needs=("boxes2.json",),
+        commands=(
+            ("compare", "boxes2.json", "boxes.json", "--data", "truth.json", "--no-cache", "-o", "r.html"),
+            ("compare", "boxes.json", "boxes2.json", "--data", "truth.json", *COMPARE, "--by", "site", "-o", "r.md"),
+            ("compare", "boxes.json", "boxes2.json", "--data", "truth.json", "--no-cache", "--gate"),
+        ),
+        makes=("r.html", "r.md"),
+        share=6,
+    ),
+    *(
+        Seed(
+            kind=kind,
+            targets=(f"{name}-pruned{suffix}",),
+            needs=(f"{name}-dense{suffix}",),
+            commands=(
+                ("compare", f"{name}-dense{suffix}", f"{name}-pruned{suffix}", "--no-cache", "-o", "r.html"),
+                ("compare", f"{name}-pruned{suffix}", f"{name}-dense{suffix}", *COMPARE, "-o", "out.json"),
+                ("compare", f"{name}-pruned{suffix}", f"{name}-dense{suffix}", "--no-cache", "--by", "level"),
+            ),
+            makes=("r.html", "out.json"),
+        )
+        for kind, name, suffix in (
+            ("lm-eval", "lm", ""),
+            ("inspect-log", "log", ".json"),
+            ("question-lines", "asked", ".jsonl"),
+        )
     ),
     Seed(
         kind="said",
@@ -776,6 +808,60 @@ def _sounds() -> None:
             path = Path("sounds", label, f"{at}.wav")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(head + held)
+
+
+def _boxes() -> None:
+    """Six images with a box of each class, found nearly where it lies; one is a crowd."""
+    rng = np.random.default_rng(8)
+    images = [{"id": at, "file_name": f"{at:03}.png", "width": 200, "height": 120, "site": "ab"[at % 2]}
+              for at in range(1, 9)]  # fmt: skip
+    annotations = []
+    for at, image in enumerate(images):
+        for label in range(3):
+            x, y = (float(v) for v in rng.integers(0, 60, 2))
+            annotations.append({"id": 3 * at + label + 1, "image_id": image["id"], "category_id": label + 1,
+                                "bbox": [x, y, 20.0 + 30 * label, 24.0 + 20 * label], "area": 400.0,
+                                "iscrowd": int(at == 0 and label == 2)})  # fmt: skip
+    categories = [{"id": label + 1, "name": name} for label, name in enumerate(CLASSES)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    Path("truth.json").write_text(json.dumps(content))
+    for name, noise in (("boxes", 3.0), ("boxes2", 1.0)):
+        found = []
+        for box in annotations:
+            moved = (np.array(box["bbox"]) + rng.normal(size=4) * noise).clip(0).round(2).tolist()
+            score = round(float(rng.uniform(0.4, 1)), 3)
+            found.append(
+                {"image_id": box["image_id"], "category_id": box["category_id"], "bbox": moved, "score": score}
+            )
+        Path(f"{name}.json").write_text(json.dumps(found))
+
+
+def _questions() -> None:
+    """Answers to the same questions in the three forms in which they are recorded."""
+    from tests.models.questions import row, written
+
+    for name, wrong in (("dense", 5), ("pruned", 3)):
+        right = [at % wrong > 0 for at in range(24)]
+        level = [("easy", "hard")[at % 2] for at in range(24)]
+        rows = [row(at, of) for at, of in enumerate(right)]
+        for each, of in zip(rows, level, strict=True):
+            each["doc"]["level"] = of
+        written(Path(f"lm-{name}"), {"arc": rows[:12], "boolq": rows[12:]})
+        samples = [
+            {
+                **{"id": at, "epoch": 1, "target": ["A"], "metadata": {"level": level[at]}},
+                "input": [{"role": "user", "content": f"Q {at}?"}],
+                **{"output": {"completion": "A"}, "scores": {"choice": {"value": "C" if of else "I", "answer": "A"}}},
+            }
+            for at, of in enumerate(right)
+        ]
+        log = {"version": 2, "status": "success", "eval": {"task": "arc", "model": "m"}, "samples": samples}
+        Path(f"log-{name}.json").write_text(json.dumps(log))
+        lines = [
+            {"id": f"q{at}", "group": CLASSES[at % 3], "correct": of, "question": f"Q {at}?", "level": level[at]}
+            for at, of in enumerate(right)
+        ]
+        Path(f"asked-{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 class _Runs:

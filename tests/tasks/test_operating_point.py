@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from prune_audit.core import Floats
 from prune_audit.errors import UsageError
-from prune_audit.tasks._operating_point import Findings, best, points, threshold
+from prune_audit.tasks import _operating_point
+from prune_audit.tasks._operating_point import DRAWS, Findings, best, points, resampled, threshold
 
 SEEDS = st.integers(0, 10**6)
 HOWS = st.sampled_from(["false-detections", "precision"])
@@ -178,3 +179,54 @@ def test_a_threshold_that_is_missing_or_means_nothing_is_refused(how: str, score
     with pytest.raises(UsageError, match=message) as refused:
         points([dense, dense], how, score)  # type: ignore[arg-type]
     assert refused.value.hint
+
+
+@given(SEEDS, HOWS, st.one_of(st.none(), st.floats(0.1, 0.6)))
+@settings(max_examples=50, deadline=None)
+def test_a_draw_of_every_cluster_once_chooses_the_same(seed: int, how: str, score: float | None) -> None:
+    models = [findings(seed, digits=None, things=80), findings(seed + 1, "pruned", digits=None, things=80)]
+    if any(not len(each.false) for each in models) or (score is not None and not models[0].at(score)[1]):
+        return
+    try:
+        where, _ = points(models, how, score)  # type: ignore[arg-type]
+    except UsageError:
+        return
+    parts = [
+        _operating_point._Ordered.of(each, np.arange(len(each.found)), np.arange(len(each.false)), None)
+        for each in models
+    ]
+    alike = _operating_point._chosen(parts, np.ones(200, np.int64), how, score)  # type: ignore[arg-type]
+    assert [each.at(at) for each, at in zip(models, alike, strict=True)] == [
+        each.at(point.threshold) for each, point in zip(models, where, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("how", "score"), [("false-detections", None), ("false-detections", 0.4), ("precision", 0.4)])
+def test_draws_choose_as_if_each_cluster_were_there_so_often(how: str, score: float | None) -> None:
+    models = [findings(7, digits=None, things=120), findings(8, "pruned", digits=None, things=120)]
+    rng = np.random.default_rng(0)
+    within = [(rng.integers(0, 30, 120), rng.integers(0, 30, len(each.false))) for each in models]
+    drawn = resampled(models, within, 30, how, score, seed=1)  # type: ignore[arg-type]
+    assert drawn is not None
+    thresholds, weights = drawn
+    assert thresholds.shape == (DRAWS, 2)
+    assert (weights.sum(axis=1) == 30).all()
+    agree = 0
+    for row, chosen in zip(weights[:40], thresholds[:40], strict=True):
+        again = [
+            Findings(name=each.name, found=np.repeat(each.found, row[a]), false=np.repeat(each.false, row[b]))
+            for each, (a, b) in zip(models, within, strict=True)
+        ]
+        try:
+            where, _ = points(again, how, score)  # type: ignore[arg-type]
+        except UsageError:
+            continue
+        agree += [each.at(t) for each, t in zip(again, chosen, strict=True)] == [(p.found, p.false) for p in where]
+    assert agree >= 38  # sums of F1 may be equal to the last digit
+
+
+def test_what_is_not_chosen_is_not_chosen_anew() -> None:
+    models = [findings(7), findings(8, "pruned")]
+    within = [(np.zeros(40, np.int64), np.zeros(len(each.false), np.int64)) for each in models]
+    assert resampled(models, within, 1, "fixed", 0.5, seed=0) is None
+    assert resampled(models, within, 1, "all", None, seed=0) is None

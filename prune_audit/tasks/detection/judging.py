@@ -13,6 +13,7 @@ import numpy as np
 
 from prune_audit.core import (
     THRESHOLD,
+    Anew,
     Assumption,
     Counts,
     FalseFindings,
@@ -25,7 +26,7 @@ from prune_audit.core import (
     Things,
 )
 from prune_audit.tasks import Judged
-from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points
+from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points, resampled
 from prune_audit.tasks.detection import alignment
 from prune_audit.tasks.detection.boxes import Boxes, Detections
 from prune_audit.tasks.detection.matching import FALSE, average_precision, covered
@@ -65,11 +66,8 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
     lies_in = boxes.groups.get(settings.cluster or IMAGE, boxes.groups[IMAGE])  # (I,)
     if len(found) > 1:
         alignment.check(boxes, found[0].name, found[0].detail)
-    where, said = points(
-        [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found],
-        settings.operating_point,
-        settings.score,
-    )
+    findings = [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found]
+    where, said = points(findings, settings.operating_point, settings.score)
     outputs: list[Outputs] = []
     right, false = {}, {}
     for each, point in zip(found, where, strict=True):
@@ -87,6 +85,16 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
                 boxes.labelled, detections.detected, len(things.classes), most=settings.max_detections
             ),
         )
+    names, lies = np.unique(lies_in.astype(str), return_inverse=True)  # (I,) the cluster of each image
+    of_things = lies[boxes.labelled.image[at]]
+    drawn = resampled(
+        findings,
+        [(of_things, lies[each.false_in]) for each in found],
+        len(names),
+        settings.operating_point,
+        settings.score,
+        settings.seed,
+    )
     predictions = Predictions(
         classes=things.classes,
         ids=things.ids,
@@ -97,6 +105,14 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         task=TASK,
         right=right,
         false=false,
+        anew=None
+        if drawn is None
+        else Anew(
+            thresholds={each.name: drawn[0][:, i] for i, each in enumerate(found)},
+            scores={each.name: each.scores for each in found},
+            weights=drawn[1],
+            within=of_things,
+        ),
     )
     return Judged(
         predictions=predictions,
