@@ -55,6 +55,7 @@ from prune_audit.evaluate.thumbnail import with_thumbnails
 Model: TypeAlias = ModelSource | Classifier | Recorded
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
+DRAWN = 40  # of these, where images were named to draw them in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +106,13 @@ def run(
     opened = _open((dense, *_distinct(dense, pruned)), source, settings, store)
     if earlier is not None:
         sequential.check(earlier, [model.card for model in opened.models], opened.dataset, settings)
-    if thumbnails and opened.dataset.preprocess is None:
+    things = opened.dataset if isinstance(opened.dataset, Things) else None
+    if things is not None and things.draw is not None:
+        thumbnails = thumbnails or DRAWN
+    elif thumbnails and opened.dataset.preprocess is None:
         raise UsageError(
             f"thumbnails are of images, and {opened.dataset.path} has none",
-            hint="leave out --thumbnails for such data",
+            hint="leave out --thumbnails for such data" if things is None else "of labelled boxes: --images FOLDER",
         )
     rounds = opened.rounds(earlier) if settings.until_settled else None
     evaluation = opened.evaluate(progress, rounds=rounds)

@@ -119,6 +119,14 @@ class Images:
 
     PANEL: ClassVar[str] = "Images"
 
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="FOLDER",
+            help="Folder of the images whose boxes are labelled: boxes that flipped are drawn in them.",
+        ),
+    ] = None
     preset: Annotated[
         str | None,
         typer.Option(
@@ -237,6 +245,7 @@ class Reading:
             sample_rate=self.other.sample_rate,
             seconds=self.other.seconds,
             exif=self.images.exif,
+            images=self.images.folder,
             preprocess=self.images.preprocess(),
         )
 

@@ -96,7 +96,7 @@ class DataSource:
     labels, ids and texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and
     ``max_length`` (in tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer
     ones being cut) sounds. ``exif`` says whether the orientation that an image carries is applied, None
-    for what the ecosystem of the format does.
+    for what the ecosystem of the format does. ``images`` is the folder of images whose boxes are labelled.
     """
 
     path: Path
@@ -112,6 +112,7 @@ class DataSource:
     sample_rate: int | None = None
     seconds: float | None = None
     exif: Exif | None = None
+    images: Path | None = None
     preprocess: Preprocess = field(default_factory=Preprocess)
 
 

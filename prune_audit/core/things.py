@@ -7,7 +7,7 @@ is their cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -27,7 +27,8 @@ class Things:
     them of what things lie in together, None where they are independent. ``digests`` (N,) are hashes of what was asked,
     empty where there are none. ``texts`` and ``truths`` (N,) are what a flipped thing is and what would have been
     right, in words; () where there is nothing to show. ``detail`` is whatever else the task's models need to find
-    things by (boxes, crowds, which labels are unknown): only readers of that task look at it.
+    things by (boxes, crowds, which labels are unknown): only readers of that task look at it. ``draw`` makes small
+    pictures, in base 64, of the things at some positions, without those that it cannot; None where nothing is drawn.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Things:
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     detail: Any = None
+    draw: Callable[[Sequence[int]], Mapping[int, str]] | None = None
 
     @property
     def name(self) -> str:

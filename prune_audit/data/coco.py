@@ -7,16 +7,19 @@ file says of an image: a camera, a site. Images are not opened.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from prune_audit.core import Array, DataSource, Expects, Settings, Things
+from prune_audit.core import Array, DataSource, Expects, Floats, Settings, Things
 from prune_audit.data import _unsupported
 from prune_audit.errors import DataError
 from prune_audit.files import coco
 from prune_audit.tasks.detection import alignment
 from prune_audit.tasks.detection.boxes import Boxes
 from prune_audit.tasks.detection.matching import Labelled
+from prune_audit.tasks.detection.picture import pictures
 from prune_audit.tasks.detection.precision import IMAGE
 
 TASK = "detection"
@@ -37,7 +40,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
         UsageError: something was asked for that labelled boxes do not have.
     """
     path = source.path
-    _unsupported.refuse(source, "labelled boxes", has=(), but=("classes", "class_map", "label_column"))
+    _unsupported.refuse(source, "labelled boxes", has=("images",), but=("classes", "class_map", "label_column"))
     if coco.told(path) == "results":
         raise DataError(
             f"{path} holds detections of a model, and no labelled boxes",
@@ -68,8 +71,22 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
         cluster=IMAGE,
         digests=_digests(boxes),
         notes=_notes(truth),
+        texts=[_where(groups[IMAGE][row], truth.box[i]) for row, i in enumerate(at)],
         detail=boxes,
+        draw=None if source.images is None else partial(pictures, boxes, _folder(source.images)),
     )
+
+
+def _where(image: str, box: Floats) -> str:
+    """Which box it is, as people look it up."""
+    x, y, w, h = box
+    return f"{image}, {w:.0f} x {h:.0f} pixels at {x:.0f}, {y:.0f}"
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder", hint="--images takes the folder of the images")
+    return path
 
 
 def _of_images(truth: coco.Truth) -> dict[str, Array]:

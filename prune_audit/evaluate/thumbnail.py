@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_audit.core import Array, Comparison, Dataset, Flip
+from prune_audit.core import Array, Comparison, Dataset, Flip, Things
 from prune_audit.errors import UsageError
 
 SIDE = 96  # pixels of the longer side
@@ -58,6 +58,12 @@ def thumbnails(dataset: Dataset, rows: Sequence[int]) -> dict[int, str]:
     """
     if not rows:
         return {}
+    if isinstance(dataset, Things):
+        if dataset.draw is None:
+            raise UsageError(
+                f"thumbnails are of images, and {dataset.path} names no folder of them", hint="--images FOLDER"
+            )
+        return dict(dataset.draw(rows))
     batch = dataset.read(rows)
     images = batch.inputs.get("image")
     if images is None:

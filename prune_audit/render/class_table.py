@@ -105,6 +105,8 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("detectable", "detectable_drop", rounded.percent, 9, detectable),
         ("retention", "retention", rounded.ratio, 7, "recall kept, relative to what the rest kept"),
         ("I_c", "intensification", rounded.ratio, 10, "pruned over dense recall balance"),
+        ("dense AP", "dense_average_precision", rounded.percent, 11, "COCO's average precision, which is not judged"),
+        ("pruned AP", "pruned_average_precision", rounded.percent, 11, ""),
         ("verdict", "verdict", rounded.label, 0, ""),
         ("distortion", "distortion", rounded.label, 1, ""),
         ("why", "reason", rounded.label, 11, ""),

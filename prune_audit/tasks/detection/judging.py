@@ -14,6 +14,7 @@ import numpy as np
 from prune_audit.core import (
     THRESHOLD,
     Anew,
+    Answers,
     Assumption,
     Counts,
     FalseFindings,
@@ -105,6 +106,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         task=TASK,
         right=right,
         false=false,
+        answers=Answers(asked=things.texts),
         anew=None
         if drawn is None
         else Anew(
