@@ -222,10 +222,20 @@ def test_verdicts_are_named_once() -> None:
     assert spelt == own  # what describes and is no finding
 
 
+# Commands whose options are those of plugins that compute with numpy as soon as they are imported.
+COMPUTING = {"explain"}
+
+
 def test_help_imports_nothing_heavy() -> None:
-    loaded = modules_after("from prune_audit.cli import invoke; assert invoke(['compare', '--help']) == 0")
+    """That of no command, those that are new among them; all of them in one process, since what is loaded stays."""
+    light = sorted(COMMANDS.keys() - COMPUTING)
+    asked = [["--help"], *([name, "--help"] for name in light)]
+    loaded = modules_after(f"from prune_audit.cli import invoke\nfor each in {asked}: assert invoke(each) == 0")
     assert "typer" in loaded
     assert loaded.isdisjoint({*HEAVY, "numpy"})
+    asked = [[name, "--help"] for name in COMPUTING]
+    loaded = modules_after(f"from prune_audit.cli import invoke\nfor each in {asked}: assert invoke(each) == 0")
+    assert loaded.isdisjoint({*HEAVY, "scipy.stats", "scipy.optimize"} - {"scipy"})
 
 
 def test_an_onnx_audit_never_imports_torch() -> None:

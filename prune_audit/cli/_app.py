@@ -20,7 +20,9 @@ from prune_audit.cli import _streams
 def build(asked: str = "") -> typer.Typer:
     """The application, with the commands that the folder holds.
 
-    Only the one that is ``asked`` for has the options that plugins bring, since they have to be imported for it.
+    Only the one that is ``asked`` for has the options that plugins bring, since they have to be imported for it. Of the
+    others only the names are read then, or the help where ``asked`` is no command but ``--help``; where nothing is
+    asked for, as where a shell completes a line, all have their options.
     """
     app = typer.Typer(
         name="prune-audit",
@@ -34,10 +36,19 @@ def build(asked: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for name in commands():
+    known = commands()
+    for name in known:
+        if asked in known and name != asked:
+            app.command(name, cls=_Command)(_unasked)
+            continue
         run = importlib.import_module(f"prune_audit.cli.{name}").run
-        app.command(name, cls=_Command, help=_flowing(run))(options.spread(run, brought=name == asked))
+        taken = _unasked if asked and name != asked else options.spread(run, brought=name == asked)
+        app.command(name, cls=_Command, help=_flowing(run))(taken)
     return app
+
+
+def _unasked() -> None:
+    """Stands for a command that is not run, whose options nobody sees."""
 
 
 class _Group(TyperGroup):
@@ -85,5 +96,5 @@ def _root(
 ) -> None:
     from prune_audit.cli import _environment, _terminal
 
-    for told in _environment.unread(context):
+    for told in _environment.unread(context, lambda: typer.main.get_command(build())):
         _terminal.note(f"note: {told}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
 import typer
@@ -19,17 +19,28 @@ OTHERS = ("DEBUG", "UPDATE", "NO_SKIP")
 NEAR = 0.7  # of `difflib`, above which a name is likely meant
 
 
-def unread(context: typer.Context) -> Iterator[str]:
-    """What to say of every variable that is called like ours and is none, given the ``context`` of all commands."""
-    commands = getattr(context.command, "commands", {}).values()
-    variables = {str(each.envvar) for command in commands for each in command.params if each.envvar}
-    known = {variable.removeprefix(PREFIX) for variable in variables} | set(OTHERS)
-    for variable in sorted(os.environ):
+def unread(context: typer.Context, every: Callable[[], object]) -> Iterator[str]:
+    """What to say of every variable that is called like ours and is none.
+
+    ``context`` is that of the command that runs, and ``every`` makes all commands with their options, which is asked
+    for only where a variable is none of this command's.
+    """
+    ours = [variable for variable in sorted(os.environ) if variable.startswith(PREFIX)]
+    known = _read(context.command) | set(OTHERS)
+    if not {variable.removeprefix(PREFIX) for variable in ours} <= known:
+        known |= _read(every())
+    for variable in ours:
         name = variable.removeprefix(PREFIX)
-        if name != variable and name not in known:
+        if name not in known:
             near = get_close_matches(name, sorted(known), n=1, cutoff=NEAR)
             meant = f"; did you mean {PREFIX}{near[0]}?" if near else ""
             yield f"{variable} is set, but there is no such setting{meant}"
+
+
+def _read(group: object) -> set[str]:
+    """The variables that the commands of ``group`` read, without the prefix."""
+    commands = getattr(group, "commands", {}).values()
+    return {str(each.envvar).removeprefix(PREFIX) for command in commands for each in command.params if each.envvar}
 
 
 def message(error: typer.TyperException) -> str:
