@@ -99,7 +99,7 @@ def test_a_variable_that_nothing_reads_is_said(
     ("name", "value", "told"),
     [
         ("MARGIN", "x", "Invalid value for PRUNE_AUDIT_MARGIN: "),
-        ("MARGIN", "0.01", "PRUNE_AUDIT_MARGIN 0.01 is 0.01 points"),
+        ("MARGIN", "0.01", "PRUNE_AUDIT_MARGIN: expected points, 0 or from 0.1 on, found 0.01"),
         ("ASSURE", "200", "PRUNE_AUDIT_ASSURE: expected points"),
         ("CORRECTION", "x", "PRUNE_AUDIT_CORRECTION: expected one of"),
         ("REFERENCE", "x", "PRUNE_AUDIT_REFERENCE: expected one of"),

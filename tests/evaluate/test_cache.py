@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 from prune_audit.core import BY_TIMES, DATA, Assumption, Expects, Input, Kept, Layer, ModelCard, Preprocess, Settings
@@ -639,3 +640,7 @@ def test_the_time_of_an_earlier_run_is_called_so(tmp_path: Path) -> None:
     second = run(Store(tmp_path), model())
     assert "ms per sample, m" not in second.run
     assert second.run["ms per sample earlier, m"] == first.run["ms per sample, m"]
+
+
+def test_the_folder_is_the_users_unless_another_is_named() -> None:
+    assert module.folder() == Path(platformdirs.user_cache_dir("prune-audit"))

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 from torch import nn
 
-from prune_audit.core import Array, Counts, Expects, Input, ModelCard, Preprocess, Settings
+from prune_audit.core import Array, Counts, Expects, Input, ModelCard, Norm, Preprocess, Settings
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import plausible
 from prune_audit.evaluate.batch_size import Plan
@@ -152,6 +152,94 @@ def test_alternatives_leave_out_what_is_asked_for_already() -> None:
         "mean and std of .5",
         "bytes from 0 to 255",
     ]
+
+
+def test_alternatives_are_the_usual_values_and_say_how_to_ask_for_them() -> None:
+    one = Preprocess(size=(4, 4), channels="rgb", mean=(0.1,) * 3, std=(3.0,) * 3)  # like none of them
+    found = {each.name: (each.preprocess.mean, each.preprocess.std, each.options) for each in alternatives(one)[:-1]}
+    assert found == {
+        "ImageNet's mean and std": (
+            *((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+        ),
+        "CIFAR-10's mean and std": (
+            *((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+            "--mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616",
+        ),
+        "mean and std of .5": ((0.5,) * 3, (0.5,) * 3, "--mean 0.5 --std 0.5"),
+        "no mean and std": (None, None, "--mean 0 --std 1"),
+        "bytes from 0 to 255": (None, (1 / 255,) * 3, "--mean 0 --std 0.00392156862745098"),
+    }
+    gray = alternatives(replace(one, channels="gray", mean=(0.1,), std=(3.0,)))
+    assert [(each.preprocess.mean, each.preprocess.std) for each in gray] == [
+        ((0.1307,), (0.3081,)), ((0.5,), (0.5,)), (None, None), (None, (1 / 255,)),
+    ]  # fmt: skip
+    assert [each.preprocess.channels for each in (*alternatives(one)[-1:], *gray[:1])] == ["bgr", "gray"]
+
+
+@pytest.mark.parametrize(
+    ("size", "resize", "told"),
+    [((32, 32), (32, 32), "--resize 37 --crop 32"), ((32, 24), (32, 24), None), ((32, 32), None, None)],
+)
+def test_an_eighth_more_is_cropped_off_squares(
+    size: tuple[int, int], resize: tuple[int, int] | None, told: str | None
+) -> None:
+    names = [each.options for each in alternatives(replace(IMAGENET, size=size, resize=resize))]
+    assert [each for each in names if "--crop" in each] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("losses", "kept"), [(2, True), (3, False)])
+def test_an_alternative_that_is_three_behind_is_tried_no_further(losses: int, kept: bool) -> None:
+    right = np.ones(200, bool)
+    worse = np.arange(200) >= losses
+    counts = plausible.raced(["it"], right, lambda _, at: worse[at])
+    assert counts == ({"it": (0, losses)} if kept else {})
+
+
+class Normed(FunctionModel):
+    """A model whose first batch normalisation is given what it learnt, but for a factor and a shift."""
+
+    factor, shift = 1.0, 0.0
+
+    def first_norm(self, inputs: object) -> Norm:
+        learnt = np.array([1.0, 4.0, 0.0, 9.0])  # the third is constant, and tells nothing
+        mean = np.array([0.0, 2.0, 5.0, 1.0])
+        moved = mean + self.shift * np.sqrt(learnt)
+        return Norm(name="bn", running_mean=mean, running_var=learnt, mean=moved, var=self.factor * learnt)
+
+
+@pytest.mark.parametrize(
+    ("factor", "shift", "told"),
+    [
+        (1.0, 0.0, None),
+        (2.7, 0.0, None),
+        (1 / 2.7, 0.29, None),
+        (2.8, 0.0, "variances differ by a factor of 2.8, means by 0 standard deviations (medians over 3 channels; 2.7"),
+        (1 / 2.8, 0.0, "variances differ by a factor of 2.8"),
+        (1.0, 0.31, "variances differ by a factor of 1, means by 0.31 standard deviations"),
+        (1.0, -0.31, "means by 0.31 standard deviations"),
+    ],
+)
+def test_a_normalisation_may_differ_by_a_factor_of_e_and_a_third(factor: float, shift: float, told: str | None) -> None:
+    model = Normed("m", reds)
+    model.factor, model.shift = factor, shift
+    said = doubts(model, pictures(IMAGENET), ROWS, np.ones(300, bool))
+    assert bool(said) == (told is not None)
+    assert told is None or told in said[0]
+
+
+def test_a_model_of_bytes_is_tried_only_with_what_bytes_can_be() -> None:
+    """Whose mean and std are within it: of the order of colours alone, something is left to try."""
+    sizes = Expects(inputs=(Input(name="x", dtype="uint8"),))
+    data = pictures(NONE)
+    hits = right(data)
+
+    def tried(model: FunctionModel) -> int:
+        doubts(model, data, ROWS, hits)
+        return sum(shape[0] for shape in model.shapes)
+
+    assert tried(FunctionModel("m", lambda x: reds(x / 255.0), sizes)) <= 300
+    assert tried(FunctionModel("m", reds)) > 300
 
 
 def test_the_usual_other_geometry_is_an_alternative() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -458,3 +458,60 @@ def test_company_is_none_alone_and_that_of_the_rows_in_batches() -> None:
     four = plan("m", Expects(), found, Settings(batch_size=4))
     names = {company("m", four, each, chunk) for each in (stages, stages[:1], stages[::-1]) for chunk in (4, 8)}
     assert len(names) == 6
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.00123, "0.12 %"), (0.5, "50 %"), (0.989, "99 %"), (0.99, "99 %"), (1.5, "150 %"), (12.3, "1,230 %")],
+)
+def test_shares_are_said_with_two_digits_or_whole(share: float, said: str) -> None:
+    assert sample_checks._percent(share) == said
+
+
+def test_places_beyond_the_first_few_are_counted() -> None:
+    few = [f"p{i}" for i in range(sample_checks.NAMED)]
+    assert sample_checks._list(few) == ", ".join(few)
+    assert sample_checks._list([*few, "q", "r"]) == f"{', '.join(few)} and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        ([[1.0, 4.0]], [[1.0, 3.0]], 0.25),  # of the largest of its row
+        ([[1.0, -4.0]], [[3.0, -4.0]], 0.5),
+        ([[0.2]], [[0.3]], 0.125),  # probabilities of two classes: .8 is the largest
+        ([[-2.0], [0.5]], [[-2.0], [1.0]], 0.25),  # logits: of the largest of all samples
+        ([[1.0, np.nan]], [[1.0, np.nan]], 0.0),
+        ([[-np.inf, 2.0]], [[-np.inf, 1.0]], 0.5),
+        ([[-np.inf, 2.0]], [[0.0, 2.0]], np.inf),
+        ([[1000.0, 0.0], [1e-9, 0.0]], [[1000.0, 0.0], [2e-9, 0.0]], 1e-9),  # next to nothing beside the others
+    ],
+)
+def test_scores_move_by_a_share_of_the_largest(
+    before: list[list[float]], after: list[list[float]], moved: float
+) -> None:
+    differs, _ = sample_checks._moved(np.array(before), np.array(after))
+    assert differs.max() == pytest.approx(moved)
+
+
+def test_classes_move_as_scores_of_0_and_1() -> None:
+    differs, changed = sample_checks._moved(np.array([0, 2, 1]), np.array([0, 1, 1]))
+    assert (differs.tolist(), changed.tolist()) == ([0, 1, 0], [False, True, False])
+    a, b, scale = sample_checks._scaled(np.array([0, 0]), np.array([0, 0]))
+    assert (a.shape, b.shape, scale.tolist()) == ((2, 2), (2, 2), [1, 1])
+    assert sample_checks._effect((np.array([0, 2, 1, 1]), np.array([0, 1, 2, 1]))) == (0.5, 1.0, 2)
+
+
+@pytest.mark.parametrize(("samples", "batch", "shown"), [(12, None, 2), (1, None, 1), (12, 4, 4)])
+def test_what_stands_in_a_network_is_looked_for_with_two_samples(samples: int, batch: int | None, shown: int) -> None:
+    """A pass of the network for each of them, so no more than it takes."""
+    given: list[int] = []
+
+    class Watched(FunctionModel):
+        def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
+            given.append(len(inputs["x"]))
+            return ()
+
+    x = np.random.default_rng(3).normal(size=(samples, 3))
+    examine(Watched("m", lambda values: values, Expects(inputs=(Input(name="x"),), batch=batch)), {"x": x})
+    assert given == [shown]
