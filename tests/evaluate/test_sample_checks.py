@@ -505,13 +505,49 @@ def test_classes_move_as_scores_of_0_and_1() -> None:
 @pytest.mark.parametrize(("samples", "batch", "shown"), [(12, None, 2), (1, None, 1), (12, 4, 4)])
 def test_what_stands_in_a_network_is_looked_for_with_two_samples(samples: int, batch: int | None, shown: int) -> None:
     """A pass of the network for each of them, so no more than it takes."""
-    given: list[int] = []
+    given: list[tuple[int, ...]] = []
 
     class Watched(FunctionModel):
         def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:
-            given.append(len(inputs["x"]))
+            given.append(inputs["x"].shape)
             return ()
 
     x = np.random.default_rng(3).normal(size=(samples, 3))
     examine(Watched("m", lambda values: values, Expects(inputs=(Input(name="x"),), batch=batch)), {"x": x})
-    assert given == [shown]
+    assert given == [(shown, 3)]
+
+
+def test_two_samples_beside_copies_of_themselves_tell_of_a_model_that_takes_none_alone() -> None:
+    def several(values: Array) -> Array:
+        if len(values) == 1:
+            raise ModelError("no batch of one", hint="-")
+        return values
+
+    model = FunctionModel("m", several)
+    checked = examine(model, {"x": np.random.default_rng(4).normal(size=(COMPANY, 3))})
+    assert (checked.alone, checked.depends) == (False, False)
+    assert model.shapes[-2:] == [(2, 3), (2, 3)]  # two of two samples
+
+
+def test_copies_are_compared_with_their_first_and_that_with_the_samples_among_others() -> None:
+    copies = np.arange(12.0).reshape(2, 3, 2)  # of two samples three copies each, of two scores
+    together = np.arange(6.0).reshape(3, 2)
+    (first, others), *among = sample_checks._among_copies(copies, together)
+    np.testing.assert_array_equal(first, [[0, 1], [6, 7]])
+    np.testing.assert_array_equal(others, together[:2])
+    for (one, each), own in zip(among, copies, strict=True):
+        np.testing.assert_array_equal(one, np.stack([own[0]] * 3))
+        np.testing.assert_array_equal(each, own)
+
+
+def test_where_nothing_can_be_compared_nothing_moved() -> None:
+    """A batch of fixed size that fails on copies, of which the same batch twice is all that is left to look at."""
+
+    def mixed(values: Array) -> Array:
+        if len(np.unique(values, axis=0)) == 1:
+            raise ModelError("all alike", hint="-")
+        return values
+
+    model = FunctionModel("m", mixed, Expects(inputs=(Input(name="x"),), batch=4))
+    checked = examine(model, {"x": np.random.default_rng(4).normal(size=(12, 3))})
+    assert (checked.median, checked.largest, checked.changed, checked.depends) == (0, 0, 0, False)
