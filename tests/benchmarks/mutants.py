@@ -9,7 +9,8 @@ A mutant is one change of one place: a comparison with its limit in or out, a su
 ``and`` for ``or``, a number that is one more, a condition turned round, a statement left out, nothing returned. The
 sample is drawn over the files of `ROOMS`, each in proportion to its places. A mutant is run against the tests that
 mirror its file (``stats/_tango.py``: ``tests/stats/test_tango.py``), and where these let it live, against all tests of
-its room. It is dead where a test fails, or where it takes ten times as long as the file's tests take without it.
+its room. It is dead where a test fails, or where it takes ten times as long as the file's tests take without it. Those
+that are the same program as before, and cannot die, are listed with the reason (`EQUIVALENT`).
 
 Mutants are compiled from memory in processes that are forked from one which has imported the libraries, so nothing is
 written, and nothing of ours is imported before it is changed. Tests that start commands of their own see the file as
@@ -85,6 +86,35 @@ _CALLED = {
     "floor": "ceil", "argmax": "argmin", "argmin": "argmax", "sum": "max", "zeros": "ones", "ones": "zeros",
     "ceiling": "floor", "isfinite": "isnan", "startswith": "endswith",
 }  # fmt: skip
+
+# Mutants that are the same program, as (file, line of code, change): why.
+EQUIVALENT = {
+    (
+        "tasks/classification/alignment.py",
+        "return bool(p.min() * np.count_nonzero(support) <= LEVEL)",
+        "p.min() * np.count_nonzero(support) <= LEVEL  ->  p.min() * np.count_nonzero(support) < LEVEL",
+    ): "no such product is the level to its last bit",
+    (
+        "tasks/classification/alignment.py",
+        "put = np.arange(max(int(reference.max()), int(predicted.max())) + 1)",
+        "1  ->  2",
+    ): "one class more at the end, which nothing is predicted as",
+    (
+        "tasks/classification/reading.py",
+        "if off <= SUM_TOLERANCE and (like is None or off < 1e-4 or _varies(kept)):",
+        "off < 0.0001  ->  off <= 0.0001",
+    ): "what a float near 1 differs from 1 by is a multiple of 2**-53, and 1e-4 is none",
+    (
+        "tasks/classification/reading.py",
+        'if kind == "classes-from-1" or (usual >= 0).all():',
+        "0  ->  1",
+    ): "a number that is 0 begins at 0, which is said before",
+    (
+        "evaluate/sample_checks.py",
+        'return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:,.0f} %"',
+        "share < 0.99  ->  share <= 0.99",
+    ): "99 % is written alike in both ways",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +215,13 @@ def mutated(place: Place) -> tuple[ast.Module, str]:
     ast.fix_missing_locations(tree)
     first = [ast.unparse(each).splitlines()[0] for each in (before, after)]
     return tree, f"{before.lineno}: {first[0]}  ->  {first[1]}"
+
+
+def equivalent(place: Place) -> str | None:
+    """Why the mutant is the same program, where that is known (`EQUIVALENT`)."""
+    number, _, change = mutated(place)[1].partition(": ")
+    line = place.file.read_text(encoding="utf-8").splitlines()[int(number) - 1].strip()
+    return EQUIVALENT.get((place.file.relative_to(PACKAGE).as_posix(), line, change))
 
 
 def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> ast.AST:
@@ -312,17 +349,21 @@ def main() -> None:
             if code != 0:
                 fate = "dead" if tests == mirrored(place.file) else "dead in its room"
                 break
+        why = equivalent(place) if fate == "lives" else None
+        fate = "equivalent" if why else fate
         counts[inside.parts[0], fate] += 1
         if fate != "dead":
-            print(f"{number}: {fate}: {inside}:{mutated(place)[1]}", flush=True)
+            print(f"{number}: {fate}: {inside}:{mutated(place)[1]}" + (f" ({why})" if why else ""), flush=True)
     rooms = sorted({room for room, _ in counts})
-    print("| room | mutants | dead by the file's own tests | by the room's | live |\n|---|---:|---:|---:|---:|")
+    print("| room | mutants | dead by the file's own tests | by the room's | equivalent | live |")
+    print("|---|---:|---:|---:|---:|---:|")
     for room in [*rooms, "**all**"]:
         of_room = Counter({fate: n for (where, fate), n in counts.items() if where == room}) or Counter[str]()
         if room == "**all**":
             for (_, fate), n in counts.items():
                 of_room[fate] += n
-        cells = (of_room.total(), of_room["dead"], of_room["dead in its room"], of_room["lives"])
+        fates = ("dead", "dead in its room", "equivalent", "lives")
+        cells = (of_room.total(), *(of_room[fate] for fate in fates))
         print(f"| {room} | {' | '.join(map(str, cells))} |")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.benchmarks.mutants import PACKAGE, ROOT, mirrored, mutated, places, sample
+from tests.benchmarks.mutants import EQUIVALENT, PACKAGE, ROOT, equivalent, mirrored, mutated, places, sample
 
 
 def test_every_mutant_of_a_file_is_another_program() -> None:
@@ -37,3 +37,19 @@ def test_a_file_is_run_against_the_tests_that_mirror_it() -> None:
     assert mirrored(PACKAGE / "gate.py") == tests / "test_gate.py"
     assert mirrored(PACKAGE / "rules" / "__init__.py") == tests / "rules" / "test_rules.py"
     assert mirrored(PACKAGE / "stats" / "nothing.py") == tests / "stats"
+
+
+def line_of(node: ast.AST) -> int:
+    assert isinstance(node, ast.expr | ast.stmt)
+    return node.lineno
+
+
+def test_what_is_called_equivalent_is_a_mutant_of_the_code_as_it_is() -> None:
+    """Found by what it changes, since lines move; a reason is given for each."""
+    for (name, line, change), why in EQUIVALENT.items():
+        assert len(why) > 20
+        text = (PACKAGE / name).read_text(encoding="utf-8")
+        nodes, lines = list(ast.walk(ast.parse(text))), text.splitlines()
+        here = [p for p in places(PACKAGE / name) if lines[line_of(nodes[p.number]) - 1].strip() == line]
+        same = [place for place in here if mutated(place)[1].partition(": ")[2] == change]
+        assert [equivalent(place) for place in same] == [why]
