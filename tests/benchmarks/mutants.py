@@ -110,6 +110,11 @@ EQUIVALENT = {
         "0  ->  1",
     ): "a number that is 0 begins at 0, which is said before",
     (
+        "evaluate/predict.py",
+        "want in (None, have) for want, have in zip(wanted.shape[1:], found[1:], strict=True)",
+        "True  ->  False",
+    ): "both are of one length, or nothing is paired",
+    (
         "evaluate/sample_checks.py",
         'return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:,.0f} %"',
         "share < 0.99  ->  share <= 0.99",

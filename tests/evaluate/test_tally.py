@@ -86,8 +86,8 @@ def test_as_many_columns_as_before_and_as_the_data_have_classes() -> None:
 
 
 def test_inputs_of_another_shape_than_is_declared_are_refused_before_anything_runs() -> None:
-    model = FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", shape=(None, 7)),)))
-    with pytest.raises(AlignmentError):
+    model = FunctionModel("m", lambda x: x, Expects(inputs=(Input(name="x", shape=(None, None, 7)),)))
+    with pytest.raises(AlignmentError, match=r"input 'x' takes \(batch, any, 7\), the data give \(batch, 2\)"):
         ask(tally(model), [0, 1])
     assert model.shapes == []
 
