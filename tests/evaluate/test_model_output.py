@@ -62,6 +62,12 @@ def test_one_sample_is_a_batch() -> None:
     assert table((1, 4), 1) == table((1, 1, 4), 1) == (1, 4)
 
 
+def test_one_output_alone_is_read_whatever_it_is_called() -> None:
+    assert decided(floats("boxes", BATCH, 4)) == ("boxes", "")
+    with pytest.raises(ModelError, match="expected scores of shape"):
+        decided(floats("boxes", BATCH, 4), floats("logits", BATCH, 4))
+
+
 @pytest.mark.parametrize(
     ("names", "wanted"),
     [
