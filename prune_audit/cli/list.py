@@ -67,7 +67,7 @@ def _in_one_line(out: Console, room: str) -> None:
 
 
 def _in_full(out: Console, room: str) -> None:
-    """Prose wrapped to the width; what is indented, a formula, as it is."""
+    """Prose wrapped to the width; what is indented, a formula, line by line as it is, where there is room for it."""
     from textwrap import fill, indent
 
     from prune_audit import options, plugins
@@ -82,7 +82,12 @@ def _in_full(out: Console, room: str) -> None:
             blocks.append(f"columns: {', '.join(columns(name))}")
         if _works(room, name) and (group := options.of_plugin(room, name)) is not None:
             blocks += [f"option {flag}: {said}" for flag, said in options.described(group)]
-        wrapped = (b if b.startswith(" ") else fill(" ".join(b.split()), width, break_on_hyphens=False) for b in blocks)
+        wrapped = (
+            "\n".join(fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False) for line in b.splitlines())
+            if b.startswith(" ")
+            else fill(" ".join(b.split()), width, break_on_hyphens=False)
+            for b in blocks
+        )
         for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
             out.print(Text(line), soft_wrap=True)
 

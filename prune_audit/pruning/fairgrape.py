@@ -18,9 +18,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from prune_audit.core import Array, Floats
 from prune_audit.errors import ModelError
 from prune_audit.nets import masking
 from prune_audit.nets.examples import needed
@@ -31,6 +28,7 @@ from prune_audit.pruning import Cut
 if TYPE_CHECKING:
     import torch
 
+    from prune_audit.core import Array, Floats
     from prune_audit.nets.examples import Examples
     from prune_audit.nets.masking import Masks
 
@@ -45,6 +43,7 @@ def update(model: torch.nn.Module, masks: Masks, density: float, batches: Exampl
         UsageError: the density is not in (0, 1].
         ModelError: there are no batches, no gradient, or no samples of a class.
     """
+    import numpy as np
     import torch
 
     del settings
@@ -78,6 +77,8 @@ def fair(importance: Floats, left: Array, count: int) -> Array:
 
     All that are left where these are fewer. Of equal groups and weights the first is chosen.
     """
+    import numpy as np
+
     groups = range(len(importance))
     chosen = np.zeros(importance.shape[1], dtype=bool)
     alive = np.flatnonzero(left)

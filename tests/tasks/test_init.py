@@ -46,6 +46,8 @@ APART = {
     "prune_audit/lenses/_shift.py logits.softmax(1)": "how certain a network is, whatever it answers",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
+    "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
+    "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
     "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
     "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
