@@ -56,9 +56,10 @@ def _spec(table: Table, drawn: Drawn) -> dict[str, Any] | None:
     )  # fmt: skip
     if len(points) <= NAMED and all("group" in row for row in points):
         middle = (min(row["x"] for row in points) + max(row["x"] for row in points)) / 2
+        named = _apart(points)
         for align, shift, side in (
-            ("left", 8, [row for row in points if row["x"] <= middle]),
-            ("right", -8, [row for row in points if row["x"] > middle]),
+            ("left", 8, [row for row in named if row["x"] <= middle]),
+            ("right", -8, [row for row in named if row["x"] > middle]),
         ):
             layers.append(
                 {
@@ -73,3 +74,13 @@ def _spec(table: Table, drawn: Drawn) -> dict[str, Any] | None:
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,
     }
+
+
+def _apart(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points that get their name, the highest first, none at the height of another one."""
+    room = (max(row["y"] for row in points) - min(row["y"] for row in points)) * 16 / HEIGHT
+    chosen: list[dict[str, Any]] = []
+    for row in sorted(points, key=lambda row: -row["y"]):
+        if all(abs(row["y"] - other["y"]) >= room for other in chosen):
+            chosen.append(row)
+    return chosen

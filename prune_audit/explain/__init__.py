@@ -135,6 +135,7 @@ class _Story:
         self._dense, self._source, self._audited = dense, source, audited
         self._settings, self._again = settings, replace(settings, state_key=keys, plausibility=False)
         self._asked, self._store, self._folder, self._progress = asked, store, folder, progress
+        self._known: dict[tuple[str, ModelSource], Predictions] = {}
         self._chosen = [(name, plugins.load("lenses", name)) for name in ranked(asked.lenses)]
 
     def told(self, pruned: Sequence[ModelSource], made: Path | None) -> Audit:
@@ -207,14 +208,22 @@ class _Story:
         )
 
     def _predicted(self, part: Part, sources: Sequence[ModelSource]) -> Predictions:
-        made = [audit.predict(each, part.dataset, self._again, store=self._store)[0] for each in sources]
+        made = [self._made(part, each) for each in sources]
         return replace(made[0], models=tuple(each.models[0] for each in made))
+
+    def _made(self, part: Part, source: ModelSource) -> Predictions:
+        """What one model predicts, once a run: where it may change without a trace, nothing is kept on disk."""
+        key = part.name, source
+        if key not in self._known:
+            self._known[key] = audit.predict(source, part.dataset, self._again, store=self._store)[0]
+        return self._known[key]
 
     def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:
         looks: list[Look] = []
         seen: list[Seen] = []
         view = comparison.view()
         shared = sorted(plugins.folder("lenses").glob("_*.py"))
+        common = self._remember(subject, [], shared)
         for name, module in self._chosen:
             title = plugins.help_line("lenses", name)
             why = _absent(module.NEEDS, subject.dense, subject.pruned)
@@ -222,7 +231,7 @@ class _Story:
             own = replace(
                 subject,
                 remember=self._remember(subject, [name, repr(self._asked.lenses[name])], [file, *shared]),
-                common=self._remember(subject, [], shared),
+                common=common,
             )
             try:
                 if why is not None:
@@ -244,11 +253,19 @@ class _Story:
     ) -> Callable[[Sequence[object], Callable[[], Any]], Any]:
         """What keeps results by all that decides them: the networks, the data, what is ``asked`` and the ``code``."""
         decided: list[object] = []
+        once: dict[str, Any] = {}  # of this run
+
+        def within(unit: Sequence[object], make: Callable[[], Any]) -> Any:
+            key = repr(list(unit))
+            if key not in once:
+                once[key] = make()
+            return once[key]
+
         for network in (subject.dense, subject.pruned):
             for part in (subject.data, subject.audit):
                 identity = self._store.identity(network.card, network.expects, part.dataset, self._settings)
                 if identity is None:
-                    return lambda _, make: make()
+                    return within
                 decided.append(identity)
         made_by = [hashlib.sha256(file.read_bytes()).hexdigest() for file in code]
         of = [*asked, made_by, self._asked.samples, subject.seed]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prune_audit.core import Audit, Comparison, Look, Table
 from prune_audit.render import rounded
-from prune_audit.render.page import Head, figure, fold, prose, table, text
+from prune_audit.render.page import Head, commands, figure, fold, prose, table, text
 from prune_audit.render.picture import Chart
 
 ROWS = 60  # of a table up to which it stands open
@@ -17,7 +17,7 @@ def opening(audit: Audit) -> str:
     said = [sentence for comparison in audit.comparisons for sentence in comparison.explained]
     if not said:
         return ""
-    listed = "".join(f"<p>{prose(sentence)}</p>\n" for sentence in said)
+    listed = "".join(f"<p>{commands(sentence)}</p>\n" for sentence in said)
     return (
         f'<section id="why" class="first" aria-labelledby="why-title"><h2 id="why-title">Why</h2>\n{listed}</section>\n'
     )
@@ -34,7 +34,7 @@ def _look(look: Look, position: int, charts: Mapping[str, tuple[Chart, ...]]) ->
     parts.append(f'<h3 id="{name}-title">{text(look.title)} <small>{text(look.lens)}</small></h3>\n')
     if look.absent is not None:
         parts.append(f"<p>Nothing was seen: {prose(look.absent)}</p>\n")
-    parts += [f"<p>{prose(sentence)}</p>\n" for sentence in look.sentences]
+    parts += [f"<p>{commands(sentence)}</p>\n" for sentence in look.sentences]
     own = [
         (kind, n, chart)
         for kind, drawn in charts.items()

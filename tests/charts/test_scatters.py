@@ -22,3 +22,12 @@ def test_a_point_for_each_class_with_its_name() -> None:
 
 def test_nothing_is_drawn_where_nobody_asked() -> None:
     assert scatters.draw(audits.ten()) == ()
+
+
+def test_of_names_that_would_collide_the_higher_one_is_shown() -> None:
+    points = [
+        {"x": 0.0, "y": 0.0, "group": "a"},
+        {"x": 0.1, "y": 0.01, "group": "b"},
+        {"x": 1.0, "y": 1.0, "group": "c"},
+    ]
+    assert [row["group"] for row in scatters._apart(points)] == ["c", "b"]
