@@ -160,7 +160,9 @@ def confirm(
     return fresh
 
 
-def trial(dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource | None, settings: Settings) -> Trial:
+def trial(
+    dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource | Dataset | None, settings: Settings
+) -> Trial:
     """Do what `run` does before its long run: load everything, and see on a few hundred samples whether it fits.
 
     Raises:

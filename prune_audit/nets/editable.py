@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from prune_audit.core import Array, Classifier, ModelCard
+from prune_audit.core import Array, Classifier, Floats, ModelCard
 from prune_audit.errors import ModelError, OutputError
-from prune_audit.nets import onnx_export
+from prune_audit.nets import head, onnx_export
 from prune_audit.nets.module import TorchClassifier, gist
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ class Editable:
     """``module`` holds the weights, under their names; ``write`` puts them as they then are into a new file or folder.
 
     ``classifier`` runs the module, and is None where it only holds weights and cannot run: that of an ONNX file.
+    ``stored`` adds offsets (C,) to the scores of such a one, where they go into what is written.
     """
 
     source: Classifier
     module: torch.nn.Module
     write: Callable[[Path], None]
     classifier: TorchClassifier | None = None
+    stored: Callable[[Floats], None] | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -69,6 +71,21 @@ class Editable:
                 hint="only classifiers that give one row of scores per sample can be trained here",
             )
         return found
+
+    def shift(self, offsets: Floats, arrays: Mapping[str, Array]) -> None:
+        """Add ``offsets`` (C,) to the scores, (1,) of a binary classifier, in place; ``arrays`` are some samples.
+
+        Raises:
+            ModelError: there is nothing that could hold them.
+        """
+        import torch
+
+        if self.classifier is None and self.stored is not None:
+            self.stored(offsets)
+            return
+        self.require("run")
+        inputs = self.tensors(arrays)
+        head.shift(self.module, lambda: self.scores(inputs), torch.from_numpy(offsets), self.card.name)
 
     def save(self, path: Path) -> None:
         """Write the network as it is now to ``path``.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prune_audit.errors import ModelError
 
@@ -66,12 +66,18 @@ class Examples:
         Raises:
             ModelError: no gradient reaches the scores, or they are too few for the labels.
         """
-        from torch.nn import functional
+        return cross_entropy(self.forward(model, inputs), labels, "sum")
 
-        scores = self.forward(model, inputs)
-        if scores.shape[1] == 1:
-            return functional.binary_cross_entropy_with_logits(scores[:, 0], labels.to(scores.dtype), reduction="sum")
-        return functional.cross_entropy(scores, labels, reduction="sum")
+
+def cross_entropy(
+    scores: torch.Tensor, labels: torch.Tensor, reduction: Literal["sum", "none"] = "none"
+) -> torch.Tensor:
+    """The cross-entropies (B,) in nats of ``scores`` (B, C), or (B, 1) of a binary classifier, or their sum."""
+    from torch.nn import functional
+
+    if scores.shape[1] == 1:
+        return functional.binary_cross_entropy_with_logits(scores[:, 0], labels.to(scores.dtype), reduction=reduction)
+    return functional.cross_entropy(scores, labels, reduction=reduction)
 
 
 def needed(batches: Examples | None, method: str) -> Examples:

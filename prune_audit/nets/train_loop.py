@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from prune_audit.choices import Optimizer, RateSchedule
 from prune_audit.core import check_seed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOMENTUM = 0.9
 _MOMENTS = {"sgd": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}  # what optimisers keep of a parameter
 STEPS_AT, STEP_BY = (0.5, 0.75), 0.1  # where the rate falls, as a share of the training, and to what share of itself
+WORSE = 2.0  # times its lowest so far: where a loss on held out samples ends a training by another objective
 _SPREAD = 1_000_003  # a prime, so that seeds and steps do not meet
 
 
@@ -65,10 +66,24 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """How an epoch went: the mean loss of its steps, and that on held out samples, None without any."""
+    """How an epoch went: the mean loss of its steps, and that on held out samples, None without any; what these were
+    ``judged`` by in its place, where somebody asked for that."""
 
     loss: float
     held_out: float | None
+    judged: float | None = None
+
+
+class Objective(Protocol):
+    """What a training minimises in place of the mean cross-entropy."""
+
+    def loss(self, scores: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch, of ``scores`` (B, C) or (B, 1) and ``labels`` (B,), whose samples are ``rows`` (B,)."""
+        ...
+
+    def ended(self) -> None:
+        """An epoch is over."""
+        ...
 
 
 def steps(examples: Examples, training: Training) -> int:
@@ -86,6 +101,8 @@ def train(
     settled: int = 0,
     held_out: Examples | None = None,
     straight_through: bool = False,
+    objective: Objective | None = None,
+    judged: Callable[[], float] | None = None,
     resume: Resume | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Masks, tuple[Epoch, ...]]:
@@ -94,6 +111,9 @@ def train(
     ``update`` gets a step and the masks before it, and gives those to go on with. With ``held_out`` samples the
     weights of the epoch with the lowest loss on them are kept, of those epochs that end after the step ``settled``,
     from which on masks do not change. ``straight_through`` lets cut weights keep values and gradients while training.
+    ``objective`` takes the place of the mean cross-entropy, and ends the training where the loss on held out samples is
+    `WORSE` times its lowest. ``judged`` gives what epochs are chosen by in place of that loss, which then decides
+    between equals; it is asked after each, of ``model`` as it then is. Neither can go on from a state.
     ``resume`` holds the state on disk. ``progress`` gets (steps done, of all).
 
     Raises:
@@ -125,6 +145,8 @@ def train(
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as fault:
             raise resume.refused() from fault
 
+    lowest = None if best is None else (best["loss"], best["loss"])
+
     def remember() -> None:
         if resume is not None:
             state = {"step": step, "losses": losses, "best": best, "masks": masks, "model": model.state_dict()}
@@ -134,14 +156,18 @@ def train(
     with torch.random.fork_rng(), torch.enable_grad():
         for epoch in range(step // per_epoch, training.epochs):
             model.train()
-            for inputs, labels in examples.stream(_order(examples, training, epoch)[step % per_epoch :]):
+            batches = _order(examples, training, epoch)[step % per_epoch :]
+            for rows, (inputs, labels) in zip(batches, examples.stream(batches), strict=True):
                 masks = update(step, masks)
                 torch.manual_seed(training.seed * _SPREAD + step)
                 for group in optimizer.param_groups:
                     group["lr"] = training.lr * _rate(training, step / total)
                 with _shown(model, masks, straight_through):
                     optimizer.zero_grad()
-                    loss = examples.loss(model, inputs, labels) / len(labels)
+                    if objective is None:
+                        loss = examples.loss(model, inputs, labels) / len(labels)
+                    else:
+                        loss = objective.loss(examples.forward(model, inputs), labels, rows)
                     loss.backward()
                 losses += _finite(float(loss.detach()), step)
                 optimizer.step()
@@ -154,11 +180,19 @@ def train(
                     remember()
             with _shown(model, masks, straight_through):
                 out = None if held_out is None else mean_loss(model, held_out)
-                if out is not None and step > settled and (best is None or out < best["loss"]):
-                    best = {"loss": out, "masks": masks, "model": {k: v.clone() for k, v in model.state_dict().items()}}
-            history.append(Epoch(loss=losses / per_epoch, held_out=out))
+                by = None if judged is None else judged()
+                if out is not None and step > settled:
+                    rank = (out if by is None else by, out)
+                    if lowest is None or rank < lowest:
+                        weights = {name: value.clone() for name, value in model.state_dict().items()}
+                        best, lowest = {"loss": out, "masks": masks, "model": weights}, rank
+            history.append(Epoch(loss=losses / per_epoch, held_out=out, judged=by))
             losses = 0.0
             remember()
+            if objective is not None:
+                objective.ended()
+                if out is not None and out > WORSE * min(each.held_out or 0.0 for each in history):
+                    break
     if best is not None:
         model.load_state_dict(best["model"])
         masks = {name: best["masks"][name].to(mask.device) for name, mask in masks.items()}

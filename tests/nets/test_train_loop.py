@@ -6,6 +6,7 @@ import io
 import math
 import random
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from torch import nn
 from prune_audit.choices import Optimizer
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking, train_loop
-from prune_audit.nets.examples import Examples
+from prune_audit.nets.examples import Examples, cross_entropy
 from prune_audit.nets.resume import Resume
-from prune_audit.nets.train_loop import Training, train
+from prune_audit.nets.train_loop import Training, mean_loss, train
 from prune_audit.pruning import Cut, surgery
 from tests.pruning.networks import examples, network
 
@@ -366,3 +367,64 @@ def test_a_state_that_somebody_else_wrote_is_refused(
         resume.write({name: value for name, value in state.items() if name != lacks})
         with pytest.raises(UsageError, match="no state of a training"):
             run()
+
+
+class Halved:
+    """Half of the mean cross-entropy, and which rows came in which epoch."""
+
+    def __init__(self, worse: int | None = None) -> None:
+        self.rows: list[list[int]] = [[]]
+        self.worse = worse
+
+    def loss(self, scores: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        self.rows[-1] += rows.tolist()
+        sign = -40 if self.worse is not None and len(self.rows) > self.worse else 0.5
+        return sign * cross_entropy(scores, labels).mean()
+
+    def ended(self) -> None:
+        self.rows.append([])
+
+
+def test_an_objective_is_given_the_rows_of_its_samples_and_its_gradient_is_followed() -> None:
+    """Half of the loss at twice the rate is the loss, as long as nothing else of the step depends on either."""
+    plain, halved, objective = network(), network(), Halved()
+    training = Training(epochs=2, lr=0.01, weight_decay=0.0, batch_size=16)
+    train(plain, {}, examples(), training, update=still)
+    train(halved, {}, examples(), replace(training, lr=0.02), update=still, objective=objective)
+    assert [sorted(rows) for rows in objective.rows] == [list(range(40)), list(range(40)), []]
+    for one, other in zip(plain.parameters(), halved.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_the_epoch_of_the_lowest_judgement_is_kept_and_of_equal_ones_that_of_the_lowest_loss() -> None:
+    given = iter([3.0, 1.0, 1.0, 2.0])
+    seen: list[dict[str, torch.Tensor]] = []
+    model = network()
+
+    def judged() -> float:
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return next(given)
+
+    _, history = train(
+        model, {}, examples(), Training(epochs=4, lr=0.05), update=still, held_out=examples(size=8), judged=judged
+    )
+    assert [epoch.judged for epoch in history] == [3.0, 1.0, 1.0, 2.0]
+    best = 1 if (history[1].held_out or 0) < (history[2].held_out or 0) else 2
+    assert all(torch.equal(value, seen[best][name]) for name, value in model.state_dict().items())
+
+
+def test_an_objective_that_doubles_the_loss_on_held_out_samples_ends_the_training_with_the_best_epoch() -> None:
+    model = network()
+    _, history = train(
+        model,
+        {},
+        examples(),
+        Training(epochs=9, lr=0.05, lr_schedule="constant"),
+        update=still,
+        held_out=examples(),
+        objective=Halved(worse=2),
+    )
+    losses = [epoch.held_out or 0.0 for epoch in history]
+    assert 3 <= len(history) < 9
+    assert losses[-1] > 2 * min(losses)
+    assert mean_loss(model, examples()) == pytest.approx(min(losses))

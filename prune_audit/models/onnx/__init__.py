@@ -15,13 +15,24 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from prune_audit import memory
-from prune_audit.core import Activation, Array, Assumption, Expects, Input, ModelCard, ModelSource, Settings, Suspect
+from prune_audit.core import (
+    Activation,
+    Array,
+    Assumption,
+    Expects,
+    Floats,
+    Input,
+    ModelCard,
+    ModelSource,
+    Settings,
+    Suspect,
+)
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate import watch
 from prune_audit.evaluate.model_output import Output, Outputs, of, table
 from prune_audit.files import on_disk
 from prune_audit.models._factory import refuse_factory
-from prune_audit.models.onnx import activation, macs, suspects, weights
+from prune_audit.models.onnx import activation, head, macs, suspects, weights
 from prune_audit.models.onnx.classes import named
 from prune_audit.models.onnx.graph import Graph
 from prune_audit.models.onnx.interface import expects_of, labels_of, outputs_of
@@ -146,17 +157,22 @@ class OnnxClassifier:
             shape = (batch, 1) if scores.dtype.kind == "f" else (batch,)
         return scores.reshape(shape)
 
+    @property
+    def output(self) -> str:
+        """The output that the scores are read from, or most likely will be."""
+        return str(self._outputs.chosen or self._outputs.likely)
+
     def macs(self, inputs: Mapping[str, Array]) -> int | None:
         """Multiply-accumulates of one forward pass over ``inputs``, zeros counted; None where they cannot be told."""
         return macs.macs(_parse(Path(self.card.path)), self._feed(inputs))
 
     def activation(self, inputs: Mapping[str, Array]) -> Activation | None:  # noqa: ARG002 - the graph says it
         """What the scores come out of, None where it is else."""
-        return activation.seen(_parse(Path(self.card.path)), str(self._outputs.chosen or self._outputs.likely))
+        return activation.seen(_parse(Path(self.card.path)), self.output)
 
     def suspects(self, inputs: Mapping[str, Array]) -> tuple[Suspect, ...]:  # noqa: ARG002 - the graph says it
         """The nodes before the scores that draw random numbers or look at the batch."""
-        return self._seen.get(str(self._outputs.chosen or self._outputs.likely), ())
+        return self._seen.get(self.output, ())
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if len(self.expects.inputs) == len(inputs) == 1:
@@ -224,7 +240,11 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
     external = bool(external_files(model, source.path))
     module, names = weights.network(model, source.path)
     write = partial(weights.write, model, module, names, external=external)
-    return Editable(source=classifier, module=module, write=write)
+
+    def stored(offsets: Floats) -> None:
+        head.shift(model, source.path, classifier.output, offsets)
+
+    return Editable(source=classifier, module=module, write=write, stored=stored)
 
 
 def _load(source: ModelSource, settings: Settings) -> OnnxClassifier:
