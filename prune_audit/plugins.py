@@ -30,7 +30,20 @@ from typing import TypeVar
 
 from prune_audit.errors import AuditError, PluginError, UsageError
 
-ROOMS = ("models", "data", "stats", "rules", "reports", "charts", "lenses", "pruning", "tasks", "runners", "logs")
+ROOMS = (
+    "models",
+    "data",
+    "stats",
+    "rules",
+    "reports",
+    "charts",
+    "lenses",
+    "pruning",
+    "mitigations",
+    "tasks",
+    "runners",
+    "logs",
+)
 GROUP = "prune_audit."
 DEFAULT = "classification"  # the task of a format that names none
 _BROKEN: dict[tuple[str, str], PluginError] = {}

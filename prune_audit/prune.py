@@ -153,7 +153,7 @@ def run(
     check_output(dense.path, output)
     method = plugins.load("pruning", recipe.method)
     opened = models.editable(dense, settings)
-    _use(settings.threads)
+    use(settings.threads)
     masks = masking.whole(opened.module, masking.prunable(opened.module, recipe.exempt))
     left = (*masking.left_whole(opened.module), *opened.card.uncounted)
     cut = Cut(
@@ -216,7 +216,7 @@ def train(
     import torch
 
     _check_folder(output)
-    _use(settings.threads)
+    use(settings.threads)
     with beside(output) as folder:
         start = Path(folder) / output.name
         with torch.random.fork_rng():
@@ -379,7 +379,7 @@ def _state(output: Path) -> Path:
     return output.with_name(f"{output.name}.resume")
 
 
-def _use(threads: int | None) -> None:
+def use(threads: int | None) -> None:
     """Let torch run in so many threads, if there is a wish."""
     import torch
 

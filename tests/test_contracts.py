@@ -34,11 +34,13 @@ CONTRACTS: dict[str, dict[str, tuple[str, ...]]] = {
     "charts": {"draw": ("audit",)},
     "lenses": {"look": ("subject", "options")},
     "pruning": {"score": ("model", "names", "batches", "settings")},  # or, in its place, `UPDATE`
+    "mitigations": {"objective": ("known", "asked")},  # or, in its place, `MEND`
     "tasks": {"right_of": ("predictions", "model"), "samples": ("predictions", "by", "cluster")},
     "runners": {"run": ("parts", "read", "tasks", "take", "workers")},
     "logs": {"ready": (), "log": ("audit", "files")},
 }
-UPDATE = {"update": ("model", "masks", "density", "batches", "settings")}
+UPDATE: dict[str, tuple[str, ...]] = {"update": ("model", "masks", "density", "batches", "settings")}
+MEND: dict[str, tuple[str, ...]] = {"mend": ("subject", "asked")}
 PLUGINS = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]
 
 
@@ -51,6 +53,8 @@ def test_every_room_has_a_contract_and_plugins() -> None:
 def test_functions_and_signatures(room: str, name: str) -> None:
     module = plugins.load(room, name)
     functions = UPDATE if room == "pruning" and not hasattr(module, "score") else CONTRACTS[room]
+    if room == "mitigations" and not hasattr(module, "objective"):
+        functions = MEND
     for function, parameters in functions.items():
         signature = inspect.signature(getattr(module, function))
         # What all tasks share takes the meaning of right behind these.
@@ -85,6 +89,9 @@ def test_constants_of_the_rooms() -> None:
         assert isinstance(module.NEEDS_DATA, bool)
         assert hasattr(module, "score") != hasattr(module, "update")
         assert isinstance(getattr(module, "STRAIGHT_THROUGH", False), bool)
+    for _, module in plugins.loaded("mitigations"):
+        assert hasattr(module, "objective") != hasattr(module, "mend")
+        assert all(getattr(module, name, 1.0) > 0 for name in ("STEP", "TOLERANCE"))
     suffixes = [suffix for _, module in plugins.loaded("reports") for suffix in module.SUFFIXES]
     assert all(suffix.startswith(".") for suffix in suffixes)
     assert len(set(suffixes)) == len(suffixes)
@@ -106,7 +113,8 @@ def test_data_are_recognised_by_exactly_one_plugin(sample_models: Path) -> None:
 COMMANDS = {name: importlib.import_module(f"prune_audit.cli.{name}").run for name in _app.commands()}
 # What means another thing in another command, and in how many ways.
 MEANINGS = {
-    "--output": 6,
+    "--output": 7,
+    "--method": 2,
     "--dialect": 2,
     "--data": 5,
     "--audit": 3,
@@ -114,7 +122,7 @@ MEANINGS = {
     "--batch-size": 2,
     "--classes": 2,
     "--limit": 2,
-    "--by": 2,
+    "--by": 3,
 }
 OWN = 10  # options and arguments that a command may have beside those of its groups
 
@@ -173,6 +181,19 @@ def test_no_method_of_pruning_is_named_outside_its_file() -> None:
     assert found <= NAMING, found - NAMING
 
 
+def test_no_mitigation_is_named_outside_its_file_but_in_an_example() -> None:
+    found = set()
+    for file in (ROOT / "prune_audit").rglob("*.py"):
+        where = file.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and file.parent.name != "mitigations":
+                for name in plugins.names("mitigations"):
+                    # Of words of their own the whole text alone; others are looked for within texts.
+                    if node.value == name or ("-" in name and name in node.value):
+                        found.add((where, name))
+    assert found == {("prune_audit/cli/mitigate.py", "equal-loss")}
+
+
 HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL", "vl_convert")
 
 
@@ -223,7 +244,7 @@ def test_verdicts_are_named_once() -> None:
 
 
 # Commands whose options are those of plugins that compute with numpy as soon as they are imported.
-COMPUTING = {"explain"}
+COMPUTING = {"explain", "mitigate"}
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -82,6 +82,12 @@ Cache = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+SameData = Annotated[
+    bool,
+    typer.Option(
+        "--same-data", help="Let --data and --audit be the same samples, though these then judge what they taught."
+    ),
+]
 
 
 # ---------------------------------------------------------------------------------------------------------------- data
@@ -259,16 +265,11 @@ class Roles:
     data: Annotated[
         Path,
         typer.Option(
-            "--data", "-d", help="Labelled data that the networks were trained on: all that predicts is computed here."
+            "--data", "-d", help="Labelled data that the networks were trained on: all is computed and fitted here."
         ),
     ]
     audit: Annotated[Path, typer.Option(help="Other labelled data, of the same kind: networks are judged on these.")]
-    same_data: Annotated[
-        bool,
-        typer.Option(
-            "--same-data", help="Let both be the same samples, though what is predicted is then no prediction."
-        ),
-    ] = False
+    same_data: SameData = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

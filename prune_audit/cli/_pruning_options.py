@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from prune_audit.prune import Recipe
 
 
+Report = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        "-r",
+        help="Write a report of the audit to this file; the suffix chooses the format; repeats.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutting:
     """What is cut, and when."""

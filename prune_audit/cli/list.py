@@ -20,8 +20,8 @@ def run(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="Kind of plugin: models, data, stats, rules, reports, charts, lenses, pruning, tasks, runners or "
-            "logs.",
+            help="Kind of plugin: models, data, stats, rules, reports, charts, lenses, pruning, mitigations, tasks, "
+            "runners or logs.",
         ),
     ] = None,
     long: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from prune_audit.choices import Export
+from prune_audit.cli import _mitigation_options as m
 from prune_audit.cli import _options as o
 from prune_audit.cli import _policy_options as g
 from prune_audit.cli import _pruning_options as p
@@ -46,18 +47,27 @@ class Reports:
 
     PANEL: ClassVar[str] = o.OUTPUT
 
-    report: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--report",
-            "-r",
-            help="Write a report of the audit to this file; the suffix chooses the format; repeats.",
-        ),
-    ] = None
+    report: p.Report = None
     export: Annotated[
         Export | None, typer.Option(metavar="onnx", help="Also write the network as ONNX, beside the output.")
     ] = None
     shown: o.Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """How what was pruned is mended."""
+
+    PANEL: ClassVar[str] = m.MITIGATION
+
+    mitigate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Mend the pruned network by this method, and show its controls: see `list mitigations`. The --epochs "
+            "are then those of a method that trains. `prune-audit mitigate` has its options.",
+        ),
+    ] = None
 
 
 def run(
@@ -67,6 +77,7 @@ def run(
     cutting: p.Cutting,
     given: Data,
     tuning: p.Tuning,
+    mending: Mending,
     parts: o.Parts,
     reading: o.Reading,
     asked: g.Asked,
@@ -85,7 +96,7 @@ def run(
     --audit val/
     """
     from prune_audit import audit as auditing
-    from prune_audit import models, prune, search
+    from prune_audit import mitigate, models, prune, search
     from prune_audit.cli import _terminal
     from prune_audit.core import Audit, ModelSource, Settings
     from prune_audit.reports import check_writable
@@ -95,6 +106,13 @@ def run(
         raise UsageError("--until-harm needs labelled data that tell what is harm", hint="give them with --audit")
     if cutting.accept_unsettled and not cutting.until_harm:
         raise UsageError("--accept-unsettled is of the search of --until-harm", hint="give that, too, or leave it out")
+    if mending.mitigate is not None and (given.data is None or given.audit is None):
+        raise UsageError("--mitigate learns from data, and judges on others", hint="give them with --data and --audit")
+    if mending.mitigate is not None and (cutting.until_harm or reports.export is not None):
+        raise UsageError(
+            "--mitigate goes with neither --until-harm nor --export",
+            hint="prune first, then give what comes of it to prune-audit mitigate",
+        )
     if reports.report and given.audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
     named = models.parse(dense)
@@ -121,6 +139,22 @@ def run(
     g.told(judged, quiet=quiet)
     store = caching.store()
     with _terminal.progress(quiet=quiet) as stages:
+        if mending.mitigate is not None and given.data is not None and given.audit is not None:
+            cut, mended = mitigate.prune_and_run(
+                named,
+                output,
+                recipe,
+                mitigate.Mitigation(method=mending.mitigate),
+                settings,
+                source=reading.source(given.data),
+                audited=reading.source(given.audit),
+                policy=judged,
+                store=store,
+                progress=stages,
+            )
+            kept = f"{cutting.method} kept {100 * cut.density:.2f} % of the weights that may be cut"
+            code = m.deliver(mended, f"{mending.mitigate}; {kept}", m.Written(), reports.report or (), reports.shown)
+            return g.leave(code, exit_zero=exit_zero)
 
         def audited(made: ModelSource) -> Audit:
             assert given.audit is not None  # without it nothing is audited

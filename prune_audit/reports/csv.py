@@ -14,7 +14,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from prune_audit.core import Audit, Value
+from prune_audit.core import Audit, Table, Value
 from prune_audit.core.rows import rows_of
 
 SUFFIXES = (".csv",)
@@ -44,6 +44,12 @@ def text(names: Sequence[str], rows: Sequence[Mapping[str, Value]], *, spreadshe
     writer.writeheader()
     writer.writerows({name: _safe(cell) for name, cell in row.items()} if spreadsheet else row for row in rows)
     return ("\ufeff" if spreadsheet else "") + written.getvalue()
+
+
+def of(table: Table) -> str:
+    """A table of a lens or of a mitigation: a column for each of its fields."""
+    names = [field.name for field in table.fields]
+    return text(names, [dict(zip(names, row, strict=True)) for row in table.rows])
 
 
 def _safe(cell: Value) -> Value:

@@ -102,7 +102,8 @@ def test_an_unknown_kind(capsys: pytest.CaptureFixture[str], how: list[str]) -> 
     assert told.out == ""
     assert told.err == (
         "error: there is no kind of plugin 'glasses'\n"
-        "hint: known: models, data, stats, rules, reports, charts, lenses, pruning, tasks, runners, logs\n"
+        "hint: known: models, data, stats, rules, reports, charts, lenses, pruning, mitigations, tasks, "
+        "runners, logs\n"
     )
 
 

@@ -254,3 +254,29 @@ def test_recalibration_is_said_in_the_result_and_in_reports(
         assert invoke([*common, *more]) == 0
         assert " ".join(capsys.readouterr().out.split()).count(said) == 2  # of the result, and of the report
         assert said in " ".join(json.loads(report.read_text())["provenance"]["notes"])
+
+
+def test_mitigated_in_one_run(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = [sorted(each.iterdir()) for each in sorted(Path(VAL).iterdir()) if each.is_dir()]
+    for files in digits:
+        (tmp_path / "train" / files[0].parent.name).mkdir(parents=True)
+        for file in files[40:]:
+            (tmp_path / "train" / file.parent.name / file.name).write_bytes(file.read_bytes())
+    common = ["prune", DENSE, "--method", "magnitude", "--density", ".03", "--audit", str(few_digits), "--exit-zero"]
+    common += ["-o", str(tmp_path / "fair.pth"), "--mitigate", "equal-loss", "--epochs", "1"]
+    assert invoke([*common, "--data", str(tmp_path / "train")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "fair.pth: mended by equal-loss; magnitude kept 3.00 % of the weights that may be cut" in shown
+    assert "fair is" in shown
+    assert all(f" {name} " in shown for name in ("pruned", "tuned", "tuned-balanced"))
+    assert {each.name for each in tmp_path.iterdir()} == {"train", "fair.pth"}
+    (tmp_path / "fair.pth").unlink()
+    for more, said in (
+        ([], "give them with --data and --audit"),
+        (["--data", VAL, "--schedule", "iterative"], "behind a cut at one blow"),
+        (["--data", VAL], "400 of the 400 samples"),
+        (["--data", VAL, "--export", "onnx"], "neither --until-harm nor --export"),
+    ):
+        assert invoke([*common, *more]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+        assert {each.name for each in tmp_path.iterdir()} == {"train"}

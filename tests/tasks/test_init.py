@@ -45,7 +45,15 @@ APART = {
     "with gradients",
     "prune_audit/lenses/_shift.py logits.softmax(1)": "how certain a network is, whatever it answers",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
-    "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction='sum')": "a loss, with gradients",
+    **{
+        f"prune_audit/mitigations/{name}.py cross_entropy(scores, labels)": "a loss, with gradients"
+        for name in ("ceag", "equal_loss", "weighted")
+    },
+    "prune_audit/mitigations/offsets.py labels == label": "the samples of one class, which are drawn from",
+    "prune_audit/mitigations/offsets.py log_softmax(scores + offsets, axis=1)": "a loss, with gradients",
+    "prune_audit/nets/examples.py cross_entropy(self.forward(model, inputs), labels, 'sum')": "a loss, with gradients",
+    "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction=reduction)": "a loss, with "
+    "gradients",
     "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",

@@ -1,0 +1,554 @@
+"""The story of a mitigation: mend a pruned network, make its controls, and judge all of them on data that none saw.
+
+A number of one network says nothing of a mitigation: much of what it seems to do, tuning does as well, or tuning with
+classes drawn equally often, or statistics of batch normalisation that fit the cut. So these controls are always made,
+from the same pruned file, with the same data, epochs and seed, and what the mitigation does better or worse than each
+of them stands beside it. Epochs are chosen alike for all that is tuned, by the largest drop of any group on held out
+samples, so that the loss is the one thing in which they differ. The largest *excess* drop would not do: it is small,
+too, of a network that fails on all groups alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from prune_audit import audit as auditing
+from prune_audit import data, gate, mitigations, models, plugins, prune
+from prune_audit.core import (
+    Array,
+    Audit,
+    Counts,
+    Dataset,
+    DataSource,
+    Floats,
+    Look,
+    ModelCard,
+    ModelSource,
+    Policy,
+    Predictions,
+    Settings,
+    Table,
+)
+from prune_audit.errors import DataError, ModelError, UsageError
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.cached_dataset import Remembered
+from prune_audit.evaluate.predict import ask
+from prune_audit.evaluate.sample import check as check_sample
+from prune_audit.mitigate.controls import Made, look
+from prune_audit.mitigations import Asked, Known, Mended, Objective, Subject, excess
+from prune_audit.nets import masking, train_loop, training_data
+from prune_audit.nets.editable import Editable
+from prune_audit.nets.examples import Examples
+from prune_audit.nets.gradients import untouched
+from prune_audit.nets.recalibrate import normalising, recalibrate
+from prune_audit.nets.train_loop import Epoch, Training
+from prune_audit.prune import Pruned, Recipe, Split, Stages
+from prune_audit.tasks.classification import decided, right
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.nets.masking import Masks
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+TUNED, BALANCED, RECALIBRATED = "tuned", "tuned-balanced", "recalibrated"
+"""The controls, beside the pruned file itself."""
+NOISY = 128  # samples in a batch, below which the loss of a group is one of very few
+OVERLAP = 0.01  # of the audited samples, which may also be trained on: copies between files that are meant to differ
+CHUNK = 256  # samples that are read together
+SEEN, SLACK = 20.0, 1e-3  # how far below the highest score others count, and how far apart equal scores may be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mitigation:
+    """What is to be done: ``method`` is a plugin of the mitigations' room; ``by`` what groups are, ``class`` or columns
+    of the data. ``step`` and ``tolerance`` (in points) are as usual with the method where None; ``options`` are its own
+    (`OPTIONS`). ``training`` is that of a method that trains, and says what is held out. ``same_data`` lets the data
+    that are trained and judged on be the same."""
+
+    method: str
+    by: str = "class"
+    step: float | None = None
+    tolerance: float | None = None
+    options: Any = None
+    training: Training = field(default_factory=Training)
+    same_data: bool = False
+
+    def asked(self) -> Asked:
+        """What the plugin is told. Raises `UsageError` where it does not take that."""
+        module = plugins.load("mitigations", self.method)
+        if mitigations.trains(module) and not self.training.epochs:
+            raise UsageError(f"{self.method} trains, and no epochs were given", hint="--epochs 6, say")
+        if not mitigations.trains(module) and self.training.epochs:
+            raise UsageError(f"{self.method} trains nothing, and epochs were given", hint="leave out --epochs")
+        if mitigations.trains(module) and not self.training.held_out:
+            raise UsageError(
+                f"{self.method} chooses an epoch by held out samples, and none are to be held out",
+                hint="--hold-out .1 is usual",
+            )
+        return mitigations.asked(self.method, self.step, self.tolerance, self.options, self.training.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mitigated:
+    """What came of it. ``audit`` is of the network that was written, against the dense one, with a `Look` at it beside
+    the pruned one and the controls; it was ``changed``, or is the pruned one as it was."""
+
+    source: ModelSource
+    changed: bool
+    audit: Audit
+
+    def table(self, name: str) -> Table:
+        """One of the tables of that look. Raises `KeyError` where there is none."""
+        for each in self.audit.comparisons[0].looks[-1].tables:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+    def controls(self) -> Table:
+        """The mended network, the pruned one and the controls, a row each, with all that is known of each."""
+        one, other = self.table("networks"), self.table("harm")
+        rows = tuple((*row, *more[1:]) for row, more in zip(one.rows, other.rows, strict=True))
+        return replace(one, fields=(*one.fields, *other.fields[1:]), rows=rows, drawn=())
+
+
+def run(
+    dense: ModelSource,
+    pruned: ModelSource,
+    output: Path,
+    mitigation: Mitigation,
+    settings: Settings,
+    *,
+    source: DataSource,
+    audited: DataSource,
+    policy: Policy | None = None,
+    store: Store | None = None,
+    progress: Stages | None = None,
+) -> Mitigated:
+    """Mend the ``pruned`` network into the file (or folder) ``output``, and judge it and its controls.
+
+    It learns from the data at ``source`` alone, and all are judged on those at ``audited``, by ``policy`` where there
+    is one. What was cut stays cut.
+
+    Raises:
+        AuditError: a network cannot be read, trained or written, the data are the same or do not fit, there is one
+            group alone, or the method does not do for the network.
+    """
+    prune.check_output(dense.path, output)
+    if output.exists() and pruned.path.exists() and output.samefile(pruned.path):
+        raise UsageError(f"{output} is the pruned model itself", hint="write the mended one under another name")
+    asked, module = mitigation.asked(), plugins.load("mitigations", mitigation.method)
+    prune.use(settings.threads)
+    pruned, taken = _with_factory(pruned, dense, settings)
+    work = _Work.begin(dense, pruned, mitigation, settings, source, audited, store, progress)
+    with prune.beside(output) as folder:
+        (place := Path(folder) / "made").mkdir()
+        made = place / output.name
+        if mitigations.trains(module):
+            objective = module.objective(work.known(), asked)
+            done = work.tuned(made, mitigation.training, objective, stage=mitigation.method)
+            done = replace(done, multipliers=tuple(objective.multipliers))
+        else:
+            done = work.mended(made, module.mend, asked)
+        own = getattr(module, "CONTROL", None)
+        controls = work.controls(Path(folder), output.suffix, own, trains=mitigations.trains(module))
+        for each in sorted(place.iterdir(), key=lambda each: each == made):  # what it refers to comes first
+            each.replace(output.parent / each.name)
+        final = replace(pruned, name=output.stem if output.suffix else output.name, path=output)
+        whole = auditing.run(dense, [final, *controls], work.judged, work.settings, store=store, progress=progress)
+    made_all, notes = [done, *controls.values()], (*taken, *work.notes)
+    alone = _alone(whole, look(whole, mitigation.by, made_all, notes, mitigation.training.seed))
+    return Mitigated(source=final, changed=done.changed, audit=alone if policy is None else gate.judge(alone, policy))
+
+
+def prune_and_run(
+    dense: ModelSource,
+    output: Path,
+    recipe: Recipe,
+    mitigation: Mitigation,
+    settings: Settings,
+    *,
+    source: DataSource,
+    audited: DataSource,
+    policy: Policy | None = None,
+    store: Store | None = None,
+    progress: Stages | None = None,
+) -> tuple[Pruned, Mitigated]:
+    """Prune the ``dense`` network and mend what comes of it, as `run` does, into the file (or folder) ``output``.
+
+    The epochs of ``recipe`` are those of a mitigation that trains, and of its controls, behind a cut at one blow; they
+    tune the pruned network before any other mitigation.
+
+    Raises:
+        UsageError: the recipe cuts while it trains, and the mitigation trains.
+        AuditError: as `prune_audit.prune.run` and `run`.
+    """
+    prune.check_output(dense.path, output)
+    training, cut = recipe.training, recipe
+    if mitigations.trains(plugins.load("mitigations", mitigation.method)):
+        if recipe.schedule not in (None, "one-shot"):
+            raise UsageError(
+                f"{mitigation.method} trains behind a cut at one blow, and --schedule {recipe.schedule} cuts meanwhile",
+                hint="prune with the schedule first, and give what comes of it to prune-audit mitigate",
+            )
+        cut = replace(recipe, schedule="one-shot", training=replace(training, epochs=0))
+    else:
+        training = replace(training, epochs=0)
+    mitigation = replace(mitigation, training=training)
+    mitigation.asked()  # before anything is cut
+    with prune.beside(output) as folder:
+        place = Path(folder) / f"pruned{output.suffix}"
+        pruned = prune.run(dense, place, cut, settings, source=source, progress=progress)
+        done = run(
+            dense,
+            pruned.source,
+            output,
+            mitigation,
+            settings,
+            source=source,
+            audited=audited,
+            policy=policy,
+            store=store,
+            progress=progress,
+        )
+    return pruned, done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Work:
+    """The pruned network and the data, as they are shown to all that is made. ``dense`` are the dense model's
+    predictions on the data to learn from, ``groups`` (M,) of these are positions in ``names``."""
+
+    pruned: ModelSource
+    runs: bool  # in torch
+    training: Training
+    settings: Settings
+    learnt: Dataset
+    judged: Dataset
+    dense: Predictions
+    groups: Counts
+    names: tuple[str, ...]
+    progress: Stages | None
+    notes: tuple[str, ...]
+
+    @classmethod
+    def begin(
+        cls,
+        dense: ModelSource,
+        pruned: ModelSource,
+        mitigation: Mitigation,
+        settings: Settings,
+        source: DataSource,
+        audited: DataSource,
+        store: Store | None,
+        progress: Stages | None,
+    ) -> _Work:
+        """Load all of it, and see that it fits, before anything takes long. Raises as `run`."""
+        opened, whole = models.editable(pruned, settings), models.load(dense, settings)
+        _check_fit(whole.card, opened.card)
+        expects = auditing.merge([(each.card.name, each.expects) for each in (whole, opened.source)])
+        learnt = Remembered(data.load(source, expects, settings))
+        judged = Remembered(data.load(audited, expects, settings))
+        settings = replace(settings, by=() if mitigation.by == "class" else (mitigation.by,))
+        for each in (learnt, judged):
+            check_sample(settings, each.classes, each.labels, each.groups, complete=not each.indexed)
+        notes = () if mitigation.same_data else _check_apart(learnt, judged)
+        auditing.trial(dense, [pruned], judged, settings)
+        predictions, _ = auditing.predict(dense, learnt, settings, store=store)
+        if predictions.ids != learnt.ids:
+            raise DataError(f"{learnt.path} has samples that cannot be read", hint="repair or remove them")
+        names, groups = predictions.strata(mitigation.by)
+        there = np.unique(groups)
+        if len(there) < 2:
+            raise UsageError(
+                f"--by {mitigation.by}: all samples of {learnt.path} are of one group, so there is nothing to equalise",
+                hint="choose another column, or leave --by out to go by class",
+            )
+        if opened.card.density == 1:
+            notes += (f"{opened.card.name} has no zeros among its weights: is it the pruned network?",)
+        training = mitigation.training
+        if training.epochs and training.batch_size < NOISY and not training.balanced:
+            notes += (
+                f"batches of {training.batch_size} samples hold few of each group, so their losses are noise: "
+                f"--balanced, or --batch-size {NOISY}, is better",
+            )
+        return cls(
+            pruned=pruned,
+            runs=opened.classifier is not None,
+            training=training,
+            settings=settings,
+            learnt=learnt,
+            judged=judged,
+            dense=predictions,
+            groups=np.searchsorted(there, groups),
+            names=tuple(names[at] for at in there),
+            progress=progress,
+            notes=notes,
+        )
+
+    @property
+    def before(self) -> Bools:
+        """On which samples (M,) the dense model is right."""
+        return right(self.dense.models[0].predicted, self.dense.labels)
+
+    def opened(self, training: Training, *, runs: bool) -> tuple[Editable, Split]:
+        """The pruned network, read anew, and the data as it takes them; without epochs nothing is held out."""
+        opened = models.editable(self.pruned, self.settings)
+        # Whether classes and labels fit was asked of the dense model: a pruned one may well be right by chance.
+        return opened, prune.open_data(opened, training, self.learnt, self.settings, trains=runs, trained=False)
+
+    def known(self) -> Known:
+        """What an objective may know."""
+        import torch
+
+        true = self.dense.models[0].true_score
+        if true is None:
+            raise ModelError(
+                f"{self.dense.models[0].name} gives no scores that tell how sure it is",
+                hint="give a dense model whose scores are logits or probabilities (--scores)",
+            )
+        _, given = self.opened(self.training, runs=True)
+        return Known(
+            groups=torch.from_numpy(self.groups),
+            names=self.names,
+            rows=torch.from_numpy(given.rows),
+            right=torch.from_numpy(self.before),
+            true=torch.from_numpy(np.asarray(true, np.float64)),
+        )
+
+    def tuned(self, path: Path, training: Training, objective: Objective | None = None, *, stage: str) -> Made:
+        """The pruned network trained into the file at ``path``, with what was cut held at zero."""
+        opened, given = self.opened(training, runs=True)
+        masks = _uncut(opened.module)
+        held_out = given.held_out
+        assert given.examples is not None
+        assert held_out is not None
+        _, history = train_loop.train(
+            opened.module,
+            masks,
+            given.examples,
+            training,
+            update=lambda _, masks: masks,
+            held_out=held_out,
+            objective=objective,
+            judged=lambda: self.worst(opened, held_out),
+            progress=self.progress(stage) if self.progress is not None else None,
+        )
+        _check_cut(opened.module, masks)
+        opened.save(path)
+        return Made(epoch=_chosen(history), trained=self.excess(opened, given.examples))
+
+    def mended(self, path: Path, mend: Callable[[Subject, Asked], Mended], asked: Asked) -> Made:
+        """What ``mend`` makes of the pruned network, written to ``path``; its own file where nothing was changed."""
+        opened, given = self.opened(replace(self.training, epochs=0), runs=self.runs)
+        shown = given.reader.arrays(given.rows[:CHUNK])
+        expected: list[Floats] = []
+
+        def shift(offsets: Floats) -> None:
+            expected.append(_scores(opened, shown) + offsets)
+            opened.shift(offsets, shown)
+
+        masks = _uncut(opened.module)
+        done = mend(
+            Subject(
+                opened=opened,
+                training=given.examples,
+                held_out=training_data.split(self.dense.labels, self.training.held_out, self.training.seed)[1],
+                labels=self.dense.labels,
+                groups=self.groups,
+                names=self.names,
+                right=self.before,
+                scores=lambda rows: np.concatenate([_scores(opened, given.reader.arrays(r)) for r in _parts(rows)]),
+                shift=shift,
+            ),
+            asked,
+        )
+        if not done.changed:
+            self._copy(path)
+            return Made(changed=False, said=done.said)
+        _check_cut(opened.module, masks)
+        opened.save(path)
+        if expected:
+            written = models.editable(
+                replace(self.pruned, path=path, column=None), replace(self.settings, state_key=())
+            )
+            _check_same(_scores(written, shown), expected[-1], path)
+        return Made(said=done.said, trained=None if given.examples is None else self.excess(opened, given.examples))
+
+    def controls(self, folder: Path, suffix: str, own: str | None, *, trains: bool) -> dict[ModelSource, Made]:
+        """The pruned file itself and the controls, which are written into ``folder``, but for what is the method's
+        ``own`` result."""
+        opened, given = self.opened(replace(self.training, epochs=0), runs=self.runs)
+        share = self.training.held_out if self.training.epochs else 0.0
+        learnt = training_data.split(self.dense.labels, share, self.training.seed)[0]
+
+        def trained() -> float | None:
+            import torch
+
+            if given.examples is None:
+                return None
+            return self.excess(opened, replace(given.examples, rows=torch.from_numpy(learnt)))
+
+        def at(name: str) -> ModelSource:
+            return replace(self.pruned, name=name, path=folder / f"{name}{suffix}", column=None)
+
+        made = {self.pruned: Made(trained=trained())}
+        if given.examples is not None and normalising(opened.module) and own != RECALIBRATED:
+            recalibrate(opened.module, given.examples, seed=self.training.seed)
+            opened.save((place := at(RECALIBRATED)).path)
+            made[place] = Made(trained=trained())
+        for name, balanced in ((TUNED, False), (BALANCED, True)) if trains else ():
+            training = replace(self.training, balanced=balanced)
+            made[place] = self.tuned((place := at(name)).path, training, stage=f"control: {name}")
+        return made
+
+    def hits(self, opened: Editable, examples: Examples) -> Bools:
+        """On which of ``examples`` (N,) the network is right in evaluation mode; modes are left as they are."""
+        import torch
+
+        with untouched(opened.module), torch.no_grad():
+            found = [decided(examples.forward(opened.module, inputs).cpu().numpy()) for inputs, _ in examples]
+        return right(np.concatenate(found), self.dense.labels[examples.rows.numpy()])
+
+    def worst(self, opened: Editable, examples: Examples) -> float:
+        """The largest drop of any group on ``examples``, as a share."""
+        rows = examples.rows.numpy()
+        drop = self.before[rows].astype(np.float64) - self.hits(opened, examples)
+        n = np.bincount(self.groups[rows], minlength=len(self.names))
+        return float((np.bincount(self.groups[rows], drop, len(self.names))[n > 0] / n[n > 0]).max())
+
+    def excess(self, opened: Editable, examples: Examples) -> float:
+        """The largest excess drop on ``examples``, as a share."""
+        rows = examples.rows.numpy()
+        found = excess(self.before[rows], self.hits(opened, examples), self.groups[rows], len(self.names))
+        return float(np.nanmax(found))
+
+    def _copy(self, path: Path) -> None:
+        """The pruned network as it is, byte for byte where it is one file without other sets of weights."""
+        source = self.pruned.path
+        opened = models.editable(self.pruned, self.settings)
+        if source.is_file() and source.stat().st_size == opened.card.size and not self.settings.state_key:
+            path.write_bytes(source.read_bytes())
+        else:
+            opened.save(path)
+
+
+def _chosen(history: Sequence[Epoch]) -> str:
+    """Which epoch was chosen, from 1 on, of how many."""
+    order = [(each.judged or 0.0, each.held_out or 0.0) for each in history]
+    return f"{order.index(min(order)) + 1} of {len(order)}"
+
+
+def _with_factory(pruned: ModelSource, dense: ModelSource, settings: Settings) -> tuple[ModelSource, tuple[str, ...]]:
+    """``pruned`` with the factory of ``dense`` where it holds weights alone and names none, and what that takes."""
+    if pruned.factory is not None or dense.factory is None or not pruned.path.exists():
+        return pruned, ()
+    if models.bare(pruned, settings) is None:
+        return pruned, ()
+    said = f"{pruned.name} is taken for weights of {dense.factory}, as the dense model's are"
+    return replace(pruned, factory=dense.factory), (said,)
+
+
+def _check_fit(dense: ModelCard, pruned: ModelCard) -> None:
+    """Refuse a ``pruned`` model that is none of ``dense``; of files of two formats names tell nothing."""
+    if dense.layers and pruned.layers and pruned.nonzero > dense.nonzero:
+        raise UsageError(
+            f"the pruned model {pruned.name} keeps {pruned.nonzero:,} weights, and {dense.name} only {dense.nonzero:,}",
+            hint="the dense model comes first: prune-audit mitigate DENSE PRUNED",
+        )
+    if dense.format != pruned.format:
+        return
+    shapes = {layer.name: layer.shape for layer in dense.layers}
+    for layer in pruned.layers:
+        if shapes.get(layer.name) != layer.shape:
+            found = "none of that name" if layer.name not in shapes else f"{shapes[layer.name]}"
+            raise ModelError(
+                f"{layer.name} of {pruned.name} is {layer.shape}, of {dense.name} {found}",
+                hint="give a dense and a pruned network of one architecture",
+            )
+
+
+def _check_apart(learnt: Dataset, judged: Dataset) -> tuple[str, ...]:
+    """What is to be said of samples that are in both data. Raises `UsageError` where they are the same ones."""
+    both = len(judged.labels)
+    if learnt.fingerprint(False) != judged.fingerprint(False):
+        known = np.unique(np.concatenate([learnt.read(rows).digests for rows in _parts(np.arange(len(learnt.labels)))]))
+        rows = np.arange(len(judged.labels))
+        both = sum(int(np.isin(judged.read(part).digests, known).sum()) for part in _parts(rows))
+    if both > OVERLAP * len(judged.labels):
+        raise UsageError(
+            f"{both:,} of the {len(judged.labels):,} samples of {judged.path} are in {learnt.path}, too, so they would "
+            "judge what was learnt from them",
+            hint="give other samples with --audit, or where it is meant so --same-data to prune-audit mitigate",
+        )
+    return (f"{both:,} of {len(judged.labels):,} samples of --audit are in --data, too",) if both else ()
+
+
+def _uncut(module: torch.nn.Module) -> Masks:
+    """Masks of what was not cut: those of the weights that may be cut which are not zero."""
+    return {name: module.get_parameter(name).detach() != 0 for name in masking.prunable(module)}
+
+
+def _check_cut(module: torch.nn.Module, masks: Masks) -> None:
+    """Make sure that what was zero is zero, bit for bit."""
+    for name, mask in masks.items():
+        if bool((module.get_parameter(name).detach()[~mask] != 0).any()):
+            raise AssertionError(f"a weight of {name} that was cut has come back")
+
+
+def _scores(opened: Editable, arrays: Mapping[str, Array]) -> Floats:
+    """The scores (B, C) of a network for the inputs ``arrays``, as logits or log-probabilities.
+
+    Raises:
+        ModelError: they are neither.
+    """
+    if opened.classifier is not None:
+        import torch
+
+        with untouched(opened.module), torch.no_grad():
+            found: Floats = opened.scores(opened.tensors(arrays)).double().cpu().numpy()
+        return found
+    scores = ask(opened.source, arrays)
+    comes = opened.source.activation(arrays)
+    if scores.ndim != 2 or comes not in ("linear", "softmax", "log-softmax"):
+        raise ModelError(
+            f"{opened.card.path}: expected logits or the softmax of some, found what comes out of {comes or 'neither'}",
+            hint="export the network so that its output is its logits, of shape (batch, classes)",
+        )
+    logs: Floats = scores.astype(np.float64)
+    return np.log(np.maximum(logs, np.finfo(np.float64).tiny)) if comes == "softmax" else logs
+
+
+def _check_same(found: Floats, expected: Floats, path: Path) -> None:
+    """See that what was written gives the scores that are ``expected`` (B, C), up to a number a row."""
+    apart = found - expected
+    if found.shape[1] > 1:
+        apart = apart - np.median(apart, axis=1, keepdims=True)
+    # The least of a softmax may be 0, whose logarithm tells nothing; they decide no class either.
+    near = expected > expected.max(1, keepdims=True) - SEEN
+    if np.abs(apart[near]).max() > SLACK * max(1.0, float(np.abs(expected[near]).max())):
+        raise ModelError(
+            f"{path.name} does not give the scores that its offsets should",
+            hint="give the network as logits, without steps behind its last layer",
+        )
+
+
+def _parts(rows: Counts) -> list[Counts]:
+    return np.array_split(rows, max(1, -(-len(rows) // CHUNK)))
+
+
+def _alone(whole: Audit, seen: Look) -> Audit:
+    """The first variant of an audit by itself, with what was ``seen`` of it beside the others."""
+    first = replace(whole.comparisons[0], looks=(seen,))
+    kept = None
+    if whole.samples is not None:
+        names = (first.dense.name, first.pruned.name)
+        kept = replace(whole.samples, right={n: hits for n, hits in whole.samples.right.items() if n in names})
+    return replace(whole, comparisons=(first,), samples=kept)

@@ -1,0 +1,239 @@
+"""The story of a mitigation on the sample models: what is written, what stands beside it, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from prune_audit import audit, mitigate, plugins, prune, rules
+from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit.errors import AuditError, DataError, ModelError, UsageError
+from prune_audit.mitigate import Mitigated, Mitigation
+from prune_audit.mitigations import trains
+from prune_audit.nets.train_loop import Training
+from prune_audit.prune import Recipe
+from tests.conftest import ROOT
+
+FACTORY = "sample_models.make:network"
+DENSE = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.pth", factory=FACTORY)
+VAL = ROOT / "sample_models" / "val"
+TRAINED = [name for name, module in plugins.loaded("mitigations") if trains(module)]
+TRAINING = Training(epochs=3, lr=0.05, batch_size=64)
+
+
+@pytest.fixture(autouse=True)
+def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(ROOT)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> DataSource:
+    """Samples of each digit of which none is among `few_digits`."""
+    folder = tmp_path_factory.mktemp("others")
+    for digit in sorted(each for each in VAL.iterdir() if each.is_dir()):
+        (folder / digit.name).mkdir()
+        for file in sorted(digit.iterdir())[40:]:
+            (folder / digit.name / file.name).write_bytes(file.read_bytes())
+    return DataSource(path=folder)
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:
+    """The dense network, of which 3 % are kept."""
+    path = tmp_path_factory.mktemp("cut") / "cut.pth"
+    return prune.run(DENSE, path, Recipe(method="magnitude", density=0.03), Settings()).source
+
+
+def state(path: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
+    return found
+
+
+def mend(cut: ModelSource, output: Path, others: DataSource, few: Path, method: str, **more: Any) -> Mitigated:
+    training = more.pop("training", TRAINING)
+    return mitigate.run(
+        more.pop("dense", DENSE),
+        cut,
+        output,
+        Mitigation(method=method, training=training, **more),
+        Settings(),
+        source=others,
+        audited=DataSource(path=few),
+        policy=rules.chosen("default", start=ROOT),
+    )
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_what_trains_keeps_zeros_and_stands_beside_its_controls(
+    method: str, cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    done = mend(cut, tmp_path / "fair.pth", others, few_digits, method)
+    old, new = state(cut.path), state(tmp_path / "fair.pth")
+    for name in (name for name in old if name.endswith("weight")):
+        assert bool((new[name][old[name] == 0] == 0).all())
+        assert bool((old[name] != new[name]).any())
+    assert [each.name for each in tmp_path.iterdir()] == ["fair.pth"]
+    assert done.table("networks").column("network") == ("fair", "cut", "tuned", "tuned-balanced")
+    assert done.table("differences").column("than") == ("cut", "tuned", "tuned-balanced")
+    assert done.table("harm").column("epoch")[1] is None
+    accuracy = done.table("networks").column("accuracy")
+    assert min(float(accuracy[at] or 0) for at in (0, 2, 3)) > float(accuracy[1] or 0) + 0.1
+    # What is said of the network is what an audit of its file says.
+    own = audit.run(DENSE, [done.source], DataSource(path=few_digits), Settings())
+    assert own.comparisons[0].views == replace(done.audit, policy=None).comparisons[0].views
+    assert done.audit.policy is not None
+    assert done.audit.exit_code == 1
+    # Equal seeds give equal networks.
+    mend(cut, tmp_path / "again.pth", others, few_digits, method)
+    assert all(torch.equal(value, new[name]) for name, value in state(tmp_path / "again.pth").items())
+
+
+def test_the_control_is_plain_tuning_of_the_same_epochs(
+    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    """With weights that are all the same the mitigation is the control."""
+    options = plugins.load("mitigations", "weighted").OPTIONS(least_weight=1.0)
+    done = mend(cut, tmp_path / "a.pth", others, few_digits, "weighted", options=options)
+    rows = {row[0]: row[1:] for row in done.table("networks").rows}
+    assert rows["a"] == rows["tuned"]
+    assert rows["a"] != rows["tuned-balanced"]
+    zero = next(row for row in done.table("differences").rows if row[0] == "tuned")
+    assert zero[1:] == (0.0,) * 6
+
+
+def test_an_interrupt_leaves_nothing_behind(
+    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    def progress(stage: str) -> Any:
+        def step(done: int, total: int) -> None:
+            if stage.startswith("control"):
+                raise KeyboardInterrupt
+
+        return step
+
+    wanted = Mitigation(method=TRAINED[0], training=TRAINING)
+    with pytest.raises(KeyboardInterrupt):
+        mitigate.run(
+            DENSE,
+            cut,
+            tmp_path / "fair.pth",
+            wanted,
+            Settings(),
+            source=others,
+            audited=DataSource(path=few_digits),
+            progress=progress,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_offsets_undo_a_bias_that_was_planted_in_a_graph_of_onnx(few_digits: Path, tmp_path: Path) -> None:
+    dense = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
+    model = onnx.load(dense.path)
+    bias = next(each for each in model.graph.initializer if list(each.dims) == [10])
+    planted = np.array([-9, 0, 0, 6, 0, 0, 0, -7, 0, 0], np.float32)
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + planted, bias.name))
+    onnx.save(model, tmp_path / "off.onnx")
+    off = ModelSource(name="off", path=tmp_path / "off.onnx")
+    options = plugins.load("mitigations", "offsets").OPTIONS(fit_on="all")
+    done = mend(
+        off, tmp_path / "on.onnx", DataSource(path=VAL), few_digits, "offsets",
+        dense=dense, options=options, same_data=True, training=Training(),
+    )  # fmt: skip
+    assert done.changed
+    accuracy = done.table("networks").column("accuracy")
+    assert float(accuracy[0] or 0) > float(accuracy[1] or 0) + 0.1
+    added = [node for node in onnx.load(tmp_path / "on.onnx").graph.node if node.op_type == "Add"]
+    assert len(added) == sum(node.op_type == "Add" for node in model.graph.node) + 1
+
+
+def test_offsets_need_a_hundred_samples_of_each_class_that_no_tuning_saw(
+    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="100 samples of every class at least"):
+        mend(cut, tmp_path / "out.pth", others, few_digits, "offsets", training=Training())
+    assert list(tmp_path.iterdir()) == []
+
+
+def manifest(folder: Path, files: list[Path], group: str | None) -> DataSource:
+    """A table of ``files`` with a column of their hand, which is ``group`` where one is given."""
+    path = folder / "data.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "hand"])
+        rows.writerows([each, each.parent.name, group or ("left", "right")[n % 2]] for n, each in enumerate(files))
+    return DataSource(path=path)
+
+
+def test_groups_of_a_column(cut: ModelSource, few_digits: Path, tmp_path: Path) -> None:
+    digits = [sorted(each.iterdir()) for each in sorted(VAL.iterdir()) if each.is_dir()]
+    sides = [[file for files in digits for file in files[start:stop]] for start, stop in ((0, 40), (40, 80))]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    judged = manifest(tmp_path / "one", sides[0], None)
+    learnt = manifest(tmp_path / "two", sides[1], None)
+    wanted = Mitigation(method="equal-loss", by="hand", training=Training(epochs=1))
+
+    def run(learnt: DataSource) -> Mitigated:
+        return mitigate.run(DENSE, cut, tmp_path / "out.pth", wanted, Settings(), source=learnt, audited=judged)
+
+    done = run(learnt)
+    assert done.table("multipliers").column("group") == ("left", "right")
+    assert done.table("networks").column("worst_class")[0] in ("left", "right")
+    assert done.audit.comparisons[0].view("hand").strata == ("left", "right")
+    (tmp_path / "out.pth").unlink()
+    with pytest.raises(UsageError, match=r"all samples of .* are of one group"):
+        run(manifest(tmp_path / "two", sides[1], "left"))
+    with pytest.raises(UsageError, match="no column 'foot'"):
+        mitigate.run(DENSE, cut, tmp_path / "o", replace(wanted, by="foot"), Settings(), source=learnt, audited=judged)
+
+
+def test_bad_input(cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path) -> None:
+    data = DataSource(path=few_digits)
+    out = tmp_path / "out.pth"
+    wanted = Mitigation(method="equal-loss", training=TRAINING)
+
+    def refused(error: type[AuditError], match: str, **changed: Any) -> None:
+        given = {"dense": DENSE, "pruned": cut, "output": out, "mitigation": wanted, "settings": Settings()}
+        with pytest.raises(error, match=match):
+            mitigate.run(**{**given, "source": others, "audited": data, **changed})
+        assert list(tmp_path.iterdir()) == []
+
+    refused(UsageError, "400 of the 400 samples .* are in", source=data)
+    refused(UsageError, "400 of the 400 samples .* are in", source=DataSource(path=VAL))
+    refused(UsageError, "keeps 29,808 weights", dense=cut, pruned=DENSE)
+    refused(UsageError, "is the pruned model itself", output=cut.path)
+    refused(UsageError, "is the dense model itself", output=DENSE.path)
+    refused(UsageError, "no epochs were given", mitigation=replace(wanted, training=Training()))
+    refused(UsageError, "trains nothing", mitigation=replace(wanted, method="recalibrate"))
+    refused(UsageError, "none are to be held out", mitigation=replace(wanted, training=replace(TRAINING, held_out=0)))
+    refused(UsageError, "takes no --step", mitigation=replace(wanted, method="weighted", step=0.1))
+    refused(UsageError, "no plugin 'nonsense'", mitigation=replace(wanted, method="nonsense"))
+    onnx_file = ModelSource(name="p", path=ROOT / "sample_models" / "pruned-90.onnx")
+    refused(ModelError, "cannot be trained in torch", pruned=onnx_file)
+
+
+def test_another_architecture_is_told_by_its_tensor(others: DataSource, few_digits: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    torch.save(other.state_dict(), tmp_path / "other.pth")
+    source = ModelSource(name="other", path=tmp_path / "other.pth", factory="tests.mitigate.test_mitigate:small")
+    with pytest.raises(ModelError, match=r"1\.weight of other is \(10, 64\), of dense none of that name"):
+        mend(source, tmp_path / "out.pth", others, few_digits, "equal-loss")
+
+
+def small() -> torch.nn.Module:
+    """Another network for the same images."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
