@@ -8,7 +8,8 @@ Written beside this file: ``dense``, ``pruned-50`` and ``pruned-90`` as TorchScr
 model as torch.export program (.pt2), as state dict (.pth, for ``dense.pth@sample_models.make:network``) and as
 safetensors, and ``val/<digit>/*.png``.
 
-``questions/`` holds what a network that learnt to calculate answers, dense and pruned, as lm-eval writes it.
+``questions/`` holds what a network that learnt to calculate answers, dense and pruned, as lm-eval writes it, and
+``labels/`` what is true of each digit, with the scores of a network that learnt it, dense and pruned.
 """
 
 from __future__ import annotations
@@ -198,6 +199,38 @@ def _line(number: int, asked: tuple[str, int, int], choices: list[int], right: i
     return json.dumps(row) + "\n"
 
 
+TRUE_OF = {"even": (0, 2, 4, 6, 8), "prime": (2, 3, 5, 7), "round": (0, 6, 8, 9), "large": (5, 6, 7, 8, 9)}
+
+
+def save_label_sets(density: float = 0.4) -> None:
+    """Write ``labels/labels.csv``, and the scores ``labels/dense.csv`` and ``labels/pruned.csv``."""
+    torch.manual_seed(SEED)
+    x, digits, images, shown = split()
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, len(TRUE_OF)))
+    y = torch.tensor([[digit in of for of in TRUE_OF.values()] for digit in digits.tolist()]).float()
+    optimiser = torch.optim.Adam(dense.parameters(), lr=1e-2)
+    for _ in range(150):
+        optimiser.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(dense(x), y).backward()
+        optimiser.step()
+    pruned = copy.deepcopy(dense)
+    prune(pruned, density)
+    pixels = torch.from_numpy(images).float().div(255).unsqueeze(1)
+    folder = HERE / "labels"
+    folder.mkdir(exist_ok=True)
+    names = [[name for name, of in TRUE_OF.items() if digit in of] for digit in shown.tolist()]
+    rows = [
+        f"{n:04},{';'.join(each)},{digit}" for n, (each, digit) in enumerate(zip(names, shown.tolist(), strict=True))
+    ]
+    (folder / "labels.csv").write_text("\n".join(["id,labels,digit", *rows, ""]), "utf-8")
+    head = ",".join(["id", *(f"score_{name}" for name in TRUE_OF)])
+    for name, model in (("dense", dense), ("pruned", pruned)):
+        with torch.inference_mode():
+            scores = model(pixels).sigmoid().tolist()
+        rows = [",".join([f"{n:04}", *(f"{score:.4f}" for score in each)]) for n, each in enumerate(scores)]
+        (folder / f"{name}.csv").write_text("\n".join([head, *rows, ""]), "utf-8")
+
+
 def main() -> None:
     """Make everything."""
     torch.set_num_threads(1)  # sums in another order would give other weights
@@ -221,6 +254,7 @@ def main() -> None:
     save_dense(made["dense"])
     save_images(images, labels)
     save_questions()
+    save_label_sets()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import pytest
 from prune_audit import audit, plugins, stats
 from prune_audit.cli import _app, invoke
 from prune_audit.cli.list import columns, measured
-from prune_audit.core import DataSource, FalseCounts, Measure, ModelSource, Settings, View
+from prune_audit.core import Counted, DataSource, FalseCounts, Measure, ModelSource, Settings, View
 from tests.cli._run import here
 from tests.conftest import ROOT
 
@@ -91,7 +91,9 @@ def test_every_column_of_an_audit_is_in_the_guide_and_no_other(view: View) -> No
     documented = re.findall(r"^\| `(\w+)` \|.*\| (?:share|points|p|ratio|count|label) \|", GUIDE.read_text(), re.M)
     sequential = _measures("anytime", view)  # which comes last
     at = np.arange(len(view.strata))
-    boxes = replace(view.pair, false=FalseCounts.of(len(at), 5 * [(at, at)], np.full((len(at), 2), 0.5)))
+    others = Counted(**{name: getattr(view.pair, name) for name in ("both", "lost", "gained", "neither")})
+    false = FalseCounts.of(len(at), 5 * [(at, at)], np.full((len(at), 2), 0.5))
+    boxes = replace(view.pair, false=false, negatives=others)
     assert documented == [measure.name for measure in (*stats.measures(boxes, Settings()), *sequential)]
 
 

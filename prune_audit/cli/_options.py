@@ -114,6 +114,20 @@ class Labels:
         str | None, typer.Option(help="Column of a table that holds the paths of images or sounds.")
     ] = None
     label_column: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None
+    label_separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="What parts several labels of one sample in the column of labels, as ; does."
+        ),
+    ] = None
+    label_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...|*",
+            help="Columns of a table that say of one label each whether a sample has it: 1, 0, or -1 or nothing where "
+            "that is unknown; * for all columns of such cells.",
+        ),
+    ] = None
     id_column: Annotated[
         str | None, typer.Option(help="Column that holds the ids of samples, in a table of data and in predictions.")
     ] = None
@@ -243,6 +257,8 @@ class Reading:
             class_map=self.labels.class_map,
             path_column=self.labels.path_column,
             label_column=self.labels.label_column,
+            label_separator=self.labels.label_separator,
+            label_columns=columns(self.labels.label_columns),
             id_column=self.labels.id_column,
             text_column=self.other.text_column,
             features=columns(self.other.features),

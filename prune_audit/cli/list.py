@@ -130,13 +130,14 @@ def measured(statistic: str) -> tuple[Measure, ...]:
     import numpy as np
 
     from prune_audit import plugins
-    from prune_audit.core import FalseCounts, Pair, Settings
+    from prune_audit.core import Counted, FalseCounts, Pair, Settings
 
     few = Pair.of([(80, 12, 3, 5), (90, 4, 2, 4)])
     module = plugins.load("stats", statistic)
     found: tuple[Measure, ...] = module.measure(few, Settings())
     if not found:
         at = np.arange(2)
-        boxes = replace(few, false=FalseCounts.of(2, 5 * [(at, at)], np.full((2, 2), 0.5)))
+        others = Counted(both=few.both, lost=few.lost, gained=few.gained, neither=few.neither)
+        boxes = replace(few, false=FalseCounts.of(2, 5 * [(at, at)], np.full((2, 2), 0.5)), negatives=others)
         found = module.measure(boxes, Settings())
     return found

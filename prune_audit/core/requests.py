@@ -96,7 +96,8 @@ class DataSource:
     labels, ids and texts, and the numeric ``features`` in the order in which a model takes them. ``tokenizer`` and
     ``max_length`` (in tokens) concern texts, ``sample_rate`` (in Hz) and ``seconds`` (what a model receives, longer
     ones being cut) sounds. ``exif`` says whether the orientation that an image carries is applied, None
-    for what the ecosystem of the format does. ``images`` is the folder of images whose boxes are labelled.
+    for what the ecosystem of the format does. ``images`` is the folder of images whose boxes are labelled. Of several
+    labels a sample, ``label_separator`` parts those in one text, and ``label_columns`` hold 1 or 0 for one label each.
     """
 
     path: Path
@@ -114,6 +115,8 @@ class DataSource:
     exif: Exif | None = None
     images: Path | None = None
     preprocess: Preprocess = field(default_factory=Preprocess)
+    label_separator: str | None = None
+    label_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ class Task:
     """A kind of labelled thing: by which ``name`` people choose it, and what it and its classes are called.
 
     ``thing`` and ``stratum`` are words for one and for many. ``lacks`` says why there is nothing of what a statistic
-    may need (``NEEDS``): ``answers`` are classes that a thing is taken for, ``scores`` confidences in these answers,
-    and there is ``guessing`` where whoever answers blindly among the classes is right now and then.
+    may need (``NEEDS``): ``answers`` are classes that a thing is taken for, ``calls`` what is called by a class and is
+    not of it, ``scores`` confidences in answers, and there is ``guessing`` where whoever answers blindly among the
+    classes is right now and then.
     ``missed`` is how the answer is called that is no class, None where every answer is one: position C of C classes.
     """
 

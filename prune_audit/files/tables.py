@@ -35,11 +35,13 @@ from prune_audit.files.columns import (
     usual,
 )
 
-Kind = Literal["text", "number", "list", "media", "other"]
-Form = Literal["paths", "texts", "numbers", "labels"]
+Kind = Literal["text", "number", "list", "names", "media", "other"]
+Form = Literal["paths", "texts", "numbers", "labels", "sets"]
 
 TEXTS = ("text", "sentence", "review", "content")
 SOUNDS = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".aifc")
+SEVERAL = ("labels", "tags")
+"""Columns of lists of labels, called so."""
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
@@ -73,6 +75,8 @@ def form(source: DataSource) -> Form | None:
     head = _head(source)
     if head is None or "media" in head.kinds.values():
         return None
+    if source.label_separator is not None or source.label_columns:
+        return "sets"
     if source.path_column is not None:
         return "paths"
     if source.text_column is not None or source.tokenizer is not None:
@@ -83,6 +87,8 @@ def form(source: DataSource) -> Form | None:
         return "paths"
     if _usual(head, TEXTS, ("text",)):
         return "texts"
+    if head.kinds.get(source.label_column or usual(head.kinds, (*SEVERAL, *LABELS)) or "") in ("list", "names"):
+        return "sets"
     own = {source.label_column or usual(head.kinds, LABELS), source.id_column or usual(head.kinds, IDS)}
     return "numbers" if any(k in ("number", "list") for n, k in head.kinds.items() if n not in own) else "labels"
 
@@ -222,7 +228,7 @@ def kind(arrow: Any) -> Kind:
     if types.is_integer(arrow) or types.is_floating(arrow):
         return "number"
     if types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow):
-        return "list" if kind(arrow.value_type) == "number" else "other"
+        return {"number": "list", "text": "names"}.get(kind(arrow.value_type), "other")  # type: ignore[return-value]
     return "media" if types.is_struct(arrow) and _is_media(arrow) else "other"
 
 

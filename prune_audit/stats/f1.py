@@ -15,7 +15,7 @@ from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._prediction_counts import columns
 
 RANK = 150
-NEEDS = ("answers",)
+NEEDS = ("calls",)
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:

@@ -22,6 +22,7 @@ TASK = Task(
     stratum=("task", "tasks"),
     lacks={
         "answers": "answers to questions are no classes",
+        "calls": "answers to questions are no classes",
         "scores": "of an answer to a question no confidence is kept",
         "guessing": "what guessing gets depends on the choices of each question",
     },

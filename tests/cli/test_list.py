@@ -12,7 +12,7 @@ import pytest
 from prune_audit import options, plugins
 from prune_audit.cli import invoke
 from prune_audit.cli.list import columns
-from prune_audit.core import FalseCounts, Pair, Settings
+from prune_audit.core import Counted, FalseCounts, Pair, Settings
 
 
 def test_every_plugin_of_every_kind_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,9 @@ def test_a_statistic_gives_the_same_columns_whatever_the_pair(pair: Pair) -> Non
     """Or none of them, where it is of classes alone and these are groups."""
     if pair.by == "class":  # what is found where there is nothing, as detectors do, stands in further columns
         at = np.arange(len(pair.strata))
-        pair = replace(pair, false=FalseCounts.of(len(at), 5 * [(at, at)], np.full((len(at), 2), 0.5)))
+        others = Counted(both=pair.both, lost=pair.lost, gained=pair.gained, neither=pair.neither)
+        false = FalseCounts.of(len(at), 5 * [(at, at)], np.full((len(at), 2), 0.5))
+        pair = replace(pair, false=false, negatives=others)
     for name, module in plugins.loaded("stats"):
         found = tuple(measure.name for measure in module.measure(pair, Settings()))
         assert found == columns(name) or (pair.by != "class" and not found), name

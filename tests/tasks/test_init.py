@@ -120,13 +120,13 @@ def test_every_task_has_what_a_task_has(name: str) -> None:
 
 def test_what_statistics_need_is_what_tasks_may_lack() -> None:
     needed = {need for _, module in plugins.loaded("stats") for need in getattr(module, "NEEDS", ())}
-    assert needed == {"answers", "scores", "guessing"}
+    assert needed == {"answers", "calls", "scores", "guessing"}
     assert {need for name in NAMES for need in tasks.of(name.replace("_", "-")).TASK.lacks} <= needed
 
 
 def test_a_statistic_without_what_it_needs_is_absent_with_the_reason_of_the_task() -> None:
     pair = Pair.of([(5, 2, 1, 2), (7, 0, 0, 1)])
-    bare = replace(pair, task=Task(name="x", lacks={"answers": "nothing is answered by a class"}))
+    bare = replace(pair, task=Task(name="x", lacks={"calls": "nothing is answered by a class"}))
     own, without = (stats.measures(each, Settings()) for each in (pair, bare))
     assert [measure.name for measure in own] == [measure.name for measure in without]
     (precision,) = [measure for measure in without if measure.name == "dense_precision"]

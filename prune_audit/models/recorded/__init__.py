@@ -24,19 +24,21 @@ from prune_audit.core import (
     Assumption,
     Counts,
     Expects,
+    Found,
     Kept,
     ModelCard,
     ModelSource,
     Outputs,
     Scores,
     Settings,
+    Things,
     chosen,
 )
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.files import recorded_tables
 from prune_audit.files.columns import shown
 from prune_audit.files.recorded_tables import EACH, Table
-from prune_audit.models.recorded import join
+from prune_audit.models.recorded import join, label_sets
 from prune_audit.models.recorded.columns import TRUTH, Columns, choose
 from prune_audit.tasks.classification import broken, keep, reading, right
 from prune_audit.tasks.classification.reading import SUM_TOLERANCE, Reading
@@ -88,6 +90,34 @@ class RecordedPredictions:
         # Arrow keeps freed memory in its pool: hundreds of MB where there are a million samples.
         pyarrow.default_memory_pool().release_unused()
         return found
+
+    def found(self, things: Things) -> Found:
+        """Which of several labels a sample the scores of each class find, and what they say of all others.
+
+        Raises:
+            AlignmentError: these are no labels of samples, or others than were predicted.
+            ModelError: the table is damaged, or holds no scores of each class.
+        """
+        c, path = self.columns, self.card.path
+        cells = label_sets.cells_of(things, path)
+        if c.scores is None and not c.each:
+            raise ModelError(
+                f"{path}: the column {c.name!r} holds one class a sample, expected scores of every class",
+                hint="call the column of lists of scores 'scores', or those of each class like it, score_NAME",
+            )
+        texts = [c.ids] if c.ids is not None else []
+        table = self.table.read(texts, [*([c.scores] if c.scores is not None else []), *c.each.values()])
+        given = None if c.ids is None else table.column(c.ids)
+        at = label_sets.rows(given, cells.ids, c.ids, path, table.num_rows)
+        scores = _scores(table, c, things.classes, path)
+        answer, told = label_sets.found(scores, at, cells, self.card.name, path, self.asked)
+        self.told["scores"] = told
+        value = "taken in the order of the data" if c.ids is None else f"joined by id, column {shown([c.ids])}"
+        why = "the predictions have no column of ids" if c.ids is None else "ids as they are written"
+        self.told["samples"] = Assumption(
+            subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME"
+        )
+        return answer
 
     def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None) -> Outputs:
         c, path = self.columns, self.card.path

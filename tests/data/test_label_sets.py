@@ -1,0 +1,163 @@
+"""Several labels a sample, as lists, as one text or as columns, through a whole audit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prune_audit import data, plugins
+from prune_audit.cli import invoke
+from prune_audit.core import DataSource, Expects, Settings, Things
+from prune_audit.errors import AuditError, DataError, UsageError
+from prune_audit.tasks.multi_label import Cells
+
+LABELS = [["cat", "dog"], [], ["dog"], ["cat", "sky"]]
+
+
+def loaded(path: Path, **more: Any) -> Things:
+    found = data.load(DataSource(path=path, **more), Expects(), Settings())
+    assert isinstance(found, Things)
+    return found
+
+
+def table(path: Path, **columns: Any) -> Path:
+    frame = pd.DataFrame(columns)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(params=["lists", "text", "columns"])
+def things(request: pytest.FixtureRequest, tmp_path: Path) -> Things:
+    ids, site = list("wxyz"), list("aabb")
+    if request.param == "lists":
+        return loaded(table(tmp_path / "t.parquet", id=ids, labels=LABELS, site=site))
+    if request.param == "text":
+        path = table(tmp_path / "t.csv", id=ids, label=["; ".join(each) for each in LABELS], site=site)
+        return loaded(path, label_separator=";")
+    each = {name: [int(name in labels) for labels in LABELS] for name in ("cat", "dog", "sky")}
+    return loaded(table(tmp_path / "t.csv", id=ids, site=site, **each), label_columns=("*",))
+
+
+def test_every_form_is_the_same_labels(things: Things) -> None:
+    assert things.classes == ("cat", "dog", "sky")
+    assert things.ids == ("w cat", "w dog", "y dog", "z cat", "z sky")
+    assert things.labels.tolist() == [0, 1, 1, 0, 2]
+    assert things.groups["site"].tolist() == list("aabbb")
+    assert things.groups["sample"].tolist() == list("wwyzz")
+    assert things.cluster == "sample"
+    cells: Cells = things.detail
+    assert cells.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1]]
+
+
+def test_an_empty_cell_and_minus_one_are_unknown(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", id=list("wxy"), cat=["1.0", "", "-1"], dog=["0", "1", "True"])
+    cells: Cells = loaded(path, label_columns=("cat", "dog")).detail
+    assert cells.labels.tolist() == [[1, 0], [-1, 1], [-1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "more", "said"),
+    [
+        ({"id": ["a", "a"], "cat": [1, 0]}, {"label_columns": ("cat",)}, "is there 2 times"),
+        ({"id": ["a", "b"], "cat": [1, 2]}, {"label_columns": ("cat",)}, "row 2: expected 1, 0"),
+        ({"id": ["a", "b"], "cat": [1, 0]}, {"label_columns": ("dog",)}, "no column 'dog'"),
+        ({"id": ["a", "b"], "cat": ["x", "y"]}, {"label_columns": ("*",)}, "no column holds 1 and 0 alone"),
+        ({"id": ["a", "b"], "cat": [0, 0]}, {"label_columns": ("cat",)}, "no sample has any label"),
+        ({"id": ["a", "b"], "label": ["x;x", "y"]}, {"label_separator": ";"}, "names a label twice"),
+    ],
+)
+def test_what_is_no_label_is_told(tmp_path: Path, columns: dict[str, Any], more: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        loaded(table(tmp_path / "t.csv", **columns), **more)
+
+
+def test_lists_are_told_by_content_and_single_labels_stay_what_they_were(tmp_path: Path) -> None:
+    lists = table(tmp_path / "a.parquet", id=[1, 2], labels=[["x"], ["y", "z"]])
+    single = table(tmp_path / "b.parquet", id=[1, 2], label=["x", "y"])
+    for path, name in ((lists, "label-sets"), (single, "labels")):
+        source = DataSource(path=path)
+        assert [each for each, module in plugins.loaded("data") if module.recognises(source)] == [name]
+
+
+def test_a_task_that_was_named_leaves_other_formats_out(tmp_path: Path) -> None:
+    single = table(tmp_path / "b.parquet", id=[1, 2], label=["x", "y"])
+    with pytest.raises(DataError, match="in no form of labelled data"):
+        data.load(DataSource(path=single), Expects(), Settings(task="multi-label"))
+
+
+def scores(path: Path, values: Any, names: tuple[str, ...] = ("cat", "dog", "sky"), ids: str = "wxyz") -> Path:
+    return table(
+        path, id=list(ids), **{f"score_{name}": column for name, column in zip(names, np.array(values).T, strict=True)}
+    )
+
+
+GOOD = [[0.9, 0.8, 0.1], [0.2, 0.6, 0.1], [0.3, 0.9, 0.2], [0.7, 0.1, 0.8]]
+
+
+def test_an_audit_of_several_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    dense = scores(tmp_path / "dense.csv", GOOD)
+    pruned = scores(
+        tmp_path / "pruned.csv", [[0.9, 0.8, 0.1], [0.2, 0.1, 0.1], [0.3, 0.9, 0.2], [0.2, 0.1, 0.8]][::-1], ids="zyxw"
+    )
+    out = tmp_path / "audit.json"
+    asked = ["--operating-point", "fixed", "--score", "0.5"]
+    assert invoke(["compare", str(dense), str(pruned), "--data", str(labels), "-o", str(out), *asked]) == 0
+    assert "5 labels, 3 classes" in capsys.readouterr().out
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert (view["both"], view["lost"]) == ([1, 2, 1], [1, 0, 0])
+    assert view["negatives"]["gained"] == [0, 1, 0]
+    assert view["task"]["name"] == "multi-label"
+
+
+@pytest.mark.parametrize(
+    ("pruned", "said"),
+    [
+        ({"values": GOOD, "names": ("cat", "dog", "cow")}, "does not fit"),
+        ({"values": GOOD[:3], "ids": "wxy"}, "no prediction for"),
+        ({"values": [[0.9, np.nan, 0.1], *GOOD[1:]]}, "NaN"),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused(
+    tmp_path: Path, pruned: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    dense = scores(tmp_path / "dense.csv", GOOD)
+    other = scores(tmp_path / "pruned.csv", **pruned)
+    assert invoke(["compare", str(dense), str(other), "--data", str(labels)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+
+
+def test_one_class_a_sample_does_not_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    single = table(tmp_path / "p.csv", id=list("wxyz"), predicted=["cat"] * 4)
+    assert invoke(["compare", str(single), str(single), "--data", str(labels)]) == 2
+    assert "expected scores of every class" in capsys.readouterr().err
+    network = ["sample_models/dense.onnx", "sample_models/pruned-90.onnx"]
+    assert invoke(["compare", *network, "--data", str(labels), "--no-cache"]) == 2
+    assert "only recorded answers can be audited" in capsys.readouterr().err
+
+
+def test_the_sample_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = "sample_models/labels"
+    models = [f"{folder}/dense.csv", f"{folder}/pruned.csv"]
+    assert invoke(["compare", *models, "--data", f"{folder}/labels.csv", "--label-separator", ";", "--gate"]) == 1
+    assert "4 classes" in capsys.readouterr().out
+
+
+def test_options_that_labels_do_not_have_are_refused(tmp_path: Path) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    with pytest.raises(UsageError, match="--seconds does not apply"):
+        loaded(labels, seconds=1.0)
+    with pytest.raises(AuditError, match="to which --label-separator does not apply"):
+        data.load(DataSource(path=Path("sample_models/val"), label_separator=";"), Expects(), Settings())
