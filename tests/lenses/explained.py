@@ -14,11 +14,13 @@ DENSE = "sample_models/dense.pth"
 FACTORY = "@sample_models.make:network"
 
 
-def explain(folder: Path, lens: str, pruned: Path | str, data: Path, *more: str, dense: str = DENSE) -> dict[str, Any]:
+def explain(
+    folder: Path, lens: str, pruned: Path | str, data: Path, *more: str, audit: Path | str = "sample_models/val"
+) -> dict[str, Any]:
     """The document of `explain` of the sample's network and ``pruned``, of the same kind, through ``lens`` alone."""
     report = folder / "why.json"
-    sides = ["--data", str(data), "--audit", "sample_models/val", "-o", str(report), "--no-cache"]
-    done = here(["explain", f"{dense}{FACTORY}", f"{pruned}{FACTORY}", *sides, "--lens", lens, *more])
+    sides = ["--data", str(data), "--audit", str(audit), "-o", str(report), "--no-cache"]
+    done = here(["explain", f"{DENSE}{FACTORY}", f"{pruned}{FACTORY}", *sides, "--lens", lens, *more])
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(report.read_text())
     return found
