@@ -157,10 +157,8 @@ def _measures(found: list[dict[str, Any] | None]) -> list[Measure]:
 
 
 def _accounts(found: list[dict[str, Any] | None]) -> list[Account]:
-    return [
-        Account(name="gradient_norm", title="How steep the dense loss is", values=_known(found, "norm")),
-        Account(name="top_eigenvalue", title="How curved the dense loss is", values=_known(found, "top")),
-    ]
+    """The curvature alone: the lens of the loss offers the gradient."""
+    return [Account(name="top_eigenvalue", title="How curved the dense loss is", values=_known(found, "top"))]
 
 
 def _table(subject: Subject, rows: list[tuple[Value, ...]], found: list[dict[str, Any] | None]) -> Table:

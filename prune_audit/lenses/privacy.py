@@ -30,7 +30,7 @@ from prune_audit.core import (
     Value,
     lookup,
 )
-from prune_audit.lenses import CannotLook, Network, Part, Seen, Subject, _membership
+from prune_audit.lenses import CannotLook, Network, Part, Seen, Subject, _membership, of_class
 from prune_audit.nets import training_data
 from prune_audit.render import rounded
 from prune_audit.tasks import classification
@@ -157,12 +157,12 @@ class _Attacked:
 
     def counts(self, at: int) -> tuple[int, int]:
         """Members and non-members of the class at a position."""
-        members, others = (int((labels == at).sum()) for labels in self._labels)
+        members, others = (len(of_class(labels, at)) for labels in self._labels)
         return members, others
 
     def of(self, at: int) -> _Class:
         """All attacks on the class at a position, by draws of its own."""
-        members, others = (np.flatnonzero(labels == at) for labels in self._labels)
+        members, others = (of_class(labels, at) for labels in self._labels)
         rows = np.concatenate([members, len(self._labels[0]) + others])
         generator = np.random.default_rng([self._subject.seed, at])
         samples = _membership.of_class(len(members), len(others), generator)

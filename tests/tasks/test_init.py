@@ -40,13 +40,11 @@ APART = {
     "prune_audit/evaluate/diagnose.py dataset.labels == label": "the samples of one class; nothing is predicted",
     "prune_audit/evaluate/sample.py labels[copies] != labels[original[copies]]": "two labels of one sample",
     "prune_audit/history/__init__.py np.argmax(evidence)": "the largest e-value",
-    "prune_audit/lenses/_membership.py upto.argmax(axis=1)": "the threshold that gains most",
     "prune_audit/lenses/__init__.py labels == position": "the samples of one class, which a lens looks at",
     "prune_audit/lenses/_membership.py upto.argmax(axis=1)": "the threshold that gains most",
     "prune_audit/lenses/_shift.py functional.cross_entropy(two_or_more(scores), labels, reduction='sum')": "a loss, "
     "with gradients",
     "prune_audit/lenses/_shift.py logits.softmax(1)": "how certain a network is, whatever it answers",
-    "prune_audit/lenses/privacy.py labels == at": "the samples of one class; nothing is predicted",
     "prune_audit/models/onnx/interface.py labels != list(range(len(labels)))": "names of classes in a graph's operator",
     **{
         f"prune_audit/mitigations/{name}.py cross_entropy(scores, labels)": "a loss, with gradients"
