@@ -83,6 +83,10 @@ def test_the_spread_is_between_the_quartiles_of_the_calls() -> None:
         size.took(2, seconds)
     assert size.spread() == (2.0, 4.0)
     assert BatchSize(2).spread() is None
+    few = BatchSize(2)
+    for seconds, spread in ((50.0, None), (20.0, None), (2.0, None), (4.0, (1.25, 1.75))):
+        few.took(2, seconds)
+        assert few.spread() == spread
 
 
 def test_calls_are_asked_for_together_once_their_size_and_time_are_known() -> None:

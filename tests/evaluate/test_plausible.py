@@ -188,6 +188,14 @@ def test_an_eighth_more_is_cropped_off_squares(
     assert [each for each in names if "--crop" in each] == ([told] if told else [])
 
 
+def test_black_and_white_are_told_for_each_channel() -> None:
+    assert plausible._scale(replace(NONE, channels="gray")).tolist() == [[0], [1]]
+    assert plausible._scale(replace(NONE, mean=(0.5, 0.0, 0.2), std=(0.5, 1.0, 0.4))).tolist() == [
+        pytest.approx([-1, 0, -0.5]),
+        pytest.approx([1, 1, 2]),
+    ]
+
+
 @pytest.mark.parametrize(("losses", "kept"), [(2, True), (3, False)])
 def test_an_alternative_that_is_three_behind_is_tried_no_further(losses: int, kept: bool) -> None:
     right = np.ones(200, bool)

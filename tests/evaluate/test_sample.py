@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Predictions, Settings
+from prune_audit.core.clusters import FEW
 from prune_audit.errors import UsageError
 from prune_audit.evaluate import sample
 
@@ -41,6 +42,9 @@ def test_few_clusters_are_said_to_be_few() -> None:
     (said,) = sample.notes(of_films(29), Settings(cluster="film"))
     assert "only 29 clusters of film: " in said
     assert sample.notes(of_films(30), Settings(cluster="film")) == ()
+    for number, too_few in ((FEW - 1, True), (FEW, False)):
+        (said,) = sample.notes(of_films(number), Settings(cluster="film"))
+        assert ("too few clusters" in said) == too_few
     assert sample.notes(PREDICTIONS, Settings()) == ()
 
 
