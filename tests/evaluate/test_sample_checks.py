@@ -481,6 +481,7 @@ def test_places_beyond_the_first_few_are_counted() -> None:
         ([[1.0, -4.0]], [[3.0, -4.0]], 0.5),
         ([[0.2]], [[0.3]], 0.125),  # probabilities of two classes: .8 is the largest
         ([[-2.0], [0.5]], [[-2.0], [1.0]], 0.25),  # logits: of the largest of all samples
+        ([[0.5], [1.5]], [[0.8], [1.5]], 0.2),  # likewise, none of them below 0
         ([[1.0, np.nan]], [[1.0, np.nan]], 0.0),
         ([[-np.inf, 2.0]], [[-np.inf, 1.0]], 0.5),
         ([[-np.inf, 2.0]], [[0.0, 2.0]], np.inf),
