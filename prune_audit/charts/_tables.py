@@ -27,10 +27,10 @@ def charts(audit: Audit, kind: Drawing, draw: Callable[[Table, Drawn], Mapping[s
                     if spec is not None:
                         made.append(
                             Chart(
-                                title=drawn.title,
+                                title=printable(drawn.title),
                                 of=of,
-                                shows=drawn.shows,
-                                reading=drawn.reading,
+                                shows=printable(drawn.shows),
+                                reading=printable(drawn.reading),
                                 spec=spec,
                                 variant=variant,
                                 look=look.lens,
@@ -60,7 +60,7 @@ def rows(table: Table, drawn: Drawn) -> Iterator[dict[str, Any]]:
             value = values[at]
             if isinstance(value, (int, float)):
                 row[part] = 100 * value if each.unit in PERCENT else value
-                row[f"{part}_said"] = f"{each.title} {rounded.in_unit(each.unit, value)}"
+                row[f"{part}_said"] = f"{printable(each.title)} {rounded.in_unit(each.unit, value)}"
             elif value is not None:
                 row[part] = printable(value)
         yield row

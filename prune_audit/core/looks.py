@@ -6,7 +6,7 @@ in it whole. What it says of each class are `Measure`s beside the counted ones (
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,17 @@ from prune_audit.errors import UsageError
 Drawing = Literal["grid", "scatter", "dots", "lines"]
 """How a table is drawn: a coloured cell for each pair of words; a point for each row by two numbers; a number with its
 interval for each row; numbers along an axis of words, with their intervals as bands."""
+
+
+LARGEST = 1e300
+"""Of a value; a hundred times that is a number still."""
+_NUMBERS: Mapping[Drawing, tuple[str, ...]] = {
+    "dots": ("x", "low", "high"),
+    "lines": ("y", "low", "high"),
+    "grid": ("value",),
+    "scatter": ("x", "y"),
+}
+"""What of a drawing is a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +87,7 @@ class Table:
                     f"the table {self.name} has a row of {len(row)} values for {len(names)} fields",
                     hint="give one value for each field, None where there is none",
                 )
-            if any(isinstance(value, float) and not math.isfinite(value) for value in row):
+            if any(isinstance(value, (int, float)) and not abs(value) <= LARGEST for value in row):
                 raise UsageError(f"the table {self.name} has a value that is no number", hint="what is absent is None")
         for drawn in self.drawn:
             asked = {drawn.x, drawn.y, drawn.value, drawn.low, drawn.high, drawn.group} - {""}
@@ -85,6 +96,14 @@ class Table:
                     f"the table {self.name} is to be drawn by {', '.join(sorted(missing))}, which it has not",
                     hint=f"its fields: {', '.join(names)}",
                 )
+            for part, kinds in (*((part, (int, float)) for part in _NUMBERS[drawn.kind]), ("group", (str,))):
+                field = getattr(drawn, part)
+                if field and not all(value is None or isinstance(value, kinds) for value in self.column(field)):
+                    wanted = "words" if part == "group" else "numbers"
+                    raise UsageError(
+                        f"the table {self.name} is to be drawn by {field}, which holds other values than {wanted}",
+                        hint=f"{part} is of {wanted}",
+                    )
 
     @property
     def spread(self) -> Table:

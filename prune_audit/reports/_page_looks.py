@@ -43,7 +43,7 @@ def _look(look: Look, position: int, charts: Mapping[str, tuple[Chart, ...]]) ->
     ]
     drawn = "".join(figure(chart, f"{name}-{kind}-{n}") for kind, n, chart in own)
     parts.append(f'<div class="charts">\n{drawn}</div>\n' if drawn else "")
-    parts += [_table(each, f"{name}-{each.name}") for each in look.tables]
+    parts += [_table(each, f"{name}-{text(each.name)}") for each in look.tables]
     parts.append("</section>\n")
     return "".join(parts)
 

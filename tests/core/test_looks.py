@@ -32,6 +32,11 @@ def test_a_document_without_lenses_has_no_word_of_them() -> None:
     [
         ({"rows": (("conv1",),)}, "has a row of 1 values for 6 fields"),
         ({"rows": (("conv1", "7", float("nan"), 0.0, 0.0, 0.0),)}, "has a value that is no number"),
+        ({"rows": (("conv1", "7", 2e300, 0.0, 0.0, 0.0),)}, "has a value that is no number"),
+        ({"rows": (("conv1", "7", 10**400, 0.0, 0.0, 0.0),)}, "has a value that is no number"),
+        ({"rows": (("conv1", "7", "much", 0.0, 0.0, 0.0),)}, "by change, which holds other values than numbers"),
+        ({"drawn": (replace(table().drawn[0], group="loss"),)}, "by loss, which holds other values than words"),
+        ({"drawn": (replace(table("dots").drawn[0], low="layer"),)}, "by layer, which holds other values than num"),
         ({"fields": (Field(name="a", title="a", unit="label"),) * 6}, "has no fields of different names"),
         ({"drawn": (replace(table().drawn[0], x="width"),)}, "is to be drawn by width, which it has not"),
     ],

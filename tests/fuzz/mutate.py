@@ -26,6 +26,8 @@ from prune_audit.nets.resume import OF
 PLANTED = "::error::planted"  # what must never stand at the start of a line that is printed
 CANARY = "CANARY"  # a file that payloads make, where they run
 
+TAG = '"><img src=x onerror=a>'  # what must never stand in a page
+
 TEXTS = (
     *(
         "",
@@ -45,7 +47,7 @@ TEXTS = (
         "\x00",
     ),
     *(f"a\n{PLANTED}", PLANTED, "\r", "\x9b31m", "[bold]x[/]", "=1+1", "%s%n{0}", "x" * 5000, "../../../etc/passwd"),
-    *("/dev/zero", "a/b", ".", "CON", f"__import__('os').system('touch {CANARY}')", "os.system", "2027-01-01"),
+    *(TAG, "/dev/zero", "a/b", ".", "CON", f"__import__('os').system('touch {CANARY}')", "os.system", "2027-01-01"),
 )
 NUMBERS: tuple[float, ...] = (
     *(0, 1, -1, 2, 3, 7, 255, 256, -128, 65535, 65536, 2**31 - 1, 2**31, -(2**31), 2**32, 2**53 + 1, 2**63 - 1),

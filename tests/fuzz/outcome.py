@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.fuzz.mutate import CANARY, PLANTED
+from tests.fuzz.mutate import CANARY, PLANTED, TAG
 from tests.fuzz.seeds import Command, Seed
 
 Outcome = Literal["refused", "accepted", "mishandled"]
 MEMORY = 1 << 30  # bytes above what the process held before
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_MARKED = (".html", ".svg", ".xml")
+_SHOWN = (*_MARKED, ".md", ".txt")  # reports in which nothing is to be obeyed or hidden
 _FOREIGN = re.compile(r"^.*(\[W:onnx|\[E:onnx|thread '.*' panicked).*$", re.MULTILINE)
 
 
@@ -114,6 +117,15 @@ def _left(ran: Ran, seed: Seed, folder: Path, before: Mapping[str, bytes]) -> st
     for name in made:
         if not after[name]:
             return f"empty: {name}"
+        if name.endswith(_SHOWN) and (unseen := _UNSEEN.search(after[name].decode("utf-8", "replace"))):
+            return f"{name} holds {unseen[0]!r}"
+        if name.endswith(_MARKED) and TAG[2:].encode() in after[name]:
+            return f"{name} has a tag of the input's own"
+        if name.endswith(_MARKED[1:]):
+            try:
+                ElementTree.fromstring(after[name])
+            except ElementTree.ParseError as fault:
+                return f"no XML in {name}: {fault}"
         if name.endswith(".json"):
             try:
                 json.loads(after[name], parse_constant=_refuse)

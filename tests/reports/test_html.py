@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import html5lib
 import numpy as np
 import pytest
 
-from prune_audit.core import Audit, Pair, Settings, View
-from prune_audit.reports import _page_variant, html
+from prune_audit.core import Audit, Drawing, Pair, Settings, View
+from prune_audit.reports import _page_variant, html, svg
 from prune_audit.stats import measures
+from tests.lenses.looks import looked
 from tests.reports import audits
 from tests.reports.golden import same_as_golden, without_drawings
 
@@ -151,6 +153,33 @@ def test_names_that_bite_stay_text() -> None:
         assert name in words
     assert "\u2028" not in text
     assert "\\u2028{{1}}" in words
+
+
+@pytest.mark.parametrize("kind", ["grid", "dots", "lines", "scatter"])
+def test_what_lenses_saw_stays_text(kind: Drawing) -> None:
+    bite = '"><img src=x onerror=a>\x1b[31m\u202e'
+    audit = looked(kind)
+    [comparison] = audit.comparisons
+    look = comparison.looks[0]
+    [table] = look.tables
+    whole = replace(
+        table,
+        name=bite,
+        title=bite,
+        fields=tuple(replace(each, title=f"{each.title}{bite}", meaning=bite) for each in table.fields),
+        rows=tuple(tuple(f"{v}{bite}" if isinstance(v, str) else v for v in row) for row in table.rows),
+        notes=(bite,),
+        drawn=tuple(replace(each, title=bite, shows=bite, reading=bite) for each in table.drawn),
+    )
+    seen = replace(look, lens=bite, title=bite, sentences=(bite,), tables=(whole,))
+    blind = replace(comparison.looks[1], absent=bite)
+    shown = replace(audit, comparisons=(replace(comparison, looks=(seen, blind), explained=(bite,)),))
+    text = html.render(shown)
+    assert {image.get("src", "")[:5] for image in parsed(text).iter("img")} <= {"data:"}
+    for each in (text, svg.render(shown)):
+        assert "\\x1b" in each
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", each.replace("\n", ""))
+    ElementTree.fromstring(svg.render(shown))
 
 
 @pytest.mark.parametrize("name", ["everything", "biting"])
