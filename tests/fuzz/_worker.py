@@ -23,8 +23,8 @@ def main() -> None:
 
     answers = os.fdopen(os.dup(1), "w")
     # Each command is built once: that takes longer than to refuse a file.
-    build = _app.build
-    _app.build = functools.cache(lambda asked="": typer.main.get_command(build(asked)))  # type: ignore[assignment]
+    _app.build = functools.cache(_app.build)
+    typer.main.get_command = functools.cache(typer.main.get_command)
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:
