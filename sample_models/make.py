@@ -10,6 +10,7 @@ safetensors, and ``val/<digit>/*.png``.
 
 ``questions/`` holds what a network that learnt to calculate answers, dense and pruned, as lm-eval writes it, and
 ``labels/`` what is true of each digit, with the scores of a network that learnt it, dense and pruned.
+``boxes/`` holds the digits that a detector finds in larger images, dense and pruned, as COCO's evaluation reads them.
 """
 
 from __future__ import annotations
@@ -231,6 +232,91 @@ def save_label_sets(density: float = 0.4) -> None:
         (folder / f"{name}.csv").write_text("\n".join([head, *rows, ""]), "utf-8")
 
 
+SCENE = 40  # pixels of a side
+
+
+def scenes(digits: np.ndarray, labels: np.ndarray, number: int) -> tuple[np.ndarray, list[list[tuple[int, int, int]]]]:
+    """``number`` noisy images (S, 40, 40) with 2 to 5 ``digits`` in each, and of these x, y and label."""
+    rng = np.random.default_rng(SEED)
+    images, placed = rng.integers(0, 90, (number, SCENE, SCENE)).astype(np.uint8), []
+    for image in images:
+        inside: list[tuple[int, int, int]] = []
+        for _ in range(int(rng.integers(2, 6))):
+            x, y = rng.integers(0, SCENE - 8, 2).tolist()
+            if all(abs(x - a) >= 6 or abs(y - b) >= 6 for a, b, _ in inside):
+                i = int(rng.integers(0, len(labels)))
+                image[y : y + 8, x : x + 8] = np.maximum(image[y : y + 8, x : x + 8], digits[i])
+                inside.append((x, y, int(labels[i])))
+        placed.append(inside)
+    return images, placed
+
+
+def windows(images: np.ndarray) -> torch.Tensor:
+    """All windows of 8 x 8 pixels of ``images`` (S, 40, 40), as (S, 33 * 33, 1, 8, 8)."""
+    x = torch.from_numpy(images).float().div(255)
+    return x.unfold(1, 8, 1).unfold(2, 8, 1).reshape(len(images), -1, 1, 8, 8)
+
+
+def detections(model: nn.Module, images: np.ndarray) -> list[dict[str, object]]:
+    """What ``model`` sees in each window, the surest of windows that overlap by half, as COCO's list of results."""
+    found: list[dict[str, object]] = []
+    for image, of in enumerate(windows(images)):
+        with torch.inference_mode():
+            scores = model(of).softmax(1)[:, :10]
+        for digit in range(10):
+            open_ = scores[:, digit].clone()
+            while open_.max() >= 0.05:
+                score, at = float(open_.max()), int(open_.argmax())
+                y, x = divmod(at, SCENE - 7)
+                box = [x, y, 8, 8]
+                found.append({"image_id": image + 1, "category_id": digit + 1, "bbox": box, "score": round(score, 4)})
+                rows, columns = torch.meshgrid(torch.arange(SCENE - 7), torch.arange(SCENE - 7), indexing="ij")
+                near = (8 - (rows - y).abs()).clamp(min=0) * (8 - (columns - x).abs()).clamp(min=0)
+                open_[(near >= 43).flatten()] = 0  # of 64 pixels each, so that half of the union is shared
+    return found
+
+
+def save_boxes(x: torch.Tensor, y: torch.Tensor, digits: np.ndarray, labels: np.ndarray, density: float = 0.05) -> None:
+    """Write ``boxes/val.json``, ``boxes/dense.json``, ``boxes/pruned.json`` and ``boxes/images/*.png``."""
+    from PIL import Image
+
+    images, placed = scenes((x[:, 0].numpy() * 255).astype(np.uint8), y.numpy(), 300)
+    target = torch.full((len(images), SCENE - 7, SCENE - 7), 10)  # nothing
+    for image, inside in enumerate(placed):
+        for left, top, label in inside:
+            target[image, top, left] = label
+    flat, every = target.flatten(), windows(images).flatten(0, 1)
+    nothing = torch.randperm(len(flat), generator=torch.Generator().manual_seed(SEED))[:6000]
+    rows = torch.cat([torch.nonzero(flat < 10).flatten(), nothing])
+    torch.manual_seed(SEED)
+    dense = nn.Sequential(*list(network().children())[:-1], nn.Linear(48, 11))
+    train(dense, every[rows], flat[rows], epochs=12, rate=2e-3)
+    pruned = copy.deepcopy(dense)
+    masks = prune(pruned, density)
+    train(pruned, every[rows], flat[rows], epochs=2, rate=1e-3, masks=masks)
+    images, placed = scenes(digits, labels, 200)
+    known = {
+        "images": [
+            {"id": i + 1, "file_name": f"{i + 1:03}.png", "width": SCENE, "height": SCENE} for i in range(len(images))
+        ],
+        "annotations": [
+            {"image_id": i + 1, "category_id": label + 1, "bbox": [left, top, 8, 8], "area": 64, "iscrowd": 0}
+            for i, inside in enumerate(placed)
+            for left, top, label in inside
+        ],
+        "categories": [{"id": digit + 1, "name": str(digit)} for digit in range(10)],
+    }
+    for number, each in enumerate(known["annotations"], 1):
+        each["id"] = number
+    folder = HERE / "boxes"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "images").mkdir(parents=True)
+    for name, content in (("val", known), ("dense", detections(dense, images)), ("pruned", detections(pruned, images))):
+        (folder / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(folder / "images" / f"{i + 1:03}.png", optimize=True)
+
+
 def main() -> None:
     """Make everything."""
     torch.set_num_threads(1)  # sums in another order would give other weights
@@ -255,6 +341,7 @@ def main() -> None:
     save_images(images, labels)
     save_questions()
     save_label_sets()
+    save_boxes(x, y, images, labels)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Simulates detectors that were matched to their boxes, chooses their thresholds as an audit does, and sends the boxes
 found through the package's own statistics: nothing was harmed, or one class lost. Writes its table into
-docs/calibration.md (``AUDITS`` a row, by default 200).
+docs/calibration.md (``AUDITS`` a row, by default 100).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from prune_audit.tasks._operating_point import Findings, points, resampled
 from tests.benchmarks import _checks
 
 TITLE = "Detectors at their thresholds"
-AUDITS = 200
-HOW = """"`python -m tests.benchmarks.detection` simulates {audits} audits a row of detectors whose scores shifted by
+AUDITS = 100
+HOW = """`python -m tests.benchmarks.detection` simulates {audits} audits a row of detectors whose scores shifted by
 half a logit and of which no class was harmed, or one lost a logit. Thresholds are at as many false detections, those
 that are given or, *chosen*, those at which the sum of both models' F1 is highest. Of unharmed classes: p-values below
 .05, 95 % intervals that hold the true change, of classes and of the whole model, and audits that flag any class as

@@ -204,6 +204,19 @@ def test_a_pruned_model_may_find_nothing(files: Path) -> None:
     assert column(view, "verdict") == ("regressed",) * 4
 
 
+def test_the_sample_pair(
+    sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(sample_models / "boxes")
+    out = tmp_path / "audit.json"
+    assert invoke(["compare", "dense.json", "pruned.json", "--data", "val.json", "-o", str(out)]) == 0
+    assert "614 boxes, 10 classes" in capsys.readouterr().out
+    view = read_audit(out).comparisons[0].view()
+    verdicts = dict(zip(view.strata, column(view, "verdict"), strict=True))
+    assert (verdicts["8"], verdicts["9"]) == ("regressed", "regressed")  # the digits that were rare in training
+    assert verdicts["0"] != "regressed"
+
+
 def test_a_dry_run(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["compare", "dense.json", "pruned.json", "--data", "val.json", "--dry-run"]) == 0
     assert f"{len(LABELLED['annotations']):,} of {len(LABELLED['annotations']):,} boxes" in capsys.readouterr().out
