@@ -215,7 +215,9 @@ class _Story:
         """What one model predicts, once a run: where it may change without a trace, nothing is kept on disk."""
         key = part.name, source
         if key not in self._known:
-            self._known[key] = audit.predict(source, part.dataset, self._again, store=self._store)[0]
+            # A sample was drawn of what is audited alone.
+            settings = self._again if part.name == "audit" else replace(self._again, limit=None)
+            self._known[key] = audit.predict(source, part.dataset, settings, store=self._store)[0]
         return self._known[key]
 
     def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:

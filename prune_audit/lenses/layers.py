@@ -25,7 +25,7 @@ import numpy as np
 import typer
 
 from prune_audit import stats
-from prune_audit.core import REGRESSED, Array, Counts, Drawn, Field, Outputs, Table, Value, View, lookup
+from prune_audit.core import REGRESSED, Array, Counts, Drawn, Field, Outputs, Predictions, Table, Value, View, lookup
 from prune_audit.errors import UsageError
 from prune_audit.lenses import CannotLook, Seen, Subject, _changed, _shift
 from prune_audit.nets import masking, training_data
@@ -220,12 +220,10 @@ def _regressed(subject: Subject, tried: _Tried) -> bool:
     labels = subject.data.labels[_parts(subject)[1]]
     # A sample that is wrong is told as another class, whichever.
     wrong = (labels + 1) % len(subject.classes)
-    predictions = replace(
-        subject.predicted(subject.data),
+    predictions = Predictions(
+        classes=subject.classes,
         ids=tuple(map(str, range(len(labels)))),
         labels=labels,
-        groups={},
-        digests=np.empty(0, np.uint64),
         models=tuple(
             Outputs(name=name, predicted=np.where(right, labels, wrong))
             for name, right in (("before", tried.base), ("after", tried.right))

@@ -644,3 +644,24 @@ def test_the_time_of_an_earlier_run_is_called_so(tmp_path: Path) -> None:
 
 def test_the_folder_is_the_users_unless_another_is_named() -> None:
     assert module.folder() == Path(platformdirs.user_cache_dir("prune-audit"))
+
+
+def test_a_result_is_made_once_for_all_that_decides_it_and_again_where_its_file_is_damaged(tmp_path: Path) -> None:
+    told: list[str] = []
+    made: list[int] = []
+    store = Store(tmp_path, told=told.append)
+
+    def make() -> list[object]:
+        made.append(1)
+        return [0.1, None, {"n": len(made)}]
+
+    assert store.remembered({"lens": "a", "unit": 1}, make) == [0.1, None, {"n": 1}]
+    assert store.remembered({"unit": 1, "lens": "a"}, make) == [0.1, None, {"n": 1}]
+    assert store.remembered({"lens": "a", "unit": 2}, make) == [0.1, None, {"n": 2}]
+    for path in (tmp_path / "models").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert store.remembered({"lens": "a", "unit": 1}, make) == [0.1, None, {"n": 3}]
+    assert len(told) == 1
+    assert "is damaged and is not used: what it held is computed again" in told[0]
+    store.clear()
+    assert not (tmp_path / "models").exists()

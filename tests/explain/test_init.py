@@ -1,0 +1,51 @@
+"""What lenses are shown in a run: both networks, their samples, and predictions of all of these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prune_audit import explain
+from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit.lenses import CannotLook, Subject, of_class, weights
+
+
+@pytest.fixture
+def shown(sample_models: Path, few_digits: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Subject, explain.Asked]:
+    """What the lens of weights is shown where fifty samples are audited."""
+    seen: list[Subject] = []
+
+    def look(subject: Subject, options: None) -> None:
+        del options
+        assert len(subject.predicted(subject.data).labels) == 70  # all of them, whatever is audited
+        assert len(subject.predicted(subject.audit).labels) == 50
+        assert [outputs.name for outputs in subject.predicted(subject.audit).models] == ["dense", "pruned-90"]
+        seen.append(subject)
+        raise CannotLook("seen enough", hint="none")
+
+    monkeypatch.setattr(weights, "look", look)
+    dense, pruned = (ModelSource(name=n, path=sample_models / f"{n}.onnx") for n in ("dense", "pruned-90"))
+    asked = explain.Asked(lenses={"weights": None}, samples=7, same_data=True)
+    settings = Settings(limit=50, isolate="never")
+    sides = DataSource(path=few_digits), DataSource(path=sample_models / "val")
+    done = explain.run(dense, [pruned], *sides, settings, asked)
+    assert done.comparisons[0].looks[1].absent == "seen enough"
+    assert done.provenance.limited
+    return seen[0], asked
+
+
+def test_samples_of_each_class_and_a_sample_of_what_is_audited(shown: tuple[Subject, explain.Asked]) -> None:
+    subject, asked = shown
+    assert np.bincount(subject.data.labels).tolist() == [asked.samples] * 10
+    assert [len(subject.data.of(k)) for k in range(10)] == [asked.samples] * 10
+    assert of_class(np.array([1, 0, 1]), 1).tolist() == [0, 2]
+    view = subject.view
+    assert int(view.pair.support.sum()) == 50
+    assert subject.classes == tuple("0123456789")
+
+
+def test_lenses_come_by_rank_and_the_usual_ones_by_default() -> None:
+    assert explain.usual() == ("recalibrated", "loss-shift", "layers", "weights")
+    assert explain.ranked(["weights", "layers"]) == ("layers", "weights")
