@@ -24,6 +24,7 @@ from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets import pattern as patterns
+from prune_audit.nets.companion import Course
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
@@ -330,6 +331,7 @@ def _tuned(
     module, training = opened.module, recipe.training
     lasting = getattr(method, "STRAIGHT_THROUGH", False)
     examples = given.examples if given is not None else None
+    examples, own = _apart(examples, getattr(method, "OWN", 0.0) if training.epochs else 0.0, training.seed)
     steps = train_loop.steps(examples, training) if examples is not None else 0
     kind = recipe.schedule or (recipe.method if hasattr(method, "schedule") and steps else "one-shot")
     plan = schedules()[kind](recipe.share, steps=steps, rounds=recipe.rounds, seed=training.seed)
@@ -338,6 +340,20 @@ def _tuned(
         due.setdefault(step, []).append(density)
 
     scored = given.scored(recipe.samples, training.seed) if given is not None else None
+
+    companion = None
+    if training.epochs and examples is not None and hasattr(method, "accompany"):
+        course = Course(
+            own=own,
+            steps=steps,
+            per_epoch=steps // training.epochs,
+            until=plan[-1][0],
+            density=recipe.share,
+            lr=training.lr,
+            seed=training.seed,
+        )
+        companion = method.accompany(module, masks, cut, course)
+        cut = replace(cut, companion=companion)
 
     def update(step: int, masks: Masks) -> Masks:
         for density in due.get(step, ()):
@@ -359,9 +375,21 @@ def _tuned(
         settled=plan[-1][0],
         held_out=given.held_out,
         straight_through=lasting,
+        companion=companion,
         resume=Resume(_state(output), _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
+
+
+def _apart(examples: Examples | None, share: float, seed: int) -> tuple[Examples | None, Examples | None]:
+    """The examples to train the weights on, and the ``share`` of them that is a companion's own."""
+    import torch
+
+    if examples is None or not share:
+        return examples, None
+    labels = examples.labels[examples.rows].numpy()
+    theirs, own = (torch.from_numpy(at) for at in training_data.split(labels, share, seed))
+    return replace(examples, rows=examples.rows[theirs]), replace(examples, rows=examples.rows[own])
 
 
 def _layers(names: Sequence[str]) -> str:

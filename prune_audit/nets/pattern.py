@@ -216,7 +216,7 @@ def _groups(
     for name, score in scores.items():
         mask = masks[name]
         squares = torch.where(mask, score.double(), 0).square()
-        ranked, counted = (_summed(each, pattern, sides[name][0]).flatten() for each in (squares, mask.double()))
+        ranked, counted = (summed(each, pattern, sides[name][0]).flatten() for each in (squares, mask.double()))
         sums.append(ranked)
         sizes.append(counted)
         best.append(start + int(ranked.argmax()))
@@ -233,7 +233,8 @@ def _groups(
     chosen[order[:count]] = True
     found, at = {}, 0
     for name, ranked in zip(scores, sums, strict=True):
-        found[name] = _spread(chosen[at : at + len(ranked)], masks[name], pattern, sides[name][0])
+        kept_here = spread(chosen[at : at + len(ranked)], masks[name].shape, pattern, sides[name][0])
+        found[name] = kept_here.to(masks[name].device) & masks[name]
         at += len(ranked)
     return found
 
@@ -251,7 +252,7 @@ def _blocks(shape: Sequence[int], pattern: Block | Filters, axis: int) -> tuple[
     return height, width, -(-rows // height), -(-columns // width)
 
 
-def _summed(values: torch.Tensor, pattern: Block | Filters, axis: int) -> torch.Tensor:
+def summed(values: torch.Tensor, pattern: Block | Filters, axis: int) -> torch.Tensor:
     """The sums of ``values`` over each group (groups below, groups beside)."""
     from torch.nn import functional
 
@@ -261,10 +262,12 @@ def _summed(values: torch.Tensor, pattern: Block | Filters, axis: int) -> torch.
     return padded.reshape(down, height, across, width).sum((1, 3))
 
 
-def _spread(chosen: torch.Tensor, mask: torch.Tensor, pattern: Block | Filters, axis: int) -> torch.Tensor:
-    """What of ``mask`` lies in a group that is ``chosen`` (G,)."""
-    height, width, down, across = _blocks(mask.shape, pattern, axis)
-    turned = mask.movedim(axis, 0)
-    whole = chosen.reshape(down, across).repeat_interleave(height, 0).repeat_interleave(width, 1)
-    matrix = whole[: turned.shape[0], : turned[0].numel()].to(mask.device)
-    return matrix.reshape(turned.shape).movedim(0, axis).contiguous() & mask
+def spread(of_groups: torch.Tensor, shape: Sequence[int], pattern: Block | Filters, axis: int) -> torch.Tensor:
+    """What each group has, of all of them in their order, at each of its weights in a tensor of ``shape``."""
+    import torch
+
+    height, width, down, across = _blocks(shape, pattern, axis)
+    turned = torch.empty(tuple(shape), device="meta").movedim(axis, 0).shape
+    whole = of_groups.reshape(down, across).repeat_interleave(height, 0).repeat_interleave(width, 1)
+    matrix = whole[: turned[0], : math.prod(turned[1:])]
+    return matrix.reshape(turned).movedim(0, axis).contiguous()

@@ -17,6 +17,7 @@ from prune_audit.choices import Optimizer, RateSchedule
 from prune_audit.core import check_seed
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking
+from prune_audit.nets.companion import Companion
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.resume import Resume
 
@@ -103,6 +104,7 @@ def train(
     straight_through: bool = False,
     objective: Objective | None = None,
     judged: Callable[[], float] | None = None,
+    companion: Companion | None = None,
     resume: Resume | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Masks, tuple[Epoch, ...]]:
@@ -114,7 +116,7 @@ def train(
     ``objective`` takes the place of the mean cross-entropy, and ends the training where the loss on held out samples is
     `WORSE` times its lowest. ``judged`` gives what epochs are chosen by in place of that loss, which then decides
     between equals; it is asked after each, of ``model`` as it then is. Neither can go on from a state.
-    ``resume`` holds the state on disk. ``progress`` gets (steps done, of all).
+    ``companion`` goes along with it. ``resume`` holds the state on disk. ``progress`` gets (steps done, of all).
 
     Raises:
         ModelError: the loss is no number, or the network cannot be trained.
@@ -127,6 +129,10 @@ def train(
     step, losses = 0, 0.0
     history: list[Epoch] = []
     best: dict[str, Any] | None = None
+
+    def beside() -> dict[str, torch.Tensor]:
+        return {} if companion is None else companion.state()
+
     if resume is not None and (state := resume.read()) is not None:
         try:
             step, losses, best, history = _told(state, total, per_epoch)
@@ -136,6 +142,9 @@ def train(
             model.load_state_dict(state["model"])
             _like(state["masks"], masks)
             masks = {name: state["masks"][name].to(mask.device) for name, mask in masks.items()}
+            _like(state["beside"], beside())
+            if companion is not None:
+                companion.load(state["beside"])
             # How it goes on is of this run: the key of the state says that it is the same.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state["optimizer"]["state"]})
             for parameter, held in optimizer.state.items():
@@ -150,6 +159,7 @@ def train(
     def remember() -> None:
         if resume is not None:
             state = {"step": step, "losses": losses, "best": best, "masks": masks, "model": model.state_dict()}
+            state["beside"] = beside()
             told = [(epoch.loss, epoch.held_out) for epoch in history]
             resume.write({**state, "optimizer": optimizer.state_dict(), "history": told})
 
@@ -162,7 +172,7 @@ def train(
                 torch.manual_seed(training.seed * _SPREAD + step)
                 for group in optimizer.param_groups:
                     group["lr"] = training.lr * _rate(training, step / total)
-                with _shown(model, masks, straight_through):
+                with _shown(model, masks, straight_through, companion):
                     optimizer.zero_grad()
                     if objective is None:
                         loss = examples.loss(model, inputs, labels) / len(labels)
@@ -170,6 +180,8 @@ def train(
                         loss = objective.loss(examples.forward(model, inputs), labels, rows)
                     loss.backward()
                 losses += _finite(float(loss.detach()), step)
+                if companion is not None:
+                    companion.stepped(step, masks)
                 optimizer.step()
                 if not straight_through:
                     masking.apply(model, masks)
@@ -178,7 +190,7 @@ def train(
                     progress(step, total)
                 if resume is not None and step % per_epoch and resume.due():
                     remember()
-            with _shown(model, masks, straight_through):
+            with _shown(model, masks, straight_through, companion):
                 out = None if held_out is None else mean_loss(model, held_out)
                 by = None if judged is None else judged()
                 if out is not None and step > settled:
@@ -196,6 +208,9 @@ def train(
     if best is not None:
         model.load_state_dict(best["model"])
         masks = {name: best["masks"][name].to(mask.device) for name, mask in masks.items()}
+    elif companion is not None:
+        with torch.no_grad():
+            companion.show()
     masking.apply(model, masks)
     model.eval()
     return masks, tuple(history)
@@ -276,14 +291,18 @@ def _rate(training: Training, done: float) -> float:
 
 
 @contextmanager
-def _shown(model: torch.nn.Module, masks: Masks, straight_through: bool) -> Iterator[None]:
-    """Within, the weights are those times their masks; afterwards they are as before, with the gradients that came."""
+def _shown(model: torch.nn.Module, masks: Masks, straight_through: bool, companion: Companion | None) -> Iterator[None]:
+    """Within, the weights are those that the companion means, times their masks; afterwards they are as before, with
+    the gradients that came."""
     import torch
 
-    if not straight_through:
+    if not straight_through and companion is None:
         yield
         return
     values = {name: model.get_parameter(name).detach().clone() for name in masks}
+    if companion is not None:
+        with torch.no_grad():
+            companion.show()
     masking.apply(model, masks)
     try:
         yield

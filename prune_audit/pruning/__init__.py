@@ -13,7 +13,11 @@ compared within an output alone sets ``BY_ROW = True``: every output then keeps 
 It may bring options of its own: ``OPTIONS``, a group (`prune_audit.options`), which arrives in ``settings.options``;
 where they stand in place of a density, the group has ``sets_density``. It may also define
 ``start(model, masks, settings) -> settings``, called once before the first cut, and a ``schedule`` as in
-`prune_audit.nets.schedule`, which is its usual one where it trains, and open to all methods under its name.
+`prune_audit.nets.schedule`, which is its usual one where it trains, and open to all methods under its name. One that
+learns something beside the weights defines ``accompany(model, masks, settings, course) -> companion``
+(`prune_audit.nets.companion`), which is called before the training; the companion then arrives in
+``settings.companion``, which is None without training. ``OWN`` is the share of the training data that it learns on and
+that the weights are not trained on.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from prune_audit import plugins
 from prune_audit.choices import Scope
 from prune_audit.errors import UsageError
 from prune_audit.nets import masking, pattern, schedule
+from prune_audit.nets.companion import Companion
 from prune_audit.nets.pattern import Pattern
 from prune_audit.nets.schedule import Schedule
 from prune_audit.nets.scope import check_density
@@ -49,7 +54,7 @@ class Cut:
     every group keeps as many, and None cuts single weights. ``seed`` draws what is random. ``weight_decay`` is the
     epsilon of the training's loss T + epsilon / 2 ||theta||^2. ``options`` are the method's own (an instance of its
     ``OPTIONS``), None where there are none, and ``fixed`` is what its ``start`` fixed before the first cut, by name of
-    parameter, None where that fixed nothing.
+    parameter, None where that fixed nothing. ``companion`` is what its ``accompany`` made.
     """
 
     scope: Scope = "global"
@@ -58,6 +63,7 @@ class Cut:
     options: Any = None
     fixed: Mapping[str, float] | None = None
     pattern: Pattern | None = None
+    companion: Companion | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight_decay < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -10,11 +11,13 @@ import torch
 from prune_audit import plugins, pruning
 from prune_audit.errors import AuditError, UsageError
 from prune_audit.nets import masking
-from prune_audit.pruning import Cut, schedules
+from prune_audit.pruning import Cut, schedules, seqattn
 from tests.pruning.networks import TOLERANCE, examples, network
 
 METHODS = plugins.names("pruning")
 EXACT = [name for name in METHODS if name not in TOLERANCE]
+# The layers here are too small for blocks.
+OPTIONS = {"seqattn": seqattn.Options(attention_block="1x1", attention_blocks=1)}
 Made: TypeAlias = tuple[torch.nn.Sequential, dict[str, torch.Tensor], dict[str, torch.Tensor]]
 each = pytest.mark.parametrize("method", METHODS)
 
@@ -22,13 +25,13 @@ each = pytest.mark.parametrize("method", METHODS)
 def cut(method: str, density: float = 0.3, *, exempt: tuple[str, ...] = (), settings: Cut | None = None) -> Made:
     module, model = plugins.load("pruning", method), network()
     masks = masking.whole(model, masking.prunable(model, exempt))
-    chosen = settings or Cut(seed=3, weight_decay=5e-4)
+    chosen = replace(settings or Cut(seed=3, weight_decay=5e-4), options=OPTIONS.get(method))
     return model, masks, pruning.cut(module, model, masks, density, examples() if module.NEEDS_DATA else None, chosen)
 
 
 def test_the_methods_of_the_issue_are_there() -> None:
     wanted = {"random", "magnitude", "undecayed", "gradient", "gradient-full", "undecayed-released", "surgery"}
-    wanted |= {"wanda", "taylor", "fairgrape", "bcr"}
+    wanted |= {"wanda", "taylor", "fairgrape", "bcr", "admm-style", "seqattn", "autoprune-style"}
     assert wanted <= set(METHODS)
 
 
@@ -93,7 +96,7 @@ def test_the_model_is_left_as_it_was(method: str, training: bool) -> None:
     modes = [child.training for child in model.modules()]
     masks = masking.whole(model, masking.prunable(model))
     numbers = torch.get_rng_state()
-    pruning.cut(module, model, masks, 0.3, examples(), Cut(seed=3, weight_decay=0.1))
+    pruning.cut(module, model, masks, 0.3, examples(), Cut(seed=3, weight_decay=0.1, options=OPTIONS.get(method)))
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert [parameter.grad for parameter in model.parameters()] == gradients
     assert all(g is None or (g == 7).all() for g in gradients)

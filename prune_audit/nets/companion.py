@@ -1,0 +1,56 @@
+"""What a pruning method keeps up beside the weights while these are trained: multipliers, importances, gates.
+
+A training asks it at every step, keeps its state with its own, and knows nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+
+    from prune_audit.nets.examples import Examples
+    from prune_audit.nets.masking import Masks
+
+    State: TypeAlias = dict[str, torch.Tensor]
+
+
+class Companion(Protocol):
+    """What goes along with a training. What it shows at the end is what the network is left with."""
+
+    def show(self) -> None:
+        """Set the weights to those that the method means the network to compute with; the training puts them back."""
+        ...
+
+    def stepped(self, step: int, masks: Masks) -> None:
+        """The gradients of a step are there, of the weights as they were shown, and may be changed in place."""
+        ...
+
+    def state(self) -> State:
+        """All that it would need to go on."""
+        ...
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a `state`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """The training that a companion goes along with.
+
+    It has ``steps`` steps, ``per_epoch`` in an epoch, at rates of at most ``lr``, and ends at ``density``; the last cut
+    comes before the step ``until``. ``own`` are the examples that are the companion's alone, None where it asked for
+    none.
+    """
+
+    own: Examples | None
+    steps: int
+    per_epoch: int
+    until: int
+    density: float
+    lr: float
+    seed: int
