@@ -59,7 +59,7 @@ def test_what_stays_open_half_the_time_is_worth_its_price(mu: float, monkeypatch
     w = WEIGHT.numpy()[0].astype(float)
 
     def cost(kept: tuple[int, ...]) -> float:
-        return sum(mu * abs(v) / 2 if k else v**2 / 2 for k, v in zip(kept, w, strict=True))
+        return float(sum(mu * abs(v) / 2 if k else v**2 / 2 for k, v in zip(kept, w, strict=True)))
 
     best = min(product((0, 1), repeat=8), key=cost)
     assert ((opened > 0.01) == np.array(best, bool)).all()
