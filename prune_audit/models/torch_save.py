@@ -147,7 +147,8 @@ def _imports(source: ModelSource) -> tuple[str, ...]:
             if _unpickle.MAGIC not in file.read(32):
                 raise ModelError(
                     f"{source.path} is a pickle that torch.save did not write",
-                    hint="save the network with torch.save(model.state_dict(), path), or export it to ONNX",
+                    hint="save the network with torch.save(model.state_dict(), path), or export it to ONNX; of what a "
+                    "detector found, write COCO's JSON (in mmdetection: format_only)",
                 )
             file.seek(0)
             return tuple({name: None for _ in range(_PICKLES_BEFORE + 1) for name in _unpickle.imports(file)})

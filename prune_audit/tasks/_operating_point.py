@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.choices import OperatingPoint
-from prune_audit.core import Counts, Floats
+from prune_audit.core import Anew, Counts, Floats
 from prune_audit.errors import UsageError
 
 FEW = 200
@@ -188,15 +188,16 @@ def _precise(model: Findings, wanted: tuple[int, int]) -> float:
 
 def resampled(
     models: Sequence[Findings],
-    within: Sequence[tuple[Counts, Counts]],
+    things: Counts,
+    false: Sequence[Counts],
     clusters: int,
     how: OperatingPoint,
     score: float | None,
     seed: int,
-) -> tuple[Floats, Counts] | None:
-    """The thresholds (B, M) of ``models`` that would have been chosen of other clusters, and these clusters (B, G).
+) -> Anew | None:
+    """The thresholds of ``models`` that would have been chosen of other clusters.
 
-    ``within`` are, of each model, the clusters of things (T,) and of false detections (F,), among so many ``clusters``.
+    ``things`` (T,) and, of each model, ``false`` (F,) are the clusters of what it finds, among so many ``clusters``.
     Drawn are as many clusters with replacement, `DRAWS` times; how often each was drawn is its weight. None where
     thresholds are not chosen by the data.
     """
@@ -207,8 +208,14 @@ def resampled(
     first = best(models) if score is None else models[0].at(score)[1]
     # Draws choose near what was chosen: what lies far below plays no part, and there may be a million of it.
     most = None if how == "precision" else 4 * first + 100
-    parts = [_Ordered.of(each, *of, most) for each, of in zip(models, within, strict=True)]
-    return np.array([_chosen(parts, row, how, score) for row in weights]), weights.astype(np.int64)
+    parts = [_Ordered.of(each, things, of, most) for each, of in zip(models, false, strict=True)]
+    drawn = np.array([_chosen(parts, row, how, score) for row in weights])  # (B, M)
+    return Anew(
+        thresholds={each.name: drawn[:, i] for i, each in enumerate(models)},
+        scores={each.name: each.found for each in models},
+        weights=weights.astype(np.int64),
+        within=things,
+    )
 
 
 DRAWS = 200

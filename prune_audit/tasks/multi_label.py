@@ -29,7 +29,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.tasks import Judged
-from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points
+from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points, resampled
 from prune_audit.tasks._pairs import flips, right_of, samples
 from prune_audit.tasks.detection.precision import pair
 
@@ -106,8 +106,9 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         )
     cells: Cells = things.detail
     score = DEFAULT if settings.score is None else settings.score
+    findings = [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found]
     where, said = points(
-        [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found],
+        findings,
         settings.operating_point,
         score,
         wrong="false positives",
@@ -117,6 +118,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
     _check(found[0].name, right[found[0].name], called[found[0].name])
     within, labels = cells.negatives
     lies_in = cells.groups[settings.cluster or SAMPLE]
+    names, lies = np.unique(lies_in.astype(str), return_inverse=True)  # (R,) the cluster of each sample
     none = np.full(len(labels), -1)
     negatives = Predictions(
         classes=things.classes,
@@ -137,6 +139,15 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         right=right,
         false={name: FalseFindings(labels=labels[each], within=lies_in[within[each]]) for name, each in called.items()},
         negatives=negatives,
+        anew=resampled(
+            findings,
+            np.searchsorted(names, things.groups[settings.cluster or SAMPLE].astype(str)),
+            [lies[within]] * len(found),
+            len(names),
+            settings.operating_point,
+            score,
+            settings.seed,
+        ),
     )
     unknown = int((cells.labels < 0).sum())
     notes = [*said, *_at_one_threshold(where, len(things.ids))]

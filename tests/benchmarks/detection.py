@@ -17,7 +17,6 @@ from prune_audit.choices import OperatingPoint
 from prune_audit.core import (
     HARMED,
     REGRESSED,
-    Anew,
     Array,
     FalseFindings,
     Floats,
@@ -133,20 +132,12 @@ def predictions_of(cell: Cell, rng: np.random.Generator, *, asked: bool) -> Pred
         of = np.arange(int(reach.sum())) % cell.classes
         false[model.name] = FalseFindings(labels=of, within=lies_in[reach])
     own = things.groups["image"].astype(np.int64)
-    drawn = resampled(
-        list(models.values()), [(own, each.astype(np.int64)) for each in within], cell.images, cell.how, score, 0
-    )
     return Predictions(
         classes=things.classes,
         ids=things.ids,
         labels=things.labels,
-        anew=None
-        if drawn is None
-        else Anew(
-            thresholds={name: drawn[0][:, i] for i, name in enumerate(models)},
-            scores={name: each.found for name, each in models.items()},
-            weights=drawn[1],
-            within=own,
+        anew=resampled(
+            list(models.values()), own, [each.astype(np.int64) for each in within], cell.images, cell.how, score, 0
         ),
         models=tuple(outputs),
         groups=things.groups,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from prune_audit.cli import invoke
 from prune_audit.core import Anew, Outputs, Pair, Predictions, Settings
+from prune_audit.document import read_audit
 from prune_audit.stats import change
 from prune_audit.tasks import detection
 from prune_audit.tasks._pairs import pair
@@ -76,3 +79,20 @@ def test_the_interval_has_the_sum_of_both_variances() -> None:
     assert wider[0] == pytest.approx(own)
     # Score intervals are not quite as wide as two standard errors, so that the root of two is met but roughly.
     assert wider[1] / whole == pytest.approx(np.sqrt(2), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("folder", "suffix", "data"),
+    [("boxes", "json", ["val.json"]), ("labels", "csv", ["labels.csv", "--label-separator", ";"])],
+)
+def test_matched_thresholds_widen_what_fixed_ones_do_not(
+    sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, suffix: str, data: list[str]
+) -> None:
+    monkeypatch.chdir(sample_models / folder)
+    run = ["compare", f"dense.{suffix}", f"pruned.{suffix}", "--data", *data, "-q", "-o", str(tmp_path / "a.json")]
+    assert invoke([*run, "--score", "0.5"]) == 0
+    chosen = read_audit(tmp_path / "a.json").comparisons[0].view().pair.chosen
+    assert chosen is not None
+    assert chosen[-1] > 0
+    assert invoke([*run, "--operating-point", "fixed", "--score", "0.5"]) == 0
+    assert read_audit(tmp_path / "a.json").comparisons[0].view().pair.chosen is None

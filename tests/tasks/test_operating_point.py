@@ -205,17 +205,17 @@ def test_a_draw_of_every_cluster_once_chooses_the_same(seed: int, how: str, scor
 def test_draws_choose_as_if_each_cluster_were_there_so_often(how: str, score: float | None) -> None:
     models = [findings(7, digits=None, things=120), findings(8, "pruned", digits=None, things=120)]
     rng = np.random.default_rng(0)
-    within = [(rng.integers(0, 30, 120), rng.integers(0, 30, len(each.false))) for each in models]
-    drawn = resampled(models, within, 30, how, score, seed=1)  # type: ignore[arg-type]
+    things, false = rng.integers(0, 30, 120), [rng.integers(0, 30, len(each.false)) for each in models]
+    drawn = resampled(models, things, false, 30, how, score, seed=1)  # type: ignore[arg-type]
     assert drawn is not None
-    thresholds, weights = drawn
+    thresholds, weights = np.stack([drawn.thresholds[each.name] for each in models], axis=1), drawn.weights
     assert thresholds.shape == (DRAWS, 2)
     assert (weights.sum(axis=1) == 30).all()
     agree = 0
     for row, chosen in zip(weights[:40], thresholds[:40], strict=True):
         again = [
-            Findings(name=each.name, found=np.repeat(each.found, row[a]), false=np.repeat(each.false, row[b]))
-            for each, (a, b) in zip(models, within, strict=True)
+            Findings(name=each.name, found=np.repeat(each.found, row[things]), false=np.repeat(each.false, row[b]))
+            for each, b in zip(models, false, strict=True)
         ]
         try:
             where, _ = points(again, how, score)  # type: ignore[arg-type]
@@ -227,6 +227,6 @@ def test_draws_choose_as_if_each_cluster_were_there_so_often(how: str, score: fl
 
 def test_what_is_not_chosen_is_not_chosen_anew() -> None:
     models = [findings(7), findings(8, "pruned")]
-    within = [(np.zeros(40, np.int64), np.zeros(len(each.false), np.int64)) for each in models]
-    assert resampled(models, within, 1, "fixed", 0.5, seed=0) is None
-    assert resampled(models, within, 1, "all", None, seed=0) is None
+    things, false = np.zeros(40, np.int64), [np.zeros(len(each.false), np.int64) for each in models]
+    assert resampled(models, things, false, 1, "fixed", 0.5, seed=0) is None
+    assert resampled(models, things, false, 1, "all", None, seed=0) is None

@@ -13,7 +13,6 @@ import numpy as np
 
 from prune_audit.core import (
     THRESHOLD,
-    Anew,
     Answers,
     Assumption,
     Counts,
@@ -87,15 +86,6 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
             ),
         )
     names, lies = np.unique(lies_in.astype(str), return_inverse=True)  # (I,) the cluster of each image
-    of_things = lies[boxes.labelled.image[at]]
-    drawn = resampled(
-        findings,
-        [(of_things, lies[each.false_in]) for each in found],
-        len(names),
-        settings.operating_point,
-        settings.score,
-        settings.seed,
-    )
     predictions = Predictions(
         classes=things.classes,
         ids=things.ids,
@@ -107,13 +97,14 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         right=right,
         false=false,
         answers=Answers(asked=things.texts),
-        anew=None
-        if drawn is None
-        else Anew(
-            thresholds={each.name: drawn[0][:, i] for i, each in enumerate(found)},
-            scores={each.name: each.scores for each in found},
-            weights=drawn[1],
-            within=of_things,
+        anew=resampled(
+            findings,
+            lies[boxes.labelled.image[at]],
+            [lies[each.false_in] for each in found],
+            len(names),
+            settings.operating_point,
+            settings.score,
+            settings.seed,
         ),
     )
     return Judged(
