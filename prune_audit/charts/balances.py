@@ -39,8 +39,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
             continue
         alpha = lookup.find(view, "intensification")
         slope = alpha.overall if alpha and isinstance(alpha.overall, (int, float)) else None
-        fits = _fits(view)
-        shows, line = "No line describes these classes.", ""
+        one, fits = lookup.noun(view)[0], _fits(view)
+        shows, line = f"No line describes these {lookup.noun(view)[1]}.", ""
         if slope is not None:
             shows = f"Alpha, the slope of the line, is {rounded.ratio(slope)} {wording.slope(view, settings)}."
             if grown := wording.gaps(view, settings):
@@ -50,12 +50,12 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 line = " The dotted line has the slope alpha, which means nothing here."
         made.append(
             Chart(
-                title="Balance of each class",
+                title=f"Balance of each {one}",
                 of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
                 shows=shows,
                 reading=(
-                    "A class at 0 is recognised as often as samples are on average. On the dashed line nothing "
-                    f"changed; a weak class below it fell further behind.{line}"
+                    f"A {one} at 0 is recognised as often as {lookup.things(view)[1]} are on average. On the dashed "
+                    f"line nothing changed; a weak {one} below it fell further behind.{line}"
                 ),
                 spec=_spec(points, slope, fits),
                 variant=variant,

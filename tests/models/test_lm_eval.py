@@ -229,3 +229,12 @@ def test_answers_take_no_factory() -> None:
     source = ModelSource(name="m", path=Path("sample_models/questions/dense"), factory="a:b")
     with pytest.raises(AuditError, match="need no factory"):
         models.load(source, Settings())
+
+
+def test_charts_and_tables_call_classes_and_things_what_they_are(tmp_path: Path) -> None:
+    folder, page = "sample_models/questions", tmp_path / "audit.html"
+    assert invoke(["compare", f"{folder}/dense", f"{folder}/pruned", "-q", "-o", str(page), "--class-by", "even"]) == 0
+    told = page.read_text("utf-8")
+    assert "Recall of each even" in told
+    assert "is recognised as often as questions are on average" in told
+    assert "samples that" not in told
