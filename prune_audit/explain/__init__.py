@@ -35,6 +35,7 @@ from prune_audit.core import (
     Recorded,
     Settings,
     Table,
+    Things,
     lookup,
 )
 from prune_audit.errors import AlignmentError, ModelError, UsageError
@@ -149,6 +150,12 @@ class _Story:
         expects = audit.merge([(each.card.name, each.expects) for each in networks])
         judged = data.load(self._audited, expects, self._settings)
         learnt = data.load(self._source, expects, self._settings)
+        for dataset in (learnt, judged):
+            if isinstance(dataset, Things):
+                raise UsageError(
+                    f"{dataset.path} holds labels for the task {dataset.task}, and lenses look at samples of one class",
+                    hint="compare audits such data",
+                )
         if not self._asked.same_data and learnt.fingerprint(False) == judged.fingerprint(False):
             raise _same(self._source.path, self._audited.path)
         done = audit.run(

@@ -212,3 +212,16 @@ def test_a_network_that_no_lens_was_asked_to_make(cut: tuple[str, Path], few_dig
     assert done.returncode == 2
     assert "no lens was asked to make a network" in done.stderr
     assert not made.exists()
+
+
+def test_data_of_another_task_are_refused(others: Path, tmp_path: Path) -> None:
+    table = tmp_path / "several.csv"
+    files = [file for digit in sorted(others.iterdir()) for file in sorted(digit.iterdir())[:2]]
+    rows = [f"{file},{file.parent.name};{(int(file.parent.name) + 1) % 10}" for file in files]
+    table.write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join("0123456789"), encoding="utf-8")
+    arguments: list[str | Path] = ["--data", table, "--audit", table, "--label-separator", ";", "--classes", names]
+    done = here(["explain", *ONNX, *arguments])
+    assert done.returncode == 2
+    assert "holds labels for the task multi-label, and lenses look at samples of one class" in done.stderr
