@@ -52,7 +52,9 @@ OPTIONS = Options
 _FIELDS = (
     Field(name="class", title="class", unit="label"),
     Field(name="n", title="samples", unit="count"),
-    Field(name="gradient_norm", title="gradient", unit="ratio", meaning="norm of the class's gradient, nats per unit"),
+    Field(
+        name="gradient_norm", title="gradient norm", unit="ratio", meaning="norm of the class's gradient, nats per unit"
+    ),
     Field(name="top_eigenvalue", title="top eigenvalue", unit="ratio", meaning="largest curvature of the class's loss"),
     Field(name="residual", title="residual", unit="ratio", meaning="how far from an eigenvalue at most"),
     Field(name="steps", title="steps", unit="count"),
