@@ -51,8 +51,8 @@ from prune_audit.tasks import classification
 Stages = Callable[[str], Progress | None]
 NAMED = 4  # classes that the first sentence names
 GENERAL = (
-    "Nothing here says what to change. What helps without a cause: keep more weights, tune longer, or draw all classes "
-    "equally often (`prune-audit prune` with --density, --epochs, --balanced); then compare again."
+    "Nothing here says what to change. What may help without a cause: `prune-audit mitigate`, which trains for the "
+    "classes that lost most at the same density, or more weights or epochs of `prune-audit prune`; then compare again."
 )
 RULE = "rule"  # what the table of what was tried is called among the lenses
 SAME = 0.5  # share of the training samples among those audited from which both are one set of data
