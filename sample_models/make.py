@@ -2,7 +2,7 @@
 
 A small CNN learns scikit-learn's digits from a training set in which two digits are rare, and is then pruned by
 global magnitude and tuned again for a moment. That is the usual way, and it shows the usual thing: the rare digits
-pay for the pruning. Seeded, CPU, single thread, about ten seconds.
+pay for the pruning. Seeded, CPU, single thread, about half a minute.
 
 Written beside this file: ``dense``, ``pruned-50`` and ``pruned-90`` as TorchScript (.pt) and ONNX (.onnx), the dense
 model as torch.export program (.pt2), as state dict (.pth, for ``dense.pth@sample_models.make:network``) and as
