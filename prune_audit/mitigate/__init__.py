@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 TUNED, BALANCED, RECALIBRATED = "tuned", "tuned-balanced", "recalibrated"
+CONTROLS = (TUNED, BALANCED, RECALIBRATED)
 """The controls, beside the pruned file itself."""
 NOISY = 128  # samples in a batch, below which the loss of a group is one of very few
 OVERLAP = 0.01  # of the audited samples, which may also be trained on: copies between files that are meant to differ
@@ -147,7 +148,7 @@ def run(
     asked, module = mitigation.asked(), plugins.load("mitigations", mitigation.method)
     prune.use(settings.threads)
     pruned, taken = _with_factory(pruned, dense, settings)
-    work = _Work.begin(dense, pruned, mitigation, settings, source, audited, store, progress)
+    work, judged = _begun(dense, pruned, mitigation, settings, source, audited, store, progress)
     with prune.beside(output) as folder:
         (place := Path(folder) / "made").mkdir()
         made = place / output.name
@@ -162,7 +163,7 @@ def run(
         for each in sorted(place.iterdir(), key=lambda each: each == made):  # what it refers to comes first
             each.replace(output.parent / each.name)
         final = replace(pruned, name=output.stem if output.suffix else output.name, path=output)
-        whole = auditing.run(dense, [final, *controls], work.judged, work.settings, store=store, progress=progress)
+        whole = auditing.run(dense, [final, *controls], judged, work.settings, store=store, progress=progress)
     made_all, notes = [done, *controls.values()], (*taken, *work.notes)
     alone = _alone(whole, look(whole, mitigation.by, made_all, notes, mitigation.training.seed))
     return Mitigated(source=final, changed=done.changed, audit=alone if policy is None else gate.judge(alone, policy))
@@ -221,6 +222,73 @@ def prune_and_run(
     return pruned, done
 
 
+def apply(
+    dense: ModelSource,
+    output: Path,
+    recipe: Recipe,
+    method: str,
+    settings: Settings,
+    *,
+    source: Dataset,
+) -> Pruned:
+    """Prune the ``dense`` network, and mend what comes of it into the file ``output``, without judging it: for studies.
+
+    ``method`` is a mitigation, or one of the `CONTROLS`, which a study has as methods of their own. Epochs are as in
+    `prune_and_run`; what trains nothing and is no control needs them to tune before.
+
+    Raises:
+        AuditError: as `run`.
+    """
+    trains = method in (TUNED, BALANCED) or (
+        method != RECALIBRATED and mitigations.trains(plugins.load("mitigations", method))
+    )
+    cut = replace(recipe, schedule="one-shot", training=replace(recipe.training, epochs=0)) if trains else recipe
+    training = recipe.training if trains else replace(recipe.training, epochs=0)
+    mitigation = Mitigation(method=method, training=training)
+    with prune.beside(output) as folder:
+        pruned = prune.run(dense, Path(folder) / f"pruned{output.suffix}", cut, settings, source=source)
+        work = _Work.of(dense, pruned.source, mitigation, settings, source)
+        if method in (TUNED, BALANCED):
+            work.tuned(output, replace(training, balanced=method == BALANCED), stage=method)
+        elif method == RECALIBRATED:
+            opened, given = work.opened(training, runs=True)
+            assert given.examples is not None  # it runs
+            recalibrate(opened.module, given.examples, seed=training.seed)
+            opened.save(output)
+        else:
+            module, asked = plugins.load("mitigations", method), mitigation.asked()
+            if trains:
+                work.tuned(output, training, module.objective(work.known(), asked), stage=method)
+            else:
+                work.mended(output, module.mend, asked)
+    return replace(pruned, source=replace(pruned.source, path=output))
+
+
+def _begun(
+    dense: ModelSource,
+    pruned: ModelSource,
+    mitigation: Mitigation,
+    settings: Settings,
+    source: DataSource,
+    audited: DataSource,
+    store: Store | None,
+    progress: Stages | None,
+) -> tuple[_Work, Dataset]:
+    """All of it loaded, and seen to fit before anything takes long, with the data to judge on. Raises as `run`."""
+    opened, whole = models.editable(pruned, settings), models.load(dense, settings)
+    _check_fit(whole.card, opened.card)
+    expects = auditing.merge([(each.card.name, each.expects) for each in (whole, opened.source)])
+    learnt = Remembered(data.load(source, expects, settings))
+    judged = Remembered(data.load(audited, expects, settings))
+    settings = replace(settings, by=() if mitigation.by == "class" else (mitigation.by,))
+    for each in (learnt, judged):
+        check_sample(settings, each.classes, each.labels, each.groups, complete=not each.indexed)
+    notes = () if mitigation.same_data else _check_apart(learnt, judged)
+    auditing.trial(dense, [pruned], judged, settings)
+    work = _Work.of(dense, pruned, mitigation, settings, learnt, store=store, progress=progress, notes=notes)
+    return work, judged
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Work:
     """The pruned network and the data, as they are shown to all that is made. ``dense`` are the dense model's
@@ -231,7 +299,6 @@ class _Work:
     training: Training
     settings: Settings
     learnt: Dataset
-    judged: Dataset
     dense: Predictions
     groups: Counts
     names: tuple[str, ...]
@@ -239,28 +306,20 @@ class _Work:
     notes: tuple[str, ...]
 
     @classmethod
-    def begin(
+    def of(
         cls,
         dense: ModelSource,
         pruned: ModelSource,
         mitigation: Mitigation,
         settings: Settings,
-        source: DataSource,
-        audited: DataSource,
-        store: Store | None,
-        progress: Stages | None,
+        learnt: Dataset,
+        *,
+        store: Store | None = None,
+        progress: Stages | None = None,
+        notes: tuple[str, ...] = (),
     ) -> _Work:
-        """Load all of it, and see that it fits, before anything takes long. Raises as `run`."""
-        opened, whole = models.editable(pruned, settings), models.load(dense, settings)
-        _check_fit(whole.card, opened.card)
-        expects = auditing.merge([(each.card.name, each.expects) for each in (whole, opened.source)])
-        learnt = Remembered(data.load(source, expects, settings))
-        judged = Remembered(data.load(audited, expects, settings))
-        settings = replace(settings, by=() if mitigation.by == "class" else (mitigation.by,))
-        for each in (learnt, judged):
-            check_sample(settings, each.classes, each.labels, each.groups, complete=not each.indexed)
-        notes = () if mitigation.same_data else _check_apart(learnt, judged)
-        auditing.trial(dense, [pruned], judged, settings)
+        """See how the ``dense`` model does on the data to learn from, ``learnt``. Raises as `run`."""
+        opened = models.editable(pruned, settings)
         predictions, _ = auditing.predict(dense, learnt, settings, store=store)
         if predictions.ids != learnt.ids:
             raise DataError(f"{learnt.path} has samples that cannot be read", hint="repair or remove them")
@@ -285,7 +344,6 @@ class _Work:
             training=training,
             settings=settings,
             learnt=learnt,
-            judged=judged,
             dense=predictions,
             groups=np.searchsorted(there, groups),
             names=tuple(names[at] for at in there),

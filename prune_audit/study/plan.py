@@ -20,6 +20,7 @@ from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
 from prune_audit.files import parse
 from prune_audit.files.toml_lines import Key, line_of, lines
+from prune_audit.mitigate import CONTROLS
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.pruning import schedules
@@ -34,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _KEYS = ("title", "seeds", "densities", "methods", "networks", "data", "training", "tuning", "pruning")
 # What people type, as on the command line -> the field that it is.
 _TYPED = {"hold-out": "held_out", "steps": "rounds", "score-samples": "samples"}
-_OF_METHOD = ("name", "densities")
+_OF_METHOD = ("name", "densities", "mitigate")
 _DATA = ("train", "audit", "long-tail")
 
 
@@ -57,11 +58,13 @@ class Network:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One level of the factor method: a ``recipe``, whose density and seed each run sets, at ``densities``, the
-    densest first."""
+    densest first. What comes of it is mended by ``mitigate``, a mitigation or one of its controls, where one is named.
+    """
 
     name: str
     recipe: Recipe
     densities: tuple[float, ...]
+    mitigate: str | None = None
 
     def at(self, density: float, seed: int) -> Recipe:
         """How the run at ``density`` and ``seed`` prunes."""
@@ -268,8 +271,16 @@ def _methods(file: _File) -> tuple[Method, ...]:
                 replace(recipe, density=density)
             except AuditError as fault:
                 file.refuse(fault.message, "methods", n, hint=fault.hint)
-        methods.append(Method(name=name, recipe=recipe, densities=densities))
+        methods.append(Method(name=name, recipe=recipe, densities=densities, mitigate=_mitigation(file, table, n)))
     return tuple(methods)
+
+
+def _mitigation(file: _File, table: Mapping[str, Any], n: int) -> str | None:
+    """What the method ``n`` is mended by."""
+    found, known = table.get("mitigate"), (*plugins.names("mitigations"), *CONTROLS)
+    if found is not None and found not in known:
+        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", "methods", n, "mitigate")
+    return found
 
 
 def _check_schedule(file: _File, table: Mapping[str, Any], *key: str | int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from prune_audit import audit as auditing
-from prune_audit import data, models, plugins, prune
+from prune_audit import data, mitigate, models, plugins, prune
 from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings, rows
 from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, StudyError, UsageError
 from prune_audit.evaluate.cache import Store
@@ -173,7 +173,7 @@ class _Given:
 
     def plan(self, method: Method) -> str:
         """What all runs of ``method`` have in common, whatever their density and seed."""
-        return _of([self.start, method.at(1.0, 0)])
+        return _of([self.start, method.at(1.0, 0), *_mended(method)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ class _Unit:
                 method=method,
                 density=density,
                 record=results.place(folder, network.name, seed, method.name, density),
-                key=_of([key, method.at(density, seed)]),
+                key=_of([key, method.at(density, seed), *_mended(method)]),
             )
             for method in plan.methods
             for density in method.densities
@@ -258,7 +258,10 @@ class _Unit:
         if why is None:
             try:
                 recipe = method.at(each.density, seed)
-                pruned = prune.run(source, made, recipe, settings, source=self.given.train)
+                if method.mitigate is None:
+                    pruned = prune.run(source, made, recipe, settings, source=self.given.train)
+                else:
+                    pruned = mitigate.apply(source, made, recipe, method.mitigate, settings, source=self.given.train)
                 store = Store(folder / PREDICTIONS, told=told)
                 audit = auditing.run(source, [pruned.source], self.given.audit, settings, store=store)
                 # From the store, where the audit has just put them.
@@ -277,6 +280,11 @@ class _Unit:
         of = {"key": each.key, "plan": self.given.plan(method), "data": self.given.digest, "at": place}
         results.put(each.record, {**of, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
         return f"{network}, seed {seed}, {method.name} at {100 * each.density:g} %: {_said(found)}"
+
+
+def _mended(method: Method) -> tuple[str, ...]:
+    """What tells runs that are mended from others."""
+    return () if method.mitigate is None else (method.mitigate,)
 
 
 def _said(found: dict[str, object]) -> str:

@@ -242,3 +242,43 @@ def test_methods_of_a_study_prune_as_the_command_does(whole: Path, tmp_path: Pat
     assert all(torch.equal(own[key], kept[key]) for key in own)
     again = replace(recipe, training=replace(recipe.training, seed=0))
     assert again == method.at(0.5, 0)
+
+
+def test_methods_may_be_mended_and_controls_be_methods(tmp_path: Path) -> None:
+    names = ("equal-loss", "recalibrate", "tuned", "tuned-balanced", "recalibrated")
+    listed = ", ".join(f'{{ name = "{name}", method = "magnitude", mitigate = "{name}" }}' for name in names)
+    text = PLAN.replace("seeds = 2", "seeds = 1").replace("[0.1, 0.5]", "[0.1]")
+    text = text.replace('["magnitude", {', f'["magnitude", {listed}, {{')
+    running.run(of(tmp_path, text), tmp_path / "out", SETTINGS, keep=True)
+    found = {}
+    for name in names:
+        place = tmp_path / "out" / "pruned" / "mlp" / "0" / f"{name}-0.1"
+        assert [each.name for each in place.iterdir()] == ["pruned.pth"]
+        found[name] = torch.load(place / "pruned.pth", weights_only=True)
+        assert sum(int(v.count_nonzero()) for n, v in found[name].items() if n.endswith("weight")) == 118
+        record = json.loads((tmp_path / "out" / "runs" / "mlp" / "0" / f"{name}-0.1.json").read_text())
+        assert record["failed"] is None
+        assert record["achieved"] == pytest.approx(118 / (64 * 16 + 160))
+    zeros = [{n: v == 0 for n, v in state.items() if n.endswith("weight")} for state in found.values()]
+    assert all(torch.equal(each[n], zeros[0][n]) for each in zeros for n in each)
+    biases = {name: state["layers.0.bias"] for name, state in found.items()}
+    assert not torch.equal(biases["tuned"], biases["tuned-balanced"])
+    assert torch.equal(biases["tuned"], biases["equal-loss"])  # its multipliers are 0 in the first epoch, the only one
+    # Without batch normalisation nothing is recalibrated, and both are what tuning gave.
+    assert torch.equal(biases["recalibrate"], biases["recalibrated"])
+    # Another mitigation is another run.
+    other = text.replace('mitigate = "tuned" }', 'mitigate = "weighted" }')
+    with pytest.raises(StudyError):
+        running.run(of(tmp_path, other), tmp_path / "out", SETTINGS)
+
+
+def test_a_mitigation_that_there_is_not(tmp_path: Path) -> None:
+    text = PLAN.replace('scope = "layer" }', 'mitigate = "hope" }')
+    with pytest.raises(StudyError, match="mitigate: expected one of ceag, equal-loss"):
+        of(tmp_path, text)
+
+
+def test_the_plan_of_the_documents_can_be_read() -> None:
+    found = plan.read(ROOT / "docs" / "mitigations" / "lenet5-long-tail.toml", train=VAL, audit=VAL)
+    assert len(found.cells()) == 8 * 2 * 5
+    assert {method.mitigate for method in found.methods} >= {"tuned", "tuned-balanced"}
