@@ -295,7 +295,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         Recipe(method="surgery")
     with pytest.raises(UsageError, match="of which one decides"):
         Recipe(method="surgery", density=0.5, options=surgery.Options(c_rate=["1"]))
-    with pytest.raises(UsageError, match="expected one of one-shot, iterative, gradual, surgery, found 'now'"):
+    with pytest.raises(UsageError, match=r"expected one of one-shot, iterative, gradual, .*surgery.*, found 'now'"):
         Recipe(method="random", density=0.5, schedule="now")
     with pytest.raises(UsageError, match="no plugin 'sort'"):
         prune.run(DENSE, tmp_path / "out", Recipe(method="sort", density=0.1), Settings())
