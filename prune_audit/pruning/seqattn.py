@@ -10,6 +10,9 @@ the training, 15 %, tunes. In the end A is multiplied into the weights. Layers o
 the others give as much more, each the same share, so that the density is met to a block; where that cannot be, it is
 refused. Without training attention is equal, and blocks are cut by their norm.
 
+The paper trains so from nothing, for 90 epochs. Of a network that is trained already, a few epochs teach attention
+little, which then chooses badly: measured on LeNet-5, far below magnitude.
+
     source: SequentialAttention++, Yasuda et al. 2024 (arXiv 2402.17902)
     certainty: very high for attention and schedule; phases are thirds of a turn here, and logits are trained by SGD
     needs: labelled training data and --epochs; 20 or more, for the phases
