@@ -303,9 +303,9 @@ def test_python_takes_the_setting(sample_models: Path, monkeypatch: pytest.Monke
 def found(monkeypatch: pytest.MonkeyPatch) -> None:
     choose = plugins.choose
 
-    def chosen(room: str, what: object) -> str | None:
+    def chosen(room: str, what: object, *, task: str | None = None) -> str | None:
         own = room == "models" and isinstance(what, Path) and hostile.recognises(what)
-        return hostile.NAME if own else choose(room, what)
+        return hostile.NAME if own else choose(room, what, task=task)
 
     monkeypatch.setattr(plugins, "load", hostile.find)
     monkeypatch.setattr(plugins, "choose", chosen)
