@@ -269,7 +269,7 @@ class _Opened:
         said = (*_model_notes(cards), *dataset.notes, *evaluation.notes, *notes(predictions, self.settings))
         return Provenance(
             data=dataset.path,
-            data_digest=_data_digest(predictions),
+            data_digest=_data_digest(predictions, dataset.beside if isinstance(dataset, Things) else ""),
             samples=len(predictions.labels),
             available=len(dataset.labels),
             limited=len(self.rows) < len(dataset.labels),
@@ -505,12 +505,13 @@ def _seed(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _data_digest(predictions: Predictions) -> str:
-    """SHA-256 over every sample's id, label and content."""
+def _data_digest(predictions: Predictions, beside: str = "") -> str:
+    """SHA-256 over every sample's id, label and content, and over what is known ``beside`` them (`Things.beside`)."""
     digest = hashlib.sha256("\n".join(predictions.classes).encode())
     digest.update("\n".join(predictions.ids).encode())
     digest.update(predictions.labels.astype("<i8").tobytes())
     digest.update(predictions.digests.astype("<u8").tobytes())
+    digest.update(beside.encode())
     return digest.hexdigest()
 
 

@@ -27,8 +27,10 @@ class Things:
     them of what things lie in together, None where they are independent. ``digests`` (N,) are hashes of what was asked,
     empty where there are none. ``texts`` and ``truths`` (N,) are what a flipped thing is and what would have been
     right, in words; () where there is nothing to show. ``detail`` is whatever else the task's models need to find
-    things by (boxes, crowds, which labels are unknown): only readers of that task look at it. ``draw`` makes small
-    pictures, in base 64, of the things at some positions, without those that it cannot; None where nothing is drawn.
+    things by (boxes, crowds, which labels are unknown): only readers of that task look at it. ``beside`` is a digest of
+    what is known beside the things and decides what is found falsely (negatives, images without boxes), '' where there
+    is nothing of that kind. ``draw`` makes small pictures, in base 64, of the things at some positions, without those
+    that it cannot; None where nothing is drawn.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Things:
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     detail: Any = None
+    beside: str = ""
     draw: Callable[[Sequence[int]], Mapping[int, str]] | None = None
 
     @property

@@ -17,10 +17,9 @@ from prune_audit.data import _unsupported
 from prune_audit.errors import DataError
 from prune_audit.files import coco
 from prune_audit.tasks.detection import alignment
-from prune_audit.tasks.detection.boxes import Boxes
+from prune_audit.tasks.detection.boxes import IMAGE, Boxes
 from prune_audit.tasks.detection.matching import Labelled
 from prune_audit.tasks.detection.picture import pictures
-from prune_audit.tasks.detection.precision import IMAGE
 
 TASK = "detection"
 _SMALL, _MEDIUM = 32**2, 96**2  # pixels
@@ -73,6 +72,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
         notes=_notes(truth),
         texts=[_where(groups[IMAGE][row], truth.box[i]) for row, i in enumerate(at)],
         detail=boxes,
+        beside=_beside(boxes),
         draw=None if source.images is None else partial(pictures, boxes, _folder(source.images)),
     )
 
@@ -116,3 +116,12 @@ def _digests(boxes: Boxes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         content.update(boxes.labelled.box[i].tobytes())
         found[row] = int.from_bytes(content.digest(), "little")
     return found
+
+
+def _beside(boxes: Boxes) -> str:
+    """SHA-256 of all images, those without boxes too, and of where crowds lie: there, detections are false or not."""
+    crowd, of = boxes.labelled.crowd, boxes.labelled
+    digest = hashlib.sha256(repr(boxes.images).encode())
+    for values, kind in ((of.image, "<i8"), (of.category, "<i8"), (of.box, "<f8")):
+        digest.update(values[crowd].astype(kind).tobytes())
+    return digest.hexdigest()

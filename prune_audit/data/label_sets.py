@@ -6,6 +6,7 @@ Lists are told by content. A text is taken apart where ``--label-separator`` say
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,7 +114,15 @@ def _things(
         notes=order.notes,
         assumptions=order.assumptions,
         detail=cells,
+        beside=_beside(cells),
     )
+
+
+def _beside(cells: Cells) -> str:
+    """SHA-256 of every sample's id and what is known of each of its labels: negatives and unknown ones, too."""
+    digest = hashlib.sha256("\n".join(cells.ids).encode("utf-8", "surrogateescape"))
+    digest.update(cells.labels.astype("<i1").tobytes())
+    return digest.hexdigest()
 
 
 def _named(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> Sequence[str]:

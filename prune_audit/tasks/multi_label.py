@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_audit.core import (
-    THRESHOLD,
     Array,
     Assumption,
     Counts,
@@ -28,10 +27,10 @@ from prune_audit.core import (
     Things,
 )
 from prune_audit.errors import AlignmentError, UsageError
-from prune_audit.tasks import Judged
-from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points, resampled
+from prune_audit.tasks import Judged, _told
+from prune_audit.tasks._operating_point import Findings, Point, points, resampled
 from prune_audit.tasks._pairs import flips, right_of, samples
-from prune_audit.tasks.detection.precision import pair
+from prune_audit.tasks._precision import pair
 
 SAMPLE = "sample"
 """The column of what the labels of one sample have in common."""
@@ -46,6 +45,7 @@ TASK = Task(
         "guessing": "nobody finds labels by guessing among classes",
     },
 )
+WRONG = "false positives"
 FEW = 0.05
 """The share of labels below which a dense model is taken for one of other samples or classes."""
 
@@ -111,7 +111,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         findings,
         settings.operating_point,
         score,
-        wrong="false positives",
+        wrong=WRONG,
     )
     right = {each.name: each.scores >= point.threshold for each, point in zip(found, where, strict=True)}
     called = {each.name: each.false_scores >= point.threshold for each, point in zip(found, where, strict=True)}
@@ -150,7 +150,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         ),
     )
     unknown = int((cells.labels < 0).sum())
-    notes = [*said, *_at_one_threshold(where, len(things.ids))]
+    notes = [*said, *_told.at_one_threshold(where, len(things.ids), TASK)]
     if unknown:
         notes.append(f"{unknown:,} labels are unknown: they count neither as labels nor as negatives")
     return Judged(
@@ -172,30 +172,8 @@ def _check(name: str, right: Array, called: Array) -> None:
     )
 
 
-def _assumption(point: Point, count: int, settings: Settings) -> Assumption:
-    precision = "" if point.precision is None else f", precision {point.precision:.1%}"
-    why = {
-        "false-detections": "as many false positives of every model",
-        "precision": "the lowest score of each model at which it is as precise as the dense one",
-    }.get(settings.operating_point, "one threshold for all models")
+def _assumption(point: Point, samples: int, settings: Settings) -> Assumption:
+    why = _told.why(settings.operating_point, WRONG)
     if settings.score is None:
         why += f"; the dense model's is {DEFAULT} unless it is named"
-    return Assumption(
-        subject=point.name,
-        what=THRESHOLD,
-        value=f"{point.threshold:.4g}: {point.false / max(count, 1):.3g} false positives a sample{precision}",
-        why=why,
-        option="--score, --operating-point",
-    )
-
-
-def _at_one_threshold(where: Sequence[Point], things: int) -> list[str]:
-    """What the dense model's threshold would do to the others, so that nobody deploys it unaware."""
-    dense, *others = where
-    return [
-        f"at {dense.threshold:.2f} itself, the threshold of {dense.name}, {each.name} would find "
-        f"{each.found_alike / things:.1%} of the labels, not {each.found / things:.1%}: deploy it at "
-        f"{each.threshold:.2f}"
-        for each in others
-        if abs(each.threshold - dense.threshold) > MATTERS
-    ]
+    return _told.assumption(point, f"{point.false / max(samples, 1):.3g} {WRONG} a sample", why)

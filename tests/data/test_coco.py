@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_images_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_a_digest_tells_where_a_box_is(tmp_path: Path) -> None:
     one, other = (loaded(written(tmp_path, "val", small(bbox=[x, 0, 32, 32]))).digests for x in (0, 1))
     assert (np.array(one) == np.array(other)).tolist() == [True, False, True]
+
+
+def without_crowd(content: Json) -> None:
+    del content["annotations"][1]
+
+
+def moved_crowd(content: Json) -> None:
+    content["annotations"][1]["bbox"] = [0, 0, 299, 300]
+
+
+def further_image(content: Json) -> None:
+    content["images"].append({"id": 5, "file_name": "x/c.jpg", "width": 640, "height": 480})
+
+
+@pytest.mark.parametrize("change", [without_crowd, moved_crowd, further_image])
+def test_a_digest_tells_where_detections_may_be_false(tmp_path: Path, change: Callable[[Json], None]) -> None:
+    content = small()
+    plain, again = (loaded(written(tmp_path, name, content)) for name in ("a", "b"))
+    change(content)
+    other = loaded(written(tmp_path, "c", content))
+    assert other.digests.tolist() == plain.digests.tolist()
+    assert plain.beside == again.beside != other.beside
 
 
 def corners(content: Json) -> Json:

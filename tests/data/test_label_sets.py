@@ -118,6 +118,32 @@ def test_an_audit_of_several_labels(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert view["task"]["name"] == "multi-label"
 
 
+@pytest.mark.parametrize("cells", [["1", "0", "1"], ["1", "0", ""], ["1", "1", "0"]])
+def test_a_digest_tells_what_is_known_of_every_label(tmp_path: Path, cells: list[str]) -> None:
+    """A baseline on the same labels but other negatives would take what was called falsely there for a change."""
+    plain = loaded(table(tmp_path / "a.csv", id=list("xyz"), cat=["1", "0", "0"]), label_columns=("cat",))
+    again = loaded(table(tmp_path / "b.csv", id=list("xyz"), cat=["1.0", "0", "0"]), label_columns=("cat",))
+    other = loaded(table(tmp_path / "c.csv", id=list("xyz"), cat=cells), label_columns=("cat",))
+    assert plain.beside == again.beside != other.beside
+    assert (
+        plain.beside != loaded(table(tmp_path / "d.csv", id=list("xyw"), cat=[1, 0, 0]), label_columns=("cat",)).beside
+    )
+
+
+def test_a_baseline_with_other_negatives_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids, known = list("wxyz"), {"cat": ["1", "0", "0", "1"], "dog": ["1", "0", "1", "0"]}
+    dense = scores(tmp_path / "dense.csv", [row[:2] for row in GOOD], ("cat", "dog"))
+    asked = ["--label-columns", "cat,dog", "--operating-point", "fixed", "--no-cache"]
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    for path, last in ((before, "0"), (after, "")):
+        labels = table(tmp_path / "t.csv", id=ids, cat=known["cat"], dog=[*known["dog"][:3], last])
+        command = ["compare", str(dense), str(dense), "--data", str(labels), "--score", "0.5", *asked]
+        assert invoke([*command, "-q", "-o", str(path)]) == 0
+    assert invoke(["check", str(before), "--baseline", str(before)]) == 0
+    assert invoke(["check", str(after), "--baseline", str(before)]) == 2
+    assert "differs in its data (ids, labels or contents)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("pruned", "said"),
     [

@@ -2,11 +2,11 @@
 
 ``boxes`` is what is labelled and what was detected, ``judging`` at which threshold of scores each model is asked and
 what it finds there, ``alignment`` whether detections and labels speak of the same images, classes and coordinates,
-``precision`` what is counted of false detections, and ``matching`` which detection takes which box.
+and ``matching`` which detection takes which box.
 """
 
 from prune_audit.tasks._pairs import flips, right_of, samples
+from prune_audit.tasks._precision import pair
 from prune_audit.tasks.detection.judging import TASK, judge
-from prune_audit.tasks.detection.precision import pair
 
 __all__ = ["TASK", "flips", "judge", "pair", "right_of", "samples"]

@@ -10,6 +10,9 @@ import numpy as np
 from prune_audit.core import Array, Counts, Floats
 from prune_audit.tasks.detection.matching import Detected, Labelled, Matched, match
 
+IMAGE = "image"
+"""The column of the image that a box is in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Boxes:

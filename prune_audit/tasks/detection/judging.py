@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from prune_audit.core import (
-    THRESHOLD,
     Answers,
     Assumption,
     Counts,
@@ -25,12 +24,11 @@ from prune_audit.core import (
     Task,
     Things,
 )
-from prune_audit.tasks import Judged
-from prune_audit.tasks._operating_point import MATTERS, Findings, Point, points, resampled
+from prune_audit.tasks import Judged, _told
+from prune_audit.tasks._operating_point import Findings, Point, points, resampled
 from prune_audit.tasks.detection import alignment
-from prune_audit.tasks.detection.boxes import Boxes, Detections
+from prune_audit.tasks.detection.boxes import IMAGE, Boxes, Detections
 from prune_audit.tasks.detection.matching import FALSE, average_precision, covered
-from prune_audit.tasks.detection.precision import IMAGE
 
 _SCORES = "detections have scores of their own class, and none of the others"
 TASK = Task(
@@ -46,12 +44,7 @@ _CAPPED = 0.05
 """The share of images with the most detections of any from which on that number is taken for a limit."""
 _LOWEST = 0.01
 """Lowest scores that differ by more than this are two settings of how detections were recorded."""
-WHY = {
-    "false-detections": "as many false detections of every model",
-    "precision": "the lowest score of each model at which it is as precise as the dense one",
-    "fixed": "one threshold for all models",
-    "all": "every detection that was recorded counts",
-}
+WRONG = "false detections"
 
 
 def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
@@ -67,7 +60,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
     if len(found) > 1:
         alignment.check(boxes, found[0].name, found[0].detail)
     findings = [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found]
-    where, said = points(findings, settings.operating_point, settings.score)
+    where, said = points(findings, settings.operating_point, settings.score, wrong=WRONG)
     outputs: list[Outputs] = []
     right, false = {}, {}
     for each, point in zip(found, where, strict=True):
@@ -110,7 +103,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
     return Judged(
         predictions=predictions,
         assumptions=tuple(_assumption(point, len(boxes.images), settings) for point in where),
-        notes=(*said, *_at_one_threshold(where, len(at)), *_recorded(boxes, found)),
+        notes=(*said, *_told.at_one_threshold(where, len(at), TASK), *_recorded(boxes, found)),
     )
 
 
@@ -124,30 +117,10 @@ def _spread(
 
 
 def _assumption(point: Point, images: int, settings: Settings) -> Assumption:
-    """Where a model is asked, as the header of a report says it."""
-    precision = "" if point.precision is None else f", precision {point.precision:.1%}"
-    why = WHY[settings.operating_point]
+    why = _told.why(settings.operating_point, WRONG)
     if settings.operating_point in ("false-detections", "precision") and settings.score is None:
         why += "; there the sum of all models' F1 is highest"
-    return Assumption(
-        subject=point.name,
-        what=THRESHOLD,
-        value=f"{point.threshold:.4g}: {point.false / images:.3g} false detections an image{precision}",
-        why=why,
-        option="--score, --operating-point",
-    )
-
-
-def _at_one_threshold(where: Sequence[Point], things: int) -> list[str]:
-    """What the dense model's threshold would do to the others, so that nobody deploys it unaware."""
-    dense, *others = where
-    return [
-        f"at {dense.threshold:.2f} itself, the threshold of {dense.name}, {each.name} would find "
-        f"{each.found_alike / things:.1%} of the boxes, not {each.found / things:.1%}: deploy it at "
-        f"{each.threshold:.2f}"
-        for each in others
-        if abs(each.threshold - dense.threshold) > MATTERS
-    ]
+    return _told.assumption(point, f"{point.false / images:.3g} {WRONG} an image", why)
 
 
 def _recorded(boxes: Boxes, found: Sequence[Found]) -> list[str]:

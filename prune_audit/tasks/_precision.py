@@ -1,4 +1,4 @@
-"""What was detected where there is nothing, counted beside what was found: precision is made of both."""
+"""What was found where there is nothing, counted beside the things that were: precision is made of both."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import numpy as np
 
 from prune_audit.core import Array, Counts, FalseCounts, Pair, Predictions
 from prune_audit.tasks import _pairs
-
-IMAGE = "image"
-"""The column of the image that a box is in."""
 
 
 def pair(
@@ -22,7 +19,9 @@ def pair(
     *,
     top_k: int = 5,  # noqa: ARG001  # every task's signature
 ) -> Pair:
-    """Count ``dense`` against ``pruned`` within each stratum, and by class also what either detected for nothing.
+    """Count ``dense`` against ``pruned`` within each stratum, and by class also what either found for nothing.
+
+    Without a ``cluster`` whatever was found stands by itself.
 
     Raises:
         UsageError: there is no such model or column.
@@ -30,15 +29,17 @@ def pair(
     counted = _pairs.pair(predictions, dense, pruned, by, cluster)
     if by != "class" or not {dense, pruned} <= predictions.false.keys():
         return counted
-    return replace(counted, false=_false(predictions, dense, pruned, cluster or IMAGE))
+    return replace(counted, false=_false(predictions, dense, pruned, cluster))
 
 
-def _false(predictions: Predictions, dense: str, pruned: str, cluster: str) -> FalseCounts:
-    names, own = predictions.strata(cluster)
-    at = {name: position for position, name in enumerate(names)}
+def _false(predictions: Predictions, dense: str, pruned: str, cluster: str | None) -> FalseCounts:
+    size = len(predictions.labels)
+    names, own = (range(size), np.arange(size)) if cluster is None else predictions.strata(cluster)
+    at: dict[object, int] = {name: position for position, name in enumerate(names)}
 
     def within(values: Array) -> Counts:
-        return np.array([at.setdefault(str(value), len(at)) for value in values.tolist()], np.int64)
+        keys = (len(at) if cluster is None else str(value) for value in values.tolist())
+        return np.array([at.setdefault(key, len(at)) for key in keys], np.int64)
 
     labels, parts = predictions.labels, [(predictions.labels, own)]
     for model in (dense, pruned):
