@@ -56,6 +56,7 @@ APART = {
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction=reduction)": "a loss, with "
     "gradients",
     "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
+    "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "how much each block of weights is looked at",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
     "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "attention over blocks of weights, no answer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
