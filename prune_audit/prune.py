@@ -141,12 +141,14 @@ def run(
     *,
     source: DataSource | Dataset | None = None,
     export: Path | None = None,
+    state: Path | None = None,
     progress: Stages | None = None,
 ) -> Pruned:
     """Prune the network at ``dense`` into the file (or folder) ``output``, and ``export`` it to ONNX beside.
 
     ``source`` are labelled data to train and score on. A training that is killed goes on where it stopped when the
-    same run is started again; its state lies beside ``output`` meanwhile.
+    same run is started again; its state lies beside ``output`` meanwhile, or at ``state``, where it is left for the
+    caller to remove.
 
     Raises:
         AuditError: the network cannot be read, cut, trained or written, data are missing, or do not fit.
@@ -175,7 +177,8 @@ def run(
     given = None
     if needs or export is not None:
         given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), settings, trains=needs)
-    masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, output, progress)
+    held = _state(output) if state is None else state
+    masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, held, progress)
     recalibrated = None
     if recipe.recalibrate and given is not None and given.examples is not None:
         recalibrated = recalibrate(opened.module, given.examples, seed=recipe.training.seed)
@@ -186,7 +189,8 @@ def run(
     made = replace(dense, name=output.stem if output.suffix else output.name, path=output, column=None)
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
-    _state(output).unlink(missing_ok=True)
+    if state is None:
+        held.unlink(missing_ok=True)
     return Pruned(
         source=made,
         card=card,
@@ -324,7 +328,7 @@ def _tuned(
     cut: Cut,
     recipe: Recipe,
     given: Split | None,
-    output: Path,
+    state: Path,
     progress: Stages | None,
 ) -> tuple[Masks, tuple[Epoch, ...]]:
     """The network cut, and trained where the recipe has epochs; the masks, and how the epochs went."""
@@ -376,7 +380,7 @@ def _tuned(
         held_out=given.held_out,
         straight_through=lasting,
         companion=companion,
-        resume=Resume(_state(output), _key(opened.card, recipe, given.dataset)),
+        resume=Resume(state, _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
 

@@ -9,9 +9,10 @@ from prune_audit.core import Audit, Drawing, Drawn, Field, Table
 from prune_audit.printable import printable
 from prune_audit.render import rounded
 from prune_audit.render.colors import LINES, color
-from prune_audit.render.picture import Chart
+from prune_audit.render.picture import WIDTH, Chart
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
+LETTER, SYMBOL, LABEL = 7, 30, 160  # pixels in a legend: of a letter, of all but the label, of a label at most
 PERCENT = ("share", "points")  # units that are shares inside and percent outside
 
 
@@ -71,9 +72,12 @@ def groups(some: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     names = list(dict.fromkeys(row["group"] for row in some if "group" in row))
     if not names:
         return {"value": color(LINES[0])}, {"value": SHAPES[0]}
-    colored = {
+    colored: dict[str, Any] = {
         "field": "group", "type": "nominal", "title": None,
         "scale": {"domain": names, "range": [color(LINES[n % len(LINES)]) for n in range(len(names))]},
     }  # fmt: skip
+    wide = [min(LABEL, LETTER * len(name)) + SYMBOL for name in names]
+    if sum(wide) > WIDTH:  # a legend in one row would run over the edge
+        colored["legend"] = {"columns": max(1, WIDTH // max(wide)), "labelLimit": LABEL}
     shapes = [SHAPES[n % len(SHAPES)] for n in range(len(names))]
     return colored, colored | {"scale": {"domain": names, "range": shapes}}

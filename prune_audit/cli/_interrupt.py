@@ -35,8 +35,13 @@ def code() -> int:
 
 
 def listen(ends: Ends = os._exit) -> None:
-    """Have interrupts end this process by ``ends``, unless they are ignored or somebody else has taken care of them."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    """Have interrupts end this process by ``ends``, each unless it is ignored, and none where somebody else has taken
+    care of SIGINT."""
+    if signal.getsignal(signal.SIGINT) not in (signal.default_int_handler, signal.SIG_IGN):
+        return
+    # What is in the background of a shell ignores SIGINT, and is stopped by the other one all the same.
+    mine = [which for which in _ENDING if signal.getsignal(which) in (signal.default_int_handler, signal.SIG_DFL)]
+    if not mine:
         return
     raised = threading.Event()
 
@@ -50,10 +55,9 @@ def listen(ends: Ends = os._exit) -> None:
     heard, told = socket.socketpair()
     told.setblocking(False)
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGINT, interrupt)
-    # What stops a job sends this, and what lies half done in folders of its own is to go then, too.
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupt)
+    # What stops a job sends SIGTERM, and what lies half done in folders of its own is to go then, too.
+    for which in mine:
+        signal.signal(which, interrupt)
     # A process that is forked would write to the same socket.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))

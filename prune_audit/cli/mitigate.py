@@ -69,7 +69,8 @@ def run(
     """Mend a pruned network so that its weakest classes or groups lose less, and see what the controls do as well.
 
     Weights that were cut stay zero. Beside it stand the pruned network, recalibrated, and for methods that train plain
-    and balanced tuning of the same epochs, all judged on data that no method saw. The exit code is the gate's.
+    and balanced tuning of the same epochs, all judged on data that no method saw. A run that is killed goes on when the
+    same command is given again. The exit code is the gate's.
 
     Example: prune-audit mitigate dense.pth@nets:resnet20 pruned.pth --method equal-loss --data train/ --audit val/
     --epochs 6 -o fair.pth

@@ -131,7 +131,7 @@ def run(
         folder = output or Path(path.stem)
         wanted = plan.read(path, train=data, audit=audit)
         # So that a slip of the hand is told before hours of runs.
-        controls.choose([(network, method, density) for network, seed, method, density in wanted.cells()], control)
+        controls.choose(sorted({(network, method, density) for network, _, method, density in wanted.cells()}), control)
         # What is trained runs here, before and after.
         settings = Settings(threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle)
         with _terminal.progress(quiet=quiet) as stages:

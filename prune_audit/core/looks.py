@@ -67,7 +67,8 @@ class Drawn:
 class Table:
     """Rows of values, one for each of ``fields``; what is absent is None, and ``notes`` say why.
 
-    Of a table with a number of classes a field called ``n`` says how many samples stand behind each row.
+    Of a table with a number of classes a field called ``n`` says how many samples stand behind each row. One that is a
+    ``detail`` is in documents, files and pages alone, and not in what is read in a terminal or a comment.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     notes: tuple[str, ...] = ()
     drawn: tuple[Drawn, ...] = ()
+    detail: bool = False
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]

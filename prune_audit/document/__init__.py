@@ -773,7 +773,9 @@ _LOOK = named(
                         "rows": said("One value for each field each; null where there is none.", many(many(VALUE))),
                         "notes": many(TEXT),
                         "drawn": said("How the table is drawn, by its fields.", many(_DRAWN)),
+                        "detail": said("Whether it is left out where there is little room.", FLAG),
                     },
+                    unless_default=("detail",),
                 )
             ),
         },

@@ -10,6 +10,7 @@ too, of a network that fails on all groups alike.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,7 @@ from prune_audit.nets.editable import Editable
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.gradients import untouched
 from prune_audit.nets.recalibrate import normalising, recalibrate
+from prune_audit.nets.resume import Resume
 from prune_audit.nets.train_loop import Epoch, Training
 from prune_audit.prune import Pruned, Recipe, Split, Stages
 from prune_audit.tasks.classification import decided, right
@@ -59,10 +61,12 @@ if TYPE_CHECKING:
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 TUNED, BALANCED, RECALIBRATED = "tuned", "tuned-balanced", "recalibrated"
+PRUNED = "pruned"
 CONTROLS = (TUNED, BALANCED, RECALIBRATED)
 """The controls, beside the pruned file itself."""
 NOISY = 128  # samples in a batch, below which the loss of a group is one of very few
 OVERLAP = 0.01  # of the audited samples, which may also be trained on: copies between files that are meant to differ
+LOOKED = 5000  # of the audited samples, at most, of which it is looked whether they are also trained on
 CHUNK = 256  # samples that are read together
 SEEN, SLACK = 20.0, 1e-3  # how far below the highest score others count, and how far apart equal scores may be
 
@@ -136,7 +140,8 @@ def run(
     """Mend the ``pruned`` network into the file (or folder) ``output``, and judge it and its controls.
 
     It learns from the data at ``source`` alone, and all are judged on those at ``audited``, by ``policy`` where there
-    is one. What was cut stays cut.
+    is one. What was cut stays cut. Trainings that are killed go on where they stopped when the same run is started
+    again, and none that is finished is done twice; their states lie beside ``output`` meanwhile.
 
     Raises:
         AuditError: a network cannot be read, trained or written, the data are the same or do not fit, there is one
@@ -148,7 +153,7 @@ def run(
     asked, module = mitigation.asked(), plugins.load("mitigations", mitigation.method)
     prune.use(settings.threads)
     pruned, taken = _with_factory(pruned, dense, settings)
-    work, judged = _begun(dense, pruned, mitigation, settings, source, audited, store, progress)
+    work, judged = _begun(dense, pruned, output, mitigation, settings, source, audited, store, progress)
     with prune.beside(output) as folder:
         (place := Path(folder) / "made").mkdir()
         made = place / output.name
@@ -164,6 +169,7 @@ def run(
             each.replace(output.parent / each.name)
         final = replace(pruned, name=output.stem if output.suffix else output.name, path=output)
         whole = auditing.run(dense, [final, *controls], judged, work.settings, store=store, progress=progress)
+    work.forget()
     made_all, notes = [done, *controls.values()], (*taken, *work.notes)
     alone = _alone(whole, look(whole, mitigation.by, made_all, notes, mitigation.training.seed))
     return Mitigated(source=final, changed=done.changed, audit=alone if policy is None else gate.judge(alone, policy))
@@ -206,7 +212,8 @@ def prune_and_run(
     mitigation.asked()  # before anything is cut
     with prune.beside(output) as folder:
         place = Path(folder) / f"pruned{output.suffix}"
-        pruned = prune.run(dense, place, cut, settings, source=source, progress=progress)
+        kept = _state(output, PRUNED)
+        pruned = prune.run(dense, place, cut, settings, source=source, state=kept, progress=progress)
         done = run(
             dense,
             pruned.source,
@@ -219,6 +226,7 @@ def prune_and_run(
             store=store,
             progress=progress,
         )
+    kept.unlink(missing_ok=True)
     return pruned, done
 
 
@@ -246,8 +254,9 @@ def apply(
     training = recipe.training if trains else replace(recipe.training, epochs=0)
     mitigation = Mitigation(method=method, training=training)
     with prune.beside(output) as folder:
-        pruned = prune.run(dense, Path(folder) / f"pruned{output.suffix}", cut, settings, source=source)
-        work = _Work.of(dense, pruned.source, mitigation, settings, source)
+        place, kept = Path(folder) / f"pruned{output.suffix}", _state(output, PRUNED)
+        pruned = prune.run(dense, place, cut, settings, source=source, state=kept)
+        work = _Work.of(dense, pruned.source, output, mitigation, settings, source)
         if method in (TUNED, BALANCED):
             work.tuned(output, replace(training, balanced=method == BALANCED), stage=method)
         elif method == RECALIBRATED:
@@ -261,12 +270,15 @@ def apply(
                 work.tuned(output, training, module.objective(work.known(), asked), stage=method)
             else:
                 work.mended(output, module.mend, asked)
+        work.forget()
+    kept.unlink(missing_ok=True)
     return replace(pruned, source=replace(pruned.source, path=output))
 
 
 def _begun(
     dense: ModelSource,
     pruned: ModelSource,
+    output: Path,
     mitigation: Mitigation,
     settings: Settings,
     source: DataSource,
@@ -283,9 +295,12 @@ def _begun(
     settings = replace(settings, by=() if mitigation.by == "class" else (mitigation.by,))
     for each in (learnt, judged):
         check_sample(settings, each.classes, each.labels, each.groups, complete=not each.indexed)
-    notes = () if mitigation.same_data else _check_apart(learnt, judged)
+    if not mitigation.same_data and learnt.fingerprint(False) == judged.fingerprint(False):
+        raise _same(len(judged.labels), len(judged.labels), learnt, judged)
     auditing.trial(dense, [pruned], judged, settings)
-    work = _Work.of(dense, pruned, mitigation, settings, learnt, store=store, progress=progress, notes=notes)
+    work = _Work.of(dense, pruned, output, mitigation, settings, learnt, store=store, progress=progress)
+    if not mitigation.same_data:
+        work = replace(work, notes=(*_check_apart(work.dense, learnt, judged, settings.seed), *work.notes))
     return work, judged
 
 
@@ -295,6 +310,9 @@ class _Work:
     predictions on the data to learn from, ``groups`` (M,) of these are positions in ``names``."""
 
     pruned: ModelSource
+    output: Path
+    key: str  # of all that trainings have in common
+    method: str
     runs: bool  # in torch
     training: Training
     settings: Settings
@@ -310,13 +328,13 @@ class _Work:
         cls,
         dense: ModelSource,
         pruned: ModelSource,
+        output: Path,
         mitigation: Mitigation,
         settings: Settings,
         learnt: Dataset,
         *,
         store: Store | None = None,
         progress: Stages | None = None,
-        notes: tuple[str, ...] = (),
     ) -> _Work:
         """See how the ``dense`` model does on the data to learn from, ``learnt``. Raises as `run`."""
         opened = models.editable(pruned, settings)
@@ -330,6 +348,7 @@ class _Work:
                 f"--by {mitigation.by}: all samples of {learnt.path} are of one group, so there is nothing to equalise",
                 hint="choose another column, or leave --by out to go by class",
             )
+        notes: tuple[str, ...] = ()
         if opened.card.density == 1:
             notes += (f"{opened.card.name} has no zeros among its weights: is it the pruned network?",)
         training = mitigation.training
@@ -338,8 +357,15 @@ class _Work:
                 f"batches of {training.batch_size} samples hold few of each group, so their losses are noise: "
                 f"--balanced, or --batch-size {NOISY}, is better",
             )
+        shown = [learnt.fingerprint(False), learnt.preprocess, names]
+        key = hashlib.sha256(repr([opened.card.digest, opened.card.factory, mitigation, shown]).encode())
+        for array in (predictions.labels, groups, predictions.models[0].predicted, predictions.models[0].true_score):
+            key.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
         return cls(
             pruned=pruned,
+            output=output,
+            key=key.hexdigest(),
+            method=mitigation.method,
             runs=opened.classifier is not None,
             training=training,
             settings=settings,
@@ -384,7 +410,7 @@ class _Work:
     def tuned(self, path: Path, training: Training, objective: Objective | None = None, *, stage: str) -> Made:
         """The pruned network trained into the file at ``path``, with what was cut held at zero."""
         opened, given = self.opened(training, runs=True)
-        masks = _uncut(opened.module)
+        masks, named = _uncut(opened.module), stage if stage == self.method else f"control: {stage}"
         held_out = given.held_out
         assert given.examples is not None
         assert held_out is not None
@@ -397,11 +423,17 @@ class _Work:
             held_out=held_out,
             objective=objective,
             judged=lambda: self.worst(opened, held_out),
-            progress=self.progress(stage) if self.progress is not None else None,
+            resume=Resume(_state(self.output, stage), f"{self.key} {stage}"),
+            progress=self.progress(named) if self.progress is not None else None,
         )
         _check_cut(opened.module, masks)
         opened.save(path)
         return Made(epoch=_chosen(history), trained=self.excess(opened, given.examples))
+
+    def forget(self) -> None:
+        """Remove the states of all trainings, which nothing needs any more."""
+        for stage in (self.method, TUNED, BALANCED):
+            _state(self.output, stage).unlink(missing_ok=True)
 
     def mended(self, path: Path, mend: Callable[[Subject, Asked], Mended], asked: Asked) -> Made:
         """What ``mend`` makes of the pruned network, written to ``path``; its own file where nothing was changed."""
@@ -464,7 +496,7 @@ class _Work:
             made[place] = Made(trained=trained())
         for name, balanced in ((TUNED, False), (BALANCED, True)) if trains else ():
             training = replace(self.training, balanced=balanced)
-            made[place] = self.tuned((place := at(name)).path, training, stage=f"control: {name}")
+            made[place] = self.tuned((place := at(name)).path, training, stage=name)
         return made
 
     def hits(self, opened: Editable, examples: Examples) -> Bools:
@@ -514,6 +546,11 @@ def _with_factory(pruned: ModelSource, dense: ModelSource, settings: Settings) -
     return replace(pruned, factory=dense.factory), (said,)
 
 
+def _state(output: Path, stage: str) -> Path:
+    """Where the state of a training for ``output`` lies."""
+    return output.with_name(f"{output.name}.{stage}.resume")
+
+
 def _check_fit(dense: ModelCard, pruned: ModelCard) -> None:
     """Refuse a ``pruned`` model that is none of ``dense``; of files of two formats names tell nothing."""
     if dense.layers and pruned.layers and pruned.nonzero > dense.nonzero:
@@ -533,20 +570,26 @@ def _check_fit(dense: ModelCard, pruned: ModelCard) -> None:
             )
 
 
-def _check_apart(learnt: Dataset, judged: Dataset) -> tuple[str, ...]:
-    """What is to be said of samples that are in both data. Raises `UsageError` where they are the same ones."""
-    both = len(judged.labels)
-    if learnt.fingerprint(False) != judged.fingerprint(False):
-        known = np.unique(np.concatenate([learnt.read(rows).digests for rows in _parts(np.arange(len(learnt.labels)))]))
-        rows = np.arange(len(judged.labels))
-        both = sum(int(np.isin(judged.read(part).digests, known).sum()) for part in _parts(rows))
-    if both > OVERLAP * len(judged.labels):
-        raise UsageError(
-            f"{both:,} of the {len(judged.labels):,} samples of {judged.path} are in {learnt.path}, too, so they would "
-            "judge what was learnt from them",
-            hint="give other samples with --audit, or where it is meant so --same-data to prune-audit mitigate",
-        )
-    return (f"{both:,} of {len(judged.labels):,} samples of --audit are in --data, too",) if both else ()
+def _check_apart(seen: Predictions, learnt: Dataset, judged: Dataset, seed: int) -> tuple[str, ...]:
+    """What is to be said of samples that are in both data, ``seen`` being all that is learnt from; of many that are
+    judged some are drawn. Raises `UsageError` where they are the same ones."""
+    rows = np.arange(len(judged.labels))
+    if len(rows) > LOOKED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, LOOKED, replace=False))
+    both = sum(int(np.isin(judged.read(part).digests, seen.digests).sum()) for part in _parts(rows))
+    if both > OVERLAP * len(rows):
+        raise _same(both, len(rows), learnt, judged)
+    return (f"{both:,} of {len(rows):,} samples of --audit are in --data, too",) if both else ()
+
+
+def _same(both: int, of: int, learnt: Dataset, judged: Dataset) -> UsageError:
+    """The error where ``both`` ``of`` the samples that are judged were learnt from."""
+    drawn = "" if of == len(judged.labels) else f" that were drawn of {len(judged.labels):,}"
+    return UsageError(
+        f"{both:,} of the {of:,} samples of {judged.path}{drawn} are in {learnt.path}, too, so they would judge what "
+        "was learnt from them",
+        hint="give other samples with --audit, or where it is meant so --same-data to prune-audit mitigate",
+    )
 
 
 def _uncut(module: torch.nn.Module) -> Masks:

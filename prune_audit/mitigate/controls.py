@@ -13,6 +13,7 @@ from prune_audit.render import rounded
 
 DRAWS = 2000  # of the bootstrap
 LEVEL = 0.95  # of its intervals
+FOREMOST = 3  # groups that a sentence names
 RISING = 0.1  # by which multipliers have grown in the last epoch where they still rise
 NAME = "mitigate"
 """What the section of the reports is called."""
@@ -49,11 +50,11 @@ def look(whole: Audit, by: str, made: Sequence[Made], notes: Sequence[str], seed
     apart = {name: difference(whole.samples, by, named[0], name, seed) for name in named[1:]}
     tables = [*_networks([found[name] for name in named], made, by), _differences(apart, named[0])]
     if made[0].multipliers:
-        tables.append(_multipliers(made[0].multipliers, by))
+        tables += [_last(made[0].multipliers, by), _multipliers(made[0].multipliers, by)]
     return Look(
         lens=NAME,
         title="The mended network beside its controls, on data that none of them saw",
-        sentences=(*_upshot(named[0], apart), *made[0].said, *notes, *_rising(made[0].multipliers)),
+        sentences=(*_upshot(named[0], apart), *made[0].said, *notes, *_weighed(made[0].multipliers, by)),
         tables=tuple(tables),
     )
 
@@ -167,22 +168,25 @@ def _differences(apart: Mapping[str, Difference], name: str) -> Table:
     )
 
 
+def _last(multipliers: Sequence[Multiplier], by: str) -> Table:
+    """The multipliers of the last epoch, the largest first."""
+    last = multipliers[-1].epoch
+    found = sorted((each for each in multipliers if each.epoch == last), key=lambda each: -each.multiplier)
+    return Table(
+        name="last-multipliers",
+        title=f"How much each {_one(by)} counted for beyond its samples, at the end of epoch {last}",
+        fields=_of_multipliers(by),
+        rows=tuple((each.group, each.violation, each.multiplier) for each in found),
+    )
+
+
 def _multipliers(multipliers: Sequence[Multiplier], by: str) -> Table:
-    one = "class" if by == "class" else "group"
+    one = _one(by)
     return Table(
         name="multipliers",
         title=f"The multiplier of each {one} after each epoch",
-        fields=(
-            Field(name="epoch", title="epoch", unit="label"),
-            Field(name="group", title=one, unit="label"),
-            Field(
-                name="violation",
-                title="violation",
-                unit="ratio",
-                meaning="of its constraint, in the constraint's units",
-            ),
-            Field(name="multiplier", title="multiplier", unit="ratio"),
-        ),
+        fields=(Field(name="epoch", title="epoch", unit="label"), *_of_multipliers(by)),
+        detail=True,
         rows=tuple((str(each.epoch), each.group, each.violation, each.multiplier) for each in multipliers),
         drawn=(
             Drawn(
@@ -204,6 +208,34 @@ def _with_interval(name: str, title: str, unit: Unit, meaning: str = "") -> tupl
         Field(name=f"{name}_low", title="from", unit=unit),
         Field(name=f"{name}_high", title="to", unit=unit),
     )
+
+
+def _one(by: str) -> str:
+    return "class" if by == "class" else "group"
+
+
+def _of_multipliers(by: str) -> tuple[Field, ...]:
+    return (
+        Field(name="group", title=_one(by), unit="label"),
+        Field(
+            name="violation", title="violation", unit="ratio", meaning="of its constraint, in the constraint's units"
+        ),
+        Field(name="multiplier", title="multiplier", unit="ratio"),
+    )
+
+
+def _weighed(multipliers: Sequence[Multiplier], by: str) -> tuple[str, ...]:
+    """Which groups counted for most at the end, and whether the multipliers still rise there."""
+    if not multipliers:
+        return ()
+    last = multipliers[-1].epoch
+    found = sorted((each for each in multipliers if each.epoch == last), key=lambda each: -each.multiplier)
+    most = [f"{each.group} ({each.multiplier:.2f})" for each in found[:FOREMOST] if each.multiplier > 0]
+    many = "classes" if by == "class" else "groups"
+    told = f"the {many} that counted for most beyond their samples at the end: {rounded.listed(most)}"
+    if not most:
+        told = f"no {_one(by)} counted for more than its samples at the end: all multipliers are 0"
+    return (told, *_rising(multipliers))
 
 
 def _rising(multipliers: Sequence[Multiplier]) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import nan
 from typing import TYPE_CHECKING
 
 from prune_audit.mitigations import Known, Multiplier
+from prune_audit.nets.train_loop import check_like
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +37,24 @@ class Multipliers:
         for name, violation, value in zip(self._names, violations.tolist(), self.values.tolist(), strict=True):
             known = violation if violation == violation else None
             self.history.append(Multiplier(epoch=epoch, group=name, violation=known, multiplier=value))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that they would need to go on: what they are, and violations and multipliers of every epoch (E, G, 2)."""
+        import torch
+
+        told = [(nan if each.violation is None else each.violation, each.multiplier) for each in self.history]
+        epochs = torch.tensor(told, dtype=torch.float64).reshape(-1, len(self._names), 2)
+        return {"multipliers": self.values, "epochs": epochs}
+
+    def load(self, state: Mapping[str, torch.Tensor], beside: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a `state`, which also has tensors like those ``beside``. Raises `ValueError`, `LookupError`."""
+        epochs = state["epochs"]
+        check_like(state, {**self.state(), **beside, "epochs": epochs.reshape(-1, len(self._names), 2).double()})
+        self.history = []
+        for each in epochs:
+            self.values = each[:, 1]
+            self.remember(each[:, 0])
+        self.values = state["multipliers"].clone()
 
 
 def by_group(values: torch.Tensor, groups: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,7 +19,7 @@ dual step of .01 is the default; .05 was worse than plain tuning in our trials.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -63,18 +63,18 @@ class Recent:
     """The mean of the last so many numbers, None before there are as many."""
 
     def __init__(self, size: int) -> None:
-        self._values: deque[float] = deque(maxlen=size)
+        self.size, self.values = size, deque[float](maxlen=size)
 
     def add(self, values: Sequence[float]) -> None:
         """Add ``values``, the last one being the latest."""
-        self._values.extend(values)
+        self.values.extend(values)
 
     @property
     def mean(self) -> float | None:
         """The mean, None until it is of as many as it is to be of."""
-        if len(self._values) < (self._values.maxlen or 0):
+        if len(self.values) < self.size:
             return None
-        return sum(self._values) / len(self._values)
+        return sum(self.values) / len(self.values)
 
 
 class _Ceag:
@@ -122,6 +122,22 @@ class _Ceag:
 
     def ended(self) -> None:
         self._multipliers.remember(self._psi)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        import torch
+
+        windows = [each.values for each in (*self._recent, self._recent_all)]
+        padded = [[*each, *[torch.nan] * (self._recent_all.size - len(each))] for each in windows]
+        recent = torch.tensor(padded, dtype=torch.float64)  # (G + 1, window)
+        return {**self._multipliers.state(), "psi": self._psi, "recent": recent}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        own = self.state()
+        self._multipliers.load(state, {"psi": own["psi"], "recent": own["recent"]})
+        self._psi = state["psi"].clone()
+        for each, values in zip((*self._recent, self._recent_all), state["recent"], strict=True):
+            each.values.clear()
+            each.add(values[~values.isnan()].tolist())
 
 
 def objective(known: Known, asked: Asked) -> _Ceag:

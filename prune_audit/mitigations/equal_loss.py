@@ -14,7 +14,7 @@ balanced, or of 128 samples at least: the loss of a group is else one of very fe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit.mitigations import Asked, Known, Multiplier
@@ -60,6 +60,13 @@ class _EqualLoss:
         self._multipliers.remember(violations)
         self._gaps.zero_()
         self._batches.zero_()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {**self._multipliers.state(), "gaps": self._gaps, "batches": self._batches}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        self._multipliers.load(state, {"gaps": self._gaps, "batches": self._batches})
+        self._gaps, self._batches = state["gaps"].clone(), state["batches"].clone()
 
 
 def objective(known: Known, asked: Asked) -> _EqualLoss:

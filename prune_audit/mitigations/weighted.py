@@ -11,7 +11,7 @@ Function for Network Pruning" (2022, arXiv 2211.10285); the defaults are those o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -20,6 +20,7 @@ import typer
 from prune_audit.errors import UsageError
 from prune_audit.mitigations import Asked, Known, Multiplier
 from prune_audit.nets.examples import cross_entropy
+from prune_audit.nets.train_loop import check_like
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +74,12 @@ class _Weighted:
 
     def ended(self) -> None:
         """The weights are fixed."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        check_like(state, {})
 
 
 def objective(known: Known, asked: Asked) -> _Weighted:

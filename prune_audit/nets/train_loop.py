@@ -8,7 +8,7 @@ decay would move them. Where they may come back, the loss is that of the masked 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -86,6 +86,14 @@ class Objective(Protocol):
         """An epoch is over."""
         ...
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that it would need to go on."""
+        ...
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a `state`. Raises `ValueError` or `LookupError` where it is none (`check_like`)."""
+        ...
+
 
 def steps(examples: Examples, training: Training) -> int:
     """The steps of a whole training."""
@@ -115,7 +123,7 @@ def train(
     from which on masks do not change. ``straight_through`` lets cut weights keep values and gradients while training.
     ``objective`` takes the place of the mean cross-entropy, and ends the training where the loss on held out samples is
     `WORSE` times its lowest. ``judged`` gives what epochs are chosen by in place of that loss, which then decides
-    between equals; it is asked after each, of ``model`` as it then is. Neither can go on from a state.
+    between equals; it is asked after each, of ``model`` as it then is.
     ``companion`` goes along with it. ``resume`` holds the state on disk. ``progress`` gets (steps done, of all).
 
     Raises:
@@ -137,34 +145,41 @@ def train(
         try:
             step, losses, best, history = _told(state, total, per_epoch)
             if best is not None:
-                _like(best["masks"], masks)
+                check_like(best["masks"], masks)
                 model.load_state_dict(best["model"])  # which sees whether it can be
             model.load_state_dict(state["model"])
-            _like(state["masks"], masks)
+            check_like(state["masks"], masks)
             masks = {name: state["masks"][name].to(mask.device) for name, mask in masks.items()}
-            _like(state["beside"], beside())
+            check_like(state["beside"], beside())
             if companion is not None:
                 companion.load(state["beside"])
+            if objective is None:
+                check_like(state["objective"], {})
+            else:
+                objective.load(state["objective"])
             # How it goes on is of this run: the key of the state says that it is the same.
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state["optimizer"]["state"]})
             for parameter, held in optimizer.state.items():
                 step_of = {"step": torch.zeros(())} if training.optimizer == "adamw" else {}
-                _like(held, step_of | dict.fromkeys(_MOMENTS[training.optimizer], parameter))
+                check_like(held, step_of | dict.fromkeys(_MOMENTS[training.optimizer], parameter))
         # What `remember` did not write fails in as many ways as it can be something else.
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as fault:
             raise resume.refused() from fault
 
-    lowest = None if best is None else (best["loss"], best["loss"])
+    lowest = None if best is None else best["rank"]
 
     def remember() -> None:
         if resume is not None:
             state = {"step": step, "losses": losses, "best": best, "masks": masks, "model": model.state_dict()}
             state["beside"] = beside()
-            told = [(epoch.loss, epoch.held_out) for epoch in history]
+            state["objective"] = {} if objective is None else objective.state()
+            told = [(epoch.loss, epoch.held_out, epoch.judged) for epoch in history]
             resume.write({**state, "optimizer": optimizer.state_dict(), "history": told})
 
     with torch.random.fork_rng(), torch.enable_grad():
         for epoch in range(step // per_epoch, training.epochs):
+            if objective is not None and _lost(history):
+                break
             model.train()
             batches = _order(examples, training, epoch)[step % per_epoch :]
             for rows, (inputs, labels) in zip(batches, examples.stream(batches), strict=True):
@@ -197,14 +212,12 @@ def train(
                     rank = (out if by is None else by, out)
                     if lowest is None or rank < lowest:
                         weights = {name: value.clone() for name, value in model.state_dict().items()}
-                        best, lowest = {"loss": out, "masks": masks, "model": weights}, rank
+                        best, lowest = {"rank": rank, "masks": masks, "model": weights}, rank
             history.append(Epoch(loss=losses / per_epoch, held_out=out, judged=by))
             losses = 0.0
-            remember()
             if objective is not None:
                 objective.ended()
-                if out is not None and out > WORSE * min(each.held_out or 0.0 for each in history):
-                    break
+            remember()
     if best is not None:
         model.load_state_dict(best["model"])
         masks = {name: best["masks"][name].to(mask.device) for name, mask in masks.items()}
@@ -221,9 +234,12 @@ def _told(
 ) -> tuple[int, float, dict[str, Any] | None, list[Epoch]]:
     """What a ``state`` says beside tensors: step, losses of the epoch, the best one, epochs. Raises `ValueError`."""
     step, losses, best, told = (state[name] for name in ("step", "losses", "best", "history"))
-    history = [Epoch(loss=loss, held_out=out) for loss, out in told]
-    numbers = [losses, *(each.loss for each in history), *(e.held_out for e in history if e.held_out is not None)]
-    numbers += [] if best is None else [best["loss"]]
+    history = [Epoch(loss=loss, held_out=out, judged=by) for loss, out, by in told]
+    numbers = [losses, *(each.loss for each in history)]
+    numbers += [each for epoch in history for each in (epoch.held_out, epoch.judged) if each is not None]
+    if best is not None:
+        by, out = best["rank"]
+        best, numbers = {**best, "rank": (by, out)}, [*numbers, by, out]
     if type(step) is not int or not 0 < step <= total or len(history) != step // per_epoch:
         raise ValueError(f"step {step}")
     if not all(isinstance(each, float) and math.isfinite(each) for each in numbers):
@@ -231,7 +247,13 @@ def _told(
     return step, losses, best, history
 
 
-def _like(found: Mapping[str, Any], like: Mapping[str, torch.Tensor]) -> None:
+def _lost(history: Sequence[Epoch]) -> bool:
+    """Whether the last loss on held out samples is so high that another objective leads nowhere."""
+    held_out = [each.held_out for each in history if each.held_out is not None]
+    return bool(held_out) and held_out[-1] > WORSE * min(held_out)
+
+
+def check_like(found: Mapping[str, Any], like: Mapping[str, torch.Tensor]) -> None:
     """Raise `ValueError` where ``found`` is not made of tensors ``like`` these."""
     shapes = {name: (value.shape, value.dtype) for name, value in found.items()}
     if shapes != {name: (value.shape, value.dtype) for name, value in like.items()}:

@@ -38,7 +38,7 @@ def sections(comparison: Comparison, width: int, glyphs: Glyphs, show_all: bool)
         for sentence in look.sentences:
             yield Text(printable(sentence))
         yield Text()
-        for table in look.tables:
+        for table in (each for each in look.tables if not each.detail):
             yield from _table(table.spread, width, glyphs, show_all)
 
 

@@ -145,7 +145,7 @@ def _looks(comparison: Comparison) -> Iterator[str]:
         said = look.sentences if look.absent is None else (f"Nothing was seen: {look.absent}",)
         yield from (f"- {prose(sentence)}" for sentence in said)
         yield ""
-        for each in (made.spread for made in look.tables):
+        for each in (made.spread for made in look.tables if not made.detail):
             heads = [prose(rounded.headed(field.title, field.unit)) for field in each.fields]
             units = [field.unit for field in each.fields]
             rows = [

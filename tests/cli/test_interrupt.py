@@ -223,8 +223,17 @@ def test_a_run_that_does_not_unwind_is_ended() -> None:
 
 
 def test_interrupts_that_somebody_else_sees_to_stay_theirs() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threads = threading.active_count()
-    _interrupt.listen()
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    def theirs(_which: int, _frame: object) -> None:
+        raise AssertionError
+
+    before, threads = signal.getsignal(signal.SIGTERM), threading.active_count()
+    try:
+        for interrupts, ends in ((theirs, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN)):
+            signal.signal(signal.SIGINT, interrupts)
+            signal.signal(signal.SIGTERM, ends)
+            _interrupt.listen()
+            assert signal.getsignal(signal.SIGINT) is interrupts
+            assert signal.getsignal(signal.SIGTERM) is ends
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert threading.active_count() == threads

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from prune_audit.cli import invoke
+from prune_audit.cli import _interrupt, invoke
 from tests.conftest import ROOT
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
@@ -48,13 +53,44 @@ def test_a_network_is_mended_and_shown_beside_its_controls(
     document = json.loads(files["fair.json"].read_text())
     assert code == (1 if "Gate default: FAILED" in shown else 0)
     (look,) = document["comparisons"][0]["looks"]
-    assert [table["name"] for table in look["tables"]] == ["networks", "harm", "differences", "multipliers"]
+    assert [table["name"] for table in look["tables"]] == [
+        "networks", "harm", "differences", "last-multipliers", "multipliers",
+    ]  # fmt: skip
+    assert "the classes that counted for most beyond their samples at the end: " in shown
+    assert "How much each class counted for beyond its samples, at the end of epoch 2" in shown
+    assert "after each epoch" not in shown
     rows = list(csv.DictReader(files["controls.csv"].read_text().splitlines()))
     assert [row["network"] for row in rows] == ["fair", "cut", "tuned", "tuned-balanced"]
     assert all(float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) for row in rows)
     multipliers = list(csv.DictReader(files["multipliers.csv"].read_text().splitlines()))
     assert [row["epoch"] for row in multipliers] == ["1"] * 10 + ["2"] * 10
     assert {each.name for each in tmp_path.iterdir()} == {*files, "cut.pth"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no SIGTERM to send")
+def test_one_that_is_terminated_leaves_the_state_of_its_training_alone(
+    cut: Path, few_digits: Path, tmp_path: Path
+) -> None:
+    """In the background of a shell, which has it ignore what Ctrl-C sends."""
+    (tmp_path / "out").mkdir()
+    command = ["mitigate", DENSE, str(cut), "--method", "weighted", "--data", VAL, "--audit", str(few_digits)]
+    command += ["--same-data", "--epochs", "500", "--threads", "1", "-o", str(tmp_path / "out" / "fair.pth")]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        running = subprocess.Popen([sys.executable, "-m", "prune_audit", *command], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out/*.resume")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list(tmp_path.glob("out/.fair*"))
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert told.endswith(_interrupt.TOLD)
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["fair.pth.weighted.resume"]
 
 
 @pytest.mark.parametrize(

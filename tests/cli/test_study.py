@@ -139,6 +139,12 @@ def test_a_control_is_named_for_results_and_before_anything_is_run(
         assert refused.returncode == 2
         assert told in refused.stderr
         assert "layer@0.5" in refused.stderr
+    # One cell of several seeds is one control: what is refused is refused later.
+    refused = here(
+        ["study", "digits.toml", "--control", "layer@0.5", "--shard", "9/9"], environment=ENVIRONMENT, cwd=tmp_path
+    )
+    assert "--control" not in refused.stderr
+    assert "has nothing to do" in refused.stderr
     assert not (tmp_path / "digits").exists()
 
 

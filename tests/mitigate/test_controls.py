@@ -59,3 +59,22 @@ def test_multipliers_that_still_rise_are_said_to() -> None:
     assert not controls._rising(of(1.0))
     assert not controls._rising(of(0.2, 1.0, 1.1))
     assert controls._rising(of(0.2, 1.0, 1.11))
+
+
+def test_the_groups_that_counted_for_most_are_named_and_listed_first() -> None:
+    ends = {"a": 0.5, "b": 0.0, "c": 2.0, "d": 0.25, "e": 1.0}
+    found = [
+        Multiplier(epoch=epoch, group=name, violation=None, multiplier=epoch * value)
+        for epoch in (1, 2)
+        for name, value in ends.items()
+    ]
+    told = "the classes that counted for most beyond their samples at the end: c (4.00), e (2.00), a (1.00)"
+    assert controls._weighed(found, "class")[0] == told
+    table = controls._last(found, "class")
+    assert [row[0] for row in table.rows] == ["c", "e", "a", "d", "b"]
+    assert table.column("multiplier")[0] == 4.0
+    nothing = [Multiplier(epoch=1, group=name, violation=-0.1, multiplier=0.0) for name in ends]
+    assert controls._weighed(nothing, "hand") == (
+        "no group counted for more than its samples at the end: all multipliers are 0",
+    )
+    assert controls._weighed([], "class") == ()

@@ -114,28 +114,86 @@ def test_the_control_is_plain_tuning_of_the_same_epochs(
     assert zero[1:] == (0.0,) * 6
 
 
-def test_an_interrupt_leaves_nothing_behind(
-    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+@pytest.mark.parametrize("stage", [TRAINED[0], "control: tuned-balanced"])
+def test_a_run_that_is_interrupted_keeps_what_is_done_and_goes_on(
+    stage: str, cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
 ) -> None:
-    def progress(stage: str) -> Any:
-        def step(done: int, total: int) -> None:
-            if stage.startswith("control"):
-                raise KeyboardInterrupt
+    steps: list[tuple[str, int]] = []
 
-        return step
+    def run(output: str, *, stop: bool) -> Mitigated:
+        def progress(now: str) -> Any:
+            def step(done: int, total: int) -> None:
+                steps.append((now, done))
+                if stop and now == stage and done > total / 2:
+                    raise KeyboardInterrupt
 
-    wanted = Mitigation(method=TRAINED[0], training=TRAINING)
+            return step
+
+        wanted = Mitigation(method=TRAINED[0], training=TRAINING)
+        data = DataSource(path=few_digits)
+        (tmp_path / output).mkdir(exist_ok=True)
+        path = tmp_path / output / "fair.pth"
+        return mitigate.run(DENSE, cut, path, wanted, Settings(), source=others, audited=data, progress=progress)
+
     with pytest.raises(KeyboardInterrupt):
-        mitigate.run(
-            DENSE,
-            cut,
-            tmp_path / "fair.pth",
-            wanted,
-            Settings(),
-            source=others,
-            audited=DataSource(path=few_digits),
-            progress=progress,
-        )
+        run("stopped", stop=True)
+    left = {each.name for each in (tmp_path / "stopped").iterdir()}
+    assert left == {f"fair.pth.{TRAINED[0]}.resume"} | (
+        {"fair.pth.tuned.resume", "fair.pth.tuned-balanced.resume"} if stage.startswith("control") else set()
+    )
+    steps.clear()
+    again = run("stopped", stop=False)
+    trained = [
+        (name, done) for name, done in steps if name in (TRAINED[0], "control: tuned", "control: tuned-balanced")
+    ]
+    assert trained[0][0] == stage  # what was done before is not done again
+    assert 1 < trained[0][1] <= max(done for name, done in trained if name == stage) / 2
+    assert [each.name for each in (tmp_path / "stopped").iterdir()] == ["fair.pth"]
+    whole = run("whole", stop=False)
+    assert again.controls() == whole.controls()
+    assert again.audit.comparisons[0].looks == whole.audit.comparisons[0].looks
+    one, other = (state(tmp_path / name / "fair.pth") for name in ("stopped", "whole"))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_a_cut_that_is_mended_in_the_same_run_goes_on_as_well(
+    others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+
+    def run(method: str, stop: str | None) -> None:
+        def progress(now: str) -> Any:
+            def step(done: int, total: int) -> None:
+                steps.append(now)
+                if now == stop and done == total:
+                    raise KeyboardInterrupt
+
+            return step
+
+        mitigate.prune_and_run(
+            DENSE, tmp_path / "out.pth", Recipe(method="magnitude", density=0.05, training=replace(TRAINING, epochs=2)),
+            Mitigation(method=method), Settings(),
+            source=others, audited=DataSource(path=few_digits), progress=progress,
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        run("weighted", "control: tuned")
+    done = steps.count("weighted")
+    run("weighted", None)
+    assert steps.count("weighted") == done > 0
+    assert [each.name for each in tmp_path.iterdir()] == ["out.pth"]
+    for _ in range(2):
+        with pytest.raises(DataError):  # offsets need more samples, which is found out behind the tuning
+            run("offsets", None)
+        assert steps.count("training") == 2 * 10
+
+
+def test_many_samples_that_are_judged_are_looked_at_in_part(
+    cut: ModelSource, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mitigate, "LOOKED", 30)
+    with pytest.raises(UsageError, match=r"30 of the 30 samples of .* that were drawn of 400 are in"):
+        mend(cut, tmp_path / "out.pth", DataSource(path=VAL), few_digits, "recalibrate", training=Training())
     assert list(tmp_path.iterdir()) == []
 
 

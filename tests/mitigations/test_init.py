@@ -62,6 +62,40 @@ def test_equal_samples_give_equal_objectives_and_gradients(name: str) -> None:
     assert found[0][2] == found[1][2]
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_objective_goes_on_from_its_state_in_the_midst_of_an_epoch(name: str) -> None:
+    def fresh() -> mitigations.Objective:
+        given = known([0, 1] * 20, right=[True, False] * 20)
+        made: mitigations.Objective = plugins.load("mitigations", name).objective(
+            given, mitigations.asked(name, None, None, options(name), 0)
+        )
+        return made
+
+    def steps(made: mitigations.Objective, first: int, end: int) -> list[float]:
+        found = []
+        for step in range(first, end):
+            scores = torch.randn(40, 3, generator=torch.Generator().manual_seed(step))
+            found.append(made.loss(scores, torch.arange(40) % 3, torch.arange(40)).item())
+            if step % 3 == 2:
+                made.ended()
+        return found
+
+    whole, stopped, again = fresh(), fresh(), fresh()
+    steps(stopped, 0, 4)
+    state = {key: value.clone() for key, value in stopped.state().items()}
+    again.load(state)
+    assert steps(whole, 0, 12)[4:] == steps(again, 4, 12)
+    assert whole.multipliers == again.multipliers
+    for wrong in (
+        {**state, "more": torch.zeros(1)},
+        *({other: value for other, value in state.items() if other != key} for key in state),
+        *({**state, key: torch.zeros(3, dtype=torch.int64)} for key in state),
+        *({**state, key: state[key].float()} for key in state),
+    ):
+        with pytest.raises((ValueError, LookupError, RuntimeError)):
+            fresh().load(wrong)
+
+
 def test_options_that_a_method_does_not_take_or_that_make_no_sense() -> None:
     plain = next(name for name in NAMES if not hasattr(plugins.load("mitigations", name), "STEP"))
     stepped = next(name for name in NAMES if hasattr(plugins.load("mitigations", name), "STEP"))

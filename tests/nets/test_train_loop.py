@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking, train_loop
 from prune_audit.nets.examples import Examples, cross_entropy
 from prune_audit.nets.resume import Resume
-from prune_audit.nets.train_loop import Training, mean_loss, train
+from prune_audit.nets.train_loop import Training, check_like, mean_loss, train
 from prune_audit.pruning import Cut, surgery
 from tests.pruning.networks import examples, network
 
@@ -348,8 +349,9 @@ def test_a_state_that_somebody_else_wrote_is_refused(
     other_values: tuple[object, ...] = (None, "a", [1], {"a": 1}, torch.zeros(2))
     others: list[dict[str, object]] = [
         *({name: value} for name in state for value in other_values),
-        {"step": -1}, {"step": 10**9}, {"losses": float("nan")}, {"history": [*state["history"], (0.1, None)]},
-        {"history": [("a", "b")] * len(state["history"])}, {"best": {**state["best"], "loss": "a"}},
+        {"step": -1}, {"step": 10**9}, {"losses": float("nan")}, {"history": [*state["history"], (0.1, None, None)]},
+        {"history": [("a", "b", None)] * len(state["history"])},
+        {"best": {**state["best"], "rank": "a"}}, {"best": {**state["best"], "rank": (0.1, "a")}},
         {"best": {**state["best"], "model": {}}}, {"best": {**state["best"], "masks": {}}},
         {"masks": {name: mask[:1] for name, mask in state["masks"].items()}},
         {"masks": {name: mask.double() for name, mask in state["masks"].items()}},
@@ -383,6 +385,63 @@ class Halved:
 
     def ended(self) -> None:
         self.rows.append([])
+
+    def state(self) -> dict[str, torch.Tensor]:
+        flat = [(epoch, row) for epoch, rows in enumerate(self.rows) for row in rows]
+        return {"rows": torch.tensor(flat).reshape(-1, 2), "epochs": torch.tensor(len(self.rows))}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        check_like(state, {"rows": state["rows"].reshape(-1, 2).long(), "epochs": torch.tensor(0)})
+        self.rows = [[] for _ in range(int(state["epochs"]))]
+        for epoch, row in state["rows"].tolist():
+            self.rows[epoch].append(row)
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 8, 10])
+def test_one_with_an_objective_and_a_judge_goes_on_and_ends_the_same(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps an epoch, of which the fourth one is so bad that the training ends after it."""
+    monkeypatch.setattr("prune_audit.nets.resume.SECONDS", 0.0)
+
+    def whole(
+        resume: Resume | None, stop: int | None = None
+    ) -> tuple[dict[str, torch.Tensor], object, list[list[int]], int]:
+        model, objective, seen = network(), Halved(worse=3), []
+
+        def update(step: int, masks: Masks) -> Masks:
+            seen.append(step)
+            if step == stop:
+                raise Stop
+            return masks
+
+        _, history = train(
+            model, {}, examples(), Training(epochs=9, lr=0.05, lr_schedule="constant"), update=update,
+            held_out=examples(), objective=objective, resume=resume,
+            judged=lambda: float(model.get_parameter("8.weight").detach().abs().sum()),
+        )  # fmt: skip
+        return model.state_dict(), history, objective.rows, seen[0] if seen else -1
+
+    wanted, history, rows, _ = whole(None)
+    with pytest.raises(Stop):
+        whole(Resume(tmp_path / "state", "key"), at)
+    for begins in (at, -1):  # once it is over there is nothing left to do
+        found, again, seen, first = whole(Resume(tmp_path / "state", "key"))
+        assert (again, seen, first) == (history, rows, begins)
+        assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert len(rows) == 5  # of nine epochs, the last of which is not begun
+    state = Resume(tmp_path / "state", "key").read()
+    assert state is not None
+    wrongs: list[dict[str, object]] = [
+        {},
+        {"objective": {}},
+        {"objective": {**state["objective"], "more": torch.zeros(1)}},
+    ]
+    for wrong in wrongs:
+        other = {name: value for name, value in state.items() if name != "objective"} | wrong
+        Resume(tmp_path / "state", "key").write(other)
+        with pytest.raises(UsageError, match="no state of a training"):
+            whole(Resume(tmp_path / "state", "key"))
 
 
 def test_an_objective_is_given_the_rows_of_its_samples_and_its_gradient_is_followed() -> None:
