@@ -58,7 +58,6 @@ APART = {
     "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
     "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "how much each block of weights is looked at",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
-    "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "attention over blocks of weights, no answer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
     "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
     "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
