@@ -4,7 +4,8 @@ Cuts the dense network by magnitude, without tuning, at many densities, and meas
 smallest density at which it stays within the tolerance is what was found. Beside it stands an estimate of Zhang et al.
 2024 (arXiv 2306.05857) from the spectrum of the Hessian, r_i^2 = 2 tolerance / |lambda_i|:
 
-    removed = mean over i of r_i^2 / (R^2 + r_i^2),  R = norm of what is removed
+    removed = mean over i of r_i^2 / (R^2 + r_i^2)
+    R = norm of what is removed
 
 It is experimental, and no limit: networks were cut far below it without harm here. What tuning gives back, neither of
 them knows; and the loss of the model as a whole says nothing of single classes, as the audit does.
