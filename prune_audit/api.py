@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prune_audit import audit, charts, logs, models, reports, rules
+from prune_audit import audit, charts, logs, models, options, reports, rules
 from prune_audit import data as data_room
+from prune_audit import explain as explaining
 from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource, Policy, Preprocess, Settings, chosen
 from prune_audit.errors import UsageError
 from prune_audit.evaluate.cache import Store, folder
@@ -99,6 +100,56 @@ def compare(
         )
 
 
+def explain(
+    dense: str | Path,
+    pruned: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+    *,
+    data: str | Path | DataSource,
+    audited: str | Path | DataSource,
+    lenses: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
+    samples: int = 200,
+    same_data: bool = False,
+    classes: Sequence[str] | str | Path | None = None,
+    preprocess: str | Path | Preprocess | None = None,
+    settings: Settings | None = None,
+    cache: bool | str | Path = True,
+    progress: Callable[[str], Progress | None] | None = None,
+) -> Audit:
+    """Compare ``pruned`` variants with the ``dense`` model on ``audited``, and say why the classes suffer that do.
+
+    The audit holds what lenses saw: ``explained`` and ``looks`` of each of its comparisons. Models are paths, since
+    lenses write changed networks and judge them as files, ``WEIGHTS@module:factory`` where a lens needs gradients; a
+    mapping gives the variants names. ``data`` is what the networks were trained on, of which up to ``samples`` of each
+    class are computed with; ``classes`` and ``preprocess`` are of both data, where these are paths. ``lenses`` are
+    names, the usual ones where None; a mapping gives each its options, ``{"robustness": {"robust": "2/255"}}``.
+    ``same_data`` lets both data be the same, of which nothing that comes of samples is called an explanation. The rest
+    is as in `compare`.
+
+    Raises:
+        AuditError: as in `compare`; or both data are the same, or no lens can look at these models.
+    """
+    wanted: Sequence[str] | Mapping[str, Mapping[str, Any]] = explaining.usual() if lenses is None else lenses
+    asked = explaining.Asked(
+        lenses={name: _of_lens(name, wanted[name] if isinstance(wanted, Mapping) else {}) for name in wanted},
+        samples=samples,
+        same_data=same_data,
+    )
+    source, judged = (_data(each, classes, preprocess) for each in (data, audited))
+    if not isinstance(source, DataSource) or not isinstance(judged, DataSource):
+        raise UsageError("lenses compute on files", hint="give paths or a DataSource as data and audited")
+    parsed = [(name, _path(model)) for name, model in _named(pruned)]
+    return explaining.run(
+        _path(dense),
+        [model if name is None else replace(model, name=name) for name, model in parsed],
+        source,
+        judged,
+        settings or Settings(),
+        asked,
+        store=_store(cache),
+        progress=progress,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One or several charts, drawn below one another: what a notebook shows, and what `save` writes."""
@@ -167,6 +218,26 @@ def _settings(
         margin = settings.margin if margin is None else margin
         settings = replace(settings, margin=margin, assure=max(settings.assure, margin) if assure is None else assure)
     return settings if limit is None else replace(settings, limit=limit)
+
+
+def _of_lens(name: str, given: Mapping[str, Any]) -> Any:
+    """The options of a lens, those ``given`` and the others as by default; None where it has none."""
+    group = options.of_plugin("lenses", name)
+    known = [] if group is None else [field.name for field in fields(group)]
+    if unknown := [each for each in given if each not in known]:
+        raise UsageError(
+            f"{unknown[0]!r} is no option of the lens {name}", hint=f"known: {', '.join(known) or 'it has none'}"
+        )
+    return None if group is None else group(**given)
+
+
+def _path(model: Model) -> ModelSource:
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(
+            f"lenses look at files, found {type(model).__name__}",
+            hint="save the network and give WEIGHTS@module:factory",
+        )
+    return models.parse(os.fspath(model))
 
 
 def _named(pruned: Model | Sequence[Model] | Mapping[str, Model]) -> list[tuple[str | None, Model]]:

@@ -18,11 +18,13 @@ from torch import nn
 from torch.nn.utils import prune
 
 import prune_audit
+from prune_audit import api
 from prune_audit import audit as story
 from prune_audit.core import Array, Audit, DataSource, ModelSource, Preprocess, Settings
 from prune_audit.errors import AlignmentError, AuditError, DataError, ModelError, PolicyError, UsageError
 from prune_audit.evaluate.cache import Store
 from prune_audit.reports import table as report
+from tests.cli._run import here
 from tests.conftest import ROOT
 from tests.reports import audits
 
@@ -265,7 +267,7 @@ def test_charts_and_reports_are_written(tmp_path: Path) -> None:
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n([\s\S]*?)```", text)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
@@ -287,3 +289,35 @@ def test_an_audit_is_added_to(table: tuple[Array, Array], fitted: LogisticRegres
     assert first.provenance.samples < after.provenance.samples <= ROWS
     with pytest.raises(AlignmentError, match="no sample may count twice"):
         prune_audit.compare(*models, data=half, settings=settings, append=first)
+
+
+@pytest.mark.workers
+def test_explain_says_what_the_command_says(few_digits: Path, tmp_path: Path) -> None:
+    models = ("sample_models/dense.onnx", "sample_models/pruned-90.onnx")
+    found = api.explain(*models, data=few_digits, audited="sample_models/val", lenses=["weights"], same_data=True)
+    report = tmp_path / "why.json"
+    sides: list[str | Path] = ["--data", few_digits, "--audit", "sample_models/val", "--same-data"]
+    done = here(["explain", *models, *sides, "--lens", "weights", "-q", "-o", report])
+    assert done.returncode == 0, done.stderr
+    expected = prune_audit.read_audit(report).comparisons[0]
+    assert found.comparisons[0].explained == expected.explained
+    assert found.comparisons[0].looks == expected.looks
+    named = api.explain(
+        models[0], {"small": models[1]}, data=few_digits, audited=few_digits, lenses={"weights": {}}, same_data=True
+    )
+    assert named.comparisons[0].pruned.name == "small"
+
+
+def test_what_explain_cannot_take_is_refused(table: tuple[Array, Array], fitted: LogisticRegression) -> None:
+    both: dict[str, Any] = {"data": "sample_models/val", "audited": "sample_models/val"}
+    dense, pruned = "sample_models/dense.onnx", "sample_models/pruned-90.onnx"
+    with pytest.raises(UsageError, match="lenses look at files, found Sequential"):
+        api.explain(dense, as_module(fitted), **both)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="lenses compute on files"):
+        api.explain(dense, pruned, data=table, audited="sample_models/val")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="'radius' is no option of the lens robustness"):
+        api.explain(dense, pruned, **both, lenses={"robustness": {"radius": 1}})
+    with pytest.raises(UsageError, match="--robust-samples: expected 1 or more, found 0"):
+        api.explain(dense, pruned, **both, lenses={"robustness": {"robust_samples": 0}})
+    with pytest.raises(UsageError, match="are the same samples"):
+        api.explain(dense, pruned, **both, lenses=["weights"])

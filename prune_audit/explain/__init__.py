@@ -382,7 +382,7 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
             Field(name="verdict", title="verdict", unit="label"),
         ),
         rows=tuple(
-            (each.account.title, each.rho, each.p, "explains" if each.named else "explains nothing") for each in tried
+            (each.account.title, each.rho, each.p, "explains" if each.named else _failed(each)) for each in tried
         ),
     )
     look = Look(
@@ -393,6 +393,10 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
     )
     lost = bool(lookup.those(subject.view, "verdict", [REGRESSED]))
     return look, (who, *finds, *([ranked] if named else nothing), *excludes, *(steps if lost else ()))
+
+
+def _failed(tried: rule.Tried) -> str:
+    return "explains nothing: those lost less" if tried.opposed else "explains nothing"
 
 
 def _outcome(subject: Subject) -> tuple[Floats, str]:
@@ -443,9 +447,12 @@ def _ranked(
     if not tried:
         return "No measure has a number for enough classes, or none differs between them: nothing can be ranked."
     best = tried[0]
-    luck = f"rank correlation {best.rho:.2f}, p {rounded.probability(best.p)} for the best of {len(tried)} measures"
+    of = f"the best of {len(tried)} measures" if len(tried) > 1 else "the only measure"
+    luck = f"rank correlation {best.rho:.2f}, p {rounded.probability(best.p)} for {of}"
     if not named:
-        return f"No measure ranks the classes as they lost beyond luck: the best is {best.account.title} ({luck})."
+        title = best.account.title[0].lower() + best.account.title[1:]
+        which = "the best" if len(tried) > 1 else "all that was tried"
+        return f"No measure ranks the classes as they lost beyond luck: {which} is {title} ({luck})."
     which = "higher" if best.rho > 0 else "lower"
     return (
         f"{best.account.title} ranks the classes as they lost: those with a {which} one lost more, by {measured} "

@@ -4,7 +4,9 @@ Lenses offer numbers for each class, none of which was computed on a sample of t
 classes some number ranks the classes as their losses do by chance: of nine that have nothing to do with it, the best
 one of ten classes has a rank correlation above .5 in three of four cases. So the correlation of each is held against
 the largest of all of them when the losses are dealt out to the classes at random (the max-statistic permutation test of
-Westfall and Young 1993, section 2.3), which is the chance that any one of them would look so good.
+Westfall and Young 1993, section 2.3), which is the chance that any one of them would look so good. Where a number means
+a direction, as a predicted loss does, only that direction looks good: its correlation counts with its sign, in the
+random orders, too.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+import numpy.typing as npt
 
 from prune_audit.core import Floats
 from prune_audit.lenses import Account
@@ -26,7 +29,7 @@ DRAWS = 19_999  # orders that are drawn beyond that
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An account, the rank correlation ``rho`` of its numbers with the losses, and the ``p`` of the largest of all."""
+    """An account, the rank correlation ``rho`` of its numbers with the losses, and the ``p`` of the best of all."""
 
     account: Account
     rho: float
@@ -36,6 +39,11 @@ class Tried:
     def named(self) -> bool:
         """Whether it may be called an explanation."""
         return self.p < LEVEL
+
+    @property
+    def opposed(self) -> bool:
+        """Whether those lost less that it means to lose more."""
+        return self.account.larger == "more" and self.rho < 0
 
 
 def tried(accounts: Sequence[Account], outcome: Floats, seed: int = 0) -> tuple[Tried, ...]:
@@ -54,14 +62,22 @@ def tried(accounts: Sequence[Account], outcome: Floats, seed: int = 0) -> tuple[
         return ()
     ranks = np.stack([_ranks(columns[i][whole]) for i in varied])  # (K, C), each of mean 0 and length 1
     own = _ranks(losses)  # (C,)
+    directed = np.array([accounts[i].larger == "more" for i in varied])  # (K,)
     rho = ranks @ own  # (K,)
-    largest = np.concatenate([np.abs(ranks @ some.T).max(axis=0) for some in _orders(own, seed)])
+    good = _good(rho[:, None], directed)  # (K, 1)
+    largest = np.concatenate([_good(ranks @ some.T, directed).max(axis=0) for some in _orders(own, seed)])
     # Orders that differ in ties alone sum in another order: what is equal but for that is no smaller.
-    beyond = (largest[None] >= np.abs(rho)[:, None] - 1e-12).sum(axis=1)
+    beyond = (largest[None] >= good - 1e-12).sum(axis=1)
     exact = len(losses) <= EXACT
     p = beyond / len(largest) if exact else (1 + beyond) / (1 + len(largest))
     found = [Tried(accounts[i], float(rho[at]), float(p[at])) for at, i in enumerate(varied)]
-    return tuple(sorted(found, key=lambda each: -abs(each.rho)))
+    return tuple(found[at] for at in np.argsort(-good[:, 0], kind="stable"))
+
+
+def _good(rho: Floats, directed: npt.NDArray[np.bool_]) -> Floats:
+    """How good correlations ``rho`` (K, B) look: with their sign where they are ``directed`` (K,), else without."""
+    found: Floats = np.where(directed[:, None], rho, np.abs(rho))
+    return found
 
 
 def _ranks(values: Floats) -> Floats:

@@ -118,13 +118,16 @@ class Network:
 class Account:
     """What may explain who lost: one number for each class, computed without a sample of the audit.
 
-    ``values`` (C,) hold None where there is none. ``title`` begins a sentence. ``of_samples`` says that it comes of
-    samples of ``data``, and of weights alone otherwise.
+    ``values`` (C,) hold None where there is none. ``title`` begins a sentence. ``larger`` is what it means by a larger
+    number: that a class loses "more", as a predicted loss does, or "either" more or less, as of what only describes a
+    class; in the first case the opposite order explains nothing. ``of_samples`` says that it comes of samples of
+    ``data``, and of weights alone otherwise.
     """
 
     name: str
     title: str
     values: tuple[Value, ...]
+    larger: Literal["more", "either"]
     of_samples: bool = True
 
 

@@ -160,7 +160,8 @@ def _measures(found: list[dict[str, Any] | None]) -> list[Measure]:
 
 def _accounts(found: list[dict[str, Any] | None]) -> list[Account]:
     """The curvature alone: the lens of the loss offers the gradient."""
-    return [Account(name="top_eigenvalue", title="How curved the dense loss is", values=_known(found, "top"))]
+    values = _known(found, "top")
+    return [Account(name="top_eigenvalue", title="How curved the dense loss is", values=values, larger="more")]
 
 
 def _table(subject: Subject, rows: list[tuple[Value, ...]], found: list[dict[str, Any] | None]) -> Table:

@@ -119,17 +119,33 @@ def _accounts(found: Sequence[Any], risk: Sequence[Value], *, fits: bool) -> tup
         return tuple(None if each is None else each[name] for each in found)
 
     margins = tuple(None if each is None else float(np.median(each["margins"])) for each in found)
+    # Of what only describes a class, either end may have lost: tuning may favour those that had been unsure.
     orders = (
-        Account(name="predicted_second", title="The second-order prediction of the loss", values=column("second")),
-        Account(name="predicted_first", title="The first-order prediction of the loss", values=column("first")),
+        Account(
+            name="predicted_second",
+            title="The second-order prediction of the loss",
+            values=column("second"),
+            larger="more",
+        ),
+        Account(
+            name="predicted_first",
+            title="The first-order prediction of the loss",
+            values=column("first"),
+            larger="more",
+        ),
     )
     return (
         *(orders if fits else ()),
-        Account(name="gradient_norm", title="The norm of the gradient", values=column("gradient_norm")),
-        Account(name="closeness", title="Closeness to the decision boundary", values=column("closeness")),
-        Account(name="margin", title="The median margin", values=margins),
-        Account(name="at_risk", title="The share of right samples at risk", values=tuple(risk)),
-        Account(name="dense_loss", title="The loss in the dense network", values=column("loss")),
+        Account(name="gradient_norm", title="The norm of the gradient", values=column("gradient_norm"), larger="more"),
+        Account(
+            name="closeness",
+            title="Closeness to the decision boundary",
+            values=column("closeness"),
+            larger="either",
+        ),
+        Account(name="margin", title="The median margin", values=margins, larger="either"),
+        Account(name="at_risk", title="The share of right samples at risk", values=tuple(risk), larger="more"),
+        Account(name="dense_loss", title="The loss in the dense network", values=column("loss"), larger="either"),
     )
 
 

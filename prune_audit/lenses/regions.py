@@ -80,8 +80,7 @@ def look(subject: Subject, options: Options) -> Seen:
     if not any(whole for line in tried for _, whole in line):
         raise CannotLook(
             f"a line between two samples goes through more than {options.most_pieces:,} pieces, which are not "
-            "counted to "
-            "their end",
+            "counted to their end",
             hint="give --most-pieces a larger number, and much time: each piece takes some forward passes",
         )
 
@@ -180,15 +179,14 @@ def _sentences(subject: Subject, rows: list[tuple[Value, ...]], ratios: Ratios) 
             dense, pruned = (float(np.mean([float(row[side] or 0) for row in own])) for side in (4, 5))
             said.append(
                 f"Lines {series} go through {dense:,.1f} pieces of the dense network and {pruned:,.1f} of the pruned "
-                "one, "
-                "the mean over classes."
+                "one, the mean over classes."
             )
     fewer = {series: _fewer(subject, ratios, series) for series in (WITHIN, BETWEEN)}
     told = [f"{series}: {rounded.listed(names)}" for series, names in fewer.items() if names]
     said.append(
         f"Shown to be fewer, class by class and corrected for nothing, {'; '.join(told)}."
         if told
-        else "In no class the pieces are shown to be fewer."
+        else "In no class are the pieces shown to be fewer."
     )
     said.append("Fewer pieces are fewer bends to tell classes apart by; whether it cost recall, the audit says.")
     return said
@@ -203,8 +201,7 @@ def _table(subject: Subject, rows: list[tuple[Value, ...]], ratios: Ratios) -> T
         if fewer
         else "For no class fewer pieces on the way to other classes are shown.",
         reading="Pruned over dense pieces on the same lines, with the interval of the mean. Below 1 bends are gone, "
-        "above 1 there "
-        "are more than before.",
+        "above 1 there are more than before.",
         x="ratio",
         y="class",
         low="low",

@@ -265,5 +265,5 @@ def _by_class(
         absent=few,
     )
     moved = tuple(None if value[0] is None else 1 - float(value[0]) for value in values)
-    account = Account(name="class_cka", title=f"How far features of {name} moved within the class", values=moved)
-    return (measure,), (account,)
+    title = f"How far features of {name} moved within the class"
+    return (measure,), (Account(name="class_cka", title=title, values=moved, larger="more"),)

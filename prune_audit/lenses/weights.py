@@ -134,9 +134,19 @@ def _classes(
     thin = tuple(None if density is None else 1 - float(density) for density in densities)
     return measures, [
         Account(
-            name="row_cut", title="The share of weights cut from the last layer's row", values=thin, of_samples=False
+            name="row_cut",
+            title="The share of weights cut from the last layer's row",
+            values=thin,
+            larger="more",
+            of_samples=False,
         ),
-        Account(name="row_norm_cut", title="The norm cut from the last layer's row", values=norms, of_samples=False),
+        Account(
+            name="row_norm_cut",
+            title="The norm cut from the last layer's row",
+            values=norms,
+            larger="more",
+            of_samples=False,
+        ),
     ]
 
 

@@ -30,76 +30,19 @@ SHORTEST = 1e-9  # of the line
 HALVINGS = 40
 _BENDS = frozenset({"relu", "leaky_relu", "threshold", "prelu", "_prelu_kernel"})  # at 0, of the first argument
 _BOX = frozenset({"hardtanh", "clamp"})  # at both limits, of the first argument
-_POOLS = frozenset({"max_pool2d_with_indices", "max_pool1d_with_indices", "max_pool3d_with_indices",
-                    "adaptive_max_pool2d"})  # fmt: skip
+_POOLS = frozenset(f"max_pool{n}d_with_indices" for n in (1, 2, 3)) | {"adaptive_max_pool2d"}
 # What keeps a linear function linear: sums, products with what does not depend on the input, and places.
-_LINEAR = frozenset(
-    {
-        *(
-            "convolution",
-            "_convolution",
-            "mkldnn_convolution",
-            "addmm",
-            "mm",
-            "bmm",
-            "baddbmm",
-            "linear",
-            "mkldnn_linear",
-        ),
-        *("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "batch_norm"),
-        *("_native_batch_norm_legit", "_batch_norm_no_update"),
-        *(
-            "add",
-            "sub",
-            "rsub",
-            "neg",
-            "mean",
-            "sum",
-            "avg_pool2d",
-            "_adaptive_avg_pool2d",
-            "avg_pool1d",
-            "cat",
-            "stack",
-        ),
-        *("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "squeeze", "unsqueeze", "select", "slice"),
-        *("expand", "t", "transpose", "permute", "alias", "detach", "clone", "contiguous", "_to_copy", "lift_fresh"),
-        *(
-            "constant_pad_nd",
-            "pad",
-            "upsample_nearest2d",
-            "upsample_bilinear2d",
-            "index",
-            "copy",
-            "zeros_like",
-            "zeros",
-        ),
-        *(
-            "empty",
-            "empty_like",
-            "full",
-            "ones",
-            "split",
-            "split_with_sizes",
-            "chunk",
-            "roll",
-            "flip",
-            "arange",
-            "scalar_tensor",
-        ),
-        *(
-            "mul",
-            "div",
-            "native_dropout",
-            "dropout",
-            "fill",
-            "new_zeros",
-            "new_empty",
-            "as_strided",
-            "unbind",
-            "repeat",
-        ),
-    }
-)
+_LINEAR = frozenset({
+    "convolution", "_convolution", "mkldnn_convolution", "addmm", "mm", "bmm", "baddbmm", "linear",
+    "mkldnn_linear", "native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "batch_norm",
+    "_native_batch_norm_legit", "_batch_norm_no_update", "add", "sub", "rsub", "neg", "mean", "sum", "avg_pool2d",
+    "_adaptive_avg_pool2d", "avg_pool1d", "cat", "stack", "view", "_unsafe_view", "reshape", "_reshape_alias",
+    "flatten", "squeeze", "unsqueeze", "select", "slice", "expand", "t", "transpose", "permute", "alias", "detach",
+    "clone", "contiguous", "_to_copy", "lift_fresh", "constant_pad_nd", "pad", "upsample_nearest2d",
+    "upsample_bilinear2d", "index", "copy", "zeros_like", "zeros", "empty", "empty_like", "full", "ones", "split",
+    "split_with_sizes", "chunk", "roll", "flip", "arange", "scalar_tensor", "mul", "div", "native_dropout",
+    "dropout", "fill", "new_zeros", "new_empty", "as_strided", "unbind", "repeat",
+})  # fmt: skip
 _PRODUCTS = frozenset({"mul", "div", "mm", "bmm", "baddbmm", "addmm", "linear", "convolution", "_convolution"})
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from prune_audit.explain import rule
 from prune_audit.lenses import Account
 
+Larger = Literal["more", "either"]
 
-def accounts(values: Any) -> list[Account]:
-    return [Account(name=f"a{i}", title=f"A{i}", values=tuple(row.tolist())) for i, row in enumerate(values)]
+
+def accounts(values: Any, larger: Larger | Sequence[Larger] = "either") -> list[Account]:
+    meant: Sequence[Larger] = [larger] * len(values) if isinstance(larger, str) else larger
+    return [
+        Account(name=f"a{i}", title=f"A{i}", values=tuple(row.tolist()), larger=one)
+        for i, (row, one) in enumerate(zip(values, meant, strict=True))
+    ]
 
 
 def test_rank_correlations_are_those_of_scipy() -> None:
@@ -36,6 +43,53 @@ def test_p_is_the_share_of_orders_in_which_any_is_as_good() -> None:
     orders = own[np.array(list(permutations(range(8))))]  # (8!, 8)
     rho = np.stack([1 - ((row - orders) ** 2).sum(axis=1) * 6 / (8 * 63) for row in ranks])  # (2, 8!)
     assert best.p == pytest.approx(float((np.abs(rho).max(axis=0) >= abs(best.rho) - 1e-12).mean()), abs=1e-12)
+
+
+def little(classes: int) -> Any:
+    """Numbers that go with the order of the classes a little."""
+    order = np.arange(float(classes))
+    order[: classes // 2] = order[: classes // 2][::-1]
+    return order
+
+
+def test_where_a_larger_number_means_more_loss_only_that_order_counts() -> None:
+    """Over every order of eight classes, one by one, with coefficients of scipy; one measure of four has no sign."""
+    generator = np.random.default_rng(4)
+    meant: list[Larger] = ["more", "either", "more", "more"]
+    values = generator.normal(size=(4, 8))
+    outcome = generator.normal(size=8) - values[2]  # the third is opposed
+    found = {each.account.name: each for each in rule.tried(accounts(values, meant), outcome)}
+    ranks, own = rankdata(values, axis=1), rankdata(outcome)
+    orders = own[np.array(list(permutations(range(8))))]  # (8!, 8)
+    rho = np.stack([1 - ((row - orders) ** 2).sum(axis=1) * 6 / (8 * 63) for row in ranks])  # (4, 8!)
+    best = np.maximum.reduce([rho[0], np.abs(rho[1]), rho[2], rho[3]])
+    for i, larger in enumerate(meant):
+        real = spearmanr(values[i], outcome).statistic
+        assert found[f"a{i}"].rho == pytest.approx(real, abs=1e-12)
+        good = real if larger == "more" else abs(real)
+        assert found[f"a{i}"].p == pytest.approx(float((best >= good - 1e-12).mean()), abs=1e-12)
+    assert found["a2"].opposed
+    assert not found["a1"].opposed
+    assert found["a2"].p > 0.9
+
+
+@pytest.mark.parametrize("classes", [8, 12])
+def test_the_opposite_order_of_a_predicted_loss_explains_nothing(classes: int) -> None:
+    """With all orders, and with drawn ones; of what only describes a class it is an order like another."""
+    up = np.arange(float(classes))
+    (right,) = rule.tried(accounts(up[None], "more"), up)
+    assert right.named
+    if classes == 8:
+        assert right.p == 1 / 40320
+    (wrong,) = rule.tried(accounts(up[None], "more"), -up)
+    assert wrong.rho == pytest.approx(-1)
+    assert (wrong.p, wrong.named, wrong.opposed) == (1, False, True)
+    (either,) = rule.tried(accounts(up[None]), -up)
+    assert either.named
+    # A strong correlation of the wrong sign comes behind a weak one of the right sign.
+    weak = little(classes)
+    both = rule.tried(accounts(np.stack([-up, weak]), "more"), up)
+    assert [each.account.name for each in both] == ["a1", "a0"]
 
 
 def test_of_ten_classes_and_nine_measures_a_correlation_must_reach_about_point_eight() -> None:
@@ -69,11 +123,12 @@ def test_below_eight_classes_nothing_is_ranked() -> None:
 
 def test_what_is_absent_or_constant_is_left_out() -> None:
     some = [
-        Account(name="same", title="Same", values=(1.0,) * 10),
-        Account(name="gap", title="Gap", values=(None, *map(float, range(9)))),
+        Account(name="same", title="Same", values=(1.0,) * 10, larger="more"),
+        Account(name="gap", title="Gap", values=(None, *map(float, range(9))), larger="more"),
     ]
     (found,) = rule.tried(some, np.arange(10.0))
     assert found.account.name == "gap"
     assert found.rho == pytest.approx(1)
     assert rule.tried(some, np.full(10, 2.0)) == ()
-    assert rule.tried([Account(name="a", title="A", values=(None, None, None, *range(7)))], np.arange(10.0)) == ()
+    few = Account(name="a", title="A", values=(None, None, None, *range(7)), larger="more")
+    assert rule.tried([few], np.arange(10.0)) == ()

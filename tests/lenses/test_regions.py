@@ -2,45 +2,109 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+from prune_audit.core import Table
 from prune_audit.errors import UsageError
-from prune_audit.lenses import regions
-from tests.lenses.explained import explain, measures, rows, saved, section, state
+from prune_audit.lenses import CannotLook, Seen, regions
+from tests.lenses import subjects
+from tests.lenses.explained import explain, saved, section, state
 
-FEW = ("--segments", "2", "--samples", "2", "--same-data")
+FEW = regions.Options(segments=3)
 
 
-def test_a_network_without_most_of_its_units_has_fewer_pieces(tmp_path: Path, few_digits: Path) -> None:
-    weights = state()
-    for name, kept in (("0", 2), ("2", 2), ("6", 4)):
-        weights[f"{name}.weight"][kept:] = 0
-        weights[f"{name}.bias"][kept:] = 0
-    document = explain(tmp_path, "regions", saved(tmp_path, weights), few_digits, *FEW, audit=few_digits)
-    look = section(document, "regions")
-    found = rows(look, "pieces")
+def small() -> Any:
+    """Two layers of twelve units that bend, which learnt ten classes of ten numbers."""
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(10, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 10))
+    x, y = (torch.from_numpy(each) for each in subjects.one_hot(2, 20))
+    steps = torch.optim.Adam(made.parameters(), lr=0.02)
+    for _ in range(60):
+        steps.zero_grad()
+        nn.functional.cross_entropy(made(x), y).backward()
+        steps.step()
+    return made
+
+
+def without(module: Any, kept: int) -> Any:
+    """``module`` with ``kept`` units left in each layer that bends; the others are zero everywhere."""
+    made = copy.deepcopy(module)
+    with torch.no_grad():
+        for layer in (made[0], made[2]):
+            layer.weight[kept:] = 0
+            layer.bias[kept:] = 0
+    return made
+
+
+def looked(dense: Any, pruned: Any, options: regions.Options = FEW) -> Seen:
+    subject = subjects.subject(dense, pruned, subjects.one_hot(0, 3), subjects.one_hot(1, 3))
+    return regions.look(subject, options)
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    return [dict(zip([field.name for field in table.fields], row, strict=True)) for row in table.rows]
+
+
+def test_a_network_without_most_of_its_units_has_fewer_pieces() -> None:
+    dense = small()
+    seen = looked(dense, without(dense, 2))
+    found = rows(seen.tables[0])
     assert [(row["class"], row["series"]) for row in found[:3]] == [
         ("0", "within the class"), ("0", "to other classes"), ("1", "within the class"),
     ]  # fmt: skip
+    assert len(found) == 20
     for row in found:
-        assert (row["n"], row["left_out"]) == (2, 0)
+        assert (row["n"], row["left_out"]) == (3, 0)
         assert row["pruned"] < row["dense"]
-        assert 0 < row["ratio"] < 0.5
-    assert measures(document)["pieces_ratio"]["by_stratum"] == [row["ratio"] for row in found[1::2]]
-    assert "pieces of the dense network and" in look["sentences"][0]
+        assert row["pruned"] <= 3 * 3  # two units cut a line in three at most, and two more each of these again
+        assert 0 < row["ratio"] < 1
+    (measure,) = seen.measures
+    assert list(measure.by_stratum) == [row["ratio"] for row in found[1::2]]
+    dense_mean, pruned_mean = (sum(row[side] for row in found[::2]) / 10 for side in ("dense", "pruned"))
+    assert seen.sentences[0].startswith(
+        f"Lines within the class go through {dense_mean:,.1f} pieces of the dense network and {pruned_mean:,.1f} of"
+    )
+    assert "Shown to be fewer" in seen.sentences[2]
 
 
-def test_the_same_network_has_the_same_pieces_and_long_lines_are_left_out(tmp_path: Path, few_digits: Path) -> None:
-    same = saved(tmp_path, state())
-    document = explain(tmp_path, "regions", same, few_digits, *FEW, audit=few_digits)
-    for row in rows(section(document, "regions"), "pieces"):
+def test_a_network_that_bends_nowhere_is_one_piece() -> None:
+    dense = small()
+    for row in rows(looked(dense, without(dense, 0)).tables[0]):
+        assert row["pruned"] == 1
+
+
+def test_the_same_network_has_the_same_pieces() -> None:
+    seen = looked(small(), small())
+    for row in rows(seen.tables[0]):
+        assert row["dense"] == row["pruned"] > 1
         assert row["ratio"] == pytest.approx(1)
         assert row["low"] is row["high"] is None
-    short = explain(tmp_path, "regions", same, few_digits, *FEW, "--most-pieces", "5", audit=few_digits)
-    assert section(short, "regions")["absent"] == (
-        "a line between two samples goes through more than 5 pieces, which are not counted to their end"
+    assert "In no class" in seen.sentences[2]
+
+
+def test_long_lines_are_left_out_and_none_is_counted_where_the_first_are_too_long() -> None:
+    dense = small()
+    counts = [row["dense"] for row in rows(looked(dense, dense).tables[0])]
+    most = int(sorted(counts)[len(counts) // 2])
+    found = rows(looked(dense, dense, regions.Options(segments=3, most_pieces=most)).tables[0])
+    assert {row["n"] + row["left_out"] for row in found} == {3}
+    assert sum(row["left_out"] for row in found) > 0
+    assert all(row["dense"] <= most for row in found if row["n"])
+    with pytest.raises(CannotLook, match="goes through more than 2 pieces, which are not counted to their end"):
+        looked(dense, dense, regions.Options(segments=3, most_pieces=2))
+
+
+def test_the_section_says_that_lines_are_too_long(tmp_path: Path, few_digits: Path) -> None:
+    more = ("--segments", "2", "--most-pieces", "3", "--samples", "2", "--same-data")
+    document = explain(tmp_path, "regions", saved(tmp_path, state()), few_digits, *more, audit=few_digits)
+    assert section(document, "regions")["absent"] == (
+        "a line between two samples goes through more than 3 pieces, which are not counted to their end"
     )
 
 
