@@ -38,6 +38,7 @@ from prune_audit.core import (
     Settings,
     Things,
     View,
+    data_digest,
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate import plausible
@@ -506,13 +507,7 @@ def _seed(seed: int) -> None:
 
 
 def _data_digest(predictions: Predictions, beside: str = "") -> str:
-    """SHA-256 over every sample's id, label and content, and over what is known ``beside`` them (`Things.beside`)."""
-    digest = hashlib.sha256("\n".join(predictions.classes).encode())
-    digest.update("\n".join(predictions.ids).encode())
-    digest.update(predictions.labels.astype("<i8").tobytes())
-    digest.update(predictions.digests.astype("<u8").tobytes())
-    digest.update(beside.encode())
-    return digest.hexdigest()
+    return data_digest(predictions.classes, predictions.ids, predictions.labels, predictions.digests, beside)
 
 
 def _model_notes(cards: Sequence[ModelCard]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenan
 from prune_audit.core.kept import Kept
 from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
 from prune_audit.core.pair import Pair
-from prune_audit.core.predictions import Anew, Answers, FalseFindings, Outputs, Predictions, Samples
+from prune_audit.core.predictions import Anew, Answers, FalseFindings, Outputs, Predictions, Samples, data_digest
 from prune_audit.core.protocols import (
     BY_TIMES,
     Batch,
@@ -172,5 +172,6 @@ __all__ = [
     "Waiver",
     "check_seed",
     "chosen",
+    "data_digest",
     "in_units",
 ]

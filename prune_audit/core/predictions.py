@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,19 @@ import numpy.typing as npt
 from prune_audit.core.task import CLASSIFICATION, Task
 from prune_audit.core.types import Array, Counts, Floats, Scores
 from prune_audit.errors import UsageError
+
+
+def data_digest(
+    classes: Sequence[str], ids: Sequence[str], labels: Counts, digests: npt.NDArray[np.uint64], beside: str = ""
+) -> str:
+    """SHA-256 over every sample's id, label (N,), as a position in ``classes``, and the hash of its content (N,), and
+    over what is known ``beside`` them (`Things.beside`)."""
+    digest = hashlib.sha256("\n".join(classes).encode())
+    digest.update("\n".join(ids).encode())
+    digest.update(labels.astype("<i8").tobytes())
+    digest.update(digests.astype("<u8").tobytes())
+    digest.update(beside.encode())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from prune_audit import reports, stats
 from prune_audit.core import Value
 from prune_audit.planning import Plan, ShoppingList
+from prune_audit.planning.quotas import Quotas, Share
 from prune_audit.printable import printable
 from prune_audit.render import class_table as classes
 from prune_audit.render import markdown as marks
@@ -198,6 +199,56 @@ def _upshot(shopping: ShoppingList) -> Iterator[str]:
 
 def _each(finite: int, undecided: int) -> str:
     return "each" if finite == undecided else f"each of {finite:,}"
+
+
+def of_quotas(found: Quotas, notes: Sequence[str]) -> Sheet:
+    """What every class keeps of its training samples, the one with the largest share of error first, and ``notes``."""
+    shares = sorted(found.shares, key=lambda each: -each.error)
+    rows = [
+        {
+            "stratum": each.name,
+            "samples": each.samples,
+            "audited": each.audited,
+            "recall": each.recall,
+            "recall_low": each.low,
+            "recall_high": each.high,
+            "error": each.error,
+            "quota_density": each.density,
+            "kept": each.kept,
+        }
+        for each in shares
+    ]
+    cells: list[tuple[str, tuple[str, ...], int]] = [
+        ("class", tuple(printable(rounded.label(each.name)) for each in shares), 0),
+        ("samples", tuple(f"{each.samples:,}" for each in shares), 1),
+        ("audited", tuple(f"{each.audited:,}" for each in shares), 3),
+        ("recall %", tuple(rounded.percent(each.recall) if each.audited else rounded.DASH for each in shares), 1),
+        ("interval", tuple(_limits(each) for each in shares), 4),
+        ("error %", tuple(rounded.percent(each.error) for each in shares), 2),
+        ("kept %", tuple(rounded.percent(each.density) if each.samples else rounded.DASH for each in shares), 0),
+        ("keep", tuple(f"{each.kept:,}" for each in shares), 0),
+    ]
+    by = "its error times its samples" if found.quota == "error-mass" else "its error"
+    return Sheet(
+        title=f"training samples to keep, by the recalls of {found.model}",
+        names=tuple(rows[0]),
+        rows=tuple(rows),
+        columns=tuple(
+            classes.Column(title=title, cells=column, rank=rank, number=at > 0)
+            for at, (title, column, rank) in enumerate(cells)
+        ),
+        told=(
+            ("keep", f"in proportion to {by}, at most all and at least one; samples of a class are drawn by --seed"),
+            *(("note", note) for note in (*found.notes, *notes)),
+        ),
+        upshot=(f"{found.kept:,} of {rounded.several(found.samples, 'training sample')} kept.",),
+    )
+
+
+def _limits(share: Share) -> str:
+    if share.low is None or share.high is None:
+        return rounded.DASH
+    return f"{rounded.percent(share.low)} to {rounded.percent(share.high)}"
 
 
 # ---------------------------------------------------------------------------------------------------------- formats

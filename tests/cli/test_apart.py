@@ -23,6 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = here(["compare", made / "d.csv", made / "p.csv", "--data", made / "labels.csv", "-q", "-o", made / "a.json"])
     assert done.returncode == 0, done.stderr
     shutil.copy(made / "a.json", made / "saved.csv")
+    (made / "train.csv").write_text("id,label\n" + "".join(f"t{at},{at % 10}\n" for at in range(30)))
     (made / "l.csv").symlink_to("labels.csv")
     (made / "classes.csv").write_text("".join(f"{digit}\n" for digit in range(10)))
     return made
@@ -45,6 +46,7 @@ COMMANDS = [
     (*COMPARE, "--classes", "@classes.csv", "-o", "@classes.csv"),
     ("predict", "@d.csv", "--data", "@labels.csv", "-q", "-o", "@labels.csv"),
     ("plan", "@saved.csv", "-q", "-o", "@saved.csv"),
+    ("quotas", "@a.json", "--train", "@train.csv", "--keep", "0.5", "-q", "-o", "@train.csv"),
     ("report", "@saved.csv", "-q", "-o", "@saved.csv"),
     ("check", "@saved.csv", "-q", "-o", "@saved.csv"),
     ("check", "@a.json", "--baseline", "@saved.csv", "-q", "-o", "@saved.csv"),
