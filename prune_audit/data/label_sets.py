@@ -99,7 +99,7 @@ def _things(
     for name, values in columns.items():
         if name not in used and name != named and not tables.is_nested(values):
             groups[name] = np.array([cell or _rows.MISSING for cell in tables.texts(values)], object)
-    cells = Cells(ids=ids, labels=labels, groups=groups)
+    cells = Cells(ids=ids, labels=labels, groups=groups, separator=source.label_separator)
     sample, label = cells.positives
     if not len(sample):
         raise DataError(f"{source.path}: no sample has any label", hint="nothing can be found, and so nothing be lost")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Form = Literal["parquet", "csv", "json", "npz"]
-Kind = Literal["text", "integer", "real", "scores", "other"]
+Kind = Literal["text", "integer", "real", "scores", "names", "other"]
 
 PREDICTED = ("predicted", "prediction", "predictions", "pred")
 SCORES = ("scores", "logits", "probabilities")
@@ -139,7 +139,8 @@ def kind(arrow: pa.DataType) -> Kind:
     if types.is_floating(arrow):
         return "real"
     if types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow):
-        return "scores" if kind(arrow.value_type) in ("integer", "real") else "other"
+        held = kind(arrow.value_type)
+        return "scores" if held in ("integer", "real") else "names" if held == "text" else "other"
     return "other"
 
 

@@ -80,12 +80,15 @@ class Purchase:
 class ShoppingList:
     """What a finished audit lacks ``by`` its strata: each undecided one, the one that lacks least first.
 
-    ``judged`` is how many strata have a verdict, ``empty`` are those without samples. ``notes`` are what to know before
+    ``thing`` and ``stratum`` are what is counted and what it is counted by are called, one and many. ``judged`` is how
+    many strata have a verdict, ``empty`` are those without samples. ``notes`` are what to know before
     anything is bought. ``purchase`` is None without a budget.
     """
 
     by: str
     short: tuple[lookup.Short, ...]
+    thing: tuple[str, str]
+    stratum: tuple[str, str]
     judged: int
     empty: tuple[str, ...]
     variants: int
@@ -192,6 +195,8 @@ def shopping(audit: Audit, *, by: str = "class", power: float = stats.POWER, bud
     return ShoppingList(
         by=by,
         short=short,
+        thing=lookup.things(first),
+        stratum=lookup.noun(first),
         judged=sum(label is not None for label in lookup.column(first, "verdict")),
         empty=tuple(empty),
         variants=len(views),
@@ -234,19 +239,19 @@ def _purchase(short: Sequence[lookup.Short], budget: int) -> Purchase:
 
 def _notes(audit: Audit, view: View) -> list[str]:
     said = []
-    p, clusters = audit.provenance, view.pair.clusters
+    p, clusters, many = audit.provenance, view.pair.clusters, lookup.things(view)[1]
     if p.limited:
         said.append(
             f"a sample of {p.samples:,} of {p.available:,} was audited: audit all of them before you collect new ones"
         )
     if clusters is not None:
         said.append(
-            f"samples of one {clusters.column} count for less than as many independent ones: the numbers are of "
-            "samples that belong together as those of the audit do"
+            f"{many} of one {clusters.column} count for less than as many independent ones: the numbers are of "
+            f"{many} that belong together as those of the audit do"
         )
     if len(audit.comparisons) > 1:
         said.append(
-            f"of {len(audit.comparisons)} variants the one that asks for most decides; more samples serve all alike"
+            f"of {len(audit.comparisons)} variants the one that asks for most decides; more {many} serve all alike"
         )
     others = [each.by for each in audit.comparisons[0].views if each.by != view.by]
     if others:

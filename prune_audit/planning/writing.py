@@ -111,7 +111,7 @@ def of_list(shopping: ShoppingList) -> Sheet:
     names = ["by", "stratum", "variant", "support", "samples_needed", "more", "more_so_far"]
     names += ["bought"] if shopping.purchase is not None else []
     plan: list[tuple[str, str, Callable[[Value], str], int]] = [
-        (shopping.by, "stratum", rounded.label, 0),
+        (shopping.stratum[0] if shopping.by == "class" else shopping.by, "stratum", rounded.label, 0),
         ("has", "support", rounded.count, 3),
         ("needs", "samples_needed", rounded.count, 2),
         ("more", "more", rounded.count, 0),
@@ -131,7 +131,7 @@ def of_list(shopping: ShoppingList) -> Sheet:
         if rows
     )
     return Sheet(
-        title=f"what would settle {_nouns(shopping)[1]}",
+        title=f"what would settle {shopping.stratum[1]}",
         names=tuple(names),
         rows=tuple(rows),
         columns=columns,
@@ -140,17 +140,13 @@ def of_list(shopping: ShoppingList) -> Sheet:
     )
 
 
-def _nouns(shopping: ShoppingList) -> tuple[str, str]:
-    return ("class", "classes") if shopping.by == "class" else ("group", "groups")
-
-
 def _told(shopping: ShoppingList) -> Iterator[tuple[str, str]]:
-    one, _ = _nouns(shopping)
+    one, things = shopping.stratum[0], shopping.thing[1]
     if shopping.short:
         yield (
             "needs",
-            f"samples in all, at which, or at any larger number, {rounded.limit(shopping.power)} of 100 audits reach a "
-            f"verdict if the {one} goes on to lose and gain as it did (--power); more: beyond what it has",
+            f"{things} in all, at which, or at any larger number, {rounded.limit(shopping.power)} of 100 audits reach "
+            f"a verdict if the {one} goes on to lose and gain as it did (--power); more: beyond what it has",
         )
     reasons: dict[str, list[str]] = {}
     for each in shopping.short:
@@ -161,14 +157,15 @@ def _told(shopping: ShoppingList) -> Iterator[tuple[str, str]]:
     if shopping.empty:
         yield (
             "empty",
-            f"{rounded.listed(shopping.empty)}: without samples nothing is known of what they lose; "
+            f"{rounded.listed(shopping.empty)}: without {things} nothing is known of what they lose; "
             "`prune-audit plan --classes N` says with how many to begin",
         )
     yield from (("note", note) for note in shopping.notes)
 
 
 def _upshot(shopping: ShoppingList) -> Iterator[str]:
-    one, many = _nouns(shopping)
+    one, many = shopping.stratum
+    more = (f"more {shopping.thing[0]}", f"more {shopping.thing[1]}")
     if not shopping.judged:
         yield f"No {one} could be judged."
         return
@@ -178,7 +175,7 @@ def _upshot(shopping: ShoppingList) -> Iterator[str]:
     finite = sum(each.more is not None for each in shopping.short)
     yield (
         f"{len(shopping.short):,} of {rounded.several(shopping.judged, one, many)} undecided; "
-        f"{rounded.several(shopping.total, 'more sample')} would settle {_each(finite, len(shopping.short))}, in "
+        f"{rounded.several(shopping.total, *more)} would settle {_each(finite, len(shopping.short))}, in "
         f"{rounded.limit(shopping.power)} of 100 audits."
     )
     purchase = shopping.purchase
@@ -186,14 +183,14 @@ def _upshot(shopping: ShoppingList) -> Iterator[str]:
         return
     if not purchase.bought:
         yield (
-            f"A budget of {rounded.several(purchase.budget, 'sample')} settles no {one}: the cheapest takes "
+            f"A budget of {rounded.several(purchase.budget, *shopping.thing)} settles no {one}: the cheapest takes "
             f"{rounded.count(shopping.short[0].more)}."
         )
         return
     yield (
-        f"A budget of {rounded.several(purchase.budget, 'sample')} is best spent on {rounded.listed(purchase.bought)}: "
-        f"{purchase.spent:,} samples settle {rounded.several(len(purchase.bought), one, many)}, and no other "
-        f"choice settles more; {purchase.left:,} left."
+        f"A budget of {rounded.several(purchase.budget, *shopping.thing)} is best spent on "
+        f"{rounded.listed(purchase.bought)}: {purchase.spent:,} {shopping.thing[1]} settle "
+        f"{rounded.several(len(purchase.bought), one, many)}, and no other choice settles more; {purchase.left:,} left."
     )
 
 

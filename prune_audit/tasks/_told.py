@@ -8,6 +8,8 @@ from prune_audit.choices import OperatingPoint
 from prune_audit.core import THRESHOLD, Assumption, Task
 from prune_audit.tasks._operating_point import MATTERS, Point
 
+OPTION = "--score, --operating-point"
+
 
 def why(how: OperatingPoint, wrong: str) -> str:
     """Why a threshold is what it is; ``wrong`` is how findings of nothing are called."""
@@ -19,10 +21,11 @@ def why(how: OperatingPoint, wrong: str) -> str:
     }[how]
 
 
-def assumption(point: Point, rate: str, reason: str, *, at: str | None = None) -> Assumption:
+def assumption(point: Point, rate: str, reason: str, *, at: str | None = None, option: str = OPTION) -> Assumption:
     """Where a model is asked, as the header of a report says it.
 
-    ``rate`` is how often it finds nothing there, in words, and ``at`` what stands in place of a threshold.
+    ``rate`` is how often it finds nothing there, in words, and ``at`` what stands in place of a threshold;
+    ``option`` is how another one is had.
     """
     precision = "" if point.precision is None else f", precision {point.precision:.1%}"
     return Assumption(
@@ -30,7 +33,7 @@ def assumption(point: Point, rate: str, reason: str, *, at: str | None = None) -
         what=THRESHOLD,
         value=f"{at or format(point.threshold, '.4g')}: {rate}{precision}",
         why=reason,
-        option="--score, --operating-point",
+        option=option,
     )
 
 

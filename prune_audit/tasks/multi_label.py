@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prune_audit.choices import OperatingPoint
 from prune_audit.core import (
     Array,
     Assumption,
@@ -46,6 +47,10 @@ TASK = Task(
     },
 )
 WRONG = "false positives"
+AS_RECORDED = "as recorded"
+"""`Found.detail` of a model that has no scores: it recorded which labels it finds, at whatever threshold that was."""
+AS_SCORES = "record scores of every class"
+"""What to do where nothing but that decides."""
 FEW = 0.05
 """The share of labels below which a dense model is taken for one of other samples or classes."""
 
@@ -54,11 +59,15 @@ __all__ = ["TASK", "Cells", "flips", "judge", "pair", "probabilities", "right_of
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cells:
-    """The labels of N samples: ``labels`` (N, C) of 1, 0 and -1 where nobody knows, their ``ids``, and ``groups``."""
+    """The labels of N samples: ``labels`` (N, C) of 1, 0 and -1 where nobody knows, their ``ids``, and ``groups``.
+
+    ``separator`` is what parts labels in one text, None where they are no texts.
+    """
 
     ids: tuple[str, ...]
     labels: Array
     groups: Mapping[str, Array]
+    separator: str | None = None
 
     @property
     def positives(self) -> tuple[Counts, Counts]:
@@ -106,10 +115,11 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         )
     cells: Cells = things.detail
     score = DEFAULT if settings.score is None else settings.score
+    how = _how(found, settings)
     findings = [Findings(name=each.name, found=each.scores, false=each.false_scores) for each in found]
     where, said = points(
         findings,
-        settings.operating_point,
+        how,
         score,
         wrong=WRONG,
     )
@@ -144,18 +154,20 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
             np.searchsorted(names, things.groups[settings.cluster or SAMPLE].astype(str)),
             [lies[within]] * len(found),
             len(names),
-            settings.operating_point,
+            how,
             score,
             settings.seed,
         ),
     )
     unknown = int((cells.labels < 0).sum())
-    notes = [*said, *_told.at_one_threshold(where, len(things.ids), TASK)]
+    notes = [*_without(found), *said, *_told.at_one_threshold(where, len(things.ids), TASK)]
     if unknown:
         notes.append(f"{unknown:,} labels are unknown: they count neither as labels nor as negatives")
     return Judged(
         predictions=predictions,
-        assumptions=tuple(_assumption(point, len(cells.ids), settings) for point in where),
+        assumptions=tuple(
+            _assumption(point, len(cells.ids), settings, each, how) for point, each in zip(where, found, strict=True)
+        ),
         notes=tuple(notes),
     )
 
@@ -172,8 +184,49 @@ def _check(name: str, right: Array, called: Array) -> None:
     )
 
 
-def _assumption(point: Point, samples: int, settings: Settings) -> Assumption:
-    why = _told.why(settings.operating_point, WRONG)
+def _how(found: Sequence[Found], settings: Settings) -> OperatingPoint:
+    """How thresholds are chosen: not at all, where a model has no scores.
+
+    Raises:
+        UsageError: something was asked for that takes scores.
+        AlignmentError: nothing is found by the dense model.
+    """
+    without = [each.name for each in found if each.detail == AS_RECORDED]
+    if not without:
+        return settings.operating_point
+    asked = []
+    if settings.operating_point == "precision":
+        asked.append("--operating-point precision")
+    if settings.score is not None and len(without) == len(found):
+        asked.append(f"--score {settings.score:g}")
+    if asked:
+        raise UsageError(
+            f"{asked[0]}: of {', '.join(without)} it was recorded which labels it finds, and no scores",
+            hint="leave it out, or record the scores of every class",
+        )
+    if found[0].detail == AS_RECORDED:
+        _check(found[0].name, np.isfinite(found[0].scores), np.isfinite(found[0].false_scores))
+    return "fixed"
+
+
+def _without(found: Sequence[Found]) -> list[str]:
+    """What an audit of models without scores can mean."""
+    without = [each.name for each in found if each.detail == AS_RECORDED]
+    return [
+        f"{', '.join(without)}: labels were recorded without scores, so that no threshold can be matched, and models "
+        "are compared as recorded. Where all classes lost or gained alike, and false positives went the same way, it "
+        "may be the threshold alone, which whoever deploys the model can move; scores of every class would tell"
+    ] * bool(without)
+
+
+def _assumption(point: Point, samples: int, settings: Settings, found: Found, how: OperatingPoint) -> Assumption:
+    rate = f"{point.false / max(samples, 1):.3g} {WRONG} a sample"
+    if found.detail == AS_RECORDED:
+        why = "there are no scores, so that no threshold can be chosen"
+        return _told.assumption(point, rate, why, at=AS_RECORDED, option=AS_SCORES)
+    why = _told.why(how, WRONG)
+    if how != settings.operating_point:
+        why = "not matched, because another model has no scores"
     if settings.score is None:
         why += f"; the dense model's is {DEFAULT} unless it is named"
-    return _told.assumption(point, f"{point.false / max(samples, 1):.3g} {WRONG} a sample", why)
+    return _told.assumption(point, rate, why)

@@ -187,3 +187,86 @@ def test_options_that_labels_do_not_have_are_refused(tmp_path: Path) -> None:
         loaded(labels, seconds=1.0)
     with pytest.raises(AuditError, match="to which --label-separator does not apply"):
         data.load(DataSource(path=Path("sample_models/val"), label_separator=";"), Expects(), Settings())
+
+
+FOUND = [["cat", "dog"], ["dog"], ["dog"], ["sky", "cat"]]
+"""What `GOOD` finds at one half, by name."""
+
+
+@pytest.fixture(params=["lists", "json", "text", "ones"])
+def named(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], list[str]]:
+    """A command of two models that recorded names, the second in another order without one label, in several forms."""
+    less = [*FOUND[:3], ["cat"]][::-1]
+    paths = []
+    for name, ids, lists in (("dense", "wxyz", FOUND), ("pruned", "zyxw", less)):
+        if request.param == "lists":
+            path = table(tmp_path / f"{name}.parquet", id=list(ids), predicted=lists)
+        elif request.param == "json":
+            path = tmp_path / f"{name}.json"
+            path.write_text(json.dumps({"id": list(ids), "predicted": lists}))
+        elif request.param == "text":
+            path = table(tmp_path / f"{name}.csv", id=list(ids), predicted=["; ".join(each) for each in lists])
+        else:
+            cells = [[int(label in each) for label in ("cat", "dog", "sky")] for each in lists]
+            path = scores(tmp_path / f"{name}.csv", cells, ids=ids)
+        paths.append(str(path))
+    if request.param == "text":
+        labels = table(tmp_path / "t.csv", id=list("wxyz"), labels=[";".join(each) for each in LABELS])
+        return paths, ["--data", str(labels), "--label-separator", ";"]
+    return paths, ["--data", str(table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS))]
+
+
+def test_names_of_labels_are_compared_as_recorded(
+    named: tuple[list[str], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "audit.json"
+    (dense, pruned), asked = named
+    assert invoke(["compare", dense, pruned, *asked, "-o", str(out)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "as recorded: 0.25 false positives a sample" in told
+    assert "recorded without scores" in told
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert (view["both"], view["lost"], view["gained"]) == ([2, 2, 0], [0, 0, 1], [0, 0, 0])
+    assert view["negatives"]["neither"] == [0, 1, 0]
+    for option in (["--score", "0.3"], ["--operating-point", "precision"]):
+        assert invoke(["compare", dense, pruned, *asked, *option]) == 2
+        assert "and no scores" in capsys.readouterr().err
+
+
+def test_a_model_with_scores_beside_one_without_is_asked_at_the_score_that_was_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    dense = scores(tmp_path / "dense.csv", GOOD)
+    pruned = table(tmp_path / "pruned.parquet", id=list("wxyz"), predicted=FOUND)
+    out = tmp_path / "audit.json"
+    assert invoke(["compare", str(dense), str(pruned), "--data", str(labels), "--score", "0.65", "-o", str(out)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "0.65: 0 false positives a sample" in told
+    assert "not matched, because another model has no scores" in told
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert view["negatives"]["lost"] == [0, 1, 0]  # what the pruned model calls falsely and the dense one does not
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"),
+    [
+        ([["cow"], *FOUND[1:]], "'cow', found in sample 'w', is none of the 3 labels"),
+        ([None, *FOUND[1:]], "sample 'w' has no list of labels"),
+        ([[], [], [], []], "finds 0.0% of the labels"),
+    ],
+)
+def test_names_that_are_no_labels_are_refused(
+    tmp_path: Path, predicted: list[Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    path = table(tmp_path / "p.parquet", id=list("wxyz"), predicted=predicted)
+    assert invoke(["compare", str(path), str(path), "--data", str(labels)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_several_labels_are_no_answers_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = table(tmp_path / "t.csv", id=list("wxyz"), label=["cat", "dog", "dog", "sky"])
+    path = table(tmp_path / "p.parquet", id=list("wxyz"), predicted=FOUND)
+    assert invoke(["compare", str(path), str(path), "--data", str(labels)]) == 2
+    assert "several labels a sample, and the data have one" in " ".join(capsys.readouterr().err.split())

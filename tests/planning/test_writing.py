@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prune_audit import planning
-from prune_audit.core import Audit, Settings
+from prune_audit.core import Audit, Settings, Task
 from prune_audit.planning import Design, writing
 from prune_audit.render import consoles
 from prune_audit.reports.table import plain
@@ -120,3 +120,19 @@ def test_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert rows(tmp_path / "e.csv")[0]["stratum"] == "'=1+1"
     writing.write(sheet, tmp_path / "l.md")
     assert "a\\|b" in (tmp_path / "l.md").read_text(encoding="utf-8")
+
+
+def test_a_list_calls_things_what_they_are() -> None:
+    audit = audit_of(COUNTS)
+    (comparison,) = audit.comparisons
+    view = comparison.view()
+    boxes = Task(name="x", thing=("box", "boxes"), stratum=("kind", "kinds"))
+    called = replace(view, pair=replace(view.pair, task=boxes))
+    audit = replace(audit, comparisons=(replace(comparison, views=(called,)),))
+    for budget in (1, 500):
+        told = shown(writing.of_list(planning.shopping(audit, budget=budget)), 500)
+        assert "what would settle kinds" in told
+        assert "more boxes would settle each" in told
+        assert ("A budget of 1 box settles no kind" if budget == 1 else "A budget of 500 boxes is best spent") in told
+        assert "sample" not in told
+        assert "class" not in told.replace("--classes N", "")

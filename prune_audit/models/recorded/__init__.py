@@ -94,23 +94,26 @@ class RecordedPredictions:
     def found(self, things: Things) -> Found:
         """Which of several labels a sample the scores of each class find, and what they say of all others.
 
+        Where names of labels were recorded in place of scores, those are found that are named.
+
         Raises:
             AlignmentError: these are no labels of samples, or others than were predicted.
-            ModelError: the table is damaged, or holds no scores of each class.
+            ModelError: the table is damaged, or holds neither scores of each class nor lists of labels.
         """
         c, path = self.columns, self.card.path
         cells = label_sets.cells_of(things, path)
-        if c.scores is None and not c.each:
-            raise ModelError(
-                f"{path}: the column {c.name!r} holds one class a sample, expected scores of every class",
-                hint="call the column of lists of scores 'scores', or those of each class like it, score_NAME",
-            )
-        texts = [c.ids] if c.ids is not None else []
+        named = c.several or c.classes
+        texts = [name for name in (c.ids, named) if name is not None]
         table = self.table.read(texts, [*([c.scores] if c.scores is not None else []), *c.each.values()])
         given = None if c.ids is None else table.column(c.ids)
         at = label_sets.rows(given, cells.ids, c.ids, path, table.num_rows)
-        scores = _scores(table, c, things.classes, path)
-        answer, told = label_sets.found(scores, at, cells, self.card.name, path, self.asked)
+        if named is not None:
+            answer, told = label_sets.named(table.column(named), at, cells, things.classes, self.card.name, path)
+            if self.asked is not None:
+                raise UsageError(f"--scores {self.asked}: {path} has names of labels", hint="leave --scores out")
+        else:
+            scores = _scores(table, c, things.classes, path)
+            answer, told = label_sets.found(scores, at, cells, self.card.name, path, self.asked)
         self.told["scores"] = told
         value = "taken in the order of the data" if c.ids is None else f"joined by id, column {shown([c.ids])}"
         why = "the predictions have no column of ids" if c.ids is None else "ids as they are written"
@@ -121,6 +124,11 @@ class RecordedPredictions:
 
     def _outputs(self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None) -> Outputs:
         c, path = self.columns, self.card.path
+        if c.several is not None:
+            raise AlignmentError(
+                f"{path}: the column {c.several!r} holds several labels a sample, and the data have one",
+                hint="give labels of the same kind with --data, or one predicted class a sample",
+            )
         texts = [name for name in (c.ids, c.classes, c.truth) if name is not None]
         numbers = [*([c.scores] if c.scores is not None else []), *c.each.values(), *c.beside.values()]
         table = self.table.read(texts, numbers)

@@ -20,13 +20,15 @@ BESIDE = ("confidence", "true_score", "rank", "tied")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns of a table make one model: the predicted ``classes`` and what stands ``beside`` them, or its
-    ``scores`` as lists or, in ``each``, class by class. ``name`` is what to choose it by; ``unused`` are the others of
+    """Which columns of a table make one model: the predicted ``classes`` and what stands ``beside`` them, its
+    ``scores`` as lists or, in ``each``, class by class, or in ``several`` lists of the names of all classes that it
+    finds. ``name`` is what to choose it by; ``unused`` are the others of
     text or whole numbers, in which ids may stand."""
 
     name: str
     ids: str | None = None
     classes: str | None = None
+    several: str | None = None
     scores: str | None = None
     each: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
@@ -88,10 +90,12 @@ def _chosen(source: ModelSource, table: Table) -> Columns:
         raise UsageError(f"{source.path} has no column {chosen!r}", hint=f"known: {shown(kinds)}")
     if kinds[chosen] == "scores":
         return Columns(name=chosen, ids=ids, scores=chosen)
+    if kinds[chosen] == "names":
+        return Columns(name=chosen, ids=ids, several=chosen)
     if kinds[chosen] == "other":
         raise ModelError(
             f"{source.path}: the column {chosen!r} holds neither classes nor scores",
-            hint="classes are text or whole numbers, scores lists of numbers",
+            hint="classes are text or whole numbers, scores lists of numbers, several labels lists of their names",
         )
     if chosen.strip().lower() not in PREDICTED or not beside:
         return Columns(name=chosen, ids=ids, classes=chosen)

@@ -1,16 +1,25 @@
-"""Recorded scores of every class for samples that carry several labels: which labels and which negatives got which."""
+"""Recorded answers for samples that carry several labels: which labels and which negatives got which score.
+
+Where only names of labels were recorded, or 1 and 0 of each, there is no score: what is named is found.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from prune_audit.core import Array, Assumption, Counts, Floats, Found, Things
 from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.models.recorded import join
-from prune_audit.tasks.multi_label import Cells, probabilities
+from prune_audit.tasks.multi_label import AS_RECORDED, AS_SCORES, Cells, probabilities
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OPTION = "--scores [NAME=]KIND"
 
 
 def cells_of(things: Things, path: str) -> Cells:
@@ -41,16 +50,67 @@ def found(scores: Array, at: Counts, cells: Cells, name: str, path: str, asked: 
         raise ModelError(
             f"{path}: sample {cells.ids[broken]!r} has a score that is NaN", hint="a model that gives NaN finds nothing"
         )
+    if asked is None and own.size and np.isin(own, (0, 1)).all():
+        return _called(own == 1, cells, name, "all are 1 or 0", _OPTION)
     chances, kind, why = probabilities(own, asked)
+    told = Assumption(subject=name, what="scores", value=kind, why=why, option=_OPTION)
+    return _answer(chances, cells, name), told
+
+
+def named(
+    column: pa.ChunkedArray, at: Counts, cells: Cells, classes: tuple[str, ...], name: str, path: str
+) -> tuple[Found, Assumption]:
+    """What a model found that recorded the names of labels in ``column`` (R,), the samples being in rows ``at`` (N,).
+
+    Texts are taken apart by what parts the labels of the data.
+
+    Raises:
+        AlignmentError: a name is no label of the data.
+        ModelError: a sample has no list, or one text where nobody knows what parts several labels.
+    """
+    held = column.take(at).to_pylist()
+    if not any(isinstance(each, list) for each in held) and cells.separator is None:
+        raise ModelError(
+            f"{path} holds one class a sample, expected scores of every class, or lists of the labels found",
+            hint="call the column of lists of scores 'scores', or those of each class like it, score_NAME",
+        )
+    if (lacking := next((row for row, each in enumerate(held) if each is None), None)) is not None:
+        raise ModelError(
+            f"{path}: sample {cells.ids[lacking]!r} has no list of labels",
+            hint="where none is found, the list is empty",
+        )
+    lists = [each if isinstance(each, list) else str(each).split(cells.separator) for each in held]
+    stripped = [[text for part in each if (text := str(part).strip())] for each in lists]
+    known = list(dict.fromkeys(text for each in stripped for text in each))
+    position = dict(zip(known, join.matched(known, classes).tolist(), strict=True))
+    called = np.zeros(cells.labels.shape, bool)
+    for row, each in enumerate(stripped):
+        for text in each:
+            if position[text] < 0:
+                raise AlignmentError(
+                    f"{path}: {text!r}, found in sample {cells.ids[row]!r}, is none of the {len(classes):,} labels of "
+                    "the data",
+                    hint="name all labels with --classes FILE",
+                )
+            called[row, position[text]] = True
+    return _called(called, cells, name, "names of labels were recorded", AS_SCORES)
+
+
+def _called(called: Array, cells: Cells, name: str, why: str, option: str) -> tuple[Found, Assumption]:
+    """What is found where ``called`` (N, C) says so, whatever the threshold."""
+    told = Assumption(subject=name, what="scores", value="none, only which labels it finds", why=why, option=option)
+    return replace(_answer(np.where(called, 1.0, -np.inf), cells, name), detail=AS_RECORDED), told
+
+
+def _answer(scores: Floats, cells: Cells, name: str) -> Found:
     positive, negative = cells.positives, cells.negatives
-    told = Assumption(subject=name, what="scores", value=kind, why=why, option="--scores [NAME=]KIND")
     return Found(
         name=name,
-        scores=chances[positive],
+        scores=scores[positive],
         false_labels=negative[1],
         false_in=negative[0],
-        false_scores=chances[negative],
-    ), told
+        false_scores=scores[negative],
+    )
 
 
 def rows(given: Any, ids: Sequence[str], column: str | None, path: str, length: int) -> Counts:
