@@ -5,12 +5,13 @@ from __future__ import annotations
 from prune_audit.core import Dataset, DataSource, Expects, Settings
 from prune_audit.data import _folders, _hf, _images, _sound, _unsupported
 from prune_audit.data._pixels import LATER, suffixes
+from prune_audit.files import yolo
 
 
 def recognises(source: DataSource) -> bool:
-    """Whether it is a folder, and neither one of sounds nor a Hugging Face dataset."""
+    """Whether it is a folder, and none of sounds, of labelled boxes, or a Hugging Face dataset."""
     path = source.path
-    return path.is_dir() and not _hf.is_folder(path) and not _sound.is_folder(path)
+    return path.is_dir() and not (_hf.is_folder(path) or _sound.is_folder(path) or yolo.is_data(path))
 
 
 def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,12 @@ from prune_audit.core import (
     Things,
 )
 from prune_audit.core.things import refuse
-from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.errors import AlignmentError
 from prune_audit.files import coco
+from prune_audit.models import _detections
 from prune_audit.tasks.detection import alignment
-from prune_audit.tasks.detection.boxes import Boxes, Detections
-from prune_audit.tasks.detection.matching import FALSE, Detected
+from prune_audit.tasks.detection.boxes import Boxes
+from prune_audit.tasks.detection.matching import Detected
 
 TASK = "detection"
 
@@ -63,7 +64,7 @@ class RecordedDetections:
         like: Scores | None = None,  # noqa: ARG002
     ) -> Outputs:
         """Raises `AlignmentError`: samples with one label have no boxes."""
-        raise refuse(self.card, "detections in images")
+        raise refuse(self.card, _detections.HOLDS)
 
     def found(self, things: Things) -> Found:
         """What took the boxes of ``things``.
@@ -71,31 +72,15 @@ class RecordedDetections:
         Raises:
             AlignmentError: an image or a category is not that of the labels, or boxes are in other coordinates.
         """
-        boxes, results, path = things.detail, self.results, self.card.path
-        if not isinstance(boxes, Boxes):
-            raise AlignmentError(
-                f"{path} holds detections in images, and {things.path} labels for the task {things.task}",
-                hint="give labelled boxes with --data, as COCO's JSON",
-            )
+        boxes, results = _detections.labelled(self.card, things), self.results
         detected = Detected(
             image=self._images(boxes)[results.image],
             category=self._categories(boxes),
             box=results.box,
             score=results.score,
         )
-        alignment.check_coordinates(path, detected.box, boxes.sizes[detected.image], AlignmentError)
-        detections = Detections.of(boxes, detected, self.iou, self.most)
-        false = np.flatnonzero(detections.matched.taken == FALSE)
-        flat = int((detected.box[:, 2:] == 0).any(axis=1).sum())
-        return Found(
-            name=self.card.name,
-            scores=detections.matched.scores(detected.score)[boxes.things],
-            false_labels=detected.category[false],
-            false_in=detected.image[false],
-            false_scores=detected.score[false],
-            notes=(f"{self.card.name}: {flat:,} detections have no area, and find nothing",) if flat else (),
-            detail=detections,
-        )
+        alignment.check_coordinates(self.card.path, detected.box, boxes.sizes[detected.image], AlignmentError)
+        return _detections.found(self.card, boxes, detected, self.iou, self.most)
 
     def _images(self, boxes: Boxes) -> Counts:
         """The position of each image of the results among those of ``boxes``."""
@@ -108,8 +93,12 @@ class RecordedDetections:
             "by image id": {each: at for at, each in enumerate(boxes.images)},
             "by image id, as numbers": _distinct([_number(each) for each in boxes.images]),
             "by the file of an image": _distinct(list(boxes.names)),
-            "by the file of an image, without folder and suffix": _distinct([_stem(name) for name in boxes.names]),
-            "by the number that the file of an image is": _distinct([_number(_stem(name)) for name in boxes.names]),
+            "by the file of an image, without folder and suffix": _distinct(
+                [_detections.stem(name) for name in boxes.names]
+            ),
+            "by the number that the file of an image is": _distinct(
+                [_number(_detections.stem(name)) for name in boxes.names]
+            ),
         }
         best = ("by image id", -1)
         for way, known in tables.items():
@@ -174,11 +163,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedDetections:
         ModelError: the file is damaged, or holds no detections.
         UsageError: there is a factory.
     """
-    if source.factory is not None:
-        raise UsageError(
-            f"{source.path} holds detections, which need no factory {source.factory}",
-            hint=f"give the path alone: {source.path}",
-        )
+    _detections.no_factory(source)
     results = coco.results(source.path)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -201,10 +186,6 @@ def _number(each: int | str) -> int | str:
     """A whole number that is written as text is that number."""
     text = str(each).strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else each
-
-
-def _stem(name: str) -> str:
-    return PurePath(name).stem
 
 
 def _distinct(keys: Sequence[Any]) -> dict[Any, int]:

@@ -339,6 +339,19 @@ SEEDS = [
         makes=("r.html", "r.md"),
         share=6,
     ),
+    Seed(
+        kind="yolo",
+        targets=("yolo", "lines"),
+        needs=("lines2", "truth.json"),
+        commands=(
+            ("compare", "lines2", "lines", "--data", "yolo/data.yaml", "--no-cache", "-o", "r.html"),
+            ("compare", "lines", "lines2", "--data", "yolo/data.yaml", *COMPARE, "--by", "size", "-o", "r.md"),
+            ("compare", "lines2", "lines", "--data", "yolo", *COMPARE, "--thumbnails", "3", "-o", "r.html"),
+            ("compare", "lines2", "lines", "--data", "truth.json", "--no-cache", "--gate"),
+        ),
+        makes=("r.html", "r.md"),
+        share=6,
+    ),
     *(
         Seed(
             kind=kind,
@@ -811,7 +824,9 @@ def _sounds() -> None:
 
 
 def _boxes() -> None:
-    """Six images with a box of each class, found nearly where it lies; one is a crowd."""
+    """Eight images with a box of each class, found nearly where it lies; one is a crowd."""
+    from tests.tasks.detection import yolo
+
     rng = np.random.default_rng(8)
     images = [{"id": at, "file_name": f"{at:03}.png", "width": 200, "height": 120, "site": "ab"[at % 2]}
               for at in range(1, 9)]  # fmt: skip
@@ -834,6 +849,8 @@ def _boxes() -> None:
                 {"image_id": box["image_id"], "category_id": box["category_id"], "bbox": moved, "score": score}
             )
         Path(f"{name}.json").write_text(json.dumps(found))
+        yolo.labels(Path(name.replace("boxes", "lines")), content, found)
+    yolo.dataset(Path("yolo"), content)
 
 
 def _questions() -> None:
