@@ -121,12 +121,13 @@ def image_folder(labels: Path) -> Path | None:
 
 
 def _exchanged(path: Path, one: str, other: str) -> Path | None:
-    parts = list(path.absolute().parts)
-    if one not in parts:
-        return None
-    at = len(parts) - 1 - parts[::-1].index(one)
-    made = Path(*parts[:at], other, *parts[at + 1 :])
-    return made if made.is_dir() else None
+    for written in (path, path.absolute()):
+        parts = written.parts
+        if one in parts:
+            at = len(parts) - 1 - parts[::-1].index(one)
+            made = Path(*parts[:at], other, *parts[at + 1 :])
+            return made if made.is_dir() else None
+    return None
 
 
 def files(folder: Path) -> dict[str, Path]:
