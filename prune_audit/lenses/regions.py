@@ -181,6 +181,12 @@ def _sentences(subject: Subject, rows: list[tuple[Value, ...]], ratios: Ratios) 
                 f"Lines {series} go through {dense:,.1f} pieces of the dense network and {pruned:,.1f} of the pruned "
                 "one, the mean over classes."
             )
+    counted, left = (sum(int(row[at] or 0) for row in rows) for at in (2, 3))
+    if left:
+        said.append(
+            f"{left:,} of {counted + left:,} lines, those with the most pieces, are left out, so that these numbers "
+            "are of the others alone: --most-pieces."
+        )
     fewer = {series: _fewer(subject, ratios, series) for series in (WITHIN, BETWEEN)}
     told = [f"{series}: {rounded.listed(names)}" for series, names in fewer.items() if names]
     said.append(

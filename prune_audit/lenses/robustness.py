@@ -212,16 +212,20 @@ def _sentences(
     said = [
         f"Of {n:,} images attacked (radius {radius:.3g} of white, {steps} steps) the dense model withstood "
         f"{rounded.percent_sign(robust[0])} and the pruned one {rounded.percent_sign(robust[1])}; as they are, they "
-        "get "
-        f"{rounded.percent_sign(clean[0])} and {rounded.percent_sign(clean[1])} right.",
+        f"get {rounded.percent_sign(clean[0])} and {rounded.percent_sign(clean[1])} right.",
         _harder(subject, views),
     ]
     if max(robust) < FLOOR:
         said.append(
             "Hardly anything withstood, so that no class could lose under attack: a smaller radius tells more "
-            "(--robust 1/255)."
+            f"(--robust {_smaller(radius)})."
         )
     return said
+
+
+def _smaller(radius: float) -> str:
+    """A quarter of ``radius``, as it is typed."""
+    return f"{255 * radius / 4:.3g}/255"
 
 
 FLOOR = 0.05  # of images that withstood, below which there is nothing to compare

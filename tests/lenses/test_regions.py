@@ -92,7 +92,12 @@ def test_long_lines_are_left_out_and_none_is_counted_where_the_first_are_too_lon
     dense = small()
     counts = [row["dense"] for row in rows(looked(dense, dense).tables[0])]
     most = int(sorted(counts)[len(counts) // 2])
-    found = rows(looked(dense, dense, regions.Options(segments=3, most_pieces=most)).tables[0])
+    seen = looked(dense, dense, regions.Options(segments=3, most_pieces=most))
+    found = rows(seen.tables[0])
+    left = sum(row["left_out"] for row in found)
+    assert any(
+        said.startswith(f"{left} of 60 lines, those with the most pieces, are left out") for said in seen.sentences
+    )
     assert {row["n"] + row["left_out"] for row in found} == {3}
     assert sum(row["left_out"] for row in found) > 0
     assert all(row["dense"] <= most for row in found if row["n"])

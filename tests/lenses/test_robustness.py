@@ -74,3 +74,9 @@ def test_what_has_no_pixels_cannot_be_attacked(tmp_path: Path) -> None:
     torch.manual_seed(0)
     done = here(["explain", *models, *sides, "--lens", "robustness", "--no-cache"])
     assert "holds no images that were scaled from pixels" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("radius", [8 / 255, 1 / 255, 0.03])
+def test_the_radius_to_try_next_is_a_quarter_of_the_one_that_left_nothing(radius: float) -> None:
+    found, _ = robustness.Options(robust=robustness._smaller(radius)).parsed()
+    assert found == pytest.approx(radius / 4, rel=0.01)  # three digits are told
