@@ -79,5 +79,6 @@ def groups(some: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     wide = [min(LABEL, LETTER * len(name)) + SYMBOL for name in names]
     if sum(wide) > WIDTH:  # a legend in one row would run over the edge
         colored["legend"] = {"columns": max(1, WIDTH // max(wide)), "labelLimit": LABEL}
-    shapes = [SHAPES[n % len(SHAPES)] for n in range(len(names))]
+    # One further each time that the colours begin anew, so that no two of them look alike.
+    shapes = [SHAPES[(n + n // len(LINES)) % len(SHAPES)] for n in range(len(names))]
     return colored, colored | {"scale": {"domain": names, "range": shapes}}

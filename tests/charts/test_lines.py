@@ -30,6 +30,8 @@ def test_a_legend_that_one_row_has_no_room_for_gets_columns_that_fit() -> None:
     assert "legend" not in groups(few)[0]
     colored, shaped = groups(many)
     assert colored["legend"] == shaped["legend"] == {"columns": 4, "labelLimit": 160}
+    pairs = zip(colored["scale"]["range"], shaped["scale"]["range"], strict=True)
+    assert len({*pairs}) == 10  # no two look alike
     assert groups(long)[0]["legend"]["columns"] == 2
 
 
