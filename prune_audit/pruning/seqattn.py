@@ -4,17 +4,19 @@ Each block of a weight has a logit L, and the network computes with its weights 
 
     A_i = K exp(L_i) / sum_j exp(L_j),  K blocks in the layer;  W = W * A * mask
 
-The training begins with a dense tenth. Then follow ``--steps`` phases: blocks of the least attention go by and by, by
+The training begins with a dense tenth. Then follow ``--steps`` phases: blocks of the least A ||W|| go by and by, by
 s(t) = s (1 - exp(-4 t)) / (1 - exp(-4)); what is left trains; all come back. The last one only goes, and the rest of
 the training, 15 %, tunes. In the end A is multiplied into the weights. Layers of fewer than 100 blocks stay whole, and
 the others give as much more, each the same share, so that the density is met to a block; where that cannot be, it is
 refused. Without training attention is equal, and blocks are cut by their norm.
 
-The paper trains so from nothing, for 90 epochs. Of a network that is trained already, a few epochs teach attention
-little, which then chooses badly: measured on LeNet-5, far below magnitude.
+The paper goes by A alone, and trains from nothing for 90 epochs. In a network that is trained already a few epochs move
+A by little more than noise, so the norm counts here, too. Measured on LeNet-5, 20 % kept, on 2,000 other images, one
+seed: 6 epochs of a trained network (33.6 %) by A alone 18.8 %, without attention 30.4, by A ||W|| 30.2, blocks by
+magnitude 31.4; 30 epochs from nothing 26.0, 23.4, 20.5 and (gradually) 30.4. Attention did no better than norms.
 
     source: SequentialAttention++, Yasuda et al. 2024 (arXiv 2402.17902)
-    certainty: very high for attention and schedule; phases are thirds of a turn here, and logits are trained by SGD
+    certainty: very high for attention and schedule; the norm, phases of thirds and SGD for logits are this project's
     needs: labelled training data and --epochs; 20 or more, for the phases
     cost: a training, and some percent more
 """
@@ -109,7 +111,7 @@ def cut_by(t: float, share: float) -> float:
 
 
 def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:
-    """The blocks of the largest attention, and of equal ones of the largest norm: of each layer the same share.
+    """The blocks of the largest attention times norm: of each layer the same share.
 
     What ``masks`` cut may come back while one trains, and stays cut otherwise.
 
@@ -139,8 +141,7 @@ def update(model: torch.nn.Module, masks: Masks, density: float, batches: Exampl
         left = torch.ones_like(mask) if settings.companion is not None else mask
         weight = torch.where(left, model.get_parameter(name).detach().abs(), 0)
         norms, sizes = (learnt.summed(name, each.double()).flatten() for each in (weight.square(), left.double()))
-        by_norm = norms.argsort(descending=True, stable=True)
-        order = by_norm[learnt.logits[name].flatten()[by_norm].argsort(descending=True, stable=True)]
+        order = (learnt.of(name).flatten() * norms.sqrt()).argsort(descending=True, stable=True)
         count = int((sizes[order].cumsum(0) - share * mask.numel()).abs().argmin()) + 1
         chosen = torch.zeros_like(order, dtype=torch.bool)
         chosen[order[:count]] = True

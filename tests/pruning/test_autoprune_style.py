@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from prune_audit.nets import masking
 from prune_audit.nets.companion import Course
 from prune_audit.nets.examples import Examples
 from prune_audit.pruning import Cut, autoprune_style, magnitude
-from prune_audit.pruning.autoprune_style import GATE, Gates
+from prune_audit.pruning.autoprune_style import Gates
 from tests.pruning.networks import examples, network
 
 
@@ -32,50 +32,51 @@ PLAIN = examples(torch.randn(4, 8), torch.tensor([0, 0, 1, 1]), size=2)
 OWN = Quadratic(labels=PLAIN.labels, rows=PLAIN.rows, read=PLAIN.read, forward=PLAIN.forward, size=2)
 
 
-def gates(mu: float, steps: int, eta: float, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Linear, Gates]:
-    monkeypatch.setattr(autoprune_style, "ETA", eta)
+def gates(density: float, steps: int, lr: float) -> tuple[nn.Linear, Gates]:
     model = nn.Linear(8, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(WEIGHT)
-    # Below any density that is reached, mu would change.
-    course = Course(own=OWN, steps=2 * steps, per_epoch=2 * steps + 1, until=steps, density=0.5, lr=0.1, seed=0)
-    made = Gates(model, masking.whole(model, ["weight"]), course, OWN)
-    made.load(made.state() | {"mu": torch.tensor(mu, dtype=torch.float64)})
-    return model, made
+    course = Course(own=OWN, steps=2 * steps, per_epoch=steps, until=steps, density=density, lr=lr, seed=0)
+    return model, Gates(model, masking.whole(model, ["weight"]), course, OWN)
 
 
-@pytest.mark.parametrize("mu", [0.04, 0.15, 0.55])
-def test_what_stays_open_half_the_time_is_worth_its_price(mu: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An open gate has no gradient here and sinks by mu, a closed one rises by |w| - mu: those with |w| < mu stay shut.
+@pytest.mark.parametrize("kept", [2, 3, 5])
+def test_what_stays_open_is_the_best_mask_whatever_gates_begin_with(kept: int) -> None:
+    """An open gate has no gradient here, a closed one rises by |w|, all sink alike: the larger, the more often open.
 
-    The best mask of all 2^8 by T + mu |w| / 2 for each weight kept, the price that the gradient of a closed gate sees.
+    Against brute force over all masks of as many weights.
     """
-    model, made = gates(mu, 400, 0.05, monkeypatch)
+    model, made = gates(kept / 8, 240, 0.02)
+    made.gates["weight"].copy_(0.1 - WEIGHT.abs() / 50)  # the least first
     opened = np.zeros(8)
-    for step in range(400):
+    for step in range(240):
         made.stepped(step, {})
-        if step >= 200:
-            opened += (made.gates["weight"] > 0).numpy()[0] / 200
+        if step >= 180:
+            opened += (made.gates["weight"] > 0).numpy()[0] / 60
     w = WEIGHT.numpy()[0].astype(float)
-
-    def cost(kept: tuple[int, ...]) -> float:
-        return float(sum(mu * abs(v) / 2 if k else v**2 / 2 for k, v in zip(kept, w, strict=True)))
-
-    best = min(product((0, 1), repeat=8), key=cost)
-    assert ((opened > 0.01) == np.array(best, bool)).all()
+    best = min(combinations(range(8), kept), key=lambda mask: sum(w[n] ** 2 for n in range(8) if n not in mask))
+    assert set(np.argsort(-opened)[:kept].tolist()) == set(best)
+    assert opened.sum() == pytest.approx(kept, abs=0.2)  # the last quarter of the cubic
     assert torch.equal(model.weight.detach(), WEIGHT)
 
 
-def test_without_a_price_no_gate_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, made = gates(0.0, 20, 0.1, monkeypatch)
+def test_gates_close_by_the_cubic_and_none_where_all_is_kept() -> None:
+    _, made = gates(0.25, 40, 0.0)
+    for step in range(40):
+        made.stepped(step, {})
+        closed = round(6 * (1 - (1 - (step + 1) / 40) ** 3))
+        assert int((made.gates["weight"] <= 0).sum()) == closed
+    assert (made.gates["weight"] > 0).nonzero()[:, 1].tolist() == [3, 4]  # the largest weights
+    _, made = gates(1.0, 20, 0.1)
     for step in range(20):
         made.stepped(step, {})
-    assert torch.equal(made.gates["weight"], torch.full((1, 8), GATE))
+    assert torch.equal(made.gates["weight"], WEIGHT.abs())
 
 
-def test_a_gate_that_was_closed_on_a_weight_that_is_needed_opens_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, made = gates(0.0, 100, 0.1, monkeypatch)
+def test_a_gate_that_was_closed_on_a_weight_that_is_needed_opens_again() -> None:
+    model, made = gates(0.5, 100, 0.1)
     made.gates["weight"][0, 3] = -0.2
+    made.gates["weight"][0, [5, 7]] = 0.5
     with torch.no_grad():
         made.show()
     assert float(model.weight.detach()[0, 3]) == 0
@@ -88,9 +89,10 @@ def test_a_gate_that_was_closed_on_a_weight_that_is_needed_opens_again(monkeypat
     assert float(made.gates["weight"][0, 3]) > 0
 
 
-def test_gates_rank_first_and_sizes_among_equal_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, made = gates(0.0, 100, 0.1, monkeypatch)
+def test_gates_rank_first_and_sizes_among_equal_ones() -> None:
+    model, made = gates(0.5, 100, 0.1)
     masks = masking.whole(model, ["weight"])
+    made.gates["weight"].fill_(0.1)
     equal = pruning.cut(autoprune_style, model, masks, 0.5, None, Cut(companion=made))
     plain = pruning.cut(magnitude, model, masks, 0.5, None, Cut())
     assert torch.equal(equal["weight"], plain["weight"])

@@ -95,6 +95,11 @@ def test_blocks_of_one_without_attention_are_magnitude_of_each_layer() -> None:
 
 def test_the_largest_attention_is_kept_and_all_may_come_back() -> None:
     model, made = attended()
+    with torch.no_grad():
+        for down in range(3):
+            for across in range(3):  # all blocks of one norm
+                part = model.weight[2 * down : 2 * down + 2, 3 * across : 3 * across + 3]
+                part.div_(part.norm())
     made.logits["weight"].copy_(torch.arange(9.0).reshape(3, 3))
     masks = masking.whole(model, ["weight"])
     settings = Cut(options=Options(attention_block="2x3", attention_blocks=1), companion=made)
@@ -110,6 +115,21 @@ def test_the_largest_attention_is_kept_and_all_may_come_back() -> None:
     count = min(range(1, 10), key=lambda n: abs(sum(sizes[:n]) - 14))
     assert kept == [n < count for n in range(9)]
     assert pruning.cut(seqattn, model, {"weight": found}, 1.0, None, settings)["weight"].all()
+
+
+def test_attention_counts_as_a_factor_of_the_norm() -> None:
+    """Two blocks of norms 3 and 1: the second is kept once its attention is more than three times the other's."""
+    model = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[3.0, -1.0]]))
+    options = Options(attention_block="1x1", attention_blocks=1)
+    masks = masking.whole(model, ["weight"])
+    made = seqattn.accompany(model, masks, Cut(options=options), COURSE)
+    assert isinstance(made, Attention)
+    for ratio, kept in ((2.9, [True, False]), (3.1, [False, True])):
+        made.logits["weight"].copy_(torch.tensor([[0.0, math.log(ratio)]]))
+        found = pruning.cut(seqattn, model, masks, 0.5, None, Cut(options=options, companion=made))
+        assert found["weight"].tolist() == [kept]
 
 
 def test_small_layers_stay_whole_and_the_others_make_up_for_them() -> None:
