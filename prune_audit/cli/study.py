@@ -245,7 +245,7 @@ def _write(
     for stale in {*folder.glob("table-*.csv"), *once} - {folder / name for name in files}:
         stale.unlink(missing_ok=True)  # of an earlier, larger plan
     for name, content in files.items():
-        reports.put(folder / name, content)
+        reports.put(folder / name, content, named=False)
 
 
 def _shard(text: str | None) -> Shard:

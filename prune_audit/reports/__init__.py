@@ -18,6 +18,7 @@ from typing import TypeAlias
 from prune_audit import plugins
 from prune_audit.core import Audit
 from prune_audit.errors import OutputError, UsageError
+from prune_audit.files import target as targets
 
 CONTRACT = ("SUFFIXES", "render")
 """What a plugin must have."""
@@ -43,14 +44,12 @@ def check_writable(path: Path) -> None:
 
     Raises:
         UsageError: no report has the suffix of ``path``.
-        OutputError: its folder is missing or cannot be written to, or ``path`` is a folder or a read-only file.
+        OutputError: its folder is missing or cannot be written to, or ``path`` is a folder, a device or read-only.
     """
     _chosen(path)
-    target = Path(os.path.realpath(path))
+    target = targets.target(path)
     if not target.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {target.parent}", hint="make the folder first")
-    if target.is_dir():
-        raise OutputError(f"{path}: expected a file, found a folder", hint="give the name of a file")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{path}: the file is read-only", hint="give another name, or make it writable")
     try:
@@ -110,14 +109,13 @@ def beside(path: Path, word: str) -> Path:
     return path.with_name(f"{path.name[:at]}{word}.{path.name[at:]}")
 
 
-def put(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; a text in UTF-8, as reports are.
+def put(path: Path, content: str | bytes, *, named: bool = True) -> None:
+    """Write a file whole or not at all; a text in UTF-8, as reports are. ``named`` as in `prune_audit.files.target`.
 
     Raises:
         OutputError: it cannot be written.
     """
-    # A link stays a link to the new content; pathlib would raise where links lead in a circle, which is replaced.
-    target = Path(os.path.realpath(path))
+    target = targets.target(path, named=named)
     temporary = _beside(target)
     try:
         with temporary.open("xb") as file:

@@ -141,7 +141,7 @@ def _put(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{path.parent} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
-    reports.put(path, text.encode())
+    reports.put(path, text.encode(), named=False)
 
 
 def read(folders: Sequence[Path]) -> tuple[str, pd.DataFrame, pd.DataFrame, pd.DataFrame]:

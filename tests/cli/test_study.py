@@ -241,3 +241,16 @@ def test_a_study_of_which_no_run_finished_is_no_success(tmp_path: Path) -> None:
     assert "Every run failed of magnitude at 50 and 10 %; layer at 50 and 10 %." in " ".join(ended.stdout.split())
     assert "No run finished" in (tmp_path / "digits" / "study.html").read_text()
     assert (tmp_path / "digits" / "runs.csv").exists()
+
+
+def test_links_in_the_folder_of_a_study_are_replaced_and_not_followed(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "study", tmp_path / "mine"
+    folder.mkdir()
+    mine.write_text("mine")
+    for name in ("runs.csv", "classes.csv"):
+        shutil.copy(ROOT / "docs" / "studies" / "cifar10-lenet5" / name, folder / name)
+    for name in ("study.html", "study.md", "table-cells.csv"):
+        (folder / name).symlink_to(mine)
+    assert here(["study", str(folder), "-o", str(folder)], cwd=tmp_path).returncode == 0
+    assert mine.read_text() == "mine"
+    assert not (folder / "study.html").is_symlink()

@@ -279,6 +279,6 @@ def test_a_mitigation_that_there_is_not(tmp_path: Path) -> None:
 
 
 def test_the_plan_of_the_documents_can_be_read() -> None:
-    found = plan.read(ROOT / "docs" / "mitigations" / "lenet5-long-tail.toml", train=VAL, audit=VAL)
+    found = plan.read(ROOT / "docs" / "studies" / "mitigations-long-tail.toml", train=VAL, audit=VAL)
     assert len(found.cells()) == 8 * 2 * 5
     assert {method.mitigate for method in found.methods} >= {"tuned", "tuned-balanced"}

@@ -19,6 +19,7 @@ import numpy as np
 
 from prune_audit.core import Array, Counts, Outputs
 from prune_audit.errors import OutputError, UsageError
+from prune_audit.files import target as targets
 
 
 def check_predictions_path(path: Path) -> None:
@@ -26,18 +27,16 @@ def check_predictions_path(path: Path) -> None:
 
     Raises:
         UsageError: the suffix is of no form.
-        OutputError: there is no such folder, or ``path`` is one.
+        OutputError: there is no such folder, or ``path`` is one, or a device.
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(
             f"{path}: no predictions are written to {path.suffix or 'a file without a suffix'}",
             hint=f"the suffix chooses the form: {', '.join(_WRITERS)}",
         )
-    folder = Path(os.path.realpath(path)).parent
+    folder = targets.target(path).parent
     if not folder.is_dir():
         raise OutputError(f"{path}: there is no folder {folder}", hint="make the folder first")
-    if path.is_dir():
-        raise OutputError(f"{path}: expected a file, found a folder", hint="give the name of a file")
 
 
 def write_predictions(
@@ -66,8 +65,7 @@ def write_predictions(
     columns |= {name: values for name, values in beside.items() if values is not None}
     if outputs.tied is not None and (outputs.tied > 1).any():
         columns["tied"] = outputs.tied
-    # A link stays a link to the new content; pathlib would raise where links lead in a circle, which is replaced.
-    target = Path(os.path.realpath(path))
+    target = targets.target(path)
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
