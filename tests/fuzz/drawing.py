@@ -67,7 +67,7 @@ class Drawn:
             return f"{name} is another one"
         if how == 3:
             path.unlink()
-            path.symlink_to(rng.choice(("/dev/zero", "/etc/hostname", "nowhere", path.name, "..")))
+            path.symlink_to(rng.choice((*mutate.LED, "nowhere", path.name, "..")))
             return f"{name} leads elsewhere"
         _rewrite(rng, path, self.seed)
         return name

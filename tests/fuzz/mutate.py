@@ -25,6 +25,7 @@ from prune_audit.nets.resume import OF
 
 PLANTED = "::error::planted"  # what must never stand at the start of a line that is printed
 CANARY = "CANARY"  # a file that payloads make, where they run
+LED = ("/dev/zero", "/etc/hostname")  # where links out of an input lead
 
 TAG = '"><img src=x onerror=a>'  # what must never stand in a page
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.fuzz.mutate import CANARY, PLANTED, TAG
+from tests.fuzz.mutate import CANARY, LED, PLANTED, TAG
 from tests.fuzz.seeds import Command, Seed
 
 Outcome = Literal["refused", "accepted", "mishandled"]
@@ -51,9 +51,18 @@ class Verdict:
 
 
 def state(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` and what it holds; links are not followed, since they lead to what stays as it is."""
+    """Every file below ``folder`` and what it holds; links are not followed, and `led` watches where they lead."""
     found = (path for path in folder.rglob("*") if not path.is_symlink() and path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def led(paths: Sequence[str] = LED) -> dict[str, tuple[int, ...]]:
+    """What tells files outside from others that were written in their place."""
+    found = ((path, Path(path).stat()) for path in paths if Path(path).exists())
+    return {path: (how.st_ino, how.st_mode, how.st_size) for path, how in found}
+
+
+_AT_FIRST = led()
 
 
 def judge(ran: Ran, seed: Seed, command: Command, folder: Path, before: Mapping[str, bytes]) -> Verdict:
@@ -104,6 +113,8 @@ def _left(ran: Ran, seed: Seed, folder: Path, before: Mapping[str, bytes]) -> st
     after = state(folder)
     if any(Path(name).name == CANARY for name in after) or (folder.parent / CANARY).exists():
         return "the payload ran"
+    if led() != _AT_FIRST:
+        return f"wrote where a link leads, to one of {', '.join(LED)}: mend it before the next run"
     kept = {name for name in after if name.partition("/")[0] in seed.keeps}
     if partly := [name for name in kept if Path(name).name.startswith(".")]:
         return f"left half-written: {partly[0]}"

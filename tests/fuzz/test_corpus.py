@@ -56,7 +56,7 @@ def test_it_is_handled(name: str, base: Path, tmp_path: Path, capfd: pytest.Capt
     assert verdict.outcome != "mishandled", verdict.why
 
 
-def test_the_rules_of_the_harness_see_what_is_wrong(tmp_path: Path) -> None:
+def test_the_rules_of_the_harness_see_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = KINDS["onnx"]
     before = outcome.state(tmp_path)
 
@@ -77,3 +77,12 @@ def test_the_rules_of_the_harness_see_what_is_wrong(tmp_path: Path) -> None:
     assert why(Ran(code=0)) == "no JSON in out.json: NaN"
     (tmp_path / "CANARY").touch()
     assert why(Ran(code=0)) == "the payload ran"
+    (tmp_path / "CANARY").unlink()
+    outside = tmp_path / "outside"
+    outside.write_text("as it was")
+    at_first = outcome.led([str(outside)])
+    outside.write_text("something else")
+    assert outcome.led([str(outside)]) != at_first
+    outside.unlink()
+    monkeypatch.setattr(outcome, "_AT_FIRST", {})
+    assert why(Ran(code=0)).startswith("wrote where a link leads")
