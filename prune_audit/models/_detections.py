@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import numpy as np
 
-from prune_audit.core import Found, ModelCard, ModelSource, Things
+from prune_audit.core import Assumption, Counts, Expects, Found, ModelCard, ModelSource, Outputs, Scores, Things
+from prune_audit.core.things import refuse
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.tasks.detection.boxes import Boxes, Detections
 from prune_audit.tasks.detection.matching import FALSE, Detected
 
 HOLDS = "detections in images"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedBoxes:
+    """What every recorded detector is, but for how its format finds boxes: `prune_audit.core.Finds` without ``found``.
+
+    ``iou`` is the overlap at which a detection takes a box, and ``most`` detections count in each image and class.
+    ``told`` is what `found` takes for granted when it joins images and classes with those of the labels.
+    """
+
+    card: ModelCard
+    expects: Expects
+    iou: float
+    most: int
+    told: dict[str, Assumption] = field(default_factory=dict)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """How images and classes were joined, after `found`."""
+        return tuple(self.told.values())
+
+    def outputs(
+        self,
+        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
+        labels: Counts,  # noqa: ARG002
+        classes: tuple[str, ...],  # noqa: ARG002
+        like: Scores | None = None,  # noqa: ARG002
+    ) -> Outputs:
+        """Raises `AlignmentError`: samples with one label have no boxes."""
+        raise refuse(self.card, HOLDS)
 
 
 def no_factory(source: ModelSource) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,9 @@ from prune_audit.core import (
     Found,
     ModelCard,
     ModelSource,
-    Outputs,
-    Scores,
     Settings,
     Things,
 )
-from prune_audit.core.things import refuse
 from prune_audit.errors import AlignmentError
 from prune_audit.files import coco
 from prune_audit.models import _detections
@@ -38,33 +35,10 @@ TASK = "detection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecordedDetections:
-    """A `prune_audit.core.Finds` model; ``results`` are matched when boxes are to be found.
+class RecordedDetections(_detections.RecordedBoxes):
+    """A `prune_audit.core.Finds` model; ``results`` are matched when boxes are to be found."""
 
-    ``iou`` is the overlap at which a detection takes a box, and ``most`` detections count in each image and class.
-    """
-
-    card: ModelCard
-    expects: Expects
     results: coco.Results
-    iou: float
-    most: int
-    told: dict[str, Assumption] = field(default_factory=dict)
-
-    @property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """How images were joined, after `found`."""
-        return tuple(self.told.values())
-
-    def outputs(
-        self,
-        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
-        labels: Counts,  # noqa: ARG002
-        classes: tuple[str, ...],  # noqa: ARG002
-        like: Scores | None = None,  # noqa: ARG002
-    ) -> Outputs:
-        """Raises `AlignmentError`: samples with one label have no boxes."""
-        raise refuse(self.card, _detections.HOLDS)
 
     def found(self, things: Things) -> Found:
         """What took the boxes of ``things``.

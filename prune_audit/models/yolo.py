@@ -6,8 +6,7 @@ are those of the labels, or the positions of their categories where these are nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,9 @@ from prune_audit.core import (
     Found,
     ModelCard,
     ModelSource,
-    Outputs,
-    Scores,
     Settings,
     Things,
 )
-from prune_audit.core.things import refuse
 from prune_audit.errors import AlignmentError
 from prune_audit.files import yolo
 from prune_audit.models import _detections
@@ -36,35 +32,14 @@ TASK = "detection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecordedDetections:
+class RecordedDetections(_detections.RecordedBoxes):
     """A `prune_audit.core.Finds` model; ``lines`` of ``files`` are matched when boxes are to be found.
 
-    ``files`` are by their path in the folder without suffix. ``iou`` is the overlap at which a detection takes a box,
-    and ``most`` detections count in each image and class.
+    ``files`` are by their path in the folder without suffix.
     """
 
-    card: ModelCard
-    expects: Expects
     files: dict[str, Path]
     lines: yolo.Lines
-    iou: float
-    most: int
-    told: dict[str, Assumption] = field(default_factory=dict)
-
-    @property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """How classes were joined, after `found`."""
-        return tuple(self.told.values())
-
-    def outputs(
-        self,
-        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
-        labels: Counts,  # noqa: ARG002
-        classes: tuple[str, ...],  # noqa: ARG002
-        like: Scores | None = None,  # noqa: ARG002
-    ) -> Outputs:
-        """Raises `AlignmentError`: samples with one label have no boxes."""
-        raise refuse(self.card, _detections.HOLDS)
 
     def found(self, things: Things) -> Found:
         """What took the boxes of ``things``.
