@@ -29,6 +29,13 @@ def test_fine_begins_where_the_interval_leaves_the_assurance_limit(n: int, answe
     assert verdicts([(n, 0, 0, 0)]) == (answer,)
 
 
+def test_an_interval_that_ends_on_the_assurance_limit_does_not_rule_it_out() -> None:
+    (_, (high,)) = _tango.interval(np.array([3]), np.zeros(1), np.array([100]), 0.95)
+    beyond = float(np.nextafter(high, 1))
+    assert verdicts([(97, 3, 0, 0)], Settings(assure=float(high))) == ("cannot tell",)
+    assert verdicts([(97, 3, 0, 0)], Settings(assure=beyond)) == ("fine",)
+
+
 def test_regressed_begins_where_the_interval_leaves_the_margin() -> None:
     answers = [verdicts([(100 - lost, lost, 0, 0)])[0] for lost in range(30)]
     lows = [_tango.interval(np.array([lost]), np.zeros(1), np.array([100]), 0.95)[0][0] for lost in range(30)]
