@@ -23,12 +23,14 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prune_audit.errors import AuditError, PluginError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ROOMS = (
     "models",
@@ -64,6 +66,8 @@ def _ours(room: str) -> tuple[str, ...]:
 @cache
 def _theirs(room: str) -> Mapping[str, EntryPoint]:
     """The plugins of other packages by name; one whose name is taken is not among them, and is told as broken."""
+    from importlib.metadata import entry_points  # which takes longer than all else here
+
     found: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=GROUP + room), key=lambda point: (_package(point), point.name)):
         name = point.name.replace("_", "-")

@@ -276,6 +276,8 @@ def test_loading_every_plugin_imports_nothing_heavy_but_numpy_and_scipy() -> Non
 # Who may write to standard output and error, and make what rich prints.
 PRINTS = {
     "prune_audit/cli/_streams.py": {"sys.stdout", "sys.stderr"},
+    "prune_audit/cli/_app.py": {"sys.stdout"},  # the version, before any console is imported
+    "prune_audit/cli/_completion.py": {"sys.stdout"},  # what a shell reads
     "prune_audit/cli/__init__.py": {"sys.stdout", "sys.stderr", "os.write"},
     "prune_audit/cli/_interrupt.py": {"sys.stdout", "sys.stderr", "os.write"},
     "prune_audit/cli/_terminal.py": {"sys.stdout", "sys.stderr"},

@@ -82,11 +82,15 @@ def _silence() -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     from prune_audit import plugins
-    from prune_audit.cli import _terminal
+    from prune_audit.cli import _app, _completion
 
+    if _completion.is_asked(arguments):
+        return _completion.answer(
+            lambda asked: _app.build(asked)(args=[*arguments], prog_name="prune-audit"), _app.commands()
+        )
     code = _ended(arguments)
     for error in plugins.broken():
-        _terminal.fail(error.message, error.hint)
+        _fail(error.message, error.hint)
     return code
 
 
@@ -97,7 +101,7 @@ def _ended(arguments: Sequence[str]) -> int:
     import typer
 
     from prune_audit import memory, plugins
-    from prune_audit.cli import _app, _environment, _terminal
+    from prune_audit.cli import _app
     from prune_audit.errors import AuditError, UsageError
 
     try:
@@ -117,13 +121,15 @@ def _ended(arguments: Sequence[str]) -> int:
             return IMPOSSIBLE
         # Whoever reads a file cannot always tell one that is damaged from one that is too large for this machine.
         short = memory.exhausted(error) and memory.HINT not in error.hint
-        _terminal.fail(error.message, f"{error.hint}; or memory ran out: {memory.HINT}" if short else error.hint)
+        _fail(error.message, f"{error.hint}; or memory ran out: {memory.HINT}" if short else error.hint)
         return IMPOSSIBLE
     except typer.TyperException as error:
+        from prune_audit.cli import _environment
+
         # Typer printed the help where there was no argument at all, and has no message then.
         if message := _environment.message(error):
             command = arguments[0] if arguments[0] in _app.commands() else ""
-            _terminal.fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
+            _fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
         return IMPOSSIBLE
     except typer.Abort:
         return IMPOSSIBLE
@@ -131,9 +137,16 @@ def _ended(arguments: Sequence[str]) -> int:
         # Every question to the system about such a path fails so, also whether there is anything.
         if error.errno != errno.ENAMETOOLONG:
             raise
-        _terminal.fail(f"{error.filename}: {error.strerror}", "check the path")
+        _fail(f"{error.filename}: {error.strerror}", "check the path")
         return IMPOSSIBLE
     return int(returned or 0)
+
+
+def _fail(message: str, hint: str) -> None:
+    """Print an error. Only then are consoles imported, of which ``--version`` needs none."""
+    from prune_audit.cli import _terminal
+
+    _terminal.fail(message, hint)
 
 
 def _fault(fault: BaseException) -> int:

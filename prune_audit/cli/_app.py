@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from prune_audit import options
 from prune_audit.cli import _streams
+
+VERSION = ("--version", "-V")
 
 
 def build(asked: str = "") -> typer.Typer:
@@ -38,7 +40,7 @@ def build(asked: str = "") -> typer.Typer:
     app.callback()(_root)
     known = commands()
     for name in known:
-        if asked in known and name != asked:
+        if asked in (*known, *VERSION) and name != asked:
             app.command(name, cls=_Command)(_unasked)
             continue
         run = importlib.import_module(f"prune_audit.cli.{name}").run
@@ -80,18 +82,17 @@ def commands() -> tuple[str, ...]:
 
 
 def _version(wanted: bool) -> None:
-    from prune_audit.cli import _terminal
-
     if wanted:
-        with _terminal.printing() as out:
-            out.print(installed("prune-audit"))
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{version('prune-audit')}\n")
         raise typer.Exit
 
 
 def _root(
     context: typer.Context,
     _version_asked: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
+        bool, typer.Option(*VERSION, help="Print the version and stop.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     from prune_audit.cli import _environment, _terminal

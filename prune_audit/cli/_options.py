@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Runtime
+from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Images:
             "--preprocess",
             metavar="NAME|FILE",
             help="A preset (imagenet, cifar10, mnist, none), or a JSON, TOML or preprocessor_config.json file.",
+            autocompletion=complete.preprocessing,
         ),
     ] = None
     size: Annotated[
@@ -327,6 +329,7 @@ class Counting:
             metavar="NAME",
             help="What is counted as right or wrong; by default told by the data or by the models. `prune-audit list "
             "tasks` names what there is.",
+            autocompletion=complete.plugin("tasks"),
         ),
     ] = None
     metric: Annotated[
@@ -509,6 +512,7 @@ class Running:
         typer.Option(
             metavar="NAME",
             help="Where models run over the data; `prune-audit list runners` names what is installed.",
+            autocompletion=complete.plugin("runners"),
         ),
     ] = "threads"
     machine: Machine
@@ -606,7 +610,12 @@ class Reports:
 
     output: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", help="Write a report to this file; the suffix chooses the format; repeats."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write a report to this file; the suffix chooses the format; repeats.",
+            autocompletion=complete.reports,
+        ),
     ] = None
     dialect: Dialect = None
     github: Annotated[
@@ -635,7 +644,11 @@ class Logged:
     reports: Reports
     log: Annotated[
         list[str] | None,
-        typer.Option(metavar="mlflow", help="Service whose active run takes the numbers and reports; repeats."),
+        typer.Option(
+            metavar="mlflow",
+            help="Service whose active run takes the numbers and reports; repeats.",
+            autocompletion=complete.plugin("logs"),
+        ),
     ] = None
 
     def services(self, *, one: bool = True) -> tuple[str, ...]:

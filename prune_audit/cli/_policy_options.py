@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from prune_audit.choices import Correction, Reference
+from prune_audit.cli import _completion as complete
 from prune_audit.cli._options import MODELS, points
 from prune_audit.errors import UsageError
 
@@ -77,6 +78,7 @@ class Asked:
             envvar=f"{PREFIX}POLICY",
             show_envvar=False,
             help="Policy to judge by: report-only, screen, default, strict, or a TOML file; else the project's own.",
+            autocompletion=complete.policies,
         ),
     ] = None
     rule: Annotated[
@@ -86,6 +88,7 @@ class Asked:
             envvar=f"{PREFIX}RULE",
             show_envvar=False,
             help="Set a rule to off, warn or error, with its limit; repeats.",
+            autocompletion=complete.rules,
         ),
     ] = None
     strict: Annotated[

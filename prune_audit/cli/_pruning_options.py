@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from prune_audit.choices import Optimizer, RateSchedule, Scope
+from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 from prune_audit.options import OfPlugins, chosen
 
@@ -24,6 +25,7 @@ Report = Annotated[
         "--report",
         "-r",
         help="Write a report of the audit to this file; the suffix chooses the format; repeats.",
+        autocompletion=complete.reports,
     ),
 ]
 
@@ -41,6 +43,7 @@ class Cutting:
             help="Method of pruning: see `list pruning`. Why magnitude: in this project's studies of LeNet-5 at 10 % "
             "kept it was more accurate and harmed fewer classes than undecayed, which its paper found to be gentler "
             "on classes.",
+            autocompletion=complete.plugin("pruning"),
         ),
     ] = "magnitude"
     density: Annotated[
@@ -78,6 +81,7 @@ class Cutting:
             metavar="NAME",
             help="When to cut: one-shot (default), iterative or gradual; or the name of a method with a schedule of "
             "its own, which is then its default where it trains.",
+            autocompletion=complete.schedules,
         ),
     ] = None
     steps: Annotated[int, typer.Option(metavar="N", help="Number of cuts of an iterative or gradual schedule.")] = 10

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
+from prune_audit.cli import _completion as complete
 from prune_audit.cli import _options as o
 from prune_audit.cli.compare import Models, Statistics
 from prune_audit.errors import UsageError
@@ -24,7 +25,9 @@ class Looking:
     lens: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Lens to look through, in place of the usual ones: see `list lenses`; repeats."
+            metavar="NAME",
+            help="Lens to look through, in place of the usual ones: see `list lenses`; repeats.",
+            autocompletion=complete.plugin("lenses"),
         ),
     ] = None
     samples: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from prune_audit.cli import _completion as complete
 from prune_audit.cli import _mitigation_options as m
 from prune_audit.cli import _options as o
 from prune_audit.cli import _policy_options as g
@@ -25,7 +26,12 @@ Written = Annotated[
 ]
 Method = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Method of mitigation: see `list mitigations`.", rich_help_panel=m.MITIGATION),
+    typer.Option(
+        metavar="NAME",
+        help="Method of mitigation: see `list mitigations`.",
+        autocompletion=complete.plugin("mitigations"),
+        rich_help_panel=m.MITIGATION,
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from prune_audit.choices import Export
+from prune_audit.cli import _completion as complete
 from prune_audit.cli import _mitigation_options as m
 from prune_audit.cli import _options as o
 from prune_audit.cli import _policy_options as g
@@ -66,6 +67,7 @@ class Mending:
             metavar="NAME",
             help="Mend the pruned network by this method, and show its controls: see `list mitigations`. The --epochs "
             "are then those of a method that trains. `prune-audit mitigate` has its options.",
+            autocompletion=complete.plugin("mitigations"),
         ),
     ] = None
 

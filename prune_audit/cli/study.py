@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from prune_audit.cli import _completion as complete
 from prune_audit.cli import _options as o
 from prune_audit.errors import StudyError, UsageError
 
@@ -54,6 +55,7 @@ Control = Annotated[
         "--control",
         metavar="METHOD[@DENSITY]",
         help="Test all others against it. Unless given: what was tuned at density 1.",
+        autocompletion=complete.of_study,
         rich_help_panel=o.RUN,
     ),
 ]

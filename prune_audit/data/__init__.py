@@ -16,6 +16,7 @@ from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
 from prune_audit.data import _preprocess, _weights
 from prune_audit.data._in_memory import arrays as arrays
 from prune_audit.data._in_memory import class_names as class_names
+from prune_audit.data._preprocess import PRESETS as PRESETS
 from prune_audit.errors import DataError
 from prune_audit.files import sniff
 

@@ -24,8 +24,9 @@ from tests.reports import audits
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     from importlib.metadata import version
 
-    assert invoke(["--version"]) == 0
-    assert capsys.readouterr().out.strip() == version("prune-audit")
+    for flag in ("--version", "-V"):
+        assert invoke([flag]) == 0
+        assert capsys.readouterr().out.strip() == version("prune-audit")
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
