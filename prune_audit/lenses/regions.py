@@ -3,8 +3,9 @@
 A network of linear layers, ReLU and max pooling is linear piece by piece (Montufar et al. 2014; of pruned networks Cai
 et al. 2023, arXiv 2301.07966). Counted are the pieces on straight lines between samples of --audit: within a class, and
 from a class to others. Where pruning leaves fewer of them, fewer bends are left to tell classes apart; that it costs
-recall is not said by it. Lines of deep convolutional networks go through thousands of pieces, which takes hours: a line
-with more than --most-pieces is left out, and where the first ones all are, nothing is counted.
+recall is not said by it. Lines of deep convolutional networks go through many thousands of pieces: a line with more
+than --most-pieces is left out, and where the first ones all are, nothing is counted. Of fully connected layers at the
+end, the bound of Cai et al. stands beside: how many pieces such layers could make at most.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from prune_audit.core import Drawn, Field, Measure, Table, Value
-from prune_audit.errors import UsageError
-from prune_audit.lenses import CannotLook, Network, Seen, Subject
+from prune_audit.errors import ModelError, UsageError
+from prune_audit.lenses import CannotLook, Network, Seen, Subject, _regions_bound
 from prune_audit.nets import regions
 from prune_audit.render import rounded
 
@@ -32,6 +34,8 @@ DEFAULT = False
 NEEDS = "gradients"
 WITHIN, BETWEEN = "within the class", "to other classes"
 TRIED = 2  # lines after which it is known whether any can be counted
+FLAT = 0.5  # bits: what a bound differs by less than that, it does not tell apart
+EVENLY = "pruned, cut evenly"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Options:
     segments: Annotated[
         int, typer.Option(metavar="N", help="Lines within each class, and as many from it to others, drawn by --seed.")
     ] = 5
-    most_pieces: Annotated[int, typer.Option(metavar="N", help="Pieces of a line above which it is left out.")] = 1000
+    most_pieces: Annotated[int, typer.Option(metavar="N", help="Pieces of a line above which it is left out.")] = 2000
 
     def __post_init__(self) -> None:
         for name, value in (("segments", self.segments), ("most-pieces", self.most_pieces)):
@@ -81,7 +85,7 @@ def look(subject: Subject, options: Options) -> Seen:
         raise CannotLook(
             f"a line between two samples goes through more than {options.most_pieces:,} pieces, which are not "
             "counted to their end",
-            hint="give --most-pieces a larger number, and much time: each piece takes some forward passes",
+            hint="give --most-pieces a larger number, and time: each piece takes some forward passes",
         )
 
     def of_class(position: int) -> list[list[list[list[int]]]]:
@@ -97,9 +101,10 @@ def look(subject: Subject, options: Options) -> Seen:
             ratios[at, series] = _ratio(whole, subject.settings.confidence)
             means = whole.mean(axis=0).tolist() if len(whole) else [None, None]
             rows.append((subject.classes[at], series, len(whole), len(lines) - len(whole), *means, *ratios[at, series]))
+    bounds: dict[str, Any] = subject.remember(["bound"], lambda: _bounds(subject, walkers))
     return Seen(
-        sentences=tuple(_sentences(subject, rows, ratios)),
-        tables=(_table(subject, rows, ratios),),
+        sentences=(*_sentences(subject, rows, ratios), *_of_bounds(bounds)),
+        tables=(_table(subject, rows, ratios), *_bound_tables(bounds)),
         measures=(_measure(subject, ratios),),
     )
 
@@ -109,30 +114,33 @@ class _Walker:
 
     def __init__(self, subject: Subject, network: Network) -> None:
         self._subject, self._network = subject, network
-        self._module: torch.nn.Module | None = None
 
-    def walked(self, one: int, other: int, most: int) -> regions.Pieces:
-        """From the sample at row ``one`` to that at ``other``."""
-        import torch
+    @cached_property
+    def module(self) -> torch.nn.Module:
+        """A copy; where all lines were walked before, none is needed."""
+        return copy.deepcopy(self._network.module).double().eval()
 
-        if self._module is None:  # where all lines were walked before, it is not needed
-            self._module = copy.deepcopy(self._network.module).double().eval()
-        module = self._module
-        ((inputs, _),) = self._network.examples(self._subject.audit, np.array([one, other]))
+    def inputs(self, *rows: int) -> torch.Tensor:
+        """The samples at ``rows`` (M, ...) as the network takes them. Raises `CannotLook` of other than numbers."""
+        ((inputs, _),) = self._network.examples(self._subject.audit, np.array(rows))
         if len(inputs) > 1 or not next(iter(inputs.values())).is_floating_point():
             raise CannotLook(
                 f"{self._network.card.name} takes several inputs, or whole numbers, between which there is no line",
                 hint="lines are drawn between images, sounds and tables of numbers",
             )
-        (ends,) = inputs.values()
-        start, end = ends.double()
+        (found,) = inputs.values()
+        return found.double()
 
-        def at(share: float) -> regions.Point:
-            point = (start + share * (end - start))[None]
-            return regions.points(module, point, point.device)[0]
+    def walked(self, one: int, other: int, most: int) -> regions.Pieces:
+        """From the sample at row ``one`` to that at ``other``. Raises `CannotLook` of a network that has no pieces."""
+        import torch
 
-        with torch.no_grad():
-            return regions.walk(at, most)
+        start, end = self.inputs(one, other)
+        try:
+            with torch.no_grad():
+                return regions.count(self.module, start, end, most)
+        except ModelError as bends:
+            raise CannotLook(bends.message, hint=bends.hint) from bends
 
 
 def _lines(subject: Subject, position: int, usable: Sequence[int], number: int) -> tuple[list[list[int]], ...]:
@@ -237,4 +245,124 @@ def _measure(subject: Subject, ratios: Ratios) -> Measure:
         low=tuple(low for _, low, _ in found),
         high=tuple(high for _, _, high in found),
         absent={at: "no line was counted" for at, (value, _, _) in enumerate(found) if value is None},
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- the bound
+
+
+def _bounds(subject: Subject, walkers: Sequence[_Walker]) -> dict[str, Any]:
+    """The bound for the fully connected layers at the end of both networks, in types of JSON; empty without any.
+
+    And for layers of the pruned one if its weights there were spread evenly over them.
+    """
+    stacks = [_stack(walker) for walker in walkers]
+    if not all(stacks):
+        return {}
+    kept, size = sum(own for _, own, _, _ in stacks[1]), sum(whole for _, _, whole, _ in stacks[1])
+    generator = np.random.default_rng(subject.seed)
+    found: dict[str, Any] = {"networks": []}
+    evenly = [(EVENLY, stacks[1])] if len(stacks[1]) > 1 else []
+    for name, layers in (("dense", stacks[0]), ("pruned", stacks[1]), *evenly):
+        rows, of_ranks, widths = [], [], []
+        for layer, own, whole, inputs in layers:
+            density = kept / size if name == EVENLY else own / whole
+            width = whole // inputs
+            chances = _regions_bound.ranks(width, inputs, density, generator)
+            mean = sum(k * p for k, p in chances.items())
+            spread = sum((k - mean) ** 2 * p for k, p in chances.items()) ** 0.5
+            rows.append([layer, inputs, width, density, mean, spread])
+            of_ranks.append(chances)
+            widths.append(width)
+        bits = _regions_bound.log2_bound(widths, of_ranks, layers[0][3])
+        found["networks"].append({"name": name, "bits": bits, "layers": rows})
+    return found
+
+
+def _stack(walker: _Walker) -> list[tuple[str, int, int, int]]:
+    """The hidden fully connected layers at the end of a network: name, weights that are not 0, weights, inputs.
+
+    A layer is of the stack where the next one takes what ReLU makes of it, and nothing besides.
+    """
+    import torch
+
+    inputs = walker.inputs(0)
+    names = {id(module): name for name, module in walker.module.named_modules()}
+    run: list[tuple[torch.nn.Linear, torch.Tensor, torch.Tensor]] = []  # in the order in which they run
+
+    def see(module: Any, taken: Any, given: Any) -> None:
+        run.append((module, taken[0].flatten(1), given.flatten(1)))
+
+    hooks = [
+        module.register_forward_hook(see) for module in walker.module.modules() if isinstance(module, torch.nn.Linear)
+    ]
+    try:
+        with torch.no_grad():
+            scores = walker.module(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found: list[tuple[str, int, int, int]] = []
+    if not run or not isinstance(scores, torch.Tensor) or not torch.equal(run[-1][2], scores):
+        return found
+    for (layer, _, given), (_, taken, _) in reversed(list(pairwise(run))):
+        if not torch.equal(given.relu(), taken):
+            break
+        weight = layer.weight
+        found.append((names[id(layer)], int((weight != 0).sum()), weight.numel(), layer.in_features))
+    return found[::-1]
+
+
+def _of_bounds(bounds: dict[str, Any]) -> list[str]:
+    """What the bound says, or that it says nothing."""
+    if not bounds:
+        return []
+    dense, pruned, *others = (float(each["bits"]) for each in bounds["networks"])
+    layers = [str(each[0]) for each in bounds["networks"][1]["layers"]]
+    of = f"The bound of Cai et al. for {rounded.listed(layers)}, the hidden fully connected layers at the end,"
+    if abs(dense - pruned) < FLAT:
+        said = f"{of} is 2^{dense:.1f} pieces dense and 2^{pruned:.1f} pruned: it cannot tell these apart."
+    else:
+        said = (
+            f"{of} falls from 2^{dense:.1f} pieces to 2^{pruned:.1f}: layers cut that much at random could make no "
+            "more, however they were trained."
+        )
+    return [said, *(_of_even(pruned, evenly) for evenly in others)]
+
+
+def _of_even(pruned: float, evenly: float) -> str:
+    if abs(pruned - evenly) < FLAT:
+        return f"From a cut that keeps as much of each of these layers (2^{evenly:.1f}) it cannot tell this one either."
+    return f"Cut evenly, as much of each of these layers, they could make 2^{evenly:.1f}."
+
+
+def _bound_tables(bounds: dict[str, Any]) -> tuple[Table, ...]:
+    if not bounds:
+        return ()
+    fields = (
+        Field(name="network", title="network", unit="label"),
+        Field(name="layer", title="layer", unit="label"),
+        Field(name="inputs", title="inputs", unit="count"),
+        Field(name="width", title="units", unit="count"),
+        Field(name="density", title="density", unit="share"),
+        Field(name="rank", title="rank", unit="ratio", meaning="mean of random matrices of that density"),
+        Field(name="rank_sd", title="sd", unit="ratio", meaning="of the rank"),
+        Field(name="log2_bound", title="bound, log2", unit="ratio", meaning="of the pieces of all layers together"),
+    )
+    rows = tuple(
+        (each["name"], *layer, each["bits"] if at == 0 else None)
+        for each in bounds["networks"]
+        for at, layer in enumerate(each["layers"])
+    )
+    return (
+        Table(
+            name="bound",
+            title="How many pieces fully connected layers could make at most",
+            fields=fields,
+            rows=rows,
+            notes=(
+                "no interval: the bound is of what such layers could do, and nothing that was measured",
+                f"what differs by less than {FLAT:g} bit it cannot tell apart",
+            ),
+        ),
     )

@@ -12,7 +12,7 @@ from torch import nn
 
 from prune_audit.core import Table
 from prune_audit.errors import UsageError
-from prune_audit.lenses import CannotLook, Seen, regions
+from prune_audit.lenses import CannotLook, Seen, _regions_bound, regions
 from tests.lenses import subjects
 from tests.lenses.explained import explain, saved, section, state
 
@@ -118,3 +118,44 @@ def test_what_makes_no_sense_is_refused() -> None:
         regions.Options(segments=1)
     with pytest.raises(UsageError, match="--most-pieces: expected 2 or more, found 0"):
         regions.Options(most_pieces=0)
+
+
+def test_the_bound_of_fully_connected_layers_stands_beside_and_says_where_it_tells_nothing() -> None:
+    dense = small()
+    sparse = copy.deepcopy(dense)
+    with torch.no_grad():
+        for layer, kept in ((sparse[0], 6), (sparse[2], 12)):
+            layer.weight.view(-1)[kept:] = 0
+    seen = looked(dense, sparse)
+    found = rows(seen.tables[1])
+    assert [(row["network"], row["layer"]) for row in found] == [
+        ("dense", "0"), ("dense", "2"), ("pruned", "0"), ("pruned", "2"),
+        ("pruned, cut evenly", "0"), ("pruned, cut evenly", "2"),
+    ]  # fmt: skip
+    whole = [{10: 1.0}, {12: 1.0}]
+    assert found[0]["log2_bound"] == pytest.approx(_regions_bound.log2_bound([12, 12], whole, 10))
+    assert [row["density"] for row in found[2:]] == pytest.approx([6 / 120, 12 / 144, *[18 / 264] * 2])
+    assert found[1]["rank"] == 12
+    assert 0 < found[2]["rank"] < 12
+    bits = [row["log2_bound"] for row in found[::2]]
+    assert bits[1] < bits[0] - 0.5
+    assert f"falls from 2^{bits[0]:.1f} pieces to 2^{bits[1]:.1f}" in seen.sentences[-2]
+    assert ("cannot tell this one either" in seen.sentences[-1]) == (abs(bits[1] - bits[2]) < 0.5)
+    # Two units of twelve are left in each layer, which counting sees and the bound, of densities alone, does not.
+    few = looked(dense, without(dense, 2))
+    assert "it cannot tell these apart" in few.sentences[-2]
+    assert "cannot tell this one either" in few.sentences[-1]
+
+
+def test_there_is_no_bound_where_more_than_relu_lies_between_layers() -> None:
+    torch.manual_seed(0)
+    bent = nn.Sequential(nn.Linear(10, 6), nn.LeakyReLU(0.1), nn.Linear(6, 10))
+    seen = looked(bent, bent)
+    assert [table.name for table in seen.tables] == ["pieces"]
+    assert not any("bound" in said for said in seen.sentences)
+
+
+def test_a_network_that_bends_smoothly_cannot_be_looked_at() -> None:
+    smooth = nn.Sequential(nn.Linear(10, 6), nn.GELU(), nn.Linear(6, 10))
+    with pytest.raises(CannotLook, match="computes gelu, which is not piecewise linear"):
+        looked(smooth, smooth)
