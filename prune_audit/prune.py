@@ -348,7 +348,9 @@ def _tuned(
     companion = None
     if training.epochs and examples is not None and hasattr(method, "accompany"):
         course = Course(
+            examples=examples,
             own=own,
+            preprocess=given.dataset.preprocess if given is not None else None,
             steps=steps,
             per_epoch=steps // training.epochs,
             until=plan[-1][0],

@@ -122,6 +122,7 @@ MEANINGS = {
     "--batch-size": 2,
     "--classes": 2,
     "--limit": 2,
+    "--robust-samples": 2,
     "--by": 3,
 }
 OWN = 10  # options and arguments that a command may have beside those of its groups

@@ -9,7 +9,6 @@ whose gradients vanish looks robust without being so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -22,12 +21,12 @@ from prune_audit.core import REGRESSED, Drawn, Field, Measure, Pair, Table, Valu
 from prune_audit.errors import UsageError
 from prune_audit.lenses import CannotLook, Network, Seen, Subject
 from prune_audit.nets import attack
+from prune_audit.nets.radius import QUARTER, USUAL, parse
 from prune_audit.render import rounded
 
 RANK = 90
 DEFAULT = False
 NEEDS = "gradients"
-USUAL = "8/255:10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +52,7 @@ class Options:
 
     def parsed(self) -> tuple[float, int]:
         """The radius, a share of white, and the number of steps."""
-        found = re.fullmatch(r"(\d*\.?\d+)(?:/(\d+))?(?::(\d+))?", self.robust)
-        if found is not None and found[2] != "0":
-            radius = float(found[1]) / float(found[2] or 1)
-            steps = int(found[3] or USUAL.partition(":")[2])
-            if 0 <= radius <= 1 and steps >= 1:
-                return radius, steps
-        raise UsageError(
-            f"--robust: expected a radius from 0 to 1 and a number of steps, found {self.robust!r}",
-            hint="for example --robust 8/255:10, or --robust .03",
-        )
+        return parse(self.robust, "--robust")
 
 
 OPTIONS = Options
@@ -93,7 +83,7 @@ def look(subject: Subject, options: Options) -> Seen:
             hint="give images; arrays, tables, texts and sounds have no pixels",
         )
     radius, steps = options.parsed()
-    box = attack.Box.of(preprocess, radius=radius, steps=steps, step=radius / 4)
+    box = attack.Box.of(preprocess, radius=radius, steps=steps, step=QUARTER * radius)
 
     def attacked(position: int) -> list[list[int]]:
         """Counts (2, 4) of a class, clean and robust: both right, lost, gained, neither."""

@@ -65,10 +65,7 @@ def withstood(model: torch.nn.Module, batches: Examples, box: Box) -> tuple[Flag
             parameter.requires_grad_(False)
         for inputs, labels in batches:
             name, images = _image(inputs)
-            black, white = (images.new_tensor(each).reshape(1, -1, 1, 1) for each in (box.black, box.white))
-            scale = white - black
-            low = torch.maximum(images - box.radius * scale, black)
-            high = torch.minimum(images + box.radius * scale, white)
+            low, high, step = _limits(images, box)
             right = _right(_scores(model, batches, {name: images}), labels)
             clean.append(right.cpu().numpy())
             standing = torch.nonzero(right)[:, 0]
@@ -77,14 +74,47 @@ def withstood(model: torch.nn.Module, batches: Examples, box: Box) -> tuple[Flag
                 if not len(standing):
                     break
                 toward = torch.sign(_uphill(model, batches, name, moved, labels[standing]))
-                moved = moved + box.step * scale * toward
-                moved = torch.minimum(torch.maximum(moved, low[standing]), high[standing])
+                moved = torch.minimum(torch.maximum(moved + step * toward, low[standing]), high[standing])
                 still = _right(_scores(model, batches, {name: moved}), labels[standing])
                 standing, moved = standing[still], moved[still]
             stays = torch.zeros_like(right)
             stays[standing] = True
             kept.append(stays.cpu().numpy())
     return np.concatenate(clean), np.concatenate(kept)
+
+
+def attacked(
+    model: torch.nn.Module, batches: Examples, inputs: Mapping[str, torch.Tensor], labels: torch.Tensor, box: Box
+) -> dict[str, torch.Tensor]:
+    """The ``inputs`` of a batch after all steps, whether they fool the network or not: what one trains on.
+
+    In evaluation mode; nothing of the network is changed.
+
+    Raises:
+        ModelError: the network takes something else than images, or no gradient reaches its input.
+    """
+    import torch
+
+    name, images = _image(inputs)
+    low, high, step = _limits(images, box)
+    moved = images
+    with untouched(model):
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        for _ in range(box.steps):
+            toward = torch.sign(_uphill(model, batches, name, moved, labels))
+            moved = torch.minimum(torch.maximum(moved + step * toward, low), high)
+    return {name: moved}
+
+
+def _limits(images: torch.Tensor, box: Box) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """How low and how high each of ``images`` may go, and how far a step is in each channel."""
+    import torch
+
+    black, white = (images.new_tensor(each).reshape(1, -1, 1, 1) for each in (box.black, box.white))
+    scale = white - black
+    low = torch.maximum(images - box.radius * scale, black)
+    return low, torch.minimum(images + box.radius * scale, white), box.step * scale
 
 
 def _image(inputs: Mapping[str, torch.Tensor]) -> tuple[str, torch.Tensor]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
 
+    from prune_audit.core import Preprocess
     from prune_audit.nets.examples import Examples
     from prune_audit.nets.masking import Masks
 
@@ -38,16 +39,31 @@ class Companion(Protocol):
         ...
 
 
+@runtime_checkable
+class Teacher(Companion, Protocol):
+    """A companion that says what is minimised, too."""
+
+    def loss(
+        self, step: int, examples: Examples, inputs: Mapping[str, torch.Tensor], rows: torch.Tensor
+    ) -> torch.Tensor | None:
+        """The mean loss of a batch, of ``inputs`` (B, ...) by name, whose samples are ``rows`` (B,); None for that of
+        the task."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """The training that a companion goes along with.
 
-    It has ``steps`` steps, ``per_epoch`` in an epoch, at rates of at most ``lr``, and ends at ``density``; the last cut
-    comes before the step ``until``. ``own`` are the examples that are the companion's alone, None where it asked for
+    It is on ``examples``, which ``preprocess`` scaled from pixels, None where they have none. It has ``steps`` steps,
+    ``per_epoch`` in an epoch, at rates of at most ``lr``, and ends at ``density``; the last cut comes before the step
+    ``until``. ``own`` are the examples that are the companion's alone, None where it asked for
     none.
     """
 
+    examples: Examples
     own: Examples | None
+    preprocess: Preprocess | None = None
     steps: int
     per_epoch: int
     until: int

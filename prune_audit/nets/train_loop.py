@@ -17,7 +17,7 @@ from prune_audit.choices import Optimizer, RateSchedule
 from prune_audit.core import check_seed
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking
-from prune_audit.nets.companion import Companion
+from prune_audit.nets.companion import Companion, Teacher
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.resume import Resume
 
@@ -189,7 +189,10 @@ def train(
                     group["lr"] = training.lr * _rate(training, step / total)
                 with _shown(model, masks, straight_through, companion):
                     optimizer.zero_grad()
-                    if objective is None:
+                    taught = companion.loss(step, examples, inputs, rows) if isinstance(companion, Teacher) else None
+                    if taught is not None:
+                        loss = taught
+                    elif objective is None:
                         loss = examples.loss(model, inputs, labels) / len(labels)
                     else:
                         loss = objective.loss(examples.forward(model, inputs), labels, rows)

@@ -9,7 +9,7 @@ from torch import nn
 
 from prune_audit.core import Preprocess
 from prune_audit.errors import ModelError
-from prune_audit.nets.attack import Box, withstood
+from prune_audit.nets.attack import Box, attacked, withstood
 from tests.pruning.networks import examples, network
 
 PLAIN = Preprocess()
@@ -100,3 +100,16 @@ def test_what_is_no_image_is_refused() -> None:
     bytes_ = torch.zeros(4, 1, 6, 6, dtype=torch.uint8)
     with pytest.raises(ModelError, match="uint8"):
         withstood(network(), examples(bytes_, y), box)
+
+
+def test_what_one_trains_on_are_the_worst_pixels_of_a_linear_network() -> None:
+    """Of two classes each pixel goes by r against the sign of w_y - w_k, right or wrong as the network may be."""
+    torch.manual_seed(0)
+    weights, r = torch.randn(2, 12), 0.05
+    x, y = 0.3 + 0.4 * torch.rand(20, 3, 2, 2), torch.randint(0, 2, (20,))
+    model = linear(weights).train()
+    moved = attacked(model, examples(x, y), {"image": x}, y, Box.of(PLAIN, radius=r, steps=10, step=r / 4))
+    expected = x - r * torch.sign(weights[y] - weights[1 - y]).reshape(20, 3, 2, 2)
+    torch.testing.assert_close(moved["image"], expected)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())

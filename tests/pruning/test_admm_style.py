@@ -12,8 +12,9 @@ from prune_audit.nets import masking
 from prune_audit.nets.companion import Course
 from prune_audit.pruning import Cut, admm_style
 from prune_audit.pruning.admm_style import Drawn
+from tests.pruning.networks import examples
 
-COURSE = Course(own=None, steps=400, per_epoch=10, until=200, density=0.3, lr=0.1, seed=0)
+COURSE = Course(examples=examples(), own=None, steps=400, per_epoch=10, until=200, density=0.3, lr=0.1, seed=0)
 
 
 def drawn(course: Course = COURSE) -> tuple[nn.Linear, Drawn]:

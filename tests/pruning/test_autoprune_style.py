@@ -36,7 +36,9 @@ def gates(density: float, steps: int, lr: float) -> tuple[nn.Linear, Gates]:
     model = nn.Linear(8, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(WEIGHT)
-    course = Course(own=OWN, steps=2 * steps, per_epoch=steps, until=steps, density=density, lr=lr, seed=0)
+    course = Course(
+        examples=OWN, own=OWN, steps=2 * steps, per_epoch=steps, until=steps, density=density, lr=lr, seed=0
+    )
     return model, Gates(model, masking.whole(model, ["weight"]), course, OWN)
 
 
@@ -103,7 +105,7 @@ def test_gates_rank_first_and_sizes_among_equal_ones() -> None:
 
 def test_two_samples_of_each_class_are_needed() -> None:
     few = examples(torch.randn(3, 1, 6, 6), torch.tensor([0, 0, 1]))
-    course = Course(own=few, steps=10, per_epoch=5, until=5, density=0.5, lr=0.1, seed=0)
+    course = Course(examples=few, own=few, steps=10, per_epoch=5, until=5, density=0.5, lr=0.1, seed=0)
     model = network()
     with pytest.raises(ModelError, match="fewer than 2 samples there of class 1, counted from 0"):
         autoprune_style.accompany(model, masking.whole(model, ["5.weight"]), Cut(), course)

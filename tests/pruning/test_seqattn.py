@@ -15,8 +15,9 @@ from prune_audit.nets import masking
 from prune_audit.nets.companion import Course
 from prune_audit.pruning import Cut, magnitude, seqattn
 from prune_audit.pruning.seqattn import Attention, Options
+from tests.pruning.networks import examples
 
-COURSE = Course(own=None, steps=400, per_epoch=10, until=340, density=0.5, lr=0.1, seed=0)
+COURSE = Course(examples=examples(), own=None, steps=400, per_epoch=10, until=340, density=0.5, lr=0.1, seed=0)
 
 
 def attended(block: str = "2x3") -> tuple[nn.Linear, Attention]:
