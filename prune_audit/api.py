@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prune_audit import audit, charts, logs, models, options, reports, rules
+from prune_audit import audit, charts, logs, models, options, reports, rules, spelling
 from prune_audit import data as data_room
 from prune_audit import explain as explaining
 from prune_audit.core import Audit, Classifier, Dataset, DataSource, ModelSource, Policy, Preprocess, Settings, chosen
@@ -175,7 +175,7 @@ def chart(audit: Audit, name: str, variant: str | None = None) -> Picture:
         return Picture(drawn)
     names = [comparison.pruned.name for comparison in audit.comparisons]
     if variant not in names:
-        raise UsageError(f"there is no variant {variant!r}", hint=f"known: {', '.join(names)}")
+        raise UsageError(f"there is no variant {variant!r}", hint=spelling.hint(variant, names))
     own = tuple(each for each in drawn if each.variant == names.index(variant))
     if not own:
         raise UsageError(
@@ -226,7 +226,8 @@ def _of_lens(name: str, given: Mapping[str, Any]) -> Any:
     known = [] if group is None else [field.name for field in fields(group)]
     if unknown := [each for each in given if each not in known]:
         raise UsageError(
-            f"{unknown[0]!r} is no option of the lens {name}", hint=f"known: {', '.join(known) or 'it has none'}"
+            f"{unknown[0]!r} is no option of the lens {name}",
+            hint=spelling.hint(unknown[0], known) if known else "it has none",
         )
     return None if group is None else group(**given)
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prune_audit import data, gate, models, plugins, runners, sequential, stats, tasks
+from prune_audit import data, gate, models, plugins, runners, sequential, spelling, stats, tasks
 from prune_audit.core import (
     CLASSIFICATION,
     Assumption,
@@ -347,7 +347,8 @@ def _check_names(settings: Settings, names: Sequence[str]) -> None:
             if equals and not any(value.startswith(f"{each}=") for each in names):
                 raise UsageError(
                     f"{option} {value}: there is no model {name!r}",
-                    hint=f"the models are called {', '.join(names)}: {option} {names[0]}={rest}",
+                    hint=f"{spelling.meant(name, names)}the models are called {', '.join(names)}: "
+                    f"{option} {names[0]}={rest}",
                 )
 
 

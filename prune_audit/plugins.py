@@ -27,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
+from prune_audit import spelling
 from prune_audit.errors import AuditError, PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def load(room: str, name: str) -> ModuleType:
         PluginError: it is another package's, and cannot be imported or does not keep the contract of the room.
     """
     if name not in names(room):
-        known = ", ".join(names(room)) or "none"
-        raise UsageError(f"no plugin {name!r} in {room}", hint=f"known: {known}")
+        raise UsageError(f"no plugin {name!r} in {room}", hint=spelling.hint(name, names(room)))
     if name in _ours(room):
         return importlib.import_module(f"prune_audit.{room}.{name.replace('-', '_')}")
     if (room, name) in _BROKEN:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from prune_audit import data, models, plugins, pruning
+from prune_audit import data, models, plugins, pruning, spelling
 from prune_audit.choices import Scope
 from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
@@ -99,7 +99,8 @@ class Recipe:
                 raise UsageError(f"the number of {what} must be positive, found {value}", hint="see --help")
         if self.schedule is not None and self.schedule not in (known := schedules()):
             raise UsageError(
-                f"--schedule: expected one of {', '.join(known)}, found {self.schedule!r}", hint="see --help"
+                f"--schedule: expected one of {', '.join(known)}, found {self.schedule!r}",
+                hint=f"{spelling.meant(self.schedule, known)}see --help",
             )
 
 

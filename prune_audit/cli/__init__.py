@@ -127,9 +127,10 @@ def _ended(arguments: Sequence[str]) -> int:
         from prune_audit.cli import _environment
 
         # Typer printed the help where there was no argument at all, and has no message then.
-        if message := _environment.message(error):
+        message, meant = _environment.message(error)
+        if message:
             command = arguments[0] if arguments[0] in _app.commands() else ""
-            _fail(message, f"see `prune-audit {command}{' ' if command else ''}--help`")
+            _fail(message, f"{meant}see `prune-audit {command}{' ' if command else ''}--help`")
         return IMPOSSIBLE
     except typer.Abort:
         return IMPOSSIBLE

@@ -122,11 +122,18 @@ def plugin(room: str) -> Complete:
 
 
 def kinds(incomplete: str) -> Offered:
-    """The kinds of plugins, and the plugins themselves."""
+    """The kinds of plugins."""
     from prune_audit import plugins
 
-    named = ((name, plugins.help_line(room, name)) for room in plugins.ROOMS for name in plugins.names(room))
-    return plain(iter([*((room, "all of this kind") for room in plugins.ROOMS), *named]), incomplete)
+    return plain(((room, "") for room in plugins.ROOMS), incomplete)
+
+
+def of_kind(context: typer.Context, incomplete: str) -> Offered:
+    """The plugins of the kind that the line names."""
+    from prune_audit import plugins
+
+    room = context.params.get("kind")
+    return plugin(room)(incomplete) if room in plugins.ROOMS else []
 
 
 def policies(incomplete: str) -> Offered:

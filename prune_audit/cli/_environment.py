@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 
 import typer
 
+from prune_audit import spelling
 from prune_audit.cli._policy_options import PREFIX
 
 # What is read elsewhere: where a fault of our own is shown, and in the tests, which run commands.
 OTHERS = ("DEBUG", "UPDATE", "NO_SKIP")
-NEAR = 0.7  # of `difflib`, above which a name is likely meant
 
 
 def unread(context: typer.Context, every: Callable[[], object]) -> Iterator[str]:
@@ -32,7 +31,7 @@ def unread(context: typer.Context, every: Callable[[], object]) -> Iterator[str]
     for variable in ours:
         name = variable.removeprefix(PREFIX)
         if name not in known:
-            near = get_close_matches(name, sorted(known), n=1, cutoff=NEAR)
+            near = spelling.near(name, sorted(known))
             meant = f"; did you mean {PREFIX}{near[0]}?" if near else ""
             yield f"{variable} is set, but there is no such setting{meant}"
 
@@ -43,14 +42,17 @@ def _read(group: object) -> set[str]:
     return {str(each.envvar).removeprefix(PREFIX) for command in commands for each in command.params if each.envvar}
 
 
-def message(error: typer.TyperException) -> str:
-    """What Typer says, with the variable that a wrong value came from in place of the flag; of a choice, as we do."""
+def message(error: typer.TyperException) -> tuple[str, str]:
+    """What Typer says, with the variable that a wrong value came from in place of the flag; of a choice, as we do, with
+    what may have been meant for the hint to begin with."""
     if isinstance(error, typer.BadParameter) and error.ctx is not None and error.param is not None:
         source = error.ctx.get_parameter_source(error.param.name or "")
         read = source is not None and source.name == "ENVIRONMENT"
         if chosen := re.fullmatch(r"(?:Value error, )?(.*) is not one of (.*)\.", error.message, re.S):
-            known = ", ".join(re.findall("'([^']*)'", chosen[2]))
-            return f"{error.param.envvar if read else error.param.opts[0]}: expected one of {known}, found {chosen[1]}"
+            known = re.findall("'([^']*)'", chosen[2])
+            named = error.param.envvar if read else error.param.opts[0]
+            said = f"{named}: expected one of {', '.join(known)}, found {chosen[1]}"
+            return said, spelling.meant(chosen[1].strip("'"), known)
         if read:
-            return f"Invalid value for {error.param.envvar}: {error.message}"
-    return error.format_message()
+            return f"Invalid value for {error.param.envvar}: {error.message}", ""
+    return error.format_message(), ""

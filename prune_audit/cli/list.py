@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prune_audit.cli import _completion as complete
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,12 @@ def run(
             metavar="[KIND]",
             help="Kind of plugin: models, data, stats, rules, reports, charts, lenses, pruning, mitigations, tasks, "
             "runners or logs.",
+            autocompletion=complete.kinds,
         ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One of that kind, told in full.", autocompletion=complete.of_kind),
     ] = None,
     long: Annotated[
         bool,
@@ -34,14 +41,22 @@ def run(
     """List the plugins of every kind: model and data formats, statistics, rules, reports, charts, and so on.
 
     Example: prune-audit list stats --long
+
+    Example: prune-audit list rules harmed
     """
-    from prune_audit import plugins
+    from prune_audit import plugins, spelling
     from prune_audit.cli import _terminal
     from prune_audit.errors import UsageError
     from prune_audit.render.consoles import Text
 
     if kind is not None and kind not in plugins.ROOMS:
-        raise UsageError(f"there is no kind of plugin {kind!r}", hint=f"known: {', '.join(plugins.ROOMS)}")
+        raise UsageError(f"there is no kind of plugin {kind!r}", hint=spelling.hint(kind, plugins.ROOMS))
+    if kind is not None and name is not None:
+        if name not in plugins.names(kind):
+            raise UsageError(f"no plugin {name!r} in {kind}", hint=spelling.hint(name, plugins.names(kind)))
+        with _terminal.printing() as out:
+            _one(out, kind, name)
+        return
     rooms = plugins.ROOMS if kind is None else (kind,)
     with _terminal.printing() as out:
         for room in rooms:
@@ -67,29 +82,35 @@ def _in_one_line(out: Console, room: str) -> None:
 
 
 def _in_full(out: Console, room: str) -> None:
+    from prune_audit import plugins
+
+    for name in plugins.names(room):
+        out.print()
+        _one(out, room, name)
+
+
+def _one(out: Console, room: str, name: str) -> None:
     """Prose wrapped to the width; what is indented, a formula, line by line as it is, where there is room for it."""
     from textwrap import fill, indent
 
-    from prune_audit import options, plugins
+    from prune_audit import options
     from prune_audit.render.consoles import Text
 
     width = min(out.width, READABLE) - INDENT
-    for name in plugins.names(room):
-        out.print()
-        out.print(Text(f"  {name}", style="bold"))
-        blocks = _told(room, name).split("\n\n")
-        if room == "stats" and _works(room, name):
-            blocks.append(f"columns: {', '.join(columns(name))}")
-        if _works(room, name) and (group := options.of_plugin(room, name)) is not None:
-            blocks += [f"option {flag}: {said}" for flag, said in options.described(group)]
-        wrapped = (
-            "\n".join(fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False) for line in b.splitlines())
-            if b.startswith(" ")
-            else fill(" ".join(b.split()), width, break_on_hyphens=False)
-            for b in blocks
-        )
-        for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
-            out.print(Text(line), soft_wrap=True)
+    out.print(Text(f"  {name}", style="bold"))
+    blocks = _told(room, name).split("\n\n")
+    if room == "stats" and _works(room, name):
+        blocks.append(f"columns: {', '.join(columns(name))}")
+    if _works(room, name) and (group := options.of_plugin(room, name)) is not None:
+        blocks += [f"option {flag}: {said}" for flag, said in options.described(group)]
+    wrapped = (
+        "\n".join(fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False) for line in b.splitlines())
+        if b.startswith(" ")
+        else fill(" ".join(b.split()), width, break_on_hyphens=False)
+        for b in blocks
+    )
+    for line in indent("\n\n".join(wrapped), " " * INDENT).splitlines():
+        out.print(Text(line), soft_wrap=True)
 
 
 def _told(room: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 
 if TYPE_CHECKING:
     import pandas
@@ -72,10 +72,10 @@ class Audit:
         """
         names = [comparison.pruned.name for comparison in self.comparisons]
         if variant not in names:
-            raise UsageError(f"the audit has no variant {variant!r}", hint=f"known: {', '.join(names)}")
+            raise UsageError(f"the audit has no variant {variant!r}", hint=spelling.hint(variant, names))
         comparison = self.comparisons[at := names.index(variant)]
         if by not in (known := [view.by for view in comparison.views]):
-            raise UsageError(f"the audit has no view by {by!r}", hint=f"known: {', '.join(known)}")
+            raise UsageError(f"the audit has no view by {by!r}", hint=spelling.hint(by, known))
         views = tuple(view.beside(*measures) if view.by == by else view for view in comparison.views)
         changed = replace(comparison, views=views)
         return replace(self, comparisons=(*self.comparisons[:at], changed, *self.comparisons[at + 1 :]))

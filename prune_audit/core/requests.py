@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, get_args
 
+from prune_audit import spelling
 from prune_audit.core.types import (
     Channels,
     Correction,
@@ -232,7 +233,10 @@ class Settings:
             kind = each.rpartition("=")[2]
             if kind not in get_args(Scores):
                 known = ", ".join(get_args(Scores))
-                raise UsageError(f"--scores: expected one of {known}, found {kind!r}", hint="write KIND or NAME=KIND")
+                meant = spelling.meant(kind, get_args(Scores))
+                raise UsageError(
+                    f"--scores: expected one of {known}, found {kind!r}", hint=f"{meant}write KIND or NAME=KIND"
+                )
         need(self.memory is None or self.memory > 0, "the memory must be a positive number of bytes", self.memory)
         need(self.sample_timeout > 0, "the time for a sample must be a positive number of seconds", self.sample_timeout)
         need(self.skip_bad >= 0, "the number of samples to skip must not be negative", self.skip_bad)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prune_audit import plugins
+from prune_audit import plugins, tasks
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
 from prune_audit.data import _preprocess, _weights
 from prune_audit.data._in_memory import arrays as arrays
@@ -37,6 +37,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         raise DataError(
             f"{path}: there is no such file or folder", hint="--data takes the labelled data; check the path"
         )
+    if settings.task is not None:
+        tasks.of(settings.task)  # a misspelt one has no formats
     name = plugins.choose("data", source, task=settings.task)
     if name is None:
         raise DataError(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
+from prune_audit import spelling
 from prune_audit.errors import DataError
 from prune_audit.files import parse, text_file
 
@@ -52,7 +52,8 @@ def renamed(path: Path, mapping: Mapping[str, str | int], outputs: Sequence[str]
             some = ", ".join(outputs[:4]) + (", ..." if len(outputs) > 4 else "")
             raise DataError(
                 f"{path}: {name!r} is to be {target!r}, which is no class of the models ({some})",
-                hint=f"name one of the {len(outputs)}, or give its position, 0 to {len(outputs) - 1}",
+                hint=f"{spelling.meant(str(target), outputs)}name one of the {len(outputs)}, or give its position, "
+                f"0 to {len(outputs) - 1}",
             )
         if at in of:
             raise DataError(
@@ -77,7 +78,7 @@ def misspelt(mapping: Mapping[str, str | int], names: Collection[str], lacking: 
     A map may well name more classes than these data have, so that a key without samples alone proves nothing.
     """
     unused = [key for key in mapping if key not in names]
-    likely = [key for key in unused if str(mapping[key]) == lacking] or get_close_matches(lacking, unused, n=1)
+    likely = [key for key in unused if str(mapping[key]) == lacking] or spelling.near(lacking, unused)
     return likely[0] if likely else None
 
 

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import DATA, Assumption, Counts, DataSource, Expects
 from prune_audit.data import _class_map
 from prune_audit.errors import DataError
@@ -245,9 +245,7 @@ def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str
             "the labels look like positions of classes: write names instead, say with --class-map which class each "
             "is, or give --classes a file with the labels as they are written here, in the order of the model's outputs"
         )
-    folded = {name.casefold(): name for name in classes}
-    near = [folded[name] for name in get_close_matches(value.casefold(), folded, n=3)]
-    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    meant = spelling.meant(value, classes, most=3)
     return f"{meant}correct the data, or give --classes a file that names every class, in the order of the outputs"
 
 

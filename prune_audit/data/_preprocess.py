@@ -21,6 +21,7 @@ from math import isqrt, prod
 from pathlib import Path
 from typing import TypeAlias
 
+from prune_audit import spelling
 from prune_audit.core import Channels, Expects, Preprocess
 from prune_audit.data._pixels import Header, header, most_pixels, resized
 from prune_audit.data._preprocess_file import read
@@ -63,7 +64,7 @@ def named(text: str) -> Preprocess:
     if not Path(text).is_file():
         raise UsageError(
             f"no preprocessing called {text!r}, and no such file",
-            hint=f"known: {', '.join(PRESETS)}; or a JSON or TOML file, or a preprocessor_config.json",
+            hint=f"{spelling.hint(text, PRESETS)}; or a JSON or TOML file, or a preprocessor_config.json",
         )
     return read(Path(text))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import Array, DataSource, Expects, Settings, Things
 from prune_audit.data import _classes, _rows, _unsupported
 from prune_audit.errors import DataError
@@ -141,7 +142,8 @@ def _named(source: DataSource, expects: Expects, columns: Mapping[str, Any]) -> 
             )
         return found
     if lacking := [name for name in source.label_columns if name not in columns]:
-        raise DataError(f"{source.path} has no column {lacking[0]!r}", hint=f"known: {shown(columns)}")
+        meant = spelling.meant(lacking[0], columns)
+        raise DataError(f"{source.path} has no column {lacking[0]!r}", hint=f"{meant}known: {shown(columns)}")
     return source.label_columns
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import DATA, Array, Assumption, Dataset, DataSource, Expects, Input, Settings
 from prune_audit.data import _arrays, _numbers, _rows, _unsupported
 from prune_audit.errors import AlignmentError, DataError, UsageError
@@ -88,7 +89,7 @@ def _by_name(source: DataSource, inputs: Sequence[str], columns: Mapping[str, An
         raise AlignmentError(
             f"{source.path}: no column {lacking[0]!r} to feed the model's input of that name; "
             f"found {', '.join(columns)}",
-            hint=f"call the columns like the inputs: {', '.join(inputs)}",
+            hint=f"{spelling.meant(lacking[0], columns)}call the columns like the inputs: {', '.join(inputs)}",
         )
     return {name: (name,) for name in inputs}
 
@@ -140,7 +141,7 @@ def _asked_for(source: DataSource, columns: Mapping[str, Any]) -> tuple[str, ...
     if unknown:
         raise DataError(
             f"{source.path}: no column {unknown[0]!r} of those in --features; found {', '.join(columns)}",
-            hint="--features takes names of columns, with commas between",
+            hint=f"{spelling.meant(unknown[0], columns)}--features takes names of columns, with commas between",
         )
     twice = [name for at, name in enumerate(features) if name in features[:at]]
     if twice:

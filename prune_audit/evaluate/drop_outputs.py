@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import (
     Activation,
     Array,
@@ -148,7 +149,7 @@ def _position(model: Classifier, which: str, width: int) -> int:
         raise UsageError(
             f"--drop-class {which}: model {model.card.name} carries "
             f"{f'no class {which!r}' if names else 'no names of classes'}",
-            hint=f"{known or 'give the position of the output'}; -1 is the last one",
+            hint=f"{spelling.meant(which, names)}{known or 'give the position of the output'}; -1 is the last one",
         )
     at = int(which)
     if not -width <= at < width:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import Counts, Predictions, Settings
 from prune_audit.core.clusters import FEW
 from prune_audit.errors import UsageError
@@ -34,7 +35,7 @@ def check(
     for option, column in asked:
         if column not in columns:
             none = "these data have no columns; a manifest or an .npz file can have some"
-            known = f"known: {', '.join(['class', *columns] if option == '--by' else columns)}" if columns else none
+            known = spelling.hint(column, ["class", *columns] if option == "--by" else columns) if columns else none
             raise UsageError(f"{option} {column}: the data have no column {column!r}", hint=known)
     if settings.weights is None:
         return
@@ -46,7 +47,8 @@ def check(
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
             raise UsageError(
                 f"--weights: {what} {', '.join(map(repr, names[:NAMED]))}{more}",
-                hint="every class with samples needs a weight, 0 where it is not in use; "
+                hint=f"{spelling.meant(names[0], seen if names is unknown else unknown)}"
+                "every class with samples needs a weight, 0 where it is not in use; "
                 f"the classes are {', '.join(classes[:NAMED])}{', ...' if len(classes) > NAMED else ''}",
             )
     if not any(settings.weights[name] > 0 for name in seen):

@@ -18,6 +18,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import Counts, DataSource
 from prune_audit.errors import DataError
 from prune_audit.files import arrow
@@ -169,7 +170,9 @@ def column(path: Path, columns: Mapping[str, Any], what: str, asked: str | None,
         return name
     raise DataError(
         f"{path}: no {what} column: expected {' or '.join(wanted)}, found {shown(columns)}",
-        hint=f"name it with --{what}-column" if asked is None else f"--{what}-column takes one of these",
+        hint=f"name it with --{what}-column"
+        if asked is None
+        else f"{spelling.meant(asked, columns)}--{what}-column takes one of these",
     )
 
 

@@ -6,14 +6,13 @@ A plugin defines ``recognises(path) -> bool``, which inspects and runs nothing, 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Settings
 from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate import watch
@@ -253,5 +252,5 @@ def _near(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent} either"
     files = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    close = difflib.get_close_matches(path.name, files, n=3) or files[:3]
+    close = spelling.near(path.name, files, most=3) or files[:3]
     return f"in {path.parent} there is {', '.join(close)}" if close else f"there is no file in {path.parent}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from prune_audit import spelling
 from prune_audit.core import Assumption, ModelSource
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.evaluate import reads
@@ -177,7 +177,7 @@ def _offered(owner: Any, name: str) -> list[str]:
     """
     public = {other: inspect.getattr_static(owner, other, None) for other in dir(owner) if not other.startswith("_")}
     usable = {other: value for other, value in public.items() if inspect.isclass(value) or inspect.isroutine(value)}
-    near = difflib.get_close_matches(name, usable)
+    near = spelling.near(name, usable, most=3)
     here = getattr(owner, "__name__", None)
     own = [other for other, value in usable.items() if getattr(value, "__module__", None) == here]
     return list(dict.fromkeys([*near, *own, *usable]))[:_OFFERED]

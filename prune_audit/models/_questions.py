@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from prune_audit import spelling
 from prune_audit.core import (
     Assumption,
     Counts,
@@ -183,8 +184,8 @@ class RecordedAnswers:
         asked = self.class_by
         if asked is not None:
             if asked != "task" and any(asked not in each.columns for each in answers):
-                known = ", ".join(["task", *sorted(keys)])
-                raise UsageError(f"--class-by {asked}: not all documents have such a key", hint=f"known: {known}")
+                known = spelling.hint(asked, ["task", *sorted(keys)])
+                raise UsageError(f"--class-by {asked}: not all documents have such a key", hint=known)
             return asked, "as told"
         if len(tasks) == 1:
             for name in CLASSES:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from prune_audit import spelling
 from prune_audit.core import Assumption, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.files import json_lines, parse
@@ -64,7 +65,7 @@ def _read(path: Path, name: str, metric: str | None) -> Read:
 def _scorer(path: Path, sample: Mapping[str, Any], metric: str | None) -> str:
     known = list(_object(sample, "scores"))
     if metric is not None and metric not in known:
-        raise UsageError(f"--metric {metric}: {path} has no such scorer", hint=f"known: {', '.join(known) or 'none'}")
+        raise UsageError(f"--metric {metric}: {path} has no such scorer", hint=spelling.hint(metric, known))
     if metric is None and len(known) != 1:
         raise UsageError(
             f"{path}: nothing says which scorer is meant, of {', '.join(known) or 'none'}",

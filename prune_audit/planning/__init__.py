@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prune_audit import stats
+from prune_audit import spelling, stats
 from prune_audit.core import Assumption, Audit, Comparison, Settings, View, lookup
 from prune_audit.errors import UsageError
 from prune_audit.render import rounded
@@ -210,8 +210,9 @@ def _view(comparison: Comparison, by: str) -> View:
     try:
         return comparison.view(by)
     except KeyError:
-        known = ", ".join(view.by for view in comparison.views)
-        raise UsageError(f"--by: this audit is not by {by!r}", hint=f"it is by {known}") from None
+        known = [view.by for view in comparison.views]
+        meant = spelling.meant(by, known)
+        raise UsageError(f"--by: this audit is not by {by!r}", hint=f"{meant}it is by {', '.join(known)}") from None
 
 
 def _needed(view: View, settings: Settings, power: float) -> View:

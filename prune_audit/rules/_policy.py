@@ -14,7 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
 from prune_audit.files import parse
@@ -84,7 +84,8 @@ def read_policy(path: Path, *, called: str | None = None) -> Policy:
         raise PolicyError(f"{file.called}: there is no table [tool.prune-audit]", hint=HINT)
     extends = table.get("extends")
     if extends is not None and not (isinstance(extends, str) and extends in PRESETS):
-        file.refuse(f"extends: expected one of {', '.join(PRESETS)}, found {extends!r}", "extends")
+        hint = spelling.meant(str(extends), PRESETS) + HINT
+        file.refuse(f"extends: expected one of {', '.join(PRESETS)}, found {extends!r}", "extends", hint=hint)
     base = preset(extends) if extends else Policy(name="", rules={})
     policy = overlaid(base, file.given(table))
     waivers = table.get("waivers", [])
@@ -143,8 +144,7 @@ class _File:
             # A rule that is named takes part, at its default level where the table says none.
             where = self.at("rules", rule)
             if rule not in plugins.names("rules"):
-                known = ", ".join(plugins.names("rules"))
-                self.refuse(f"unknown rule {rule!r}, expected one of {known}", "rules", rule)
+                self.refuse(f"unknown rule {rule!r}", "rules", rule, hint=spelling.hint(rule, plugins.names("rules")))
             module = plugins.load("rules", rule)
             if not table.get("extends") and "level" not in entry:
                 values.append(Given(key=("rules", rule, "level"), value=module.DEFAULT.level, origin=where))
@@ -166,14 +166,15 @@ def _inner(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _waiver(file: _File, i: int, entry: object) -> Waiver:
-    def refuse(what: str, *key: str, also: str = "") -> NoReturn:
-        file.refuse(f"waivers: {what}", "waivers", i, *key, hint=WAIVER_HINT + also)
+    def refuse(what: str, *key: str, before: str = "", also: str = "") -> NoReturn:
+        file.refuse(f"waivers: {what}", "waivers", i, *key, hint=before + WAIVER_HINT + also)
 
     if not isinstance(entry, Mapping):
         refuse(f"expected a table, found {entry!r}")
     for key in entry:
         if key not in ("rule", "class", "variant", "reason", "expires"):
-            refuse(f"unknown key {key!r}, expected rule, class, variant, reason or expires", key)
+            meant = spelling.meant(key, ("rule", "class", "variant", "reason", "expires"))
+            refuse(f"unknown key {key!r}, expected rule, class, variant, reason or expires", key, before=meant)
     texts = {}
     for key in ("rule", "class", "reason", "variant"):
         if key not in entry and key != "variant":
@@ -182,7 +183,12 @@ def _waiver(file: _File, i: int, entry: object) -> Waiver:
         if not isinstance(texts[key], str) or not texts[key].strip():
             refuse(f"{key}: expected a text, found {texts[key]!r}", key)
     if texts["rule"] not in plugins.names("rules"):
-        refuse(f"unknown rule {texts['rule']!r}, expected one of {', '.join(plugins.names('rules'))}", "rule")
+        known = plugins.names("rules")
+        refuse(
+            f"unknown rule {texts['rule']!r}, expected one of {', '.join(known)}",
+            "rule",
+            before=spelling.meant(texts["rule"], known),
+        )
     if "expires" not in entry:
         refuse("'expires' is missing: a waiver without an end would switch the rule off where nobody looks")
     return Waiver(
@@ -208,7 +214,8 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as e:
-        hint = f"give the path of a TOML policy file, or a preset: {', '.join(PRESETS)}"
+        meant = spelling.meant(str(path), PRESETS)
+        hint = f"{meant}give the path of a TOML policy file, or a preset: {', '.join(PRESETS)}"
         raise PolicyError(f"{path}: cannot be read: {e.strerror}", hint=hint) from e
     except UnicodeDecodeError as e:
         raise PolicyError(f"{path}: expected text in UTF-8, found other bytes", hint=HINT) from e

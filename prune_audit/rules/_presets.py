@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Policy
 from prune_audit.errors import UsageError
 
@@ -24,7 +24,7 @@ PRESETS = {
 def preset(name: str) -> Policy:
     """The preset called ``name``. Raises `UsageError` where there is none."""
     if name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}", hint=f"known: {', '.join(PRESETS)}")
+        raise UsageError(f"there is no preset {name!r}", hint=spelling.hint(name, PRESETS))
     rules = {rule: module.DEFAULT for rule, module in plugins.loaded("rules")}
     match name:
         case "report-only":

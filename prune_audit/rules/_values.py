@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn, get_args
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Correction, Level, Policy, Reference, RuleSetting, Settings, Value
 from prune_audit.errors import PolicyError, UsageError
 
@@ -67,10 +67,10 @@ def overlaid(policy: Policy, given: Iterable[Given]) -> Policy:
             case ("rules", rule, what) if rule in plugins.names("rules"):
                 refuse(each, f"rules.{rule}: unknown key {what!r}, expected level or limit")
             case ("rules", rule, *_):
-                refuse(each, f"unknown rule {rule!r}, expected one of {', '.join(plugins.names('rules'))}")
+                refuse(each, f"unknown rule {rule!r}", hint=spelling.hint(rule, plugins.names("rules")))
             case _:
-                known = ", ".join(["extends", "inconclusive", *SETTINGS, "rules", "waivers"])
-                refuse(each, f"unknown key {each.key[-1]!r}, expected one of {known}")
+                known = ["extends", "inconclusive", *SETTINGS, "rules", "waivers"]
+                refuse(each, f"unknown key {each.key[-1]!r}", hint=spelling.hint(each.key[-1], known))
         policy = replace(policy, origins={**policy.origins, ".".join(each.key): each.origin})
     return _consistent(policy)
 
@@ -98,9 +98,9 @@ def typed(value: Value, unit: Unit | tuple[str, ...]) -> float | str:
     return float(f"{value * UNITS[unit][0]:.10g}")
 
 
-def refuse(given: Given, what: str) -> NoReturn:
+def refuse(given: Given, what: str, *, hint: str = HINT) -> NoReturn:
     """Raise that ``what`` is wrong with ``given``, where it stands."""
-    raise PolicyError(f"{given.origin}: {what}", hint=HINT)
+    raise PolicyError(f"{given.origin}: {what}", hint=hint)
 
 
 def _inconclusive(policy: Policy, given: Given) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from prune_audit import spelling
 from prune_audit.errors import UsageError
 from prune_audit.render import rounded
 from prune_audit.study.new_samples import Key
@@ -23,7 +24,8 @@ def choose(cells: Collection[Key], asked: str | None) -> list[Key]:
     method, at, share = asked.rpartition("@") if "@" in asked else (asked, "", "")
     found = [key for key in cells if key[1] == method and (not at or _is(share, key[2]))]
     if not found:
-        raise UsageError(f"--control: found no cell {asked!r}", hint=f"known: {_listed(cells)}")
+        meant = spelling.meant(asked, _names(cells) if "@" in asked else {cell[1] for cell in cells})
+        raise UsageError(f"--control: found no cell {asked!r}", hint=f"{meant}known: {_listed(cells)}")
     if len({key[0] for key in found}) < len(found):
         raise UsageError(
             f"--control: expected one cell, found several of the method {method!r}", hint=f"one of {_listed(found)}"
@@ -39,4 +41,8 @@ def _is(share: str, density: float) -> bool:
 
 
 def _listed(cells: Collection[Key]) -> str:
-    return rounded.listed(list(dict.fromkeys(f"{method}@{density:.12g}" for _, method, density in cells)))
+    return rounded.listed(_names(cells))
+
+
+def _names(cells: Collection[Key]) -> list[str]:
+    return list(dict.fromkeys(f"{method}@{density:.12g}" for _, method, density in cells))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from prune_audit import data, models, plugins
+from prune_audit import data, models, plugins, spelling
 from prune_audit.choices import Scope
 from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
@@ -159,7 +159,8 @@ class _File:
         """Refuse what is none of ``names`` in ``table``, or in the whole file."""
         for name in self.table if table is None else table:
             if name not in names:
-                self.refuse(f"unknown; known are {', '.join(names)}", *key, name)
+                said = f"unknown; known are {', '.join(names)}"
+                self.refuse(said, *key, name, hint=f"{spelling.meant(name, names)}{HINT}")
 
     def under(self, name: str) -> Mapping[str, Any]:
         """The table called ``name``, empty where there is none."""
@@ -265,7 +266,7 @@ def _methods(file: _File) -> tuple[Method, ...]:
         recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, others=_OF_METHOD, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:
-            file.refuse(f"no method {recipe.method!r}", "methods", n, hint=f"known: {', '.join(known)}")
+            file.refuse(f"no method {recipe.method!r}", "methods", n, hint=spelling.hint(recipe.method, known))
         for density in densities:
             try:
                 replace(recipe, density=density)
@@ -279,14 +280,16 @@ def _mitigation(file: _File, table: Mapping[str, Any], n: int) -> str | None:
     """What the method ``n`` is mended by."""
     found, known = table.get("mitigate"), (*plugins.names("mitigations"), *CONTROLS)
     if found is not None and found not in known:
-        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", "methods", n, "mitigate")
+        hint = f"{spelling.meant(str(found), known)}{HINT}"
+        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", "methods", n, "mitigate", hint=hint)
     return found
 
 
 def _check_schedule(file: _File, table: Mapping[str, Any], *key: str | int) -> None:
     found, known = table.get("schedule"), schedules()
     if isinstance(found, str) and found not in known:
-        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", *key, "schedule")
+        hint = f"{spelling.meant(found, known)}{HINT}"
+        file.refuse(f"expected one of {', '.join(known)}, found {found!r}", *key, "schedule", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Assumption, Predictions
 from prune_audit.errors import UsageError
 
@@ -53,7 +53,7 @@ def of(name: str) -> Any:
         UsageError: there is none.
     """
     if name not in plugins.names("tasks"):
-        raise UsageError(f"there is no task {name!r}", hint=f"known: {', '.join(plugins.names('tasks'))}")
+        raise UsageError(f"there is no task {name!r}", hint=spelling.hint(name, plugins.names("tasks")))
     return plugins.load("tasks", name)
 
 

@@ -53,6 +53,8 @@ def test_commands_and_options() -> None:
         (["compare", "--preprocess", ""], sorted(PRESETS)),
         (["compare", "--runner", ""], ["threads"]),
         (["compare", "--log", "ml"], ["mlflow"]),
+        (["list", "le"], ["lenses"]),
+        (["list", "rules", "ha"], ["harmed"]),
         (["report", "a.json", "-o", "out/audit.s"], ["out/audit.sarif", "out/audit.svg"]),
         (["prune", "--report", "audit.j"], ["audit.json"]),
     ],

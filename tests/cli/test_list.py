@@ -97,6 +97,15 @@ def test_a_statistic_gives_the_same_columns_whatever_the_pair(pair: Pair) -> Non
         assert found == columns(name) or (pair.by != "class" and not found), name
 
 
+def test_one_is_told_in_full_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["list", "rules", "harmed"]) == 0
+    one = capsys.readouterr().out
+    assert invoke(["list", "rules", "--long"]) == 0
+    assert one in capsys.readouterr().out
+    assert one.startswith("  harmed\n    No class may be shown to pay")
+    assert "recall-drop" not in one
+
+
 @pytest.mark.parametrize("how", [[], ["--long"]])
 def test_an_unknown_kind(capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
     assert invoke(["list", "glasses", *how]) == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from prune_audit import spelling
 from prune_audit.core import ModelSource
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.files.columns import IDS, PATHS, shown, usual
@@ -87,7 +88,9 @@ def _chosen(source: ModelSource, table: Table) -> Columns:
     if chosen == f"{EACH}*" and each:
         return Columns(name=chosen, ids=ids, each=each)
     if chosen not in kinds:
-        raise UsageError(f"{source.path} has no column {chosen!r}", hint=f"known: {shown(kinds)}")
+        raise UsageError(
+            f"{source.path} has no column {chosen!r}", hint=f"{spelling.meant(chosen, kinds)}known: {shown(kinds)}"
+        )
     if kinds[chosen] == "scores":
         return Columns(name=chosen, ids=ids, scores=chosen)
     if kinds[chosen] == "names":
