@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-NEAR = 0.7  # of `difflib`'s ratio, from which on a name is likely meant
+NEAR = 0.65  # of `difflib`'s ratio, from which on a name is likely meant: two letters of three may have changed places
 
 
 def near(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Runtime
+from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Progress, Runtime
 from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prune_audit.core import DataSource, Preprocess, Settings
     from prune_audit.evaluate.cache import Store
 
+STANDARD_OUTPUT = Path("-")
 MODELS, DATA, OUTPUT, RUN = "Models", "Data", "Output", "Run"
 
 Dense = Annotated[str, typer.Argument(metavar="DENSE", help="The dense model: PATH, or NAME=PATH@module:factory(...).")]
@@ -51,6 +52,16 @@ DataIfAny = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no table and no progress.", rich_help_panel=OUTPUT)]
+Watched = Annotated[
+    Progress,
+    typer.Option(
+        "--progress",
+        metavar="auto|never|plain",
+        help="auto: bars where standard error is a terminal (default); never: none; plain: a line at every 10 %, for "
+        "the logs of jobs.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 AllowPickle = Annotated[
     bool,
     typer.Option(
@@ -613,8 +624,18 @@ class Reports:
         typer.Option(
             "--output",
             "-o",
-            help="Write a report to this file; the suffix chooses the format; repeats.",
+            help="Write a report to this file; the suffix chooses the format; repeats. -o - is standard output, in "
+            "place of the table, in the --format that is named.",
             autocompletion=complete.reports,
+        ),
+    ] = None
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="What -o - writes: json, csv, markdown, junit, sarif, github or another text of `list reports`.",
+            autocompletion=complete.plugin("reports"),
         ),
     ] = None
     dialect: Dialect = None
@@ -626,9 +647,32 @@ class Reports:
         """The files to write. Raises `AuditError` where one cannot be written, so that no long run is in vain."""
         from prune_audit import reports
 
-        for path in self.output or ():
+        found = [path for path in self.output or () if path != STANDARD_OUTPUT]
+        for path in found:
             reports.check_writable(path)
-        return list(self.output or ())
+        return found
+
+    def printed(self, *, one: bool = True) -> str | None:
+        """The report that standard output takes in place of the table; ``one`` says that there is one audit to write.
+
+        Raises:
+            UsageError: no format is named, or one that is no text, or one with nowhere to go.
+        """
+        times = (self.output or []).count(STANDARD_OUTPUT)
+        if not times:
+            if self.form is not None:
+                raise UsageError("--format says what -o - writes, and nothing goes there", hint="give -o -, too")
+            return None
+        if self.form is None:
+            raise UsageError("-o - has no suffix that chooses a format", hint="name one, such as --format json")
+        if times > 1 or not one:
+            raise UsageError(
+                "-o -: standard output takes one report of one audit", hint="write the others to files: -o audit.json"
+            )
+        from prune_audit import reports
+
+        reports.check_text(self.form)
+        return self.form
 
     def dialects(self) -> dict[str, str]:
         """Format -> the way in which its files are to be written, of ``FORMAT=NAME``."""

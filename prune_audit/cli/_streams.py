@@ -113,9 +113,16 @@ class ForConsole:
         return getattr(self._shown.beneath, name)
 
 
-def command(line: str) -> None:
-    """Write ``line`` to standard output, for the runner to obey."""
-    beneath(sys.stdout).write(line)
+def document(text: str) -> None:
+    """Write ``text``, a report, to standard output, so that it shows. Its no-break spaces are meant, and its ends of
+    lines are the system's own."""
+    shown = "\xa0".join(lines(part) for part in text.replace("\r\n", "\n").split("\xa0"))
+    ForConsole(sys.stdout).write(shown if shown.endswith("\n") else f"{shown}\n")
+
+
+def command(line: str, stream: TextIO | None = None) -> None:
+    """Write ``line`` to ``stream``, which is standard output unless given, for the runner to obey."""
+    beneath(stream or sys.stdout).write(line)
 
 
 def beneath(stream: TextIO) -> TextIO:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, cast
 
 from prune_audit.cli import _streams
 from prune_audit.printable import printable
@@ -27,6 +27,7 @@ SUMMARY = 1024 * 1024 - 1024  # bytes of a step's summary that GitHub takes, and
 HEIGHT = 50  # of no consequence, since nothing here is paged
 _DRAWING: list[Console] = []  # on which bars are drawn
 
+Shows: TypeAlias = Literal["auto", "never", "plain"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -85,18 +86,21 @@ def note(line: str) -> None:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[str], Progress]]:
+def progress(how: Shows, *, quiet: bool) -> Iterator[Callable[[str], Progress]]:
     """Bars on standard error: what is yielded takes the name of a stage and gives a callback of (done, total).
 
-    Nothing is drawn where standard error is no terminal, or on request.
+    Nothing is drawn where standard error is no terminal, colours or not, or on request; ``plain`` gives lines anywhere.
     """
+    if how == "plain" and not quiet:
+        yield _lines
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     out = stderr()
     name_of_stage = TextColumn("{task.description}", markup=False)
     columns = (name_of_stage, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = quiet or not out.is_terminal
+    hidden = quiet or how != "auto" or not (out.is_terminal and sys.stderr.isatty())
     # Not redirected: rich would take the codes in what libraries print for colours and links.
     bars = Bars(*columns, console=out, transient=True, disable=hidden, redirect_stdout=False, redirect_stderr=False)
 
@@ -107,6 +111,20 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], Progress]]:
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield stage
+
+
+def _lines(stage: str) -> Progress:
+    """The progress of a ``stage`` as a line at every tenth of it."""
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        tenths = 10 * done // total if total else 0
+        if tenths > told:
+            told = tenths
+            note(f"{stage}: {10 * tenths} %, {done:,} of {total:,}")
+
+    return tell
 
 
 @contextmanager
@@ -126,6 +144,7 @@ def deliver(
     quiet: bool,
     verbose: bool,
     github: bool = False,
+    printed: str | None = None,
     dialects: Mapping[str, str] = MappingProxyType({}),
     log: Sequence[str] = (),
     files_alone: bool = False,
@@ -135,9 +154,10 @@ def deliver(
 
     Files come first: whoever reads the table may stop reading, which ends the program. One that is to be a chart which
     the audit has nothing for is left out, and named on standard error, since the exit code is the verdict's; where
-    there are ``files_alone`` to be had, it is an error once the others are written. ``github`` adds annotations to
-    standard output; with it, or anywhere in CI, the job's summary is written where GitHub says that there is one.
-    ``saved`` is where the audit lies as JSON already, where none of ``paths`` is such a file.
+    there are ``files_alone`` to be had, it is an error once the others are written. ``printed`` is the format in which
+    standard output takes the audit, in place of the table. ``github`` adds annotations to standard output, or to
+    standard error where that is taken; with it, or anywhere in CI, the job's summary is written where GitHub says that
+    there is one. ``saved`` is where the audit lies as JSON already, where none of ``paths`` is such a file.
 
     Raises:
         NothingToDraw: as said above.
@@ -152,6 +172,8 @@ def deliver(
     for path in paths:
         try:
             reports.write(audit, path, dialects)
+            if not quiet:
+                note(f"wrote {path}")
         except NothingToDraw as reason:
             absent.append((path, reason))
     if absent and files_alone:
@@ -167,12 +189,15 @@ def deliver(
             stderr().print(f"{name}: {value}", soft_wrap=True)
     if github or os.environ.get("CI"):
         _summarise(audit)
-    if not quiet:
+    if printed is not None:
+        text, obeyed = reports.text(audit, printed, dialects)
+        (_streams.command if obeyed else _streams.document)(text)
+    elif not quiet:
         with printing() as out:
             lies = next((path for path in paths if path.suffix.lower() == ".json"), saved)
             out.print(table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None))
     if github:
-        _streams.command(annotations.render(audit))
+        _streams.command(annotations.render(audit), sys.stdout if printed is None else sys.stderr)
     return audit.exit_code
 
 

@@ -107,6 +107,7 @@ def run(
 
     releases.check(baseline)
     paths, dialects, services = logged.reports.paths(), logged.reports.dialects(), logged.services()
+    printed = logged.reports.printed()
     # The audit itself may be, by what is judged anew.
     o.apart(paths, [baseline])
     o.apart([path for path in paths if path.suffix.lower() != ".json"], [saved])
@@ -125,6 +126,7 @@ def run(
         quiet=shown.quiet,
         verbose=False,
         github=logged.reports.github,
+        printed=printed,
         dialects=dialects,
         log=services,
         # By another margin other classes are undecided, and the file says nothing of that.

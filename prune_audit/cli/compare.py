@@ -186,6 +186,7 @@ def run(
     output: Output,
     running: o.Running,
     caching: o.CachingOfData,
+    progress: o.Watched = "auto",
     dry_run: DryRun = False,
 ) -> int:
     """Compare a dense model with pruned variants, class by class, on labelled data.
@@ -233,8 +234,8 @@ def run(
     judged = g.asked(context, judging.asked.policy, gate=judging.gate or judging.confirm is not None)
     g.told(judged, quiet=shown.quiet)
     dialects, services = written.dialects(), output.logged.services(one=judging.confirm is None)
-    paths = written.paths()
-    with _terminal.progress(quiet=shown.quiet) as progress:
+    paths, printed = written.paths(), written.printed(one=judging.confirm is None)
+    with _terminal.progress(progress, quiet=shown.quiet) as stages:
         done = audit.run(
             *sources,
             source,
@@ -243,7 +244,7 @@ def run(
             store=store,
             thumbnails=output.thumbnails,
             earlier=earlier,
-            progress=progress,
+            progress=stages,
         )
         audits = [(done, paths)]
         choice = done.sparsest
@@ -251,7 +252,7 @@ def run(
             assert source is not None
             fresh = replace(source, path=judging.confirm)
             beside = [reports.beside(path, "confirm") for path in paths]
-            audits.append((audit.confirm(done, *sources, fresh, store=store, progress=progress), beside))
+            audits.append((audit.confirm(done, *sources, fresh, store=store, progress=stages), beside))
     if judging.confirm is not None and len(audits) == 1:
         _terminal.note("note: nothing was confirmed, because no variant passes the gate")
     codes = []
@@ -264,6 +265,7 @@ def run(
                 quiet=shown.quiet,
                 verbose=output.verbose,
                 github=written.github,
+                printed=printed,
                 dialects=dialects,
                 log=services,
             )

@@ -50,6 +50,7 @@ def run(
     shown: o.Shown,
     running: o.Running,
     caching: o.CachingOfData,
+    progress: o.Watched = "auto",
 ) -> int:
     """Say why the classes suffer that do: what was checked against what really happened, or that nothing explains it.
 
@@ -83,9 +84,9 @@ def run(
     asked = explain.Asked(
         lenses=chosen_of(looking.of_lenses, names), samples=looking.samples, same_data=roles.same_data
     )
-    dialects = written.dialects()
-    with _terminal.progress(quiet=shown.quiet) as progress:
-        done = explain.run(*sources, source, audited, settings, asked, store=store, made=made, progress=progress)
+    dialects, printed = written.dialects(), written.printed()
+    with _terminal.progress(progress, quiet=shown.quiet) as stages:
+        done = explain.run(*sources, source, audited, settings, asked, store=store, made=made, progress=stages)
     return _terminal.deliver(
         done,
         paths,
@@ -93,6 +94,7 @@ def run(
         quiet=shown.quiet,
         verbose=False,
         github=written.github,
+        printed=printed,
         dialects=dialects,
     )
 
@@ -104,7 +106,9 @@ def _outputs(written: o.Reports, pruned: Sequence[Path]) -> tuple[list[Path], Pa
     networks = [
         path
         for path in written.output or ()
-        if path.suffix.lower() not in reports.suffixes() and path.suffix in {each.suffix for each in pruned}
+        if path != o.STANDARD_OUTPUT
+        and path.suffix.lower() not in reports.suffixes()
+        and path.suffix in {each.suffix for each in pruned}
     ]
     if len(networks) > 1 or (networks and len(pruned) > 1):
         raise UsageError(

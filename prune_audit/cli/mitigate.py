@@ -71,6 +71,7 @@ def run(
     caching: o.Caching,
     allow_pickle: o.AllowPickle = False,
     exit_zero: g.ExitZero = False,
+    progress: o.Watched = "auto",
 ) -> int:
     """Mend a pruned network so that its weakest classes or groups lose less, and see what the controls do as well.
 
@@ -103,7 +104,7 @@ def run(
     o.apart([output, *paths], [named.path, cut.path, *o.of_source(source), *o.of_source(audited)])
     judged = g.policy(context, asked.policy)
     g.told(judged, quiet=quiet)
-    with _terminal.progress(quiet=quiet) as stages:
+    with _terminal.progress(progress, quiet=quiet) as stages:
         done = mitigate.run(
             named,
             cut,

@@ -25,6 +25,7 @@ def run(
     running: o.Running,
     caching: o.CachingOfData,
     quiet: o.Quiet = False,
+    progress: o.Watched = "auto",
 ) -> None:
     """Predict labelled data with one model, and write the predictions as a file that `compare` takes for a model.
 
@@ -46,8 +47,8 @@ def run(
     from prune_audit.cli import _terminal
     from prune_audit.render import wording
 
-    with _terminal.progress(quiet=quiet) as progress:
-        predictions, provenance = audit.predict(asked, source, settings, store=store, progress=progress)
+    with _terminal.progress(progress, quiet=quiet) as stages:
+        predictions, provenance = audit.predict(asked, source, settings, store=store, progress=stages)
     [predicted] = predictions.models
     models.write_predictions(output, predicted, predictions.ids, predictions.labels, predictions.classes)
     if not quiet:

@@ -88,6 +88,7 @@ def run(
     caching: o.Caching,
     allow_pickle: o.AllowPickle = False,
     exit_zero: g.ExitZero = False,
+    progress: o.Watched = "auto",
 ) -> int:
     """Prune a network, train what is left, and see in one go which classes pay for it.
 
@@ -140,7 +141,7 @@ def run(
     judged = g.policy(context, asked.policy) if given.audit is not None else None
     g.told(judged, quiet=quiet)
     store = caching.store()
-    with _terminal.progress(quiet=quiet) as stages:
+    with _terminal.progress(progress, quiet=quiet) as stages:
         if mending.mitigate is not None and given.data is not None and given.audit is not None:
             cut, mended = mitigate.prune_and_run(
                 named,

@@ -17,7 +17,7 @@ def run(
     from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
-    dialects, paths = reports.dialects(), reports.paths()
+    dialects, paths, printed = reports.dialects(), reports.paths(), reports.printed()
     o.apart([path for path in paths if path.suffix.lower() != ".json"], [saved])
     audit = gate.mended(document.read_audit(saved))
     _terminal.deliver(
@@ -27,6 +27,7 @@ def run(
         quiet=shown.quiet,
         verbose=False,
         github=reports.github,
+        printed=printed,
         dialects=dialects,
         files_alone=True,
         saved=saved,

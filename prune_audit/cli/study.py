@@ -96,6 +96,7 @@ def run(
     keep_models: Keep = False,
     control: Control = None,
     quiet: o.Quiet = False,
+    progress: o.Watched = "auto",
     allow_pickle: o.AllowPickle = False,
 ) -> int:
     """Prune networks of several seeds by several methods at several densities, and test what that does to classes.
@@ -136,7 +137,7 @@ def run(
         controls.choose(sorted({(network, method, density) for network, _, method, density in wanted.cells()}), control)
         # What is trained runs here, before and after.
         settings = Settings(threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle)
-        with _terminal.progress(quiet=quiet) as stages:
+        with _terminal.progress(progress, quiet=quiet) as stages:
 
             def told(line: str) -> None:
                 if not quiet:

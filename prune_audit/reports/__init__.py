@@ -4,7 +4,8 @@ A plugin defines ``SUFFIXES``, the file suffixes that choose it, and ``render(au
 nothing: it sorts, counts verdicts and formats. One that can write in more than one way lists the others in
 ``DIALECTS``, name -> a function like ``render``. What a whole file name chooses stands in ``NAMES``, name -> likewise:
 ``flips.csv`` and ``night.flips.csv`` are both written by the function called ``flips.csv``, whatever else writes CSV.
-`write` puts whole files in place or none.
+``BINARY = True`` says that it is no text, so that it goes to files alone; ``OBEYED = True`` that its lines are commands
+of whatever runs a job, which are to reach it as they are. `write` puts whole files in place or none.
 """
 
 from __future__ import annotations
@@ -58,6 +59,30 @@ def check_writable(path: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def check_text(name: str) -> None:
+    """Make sure that the report called ``name`` is a text, which standard output takes.
+
+    Raises:
+        UsageError: there is no such report, or it is no text.
+    """
+    if getattr(plugins.load("reports", name), "BINARY", False):
+        raise UsageError(f"{name} is no text", hint="write it to a file, with -o FILE")
+
+
+def text(audit: Audit, name: str, dialects: Mapping[str, str] = MappingProxyType({})) -> tuple[str, bool]:
+    """``audit`` in the format called ``name``, as a file of it would hold, and whether its lines are to be obeyed;
+    ``dialects`` as in `write`.
+
+    Raises:
+        UsageError: there is no such report.
+    """
+    module = plugins.load("reports", name)
+    suffix = next(iter(module.SUFFIXES), "").removeprefix(".")
+    how = _dialects(name).get(dialects.get(suffix, ""), module.render)
+    with plugins.blamed("reports", name):
+        return _encoded(how(audit)).decode("utf-8"), getattr(module, "OBEYED", False)
 
 
 def check_chosen(paths: Sequence[Path], what: str, suffixes: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from prune_audit.printable import printable
 from prune_audit.reports import _gate as gate
 
 SUFFIXES = ()
+OBEYED = True
 MOST = 10  # annotations of one kind that GitHub shows per step
 DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 PROPERTY = DATA | str.maketrans({":": "%3A", ",": "%2C"})

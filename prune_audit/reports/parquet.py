@@ -14,6 +14,7 @@ from prune_audit.core.rows import kinds, rows_of
 from prune_audit.errors import MissingExtra
 
 SUFFIXES = (".parquet",)
+BINARY = True
 
 
 def render(audit: Audit) -> bytes:

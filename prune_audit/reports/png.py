@@ -13,6 +13,7 @@ from prune_audit.core import Audit
 from prune_audit.render.picture import png
 
 SUFFIXES = (".png",)
+BINARY = True
 
 
 def render(audit: Audit) -> bytes:

@@ -92,7 +92,7 @@ def test_an_audit_on_an_ascii_stream_has_no_box_characters(monkeypatch: pytest.M
 
 
 def test_progress_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with _terminal.progress(quiet=False) as stage:
+    with _terminal.progress("auto", quiet=False) as stage:
         stage("evaluating")(1, 2)
     assert capsys.readouterr() == ("", "")
 
@@ -104,7 +104,7 @@ def test_progress_is_a_bar_on_standard_error(
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with _terminal.progress(quiet=quiet) as stage:
+    with _terminal.progress("auto", quiet=quiet) as stage:
         told = stage("evaluating")
         told(3, 8)
     assert ("evaluating" in screen.getvalue()) == (not quiet)
@@ -209,7 +209,7 @@ def test_a_line_that_is_printed_above_bars_shows_what_it_holds(monkeypatch: pyte
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with _terminal.progress(quiet=False) as stage:
+    with _terminal.progress("auto", quiet=False) as stage:
         stage("evaluating [bold]\x1b[31m\u202e::x")(1, 2)
         _terminal.note("note: part\r\x1b]8;;http://x\x1b\\ is damaged")
     assert "[bold]\\x1b[31m\\u202e::x" in screen.getvalue()
