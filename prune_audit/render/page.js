@@ -70,3 +70,9 @@ addEventListener("afterprint", () => {
     delete fold.dataset.closed;
   }
 });
+const reveal = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+};
+addEventListener("hashchange", reveal);
+reveal();

@@ -127,9 +127,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def fold(title: str, content: str, *, paper: bool = True) -> str:
-    """What is read on demand; without ``paper`` it stays folded in print, where it would be cut."""
-    kept = "" if paper else ' class="screen"'
+def fold(title: str, content: str, *, paper: bool = True, name: str = "") -> str:
+    """What is read on demand; without ``paper`` it stays folded in print, where it would be cut.
+
+    ``name`` is its identifier in the page, if links lead to it.
+    """
+    kept = (f' id="{name}"' if name else "") + ("" if paper else ' class="screen"')
     return f"<details{kept}><summary>{text(title)}</summary>\n{content}</details>\n"
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from prune_audit.core import Audit, ModelCard, Settings
 from prune_audit.core.requests import told
-from prune_audit.render import rounded, wording
+from prune_audit.render import guide, rounded, wording
 from prune_audit.render.page import Head, facts, fold, table, text, word
 from prune_audit.reports import _gate as gate
 
 CHECKS = 200  # that are listed
+GUIDE = (  # the sections of the guide that the page holds
+    "the-words",
+    "cannot-tell-and-what-to-do-about-it",
+    "a-pass-is-not-clearance",
+    "alpha-and-how-it-misleads",
+    "keep-the-audit-data-clean",
+    "groups-who-not-only-which-class",
+    "choosing-among-several-variants",
+    "what-an-audit-answers-and-what-not",
+)
 
 
 def checks(audit: Audit) -> str:
@@ -37,7 +47,7 @@ def checks(audit: Audit) -> str:
 
 
 def words(settings: Settings) -> str:
-    """What the words mean, in short; the guide that comes with prune-audit has the rest."""
+    """What the words mean, in short, and behind that the sections of the guide that say how to decide on them."""
     margin, assure = rounded.loss(settings.margin), rounded.loss(settings.assure)
     kept, sure = rounded.limit(settings.retention_margin), rounded.limit(settings.confidence)
     drop = [
@@ -99,11 +109,24 @@ def words(settings: Settings) -> str:
         ]
     return (
         '<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
-        + fold("Verdict: has this class lost more than the margin?", facts(drop))
-        + fold("Distortion: did it pay more than the rest of the model?", facts(harm))
-        + fold("Other words", facts(terms))
-        + "<p>The guide of prune-audit, docs/reading-an-audit.md, says how to decide on these.</p></section>\n"
+        + fold("Verdict: has this class lost more than the margin?", facts(drop) + _more(GUIDE[0], GUIDE[1]))
+        + fold("Distortion: did it pay more than the rest of the model?", facts(harm) + _more(GUIDE[0], GUIDE[5]))
+        + fold("Other words", facts(terms) + _more(GUIDE[3], GUIDE[2]))
+        + '<h3 id="guide">How to decide: from the guide</h3>\n'
+        + "<p>Its figures are of another audit, of networks that read handwritten digits.</p>\n"
+        + "".join(
+            fold(each.title, f'<div class="guide">\n{content}</div>\n', paper=False, name=f"guide-{each.anchor}")
+            for each, content in guide.embedded(GUIDE)
+        )
+        + "<p>The whole guide, with every column of the CSV file: <code>prune-audit guide</code>.</p></section>\n"
     )
+
+
+def _more(*anchors: str) -> str:
+    """Links to sections of the guide below."""
+    titles = {each.anchor: each.title for each in guide.sections()}
+    links = (f'<a href="#guide-{anchor}">{text(titles[anchor])}</a>' for anchor in anchors)
+    return f"<p>From the guide: {'; '.join(links)}.</p>\n"
 
 
 def measured(audit: Audit) -> str:

@@ -222,3 +222,14 @@ def test_a_thousand_classes_are_quick(driver: Chrome, pages: Path) -> None:
     )
     assert elements < 100_000
     assert sorting < 2_000  # milliseconds; about 100 on a laptop
+
+
+def test_a_link_to_a_section_of_the_guide_opens_it(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "ten.html")
+    name = "guide-alpha-and-how-it-misleads"
+    state = "return document.getElementById(arguments[0]).open"
+    assert driver.execute_script(state, name) is False
+    driver.execute_script("document.querySelector(`a[href='#${arguments[0]}']`).click()", name)
+    driver.execute_script("return new Promise(done => setTimeout(done, 50))")
+    assert driver.execute_script(state, name) is True
+    assert driver.execute_script("return document.querySelectorAll('.guide:not(details:not([open]) *)').length") == 1

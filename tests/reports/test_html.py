@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Audit, Drawing, Pair, Settings, View
-from prune_audit.reports import _page_variant, html, svg
+from prune_audit.reports import _page_about, _page_variant, html, svg
 from prune_audit.stats import measures
 from tests.lenses.looks import looked
 from tests.reports import audits
@@ -303,4 +303,17 @@ def test_what_is_typed_is_code_and_a_name_with_backticks_is_itself() -> None:
     gate = next(p for p in parsed(page("ten")).iter("p") if p.get("class") == "gate")
     assert [code.text for code in gate.iter("code")] == ["prune-audit check", "compare --gate"]
     assert "`code` **b**" in page("biting")
-    assert not list(parsed(page("biting")).iter("code"))
+    assert "code" not in [code.text for code in parsed(page("biting")).iter("code")]
+
+
+def test_the_page_holds_the_sections_of_the_guide_that_it_names() -> None:
+    """Whoever reads the page need not have prune-audit."""
+    root = parsed(page("ten"))
+    folds = {fold.get("id"): said(fold) for fold in root.iter("details") if (fold.get("id") or "").startswith("guide-")}
+    assert list(folds) == [f"guide-{anchor}" for anchor in _page_about.GUIDE]
+    assert "means that the samples allow both" in folds["guide-cannot-tell-and-what-to-do-about-it"]
+    words = next(element for element in root.iter("section") if element.get("id") == "words")
+    links = {link.get("href") for link in words.iter("a")}
+    assert links <= {f"#{each}" for each in folds}
+    assert {"#guide-the-words", "#guide-alpha-and-how-it-misleads"} <= links
+    assert "docs/" not in said(root)

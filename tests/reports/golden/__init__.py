@@ -21,7 +21,11 @@ def same_as_golden(name: str, content: bytes, folder: Path = FOLDER) -> None:
 
 
 def without_drawings(page: str) -> str:
-    """``page`` with the title and description of each drawing in its place, and without style and script."""
+    """``page`` with the title and description of each drawing in its place, without style, script and guide.
+
+    Of the guide, which is a file of its own, the titles stay.
+    """
+    page = re.sub(r'<div class="guide">.*?\n</div>\n</details>', "</details>", page, flags=re.S)
     told = r"<svg.*?<title[^>]*>(.*?)</title><desc[^>]*>(.*?)</desc>.*?</svg>"
     bare = re.sub(
         r"<(style|script)>.*?</\1>", r"<\1></\1>", re.sub(told, r"<svg>\1: \2</svg>", page, flags=re.S), flags=re.S

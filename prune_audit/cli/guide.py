@@ -1,0 +1,69 @@
+"""prune-audit guide: how to read an audit, in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from prune_audit.render.guide import Section
+
+READABLE = 102  # columns: what commands print in the guide is 100 wide, and longer lines of prose lose the eye
+
+WHOLE = "all"
+Topic = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TOPIC]",
+        help="What to read about: a topic of the list, or how it begins, as `alpha` or `cannot-tell`; `all` of it.",
+    ),
+]
+
+
+def run(topic: Topic = None) -> None:
+    """Read the guide to audits: what the verdicts mean, and what to do about them.
+
+    Without a topic the topics are listed. Each statistic of `list stats` is one, too.
+
+    Example: prune-audit guide cannot-tell
+    """
+    from rich.markdown import Markdown
+
+    from prune_audit import shipped
+    from prune_audit.cli import _terminal
+    from prune_audit.errors import UsageError
+    from prune_audit.render import guide
+
+    if topic in (None, WHOLE):
+        texts = [shipped.guide() if topic else guide.opening()]
+    else:
+        found = guide.find(topic)
+        if not found:
+            raise UsageError(f"the guide has no topic {topic!r}", hint=_hint(topic, guide.sections()))
+        texts = [f"{'#' * each.level} {each.title}\n\n{each.text}" for each in found]
+    with _terminal.printing() as out:
+        for text in texts:
+            shown = Markdown(guide.without_links(text), code_theme="bw", hyperlinks=False)
+            out.print(shown, width=min(out.width, READABLE))
+            out.print()
+        if topic is None:
+            for line in _listed(guide.sections()):
+                out.print(line, soft_wrap=True)
+
+
+def _listed(sections: tuple[Section, ...]) -> list[str]:
+    """The topics, one a line, with what a section of many is made of behind it."""
+    top = [each for each in sections if each.level == 2]
+    width = max(len(each.anchor) for each in top)
+    lines = [f"  {each.anchor:{width}}  {each.title}" for each in top]
+    columns = [each.anchor for each in sections if each.above == "every-column"]
+    return ["Topics, of which the beginning is enough:", *lines, "", f"and of columns: {', '.join(columns)}"]
+
+
+def _hint(topic: str, sections: tuple[Section, ...]) -> str:
+    from difflib import get_close_matches
+
+    words = {word: each.anchor for each in sections for word in (each.anchor, *each.anchor.split("-")) if len(word) > 3}
+    near = get_close_matches(topic.lower(), words, n=1)
+    return f"did you mean {words[near[0]]}?" if near else "`prune-audit guide` lists the topics"
