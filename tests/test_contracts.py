@@ -195,6 +195,24 @@ def test_no_mitigation_is_named_outside_its_file_but_in_an_example() -> None:
     assert found == {("prune_audit/cli/mitigate.py", "equal-loss")}
 
 
+# Lenses that are called by words which mean other things elsewhere: options, columns, controls.
+WORDS = {"layers", "limit", "recalibrated", "weights"}
+# The runner that is the default, and a number of threads.
+STANDARD = {"prune_audit/cli/_options.py", "prune_audit/core/requests.py", "prune_audit/document/__init__.py"}
+
+
+def test_no_lens_and_no_runner_is_named_outside_its_file_but_as_a_default() -> None:
+    found = set()
+    for file in (ROOT / "prune_audit").rglob("*.py"):
+        where = file.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for room in ("lenses", "runners"):
+                    if file.parent.name != room and node.value in set(plugins.names(room)) - WORDS:
+                        found.add((where, node.value))
+    assert found == {(where, "threads") for where in STANDARD}
+
+
 HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL", "vl_convert")
 
 
