@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from prune_audit import from_predictions, gate, rules, stats
-from prune_audit.core import Audit, Check, Layer, Outputs, Policy, Predictions, RuleSetting, Settings, View, Waiver
+from prune_audit.core import (
+    Audit,
+    Check,
+    Layer,
+    Outputs,
+    Policy,
+    Predictions,
+    RuleSetting,
+    Samples,
+    Settings,
+    View,
+    Waiver,
+)
 from prune_audit.errors import AlignmentError, UsageError
 
 TODAY = date(2027, 1, 15)
@@ -246,3 +258,28 @@ def test_what_is_to_be_confirmed() -> None:
     with pytest.raises(AlignmentError, match="chosen on"):
         gate.check_fresh(judged, audit(lost={"a": 3}))
     gate.check_fresh(judged, audit(lost={"a": 3}, n=300))
+
+
+@pytest.mark.parametrize(("then", "again"), [([7, 8, 9], False), ([3, 8, 9], True), (None, False)])
+def test_of_audits_that_drew_samples_each_is_of_its_own(then: list[int] | None, again: bool) -> None:
+    def drawn(seen: list[int] | None, digest: str) -> Audit:
+        samples = Samples(strata={}, right={}, seen=None if seen is None else np.array(seen))
+        one = audit(lost={"a": 0})
+        return replace(one, samples=samples, provenance=replace(one.provenance, data_digest=digest))
+
+    chosen, fresh = drawn([1, 2, 3], "first"), drawn(then, "second")
+    if again:
+        with pytest.raises(AlignmentError, match="chosen on"):
+            gate.check_fresh(chosen, fresh)
+    else:
+        gate.check_fresh(chosen, fresh)
+    gate.check_fresh(fresh, replace(chosen, samples=None))
+    gate.check_fresh(replace(chosen, samples=None), fresh)
+
+
+def test_the_accuracy_that_was_expected_is_that_of_the_dense_model() -> None:
+    """A class of 400 that the variant loses by half: the dense model is right on 1,200 of 1,200 all the same."""
+    found = audit(lost={"a": 200})
+    gate.check_expected(found, Settings(expect_accuracy=1.0, expect_tolerance=0.0))
+    with pytest.raises(AlignmentError, match=r"dense was to have 83\.33%.* and has 100\.00% on 1,200"):
+        gate.check_expected(found, Settings(expect_accuracy=1000 / 1200, expect_tolerance=0.01))

@@ -110,6 +110,16 @@ EQUIVALENT = {
         "0  ->  1",
     ): "a number that is 0 begins at 0, which is said before",
     (
+        "evaluate/loop.py",
+        "fits = 0 if chunk else _fits(dataset, running, rows, settings.skip_bad)",
+        "0  ->  1",
+    ): "a size that was asked for stands before it, and nobody reads this one",
+    (
+        "evaluate/loop.py",
+        "scores = max([len(dataset.classes), *(tally.expects.outputs or 0 for tally in running)]) * 4",
+        "0  ->  1",
+    ): "there is one class at least",
+    (
         "evaluate/predict.py",
         "want in (None, have) for want, have in zip(wanted.shape[1:], found[1:], strict=True)",
         "True  ->  False",

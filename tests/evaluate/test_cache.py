@@ -92,6 +92,19 @@ def test_closing_leaves_one_file_however_many_runs_there_were(tmp_path: Path) ->
     assert same(found, kept(list(range(50))))
 
 
+def test_a_run_that_adds_nothing_writes_nothing(tmp_path: Path) -> None:
+    for row in (0, 1):
+        first = entry(tmp_path)
+        first.add(kept([row]))
+        first.flush()
+    before = {path: path.stat().st_mtime_ns for path in parts(tmp_path)}
+    run = entry(tmp_path)
+    run.read()
+    run.close()
+    assert {path: path.stat().st_mtime_ns for path in parts(tmp_path)} == before
+    assert len(before) == 2
+
+
 def test_a_long_run_never_leaves_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PARTS_MOST", 4)
     run = entry(tmp_path)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from prune_audit.evaluate.cache_key import source_digest, versions
+from prune_audit.evaluate.cache_key import source_digest, versions, working_directory
 from tests.conftest import ROOT
 
 
@@ -50,6 +50,18 @@ def test_what_counts(project: Path, factory: str, file: str, counts: bool) -> No
     (project / file).write_text("changed = True\n")
     assert (source_digest(factory) != before) is counts
     assert not {"nets_here", "package_here", "blocks_here"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("first", [[], [""], None])
+def test_the_working_directory_is_searched_last_and_only_while_it_must_be(
+    first: list[str] | None, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = ["/installed"]
+    before = [str(project), *installed] if first is None else [*first, *installed]
+    monkeypatch.setattr(sys, "path", before.copy())
+    with working_directory():
+        assert sys.path == ([*installed, str(project)] if first == [] else before)
+    assert sys.path == before
 
 
 def test_no_factory_and_an_unknown_one_have_no_source(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from prune_audit.core import (
     Array,
@@ -25,9 +26,10 @@ from prune_audit.core import (
     Settings,
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
-from prune_audit.evaluate import loop
+from prune_audit.evaluate import loop, plausible
 from prune_audit.evaluate.cache import Entry, Store
-from prune_audit.evaluate.loop import Evaluation, evaluate
+from prune_audit.evaluate.loop import FIRST, Evaluation, evaluate
+from prune_audit.evaluate.sampling import stratified
 from tests.evaluate._models import ArrayData, FunctionModel
 
 RNG = np.random.default_rng(3)
@@ -47,6 +49,23 @@ def softmax(scores: Array) -> Array:
     exp: Array = np.exp(scores - scores.max(axis=1, keepdims=True))
     exp /= exp.sum(axis=1, keepdims=True)
     return exp
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    card: ModelCard
+    predicted: Counts
+    expects: Expects = field(default_factory=Expects)
+    assumptions: tuple[Assumption, ...] = ()
+
+    def outputs(
+        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
+    ) -> Outputs:
+        return Outputs(name=self.card.name, predicted=self.predicted)
+
+
+def elsewhere(name: str, predicted: Counts) -> Elsewhere:
+    return Elsewhere(ModelCard(name=name, path=name, format="predictions", digest=name, size=0), predicted)
 
 
 def given(values: Floats | None) -> Floats:
@@ -257,23 +276,48 @@ def test_an_order_that_only_all_samples_show_to_be_wrong_ends_the_run_and_loses_
 
 
 def test_what_ran_elsewhere_may_predict_classes_that_only_a_running_model_has() -> None:
-    @dataclass(frozen=True)
-    class Elsewhere:
-        card: ModelCard
-        expects: Expects
-        assumptions: tuple[Assumption, ...] = ()
-
-        def outputs(
-            self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
-        ) -> Outputs:
-            return Outputs(name="b", predicted=np.array([classes.index("2")] * len(ids)))
-
-    card = ModelCard(name="b", path="b", format="predictions", digest="b", size=0)
     data = ArrayData({"x": X}, X[:, :2].argmax(1).tolist(), classes=("0", "1"), indexed=True)
-    models: list[Classifier | Recorded] = [FunctionModel("a", lambda x: x - [0, 0, 9]), Elsewhere(card, Expects())]
+    models: list[Classifier | Recorded] = [FunctionModel("a", lambda x: x - [0, 0, 9]), elsewhere("b", np.full(37, 2))]
     done = evaluate(models, data, np.arange(37), Settings(workers=1))
     assert done.predictions.classes == ("0", "1", "2")
     assert (done.predictions.model("b").predicted == 2).all()
+
+
+def test_doubts_are_about_the_dense_model_and_their_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[bool]] = []
+
+    def doubts(_model: object, _data: object, _rows: object, hits: Array, _plan: object) -> list[str]:
+        asked.append(hits.tolist())
+        return ["odd"]
+
+    monkeypatch.setattr(plausible, "doubts", doubts)
+    data = ArrayData({"x": X}, X.argmax(1).tolist(), classes=CLASSES)
+    dense, pruned = FunctionModel("dense", lambda x: x), FunctionModel("pruned", lambda x: x * [1, 1, 0])
+    done = evaluate([dense, pruned], data, np.arange(37), Settings(workers=1))
+    assert done.doubts == ("odd",)
+    assert asked == [[True] * 37]
+    assert "seconds for plausibility" in done.run
+    without = evaluate([dense, pruned], data, np.arange(37), Settings(workers=1, plausibility=False))
+    assert (without.doubts, len(asked), "seconds for plausibility" in without.run) == ((), 1, False)
+    recorded: list[Classifier | Recorded] = [elsewhere("r", X.argmax(1)), pruned]
+    assert evaluate(recorded, data, np.arange(37), Settings(workers=1)).doubts == ()
+
+
+def test_the_first_few_hundred_stop_a_run_only_where_luck_is_ruled_out() -> None:
+    """49 of the first 300 are wrong and 270 of the other 2,700: 95 % intervals leave that out, those of 99.9 do not."""
+    labels = np.arange(3000) % 3
+    wrong = np.zeros(3000, bool)
+    head = stratified(labels, FIRST, Settings().seed)
+    wrong[head[:49]] = True
+    wrong[np.delete(np.arange(3000), head)[:270]] = True
+    x = np.eye(3)[np.where(wrong, (labels + 1) % 3, labels)]
+    data = ArrayData({"x": x}, labels.tolist(), classes=CLASSES)
+    models = [FunctionModel("dense", lambda x: x), FunctionModel("pruned", lambda x: x)]
+    expected = 1 - 319 / 3000
+    _, high = proportion_confint(300 - 49, 300, 0.05, method="beta")
+    assert high < expected
+    settings = Settings(workers=1, plausibility=False, expect_accuracy=expected, expect_tolerance=0.0)
+    assert len(evaluate(models, data, np.arange(3000), settings).predictions.labels) == 3000
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])

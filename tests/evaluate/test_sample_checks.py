@@ -528,6 +528,7 @@ def test_two_samples_beside_copies_of_themselves_tell_of_a_model_that_takes_none
     checked = examine(model, {"x": np.random.default_rng(4).normal(size=(COMPANY, 3))})
     assert (checked.alone, checked.depends) == (False, False)
     assert model.shapes[-2:] == [(2, 3), (2, 3)]  # two of two samples
+    assert model.shapes[-3] != (2, 3)
 
 
 def test_copies_are_compared_with_their_first_and_that_with_the_samples_among_others() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prune_audit.core import Array, Assumption, Batch, Comparison, Counts, Flip, Preprocess
+from prune_audit.core import Array, Assumption, Batch, Comparison, Counts, Flip, Preprocess, Things
 from prune_audit.errors import UsageError
 from prune_audit.evaluate import thumbnail
 from prune_audit.evaluate.thumbnail import with_thumbnails
@@ -123,6 +123,15 @@ def test_none_asked_for_nothing_read() -> None:
     data = Images(images(3))
     assert with_thumbnails([comparison("abc")], data, 0) == (comparison("abc"),)
     assert data.asked == []
+
+
+def test_things_are_drawn_where_a_folder_of_images_is_named() -> None:
+    things = Things(task="detection", path="boxes.json", classes=("cat",), ids=("a", "b"), labels=np.zeros(2, np.int64))
+    with pytest.raises(UsageError, match=r"boxes\.json names no folder of them") as caught:
+        thumbnail.thumbnails(things, [0])
+    assert "--images" in caught.value.hint
+    drawn = replace(things, draw=lambda rows: {row: f"picture {row}" for row in rows})
+    assert thumbnail.thumbnails(drawn, [1]) == {1: "picture 1"}
 
 
 def test_only_images_have_thumbnails() -> None:
