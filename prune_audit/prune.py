@@ -24,7 +24,8 @@ from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets import pattern as patterns
-from prune_audit.nets.companion import Course
+from prune_audit.nets.companion import Companion, Composed, Course
+from prune_audit.nets.editable import put
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 
 Stages = Callable[[str], Progress | None]
+
+WEIGHTS = "weights that may be cut"
+"""What a density counts, unless a method says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,8 @@ class Recipe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
-    weights that might be cut; ``history`` says how the epochs went; ``left`` names what may be weights, too, and could
+    weights that might be cut, or of what was ``counted`` in their place, as the weights in the file are composed of the
+    ``parts`` in another file; ``history`` says how the epochs went; ``left`` names what may be weights, too, and could
     not be cut. ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked
     for that, and ``stale`` those whose statistics are of the network before the cut."""
 
@@ -116,12 +121,24 @@ class Pruned:
     density: float
     history: tuple[Epoch, ...]
     left: tuple[str, ...] = ()
+    counted: str = WEIGHTS
+    parts: Path | None = None
     recalibrated: tuple[str, ...] | None = None
     stale: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of batch normalisation, in the result and in reports."""
+        """What is to be said of the weights and of batch normalisation, in the result and in reports."""
+        if self.parts is None:
+            return self._normalised
+        return (
+            f"{self.source.name} keeps {100 * self.density:.2f} % of the {self.counted}; the weights in the file are "
+            f"composed of these, and so dense, and {self.parts.name} has what they are composed of",
+            *self._normalised,
+        )
+
+    @property
+    def _normalised(self) -> tuple[str, ...]:
         if self.recalibrated is not None:
             if not self.recalibrated:
                 return (f"{self.source.name} has no batch normalisation that could be recalibrated",)
@@ -179,11 +196,12 @@ def run(
     if needs or export is not None:
         given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), settings, trains=needs)
     held = _state(output) if state is None else state
-    masks, history = _tuned(opened, masks, method, cut, recipe, given if needs else None, held, progress)
+    masks, history, companion = _tuned(opened, masks, method, cut, recipe, given if needs else None, held, progress)
     recalibrated = None
     if recipe.recalibrate and given is not None and given.examples is not None:
         recalibrated = recalibrate(opened.module, given.examples, seed=recipe.training.seed)
     tuned = recalibrated is not None or history or masking.kept(masks) == 1
+    parts = _save_parts(companion, output) if isinstance(companion, Composed) else None
     opened.save(output)
     if export is not None and given is not None:
         opened.export(given.reader.arrays(given.rows[:2]), export)
@@ -198,6 +216,8 @@ def run(
         density=masking.kept(masks),
         history=history,
         left=left,
+        counted=getattr(method, "COUNTED", WEIGHTS),
+        parts=parts,
         recalibrated=recalibrated,
         stale=() if tuned else tuple(normalising(opened.module)),
     )
@@ -331,8 +351,10 @@ def _tuned(
     given: Split | None,
     state: Path,
     progress: Stages | None,
-) -> tuple[Masks, tuple[Epoch, ...]]:
-    """The network cut, and trained where the recipe has epochs; the masks, and how the epochs went."""
+) -> tuple[Masks, tuple[Epoch, ...], Companion | None]:
+    """The network cut, and trained where the recipe has epochs; the masks, how the epochs went, and what went along."""
+    import torch
+
     module, training = opened.module, recipe.training
     lasting = getattr(method, "STRAIGHT_THROUGH", False)
     examples = given.examples if given is not None else None
@@ -347,13 +369,14 @@ def _tuned(
     scored = given.scored(recipe.samples, training.seed) if given is not None else None
 
     companion = None
-    if training.epochs and examples is not None and hasattr(method, "accompany"):
+    trains = training.epochs > 0 and examples is not None
+    if hasattr(method, "accompany") and (trains or hasattr(method, "COUNTED")):
         course = Course(
-            examples=examples,
+            examples=examples if trains else None,
             own=own,
             preprocess=given.dataset.preprocess if given is not None else None,
             steps=steps,
-            per_epoch=steps // training.epochs,
+            per_epoch=steps // max(1, training.epochs),
             until=plan[-1][0],
             density=recipe.share,
             lr=training.lr,
@@ -372,8 +395,11 @@ def _tuned(
     if examples is None or given is None or not training.epochs:
         masks = update(0, masks)
         masking.apply(module, masks)
-        return masks, ()
-    return train_loop.train(
+        if companion is not None:
+            with torch.no_grad():
+                companion.show()
+        return masks, (), companion
+    masks, history = train_loop.train(
         module,
         masks,
         examples,
@@ -386,6 +412,17 @@ def _tuned(
         resume=Resume(state, _key(opened.card, recipe, given.dataset)),
         progress=progress("training") if progress is not None else None,
     )
+    return masks, history, companion
+
+
+def _save_parts(companion: Composed, output: Path) -> Path:
+    """Write what weights are composed of beside ``output``."""
+    import numpy as np
+
+    parts = companion.parts()
+    path = output.with_name(f"{output.stem if output.suffix else output.name}.factors.npz")
+    put(path, lambda made: np.savez_compressed(made, allow_pickle=False, **parts))
+    return path
 
 
 def _apart(examples: Examples | None, share: float, seed: int) -> tuple[Examples | None, Examples | None]:

@@ -165,7 +165,7 @@ def test_options_of_plugins_are_groups_that_help_can_show() -> None:
 
 # Where a method of pruning may be named: as a default, or as an example in a help text.
 # Words of their own: looked for as whole texts alone, and "random" not at all, which is a kind of operator, too.
-PLAIN = ("gradient", "magnitude", "random")
+PLAIN = ("basis", "gradient", "magnitude", "random")
 NAMING = {("prune_audit/cli/_pruning_options.py", "undecayed"), ("prune_audit/cli/_pruning_options.py", "magnitude")}
 
 

@@ -205,7 +205,7 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
 
     card = pruned.card
     with _terminal.printing() as out:
-        kept = f"{100 * pruned.density:.2f} % of the weights that may be cut"
+        kept = f"{100 * pruned.density:.2f} % of the {pruned.counted}"
         # Unwrapped, so that paths can be copied.
         out.print(Text(f"{', '.join(map(str, paths))}: {method} kept {kept}", style="bold"), soft_wrap=True)
         if pruned.history:

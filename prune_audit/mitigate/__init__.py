@@ -198,6 +198,11 @@ def prune_and_run(
         AuditError: as `prune_audit.prune.run` and `run`.
     """
     prune.check_output(dense.path, output)
+    if (counted := getattr(plugins.load("pruning", recipe.method), "COUNTED", None)) is not None:
+        raise UsageError(
+            f"{recipe.method} leaves zeros among {counted} and not among weights, and a mitigation keeps only those",
+            hint="leave out --mitigate: tune by --epochs, or mend what another method cut",
+        )
     training, cut = recipe.training, recipe
     if mitigations.trains(plugins.load("mitigations", mitigation.method)):
         if recipe.schedule not in (None, "one-shot"):

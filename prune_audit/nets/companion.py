@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.core import Preprocess
+    from prune_audit.core import Array, Preprocess
     from prune_audit.nets.examples import Examples
     from prune_audit.nets.masking import Masks
 
@@ -51,17 +51,26 @@ class Teacher(Companion, Protocol):
         ...
 
 
+@runtime_checkable
+class Composed(Companion, Protocol):
+    """A companion that holds the weights as products: those of the network are its coefficients until it shows them."""
+
+    def parts(self) -> dict[str, Array]:
+        """What the weights that were shown last are products of, by name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """The training that a companion goes along with.
 
-    It is on ``examples``, which ``preprocess`` scaled from pixels, None where they have none. It has ``steps`` steps,
-    ``per_epoch`` in an epoch, at rates of at most ``lr``, and ends at ``density``; the last cut comes before the step
-    ``until``. ``own`` are the examples that are the companion's alone, None where it asked for
-    none.
+    It is on ``examples``, which ``preprocess`` scaled from pixels, None where they have none; without a training there
+    are no examples and no steps. It has ``steps`` steps, ``per_epoch`` in an epoch, at rates of at most ``lr``, and
+    ends at ``density``; the last cut comes before the step ``until``. ``own`` are the examples that are the
+    companion's alone, None where it asked for none.
     """
 
-    examples: Examples
+    examples: Examples | None
     own: Examples | None
     preprocess: Preprocess | None = None
     steps: int

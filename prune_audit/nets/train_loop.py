@@ -146,6 +146,7 @@ def train(
             step, losses, best, history = _told(state, total, per_epoch)
             if best is not None:
                 check_like(best["masks"], masks)
+                check_like(best["beside"], beside())
                 model.load_state_dict(best["model"])  # which sees whether it can be
             model.load_state_dict(state["model"])
             check_like(state["masks"], masks)
@@ -211,11 +212,12 @@ def train(
             with _shown(model, masks, straight_through, companion):
                 out = None if held_out is None else mean_loss(model, held_out)
                 by = None if judged is None else judged()
-                if out is not None and step > settled:
-                    rank = (out if by is None else by, out)
-                    if lowest is None or rank < lowest:
-                        weights = {name: value.clone() for name, value in model.state_dict().items()}
-                        best, lowest = {"rank": rank, "masks": masks, "model": weights}, rank
+            if out is not None and step > settled:
+                rank = (out if by is None else by, out)
+                if lowest is None or rank < lowest:
+                    held = {"model": model.state_dict(), "beside": beside()}
+                    copies = {what: {n: value.clone() for n, value in of.items()} for what, of in held.items()}
+                    best, lowest = {"rank": rank, "masks": masks, **copies}, rank
             history.append(Epoch(loss=losses / per_epoch, held_out=out, judged=by))
             losses = 0.0
             if objective is not None:
@@ -224,10 +226,12 @@ def train(
     if best is not None:
         model.load_state_dict(best["model"])
         masks = {name: best["masks"][name].to(mask.device) for name, mask in masks.items()}
-    elif companion is not None:
+        if companion is not None:
+            companion.load(best["beside"])
+    masking.apply(model, masks)
+    if companion is not None:
         with torch.no_grad():
             companion.show()
-    masking.apply(model, masks)
     model.eval()
     return masks, tuple(history)
 
@@ -317,18 +321,18 @@ def _rate(training: Training, done: float) -> float:
 
 @contextmanager
 def _shown(model: torch.nn.Module, masks: Masks, straight_through: bool, companion: Companion | None) -> Iterator[None]:
-    """Within, the weights are those that the companion means, times their masks; afterwards they are as before, with
-    the gradients that came."""
+    """Within, the weights are those that the companion means, of what their masks keep; afterwards they are as before,
+    with the gradients that came."""
     import torch
 
     if not straight_through and companion is None:
         yield
         return
     values = {name: model.get_parameter(name).detach().clone() for name in masks}
+    masking.apply(model, masks)
     if companion is not None:
         with torch.no_grad():
             companion.show()
-    masking.apply(model, masks)
     try:
         yield
     finally:

@@ -17,7 +17,8 @@ where they stand in place of a density, the group has ``sets_density``. It may a
 learns something beside the weights defines ``accompany(model, masks, settings, course) -> companion``
 (`prune_audit.nets.companion`), which is called before the training; the companion then arrives in
 ``settings.companion``, which is None without training. ``OWN`` is the share of the training data that it learns on and
-that the weights are not trained on.
+that the weights are not trained on. One whose masks are of something else than the weights in the file names it in
+``COUNTED``; its companion goes along without a training, too, and says what the weights are composed of.
 """
 
 from __future__ import annotations

@@ -108,6 +108,7 @@ class Dual:
         from prune_audit.nets import attack
         from prune_audit.nets.training_data import subset
 
+        assert course.examples is not None  # there is a training
         self._model, self._course = model, course
         radius, steps = options.parsed()
         if radius and course.preprocess is None:

@@ -20,8 +20,9 @@ from prune_audit.pruning import Cut, deadwooding_style
 from prune_audit.pruning.deadwooding_style import BETA, TEMPERATURE, Dual, Options
 from tests.pruning.networks import examples, forward, network
 
+BATCHES = examples(torch.rand(40, 1, 6, 6), size=16)
 COURSE = Course(
-    examples=examples(torch.rand(40, 1, 6, 6)),
+    examples=BATCHES,
     own=None,
     preprocess=Preprocess(),
     steps=400,
@@ -114,7 +115,7 @@ def formula(scores: torch.Tensor, dense: torch.Tensor, labels: torch.Tensor) -> 
 
 
 def test_what_is_kept_learns_under_attack_what_the_dense_network_said_without() -> None:
-    model, batches = network().eval(), COURSE.examples
+    model, batches = network().eval(), BATCHES
     made = dual(model)
     rows = torch.tensor([3, 30, 17, 4, 9])
     inputs, labels = batches.read(rows), batches.labels[rows]
@@ -129,7 +130,7 @@ def test_what_is_kept_learns_under_attack_what_the_dense_network_said_without() 
 
 
 def test_without_a_radius_samples_are_shown_as_they_are() -> None:
-    model, batches = network().eval(), COURSE.examples
+    model, batches = network().eval(), BATCHES
     made = dual(model, Options(robust_radius="0"), replace(COURSE, preprocess=None))
     rows = torch.arange(8)
     dense = forward(model, batches.read(rows)).detach()
@@ -139,7 +140,7 @@ def test_without_a_radius_samples_are_shown_as_they_are() -> None:
 
 
 def test_as_many_samples_are_attacked_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, batches = network().eval(), COURSE.examples
+    model, batches = network().eval(), BATCHES
     made, seen = dual(model, Options(robust_samples=12)), []
 
     def see(*given: object) -> dict[str, torch.Tensor]:

@@ -31,7 +31,17 @@ def cut(method: str, density: float = 0.3, *, exempt: tuple[str, ...] = (), sett
 
 def test_the_methods_of_the_issue_are_there() -> None:
     wanted = {"random", "magnitude", "undecayed", "gradient", "gradient-full", "undecayed-released", "surgery"}
-    wanted |= {"wanda", "taylor", "fairgrape", "bcr", "admm-style", "seqattn", "autoprune-style", "deadwooding-style"}
+    wanted |= {
+        "wanda",
+        "taylor",
+        "fairgrape",
+        "bcr",
+        "admm-style",
+        "seqattn",
+        "autoprune-style",
+        "deadwooding-style",
+        "basis",
+    }
     assert wanted <= set(METHODS)
 
 
