@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Progress, Runtime
+from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Overlap, Progress, Runtime
 from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 
@@ -384,6 +384,12 @@ class Counting:
             help="Overlap, as intersection over union, at which a detection finds a labelled box.",
         ),
     ] = 0.5
+    overlap: Annotated[
+        Overlap,
+        typer.Option(
+            help="Whether boxes are compared with boxes, or masks of pixels with masks (COCO's segmentation)."
+        ),
+    ] = "boxes"
     max_detections: Annotated[
         int, typer.Option(min=1, help="Detections of each class in an image that count, the surest first.")
     ] = 100
@@ -397,6 +403,7 @@ class Counting:
             "operating_point": self.operating_point,
             "score": self.score,
             "iou": self.iou,
+            "overlap": self.overlap,
             "max_detections": self.max_detections,
         }
 

@@ -8,8 +8,8 @@ per class, of which every statistic is a function. Statistics and lenses give `M
 One file a kind, to be read in this order: ``types``, ``requests`` (what is asked for), ``protocols`` (what a model and
 a data set must supply), ``kept`` (what comes back of running one), ``clusters``, ``scores`` and ``pair`` (counts),
 ``task`` (what is counted), ``predictions`` (what an evaluation leaves), ``things`` (what is counted where no model
-runs), ``looks`` (what lenses see), ``findings`` and ``audit`` (what it says), ``lookup`` and ``rows`` (how it is read).
-The nouns are imported from here.
+runs), ``masks`` (their pixels), ``looks`` (what lenses see), ``findings`` and ``audit`` (what it says), ``lookup`` and
+``rows`` (how it is read). The nouns are imported from here.
 
 Values are frozen, slotted, keyword-only dataclasses. What is read by reports is made of tuples, so that an audit that
 was written and read back compares equal; what is computed with is made of numpy arrays. Absent is None with a reason,
@@ -21,6 +21,7 @@ from prune_audit.core.clusters import Clusters
 from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
 from prune_audit.core.kept import Kept
 from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
+from prune_audit.core.masks import Masks
 from prune_audit.core.pair import Pair
 from prune_audit.core.predictions import Anew, Answers, FalseFindings, Outputs, Predictions, Samples, data_digest
 from prune_audit.core.protocols import (
@@ -77,6 +78,7 @@ from prune_audit.core.types import (
     Level,
     OperatingPoint,
     Outcome,
+    Overlap,
     Reference,
     Runtime,
     Scores,
@@ -137,6 +139,7 @@ __all__ = [
     "Layout",
     "Level",
     "Look",
+    "Masks",
     "Measure",
     "ModelCard",
     "ModelSource",
@@ -145,6 +148,7 @@ __all__ = [
     "OperatingPoint",
     "Outcome",
     "Outputs",
+    "Overlap",
     "Pair",
     "Policy",
     "Predictions",

@@ -18,6 +18,7 @@ from prune_audit.core.types import (
     Isolate,
     Level,
     OperatingPoint,
+    Overlap,
     Reference,
     Runtime,
     Scores,
@@ -151,7 +152,7 @@ class Settings:
     class there, where that is not its task.
     Where things are found at a threshold of scores, that of each model is chosen by ``operating_point``, and ``score``
     is the dense model's, None for one that is chosen for all alike. A detection takes a box that it overlaps by
-    ``iou``; of each image and class the ``max_detections`` surest count.
+    ``iou``, or a mask, as ``overlap`` has it; of each image and class the ``max_detections`` surest count.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -189,6 +190,7 @@ class Settings:
     operating_point: OperatingPoint = field(default="false-detections", metadata=UNLESS_DEFAULT)
     score: float | None = field(default=None, metadata=UNLESS_DEFAULT)
     iou: float = field(default=0.5, metadata=UNLESS_DEFAULT)
+    overlap: Overlap = field(default="boxes", metadata=UNLESS_DEFAULT)
     max_detections: int = field(default=100, metadata=UNLESS_DEFAULT)
     isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)

@@ -13,6 +13,7 @@ from prune_audit.choices import Exif as Exif
 from prune_audit.choices import Interpolation as Interpolation
 from prune_audit.choices import Isolate as Isolate
 from prune_audit.choices import OperatingPoint as OperatingPoint
+from prune_audit.choices import Overlap as Overlap
 from prune_audit.choices import Reference as Reference
 from prune_audit.choices import Runtime as Runtime
 

@@ -66,10 +66,12 @@ def _where(image: str, box: Floats) -> str:
 
 def _digests(boxes: Boxes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """64-bit hashes (N,) of what is to be found: the image of each box, and where it lies."""
-    found = np.empty(len(boxes.things), np.uint64)
+    found, masks = np.empty(len(boxes.things), np.uint64), boxes.labelled.masks
     for row, i in enumerate(boxes.things):
         content = hashlib.blake2b(repr(boxes.images[boxes.labelled.image[i]]).encode(), digest_size=8)
         content.update(boxes.labelled.box[i].tobytes())
+        if masks is not None:
+            content.update(masks.bounds[masks.first[i] : masks.first[i + 1]].astype("<i8").tobytes())
         found[row] = int.from_bytes(content.digest(), "little")
     return found
 
@@ -80,4 +82,6 @@ def _beside(boxes: Boxes) -> str:
     digest = hashlib.sha256(repr(boxes.images).encode())
     for values, kind in ((of.image, "<i8"), (of.category, "<i8"), (of.box, "<f8")):
         digest.update(values[crowd].astype(kind).tobytes())
+    if of.masks is not None:
+        digest.update(of.masks.at(crowd).bounds.astype("<i8").tobytes())
     return digest.hexdigest()

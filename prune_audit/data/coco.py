@@ -25,7 +25,7 @@ def recognises(source: DataSource) -> bool:
     return coco.told(source.path) is not None
 
 
-def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  # noqa: ARG001 - every format's signature
+def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  # noqa: ARG001  # as every format
     """The labelled boxes, crowds apart, in the order of the file.
 
     Raises:
@@ -39,7 +39,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
             f"{path} holds detections of a model, and no labelled boxes",
             hint=f"give it as a model; --data takes {coco.TRUTH}",
         )
-    truth = coco.truth(path)
+    truth = coco.truth(path, settings.overlap)
     alignment.check_coordinates(str(path), truth.box, truth.sizes[truth.image], DataError)
     boxes = Boxes(
         images=truth.images,
@@ -47,7 +47,9 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
         sizes=truth.sizes,
         categories=np.array([number for number, _ in truth.categories], np.int64),
         groups=_of_images(truth),
-        labelled=Labelled(image=truth.image, category=truth.category, box=truth.box, crowd=truth.crowd),
+        labelled=Labelled(
+            image=truth.image, category=truth.category, box=truth.box, crowd=truth.crowd, masks=truth.masks
+        ),
     )
     if not len(boxes.things):
         raise DataError(f"{path}: all boxes are crowds or to be ignored", hint="expected are boxes to be found")
@@ -72,10 +74,12 @@ def _of_images(truth: coco.Truth) -> dict[str, Array]:
 
 
 def _notes(truth: coco.Truth) -> tuple[str, ...]:
-    """What must be said of boxes that are not to be found."""
+    """What must be said of boxes that are not to be found, or cannot be."""
+    empty = 0 if truth.masks is None else int((truth.masks.areas[~truth.crowd] == 0).sum())
+    none = (f"{empty:,} labelled masks cover no pixel, so that nothing can find them",) if empty else ()
     crowds = int(truth.crowd.sum())
     alone = np.setdiff1d(truth.category[truth.crowd], truth.category[~truth.crowd])
     names = ", ".join(truth.categories[i][1] for i in alone)
     said = [f"{crowds:,} boxes are crowds or to be ignored: nobody has to find them, and no detection in one is false"]
     said += [f"there are only crowds of {names}, so that nothing is known of them"] if len(alone) else []
-    return tuple(said) if crowds else ()
+    return (*none, *(said if crowds else ()))

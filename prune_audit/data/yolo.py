@@ -43,14 +43,15 @@ def recognises(source: DataSource) -> bool:
     return yolo.is_data(source.path)
 
 
-def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  # noqa: ARG001 - every format's signature
+def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  # noqa: ARG001  # as every format
     """The labelled boxes, by image and line.
 
     Raises:
         DataError: an image or its labels cannot be read, labels have no image, or there are none.
-        UsageError: something was asked for that labelled boxes do not have.
+        UsageError: something was asked for that labelled boxes do not have, such as masks.
     """
     path = source.path
+    yolo.no_masks(path, settings.overlap)
     is_folder = path.is_dir()
     but = ("class_map", "label_column") if is_folder else ("classes", "class_map", "label_column")
     _unsupported.refuse(source, "labelled boxes", has=("images",) if is_folder else (), but=but)

@@ -1,8 +1,8 @@
 """Labelled boxes and detections in COCO's JSON: the ground truth of a data set, and a list of results of a model.
 
 Both are told by how they begin, and read whole by `parse.json`, which makes no object of what is not asked for: the
-outlines of a large data set would else take ten times the memory of its boxes. Formats: "Data format" and "Results
-format" of the COCO data set (Lin et al. 2014, arXiv:1405.0312).
+outlines of a large data set would else take ten times the memory of its boxes. They are read where masks are asked for.
+Formats: "Data format" and "Results format" of the COCO data set (Lin et al. 2014, arXiv:1405.0312).
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Counts, Floats
+from prune_audit.core import Counts, Floats, Masks, Overlap
 from prune_audit.errors import AuditError, DataError, ModelError
-from prune_audit.files import parse
+from prune_audit.files import coco_masks, parse
 from prune_audit.files.columns import decoded
 
 Id: TypeAlias = int | str
@@ -47,7 +48,7 @@ class Truth:
     in pixels, NaN where they are not said. ``keys`` are what else is said of images, as text, '' where nothing is.
     ``categories`` are (id, name) in the order of the file. Of boxes there are ``ids``, ``image`` and ``category`` (T,)
     as positions, ``box`` (T, 4) as x, y, width, height, ``area`` (T,) and ``crowd`` (T,), whether a box
-    stands for many or is to be ignored, so that nobody has to find it.
+    stands for many or is to be ignored, so that nobody has to find it; ``masks`` (T,) where they were asked for.
     """
 
     images: tuple[Id, ...]
@@ -61,18 +62,26 @@ class Truth:
     box: Floats
     area: Floats
     crowd: npt.NDArray[np.bool_]
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Results:
     """D detections in the order of the file: ``image`` (D,), positions in ``images``, which are ids as they are
-    written, ``category`` (D,) ids, ``box`` (D, 4) as x, y, width, height, and ``score`` (D,)."""
+    written, ``category`` (D,) ids, ``box`` (D, 4) as x, y, width, height, and ``score`` (D,).
+
+    ``outlined`` of them have outlines that nobody asked for; where these were asked for there are ``masks`` (D,), in
+    images of ``sizes`` (D, 2), width and height.
+    """
 
     images: tuple[Id, ...]
     image: Counts
     category: Counts
     box: Floats
     score: Floats
+    outlined: int = 0
+    masks: Masks | None = None
+    sizes: Floats = field(default_factory=lambda: np.empty((0, 2)))
 
 
 def told(path: Path) -> Kind | None:
@@ -95,14 +104,14 @@ def told_by(head: str) -> Kind | None:
     return "results" if _LIST.match(head) and named else None
 
 
-def truth(path: Path) -> Truth:
-    """The labelled boxes in the file at ``path``.
+def truth(path: Path, overlap: Overlap = "boxes") -> Truth:
+    """The labelled boxes in the file at ``path``, with their masks where these are to ``overlap``.
 
     Raises:
         DataError: it is damaged or too large, lacks a part, repeats an id or names one that is not there, or has a box
             that is none.
     """
-    content = _read(path, DataError, TRUTH, _of_truth)
+    content = _read(path, DataError, TRUTH, partial(_of_truth, overlap))
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object, found a list", hint=f"expected is {TRUTH}")
     images, categories, annotations = (_part(path, content, name) for name in ("images", "categories", "annotations"))
@@ -123,6 +132,8 @@ def truth(path: Path) -> Truth:
     of_image: list[int] = []
     of_category: list[int] = []
     boxes, own, area, crowd = [], [], [], []
+    sizes = np.array([[_side(each.get("width")), _side(each.get("height"))] for _, each in images]).reshape(-1, 2)
+    masks: list[Counts] = []
     for row, each in annotations:
         where = f"annotation {row + 1}" if each.get("id") is None else f"annotation {each['id']}"
         own.append(_id(path, DataError, "annotation", row, each.get("id")))
@@ -134,6 +145,11 @@ def truth(path: Path) -> Truth:
                     hint=f"list it there, or leave the annotation out; known are {_some(list(known))}",
                 )
             out.append(known[value])
+        if overlap == "masks":
+            runs, around = _mask(path, DataError, where, each.get("segmentation"), sizes[of_image[-1]].tolist())
+            masks.append(runs)
+            if each.get("bbox") is None:
+                each["bbox"] = around
         box = _box(path, DataError, where, each.get("bbox"))
         if not (box[2] > 0 and box[3] > 0):
             raise DataError(
@@ -141,13 +157,14 @@ def truth(path: Path) -> Truth:
                 hint="bbox is [x, y, width, height] in pixels, both sides above 0",
             )
         boxes.append(box)
-        area.append(_area(each.get("area"), box))
+        drawn = int((masks[-1][1::2] - masks[-1][::2]).sum()) if masks else 0
+        area.append(_area(each.get("area"), float(drawn) or box[2] * box[3]))
         crowd.append(_flag(path, where, each, "iscrowd") or _flag(path, where, each, "ignore"))
     _numbered(path, "annotation", list(map(str, own)))
     return Truth(
         images=tuple(at_image),
         names=tuple(each["file_name"] if isinstance(each.get("file_name"), str) else "" for _, each in images),
-        sizes=np.array([[_side(each.get("width")), _side(each.get("height"))] for _, each in images]).reshape(-1, 2),
+        sizes=sizes,
         keys=_keys([each for _, each in images]),
         categories=tuple((int(number), name) for number, name in zip(ids, names, strict=True)),
         ids=tuple(map(str, own)),
@@ -156,16 +173,18 @@ def truth(path: Path) -> Truth:
         box=np.array(boxes, np.float64).reshape(-1, 4),
         area=np.array(area, np.float64),
         crowd=np.array(crowd, bool),
+        masks=Masks.of(masks) if overlap == "masks" else None,
     )
 
 
-def results(path: Path) -> Results:
-    """The detections in the file at ``path``.
+def results(path: Path, overlap: Overlap = "boxes") -> Results:
+    """The detections in the file at ``path``, with their masks where these are to ``overlap``.
 
     Raises:
-        ModelError: it is damaged or too large, is the ground truth, has no boxes or scores, or has ones that are none.
+        ModelError: it is damaged or too large, is the ground truth, has no boxes, masks or scores, or has ones that are
+            none.
     """
-    content = _read(path, ModelError, RESULTS, _of_results)
+    content = _read(path, ModelError, RESULTS, partial(_of_results, overlap))
     if not isinstance(content, list):
         raise ModelError(
             f"{path} holds labelled boxes (COCO's ground truth), and no detections of a model",
@@ -173,6 +192,7 @@ def results(path: Path) -> Results:
         )
     known: dict[Id, int] = {}
     image, category, boxes, scores = [], [], [], []
+    masks, sizes, outlined = [], [], 0
     for row, each in enumerate(content):
         if type(each) is not tuple:
             raise ModelError(
@@ -187,12 +207,19 @@ def results(path: Path) -> Results:
                 hint="write the id of the category as the labelled data have it",
             )
         category.append(number)
-        if box is None and other is not None:
+        where = f"detection {row + 1}"
+        if overlap == "masks":
+            size = coco_masks.size_of(other) or (math.nan, math.nan)
+            runs, box = _mask(path, ModelError, where, other, size)
+            masks.append(runs)
+            sizes.append(size)
+        elif box is None and other is not None:
             raise ModelError(
-                f"{path}: detection {row + 1} has {other} and no bbox: boxes are compared, and nothing else",
-                hint="write boxes as well (bbox)" if other == "segmentation" else "give the results for boxes",
+                f"{path}: {where} has {other} and no bbox, and boxes are compared",
+                hint="--overlap masks compares masks" if other == "segmentation" else "give the results for boxes",
             )
-        boxes.append(_box(path, ModelError, f"detection {row + 1}", box))
+        outlined += other == "segmentation"
+        boxes.append(_box(path, ModelError, where, box))
         scores.append(_score(path, row, score))
     return Results(
         images=tuple(known),
@@ -200,6 +227,9 @@ def results(path: Path) -> Results:
         category=np.array(category, np.int64),
         box=np.array(boxes, np.float64).reshape(-1, 4),
         score=np.array(scores, np.float64),
+        outlined=outlined,
+        masks=Masks.of(masks) if overlap == "masks" else None,
+        sizes=np.array(sizes, np.float64).reshape(-1, 2),
     )
 
 
@@ -222,24 +252,59 @@ def _read(path: Path, error: type[AuditError], expected: str, pairs: Callable[[p
         ) from fault
 
 
-def _of_results(pairs: parse.Pairs) -> Any:
-    """What is kept of a detection: its image, category, box, score, and what it has where it has no box."""
+def _of_results(overlap: Overlap, pairs: parse.Pairs) -> Any:
+    """What is kept of a detection: its image, category, box, score, and its outline, or what it has where boxes are to
+    ``overlap``."""
     each = parse.distinct(pairs)
     if "image_id" not in each or "category_id" not in each:
-        return "" if "counts" in each else each  # the outline of a mask
-    other = next((name for name in ("segmentation", "keypoints") if name in each), None)
+        return _outline(overlap, each) if "counts" in each else each
+    if overlap == "masks":
+        other: Any = coco_masks.packed(each.get("segmentation"))
+    else:
+        other = next((name for name in ("segmentation", "keypoints") if name in each), None)
     return each["image_id"], each["category_id"], each.get("bbox"), each.get("score"), other
+
+
+def _outline(overlap: Overlap, each: Mapping[str, Any]) -> Any:
+    """The outline that ``each`` is, written as runs; empty where nobody asks for masks."""
+    return coco_masks.Runs(each.get("size"), each["counts"]) if overlap == "masks" else ""
 
 
 _DROPPED = ("segmentation", "keypoints", "caption", "licenses", "info")
 
 
-def _of_truth(pairs: parse.Pairs) -> Any:
+def _of_truth(overlap: Overlap, pairs: parse.Pairs) -> Any:
     each = parse.distinct(pairs)
+    if overlap == "masks" and "counts" in each:
+        return _outline(overlap, each)
+    outline = coco_masks.packed(each.get("segmentation")) if overlap == "masks" else None
     for name in _DROPPED:
         if name in each:
             each[name] = None
+    if outline is not None:
+        each["segmentation"] = outline
     return each
+
+
+def _mask(
+    path: Path, error: type[AuditError], where: str, outline: coco_masks.Outline, size: Sequence[float]
+) -> tuple[Counts, list[float]]:
+    """The runs of an ``outline`` in an image of that ``size``, and the box around them."""
+    if outline is None:
+        raise error(f"{path}: {where} has no mask", hint=f"expected is a segmentation: {coco_masks.EXPECTED}")
+    if any(map(math.isnan, size)):
+        raise error(
+            f"{path}: {where} has a mask, and it is not said how large its image is",
+            hint="write width and height of each image"
+            if error is DataError
+            else 'write masks as {"size": [height, width], "counts": runs}',
+        )
+    width, height = map(int, size)
+    try:
+        runs = coco_masks.bounds(outline, width, height)
+    except ValueError as fault:
+        raise error(f"{path}: {where}: segmentation: {fault}", hint=f"expected is {coco_masks.EXPECTED}") from fault
+    return runs, coco_masks.around(runs, height)
 
 
 def _part(path: Path, content: Mapping[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
@@ -320,9 +385,9 @@ def _score(path: Path, row: int, value: Any) -> float:
     return float(value)
 
 
-def _area(value: Any, box: Sequence[float]) -> float:
-    """The area that the file says, which is that of the outline, else that of the box."""
-    return float(value) if type(value) in (int, float) and 0 < value < math.inf else box[2] * box[3]
+def _area(value: Any, known: float) -> float:
+    """The area that the file says, which is that of the outline, else what is ``known``."""
+    return float(value) if type(value) in (int, float) and 0 < value < math.inf else known
 
 
 def _side(value: Any) -> float:

@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from prune_audit.core import Counts, Floats
-from prune_audit.errors import AuditError, DataError, ModelError
+from prune_audit.core import Counts, Floats, Overlap
+from prune_audit.errors import AuditError, DataError, ModelError, UsageError
 from prune_audit.files import flat_yaml
 
 Kind = Literal["labels", "detections"]
@@ -139,6 +139,15 @@ def files(folder: Path) -> dict[str, Path]:
         for file, each in inside
         if not any(part.startswith(".") for part in each.parts)
     }
+
+
+def no_masks(path: Path, overlap: Overlap) -> None:
+    """Raises `UsageError` where masks are to ``overlap``: outlines here count as the boxes around them."""
+    if overlap == "masks":
+        raise UsageError(
+            f"{path} is of YOLO's form, and of that boxes are compared, not masks",
+            hint="leave --overlap out, or give labels and detections in COCO's JSON, with segmentation",
+        )
 
 
 def read(files: Sequence[Path], kind: Kind) -> Lines:

@@ -18,6 +18,7 @@ from prune_audit.core import (
     Assumption,
     Counts,
     Expects,
+    Floats,
     Found,
     ModelCard,
     ModelSource,
@@ -52,9 +53,32 @@ class RecordedDetections(_detections.RecordedBoxes):
             category=self._categories(boxes),
             box=results.box,
             score=results.score,
+            masks=results.masks,
         )
-        alignment.check_coordinates(self.card.path, detected.box, boxes.sizes[detected.image], AlignmentError)
+        if results.masks is not None:
+            self._check_sizes(boxes.sizes[detected.image])
+        else:
+            alignment.check_coordinates(self.card.path, detected.box, boxes.sizes[detected.image], AlignmentError)
+            if results.outlined:
+                self.told["overlap"] = Assumption(
+                    subject=self.card.name,
+                    what="overlap",
+                    value="of boxes",
+                    why=f"{results.outlined:,} of {len(results.score):,} detections have masks, too",
+                    option="--overlap masks",
+                )
         return _detections.found(self.card, boxes, detected, self.iou, self.most)
+
+    def _check_sizes(self, size: Floats) -> None:
+        """That masks are of images of such ``size`` (D, 2). Raises `AlignmentError` where one is not."""
+        own = self.results.sizes
+        for at in np.flatnonzero((np.isfinite(size) & (own != size)).any(axis=1))[:1]:
+            turned = " (height comes first)" if (own[at][::-1] == size[at]).all() else ""
+            raise AlignmentError(
+                f"{self.card.path}: the mask of detection {at + 1} is of an image of {own[at][0]:g} x {own[at][1]:g} "
+                f"pixels, and the labels say {size[at][0]:g} x {size[at][1]:g}{turned}",
+                hint="write masks of the images as they are labelled, not as the network was shown them",
+            )
 
     def _images(self, boxes: Boxes) -> Counts:
         """The position of each image of the results among those of ``boxes``."""
@@ -138,7 +162,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedDetections:
         UsageError: there is a factory.
     """
     _detections.no_factory(source)
-    results = coco.results(source.path)
+    results = coco.results(source.path, settings.overlap)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     return RecordedDetections(

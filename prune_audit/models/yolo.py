@@ -135,10 +135,11 @@ def load(source: ModelSource, settings: Settings) -> RecordedDetections:
 
     Raises:
         ModelError: a file is damaged, or holds no detections.
-        UsageError: there is a factory.
+        UsageError: there is a factory, or masks are to overlap.
     """
     _detections.no_factory(source)
     path = source.path
+    yolo.no_masks(path, settings.overlap)
     files = yolo.files(path if yolo.told(path) else path / "labels")
     lines = yolo.read(list(files.values()), "detections")
     return RecordedDetections(

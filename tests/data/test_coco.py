@@ -16,8 +16,8 @@ from prune_audit.errors import DataError, UsageError
 from tests.tasks.detection.made import Json, detections, truth, written
 
 
-def loaded(path: Path, **asked: Any) -> Things:
-    found = data.load(DataSource(path=path, **asked), Expects(), Settings())
+def loaded(path: Path, settings: Settings | None = None, **asked: Any) -> Things:
+    found = data.load(DataSource(path=path, **asked), Expects(), settings or Settings())
     assert isinstance(found, Things)
     return found
 
@@ -66,6 +66,19 @@ def test_images_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_a_digest_tells_where_a_box_is(tmp_path: Path) -> None:
     one, other = (loaded(written(tmp_path, "val", small(bbox=[x, 0, 32, 32]))).digests for x in (0, 1))
     assert (np.array(one) == np.array(other)).tolist() == [True, False, True]
+
+
+def test_a_mask_without_pixels_is_said(tmp_path: Path) -> None:
+    content = small()
+    for each in content["annotations"]:
+        each["segmentation"] = [[2, 2, 40, 2, 40, 40]]
+    content["annotations"][2]["segmentation"] = [[2, 2, 40, 2, 40, 2]]
+    found = loaded(written(tmp_path, "val", content), Settings(overlap="masks"))
+    assert found.notes[0] == "1 labelled masks cover no pixel, so that nothing can find them"
+    before = found.beside
+    content["annotations"][1]["segmentation"] = [[2, 2, 40, 2, 40, 41]]  # a crowd
+    found = loaded(written(tmp_path, "val", content), Settings(overlap="masks"))
+    assert found.beside != before
 
 
 def without_crowd(content: Json) -> None:

@@ -162,6 +162,78 @@ def test_a_truth_that_is_none_is_refused(tmp_path: Path, content: Any, message: 
     assert refused.value.hint
 
 
+def outlined(at: int, **values: Any) -> dict[str, Any]:
+    """The truth with an outline of every box, and other ``values`` of one."""
+    copy: dict[str, Any] = json.loads(json.dumps(TRUTH))
+    for each in copy["annotations"]:
+        each["segmentation"] = [[10, 20, 14, 20, 14, 23, 10, 23]]
+    copy["annotations"][at].update(values)
+    return copy
+
+
+def test_masks_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    content = outlined(1, bbox=None, segmentation={"size": [480, 640], "counts": [481, 2, 478, 1, 306238]})
+    truth = coco.truth(written(tmp_path, content), "masks")
+    assert truth.masks is not None
+    assert truth.masks.areas.tolist() == [12, 3, 12]
+    assert truth.box.tolist() == [[1, 2, 30.5, 40], [1, 1, 2, 2], [0, 0, 5, 6]]  # the file's, else around the mask
+    assert truth.area.tolist() == [900, 3, 12]
+    rows = found(2, segmentation={"size": [480, 640], "counts": "Q?2P>1"}, bbox=None)[2:]
+    text = json.dumps(rows)
+    with pytest.raises(ModelError, match="detection 1 has segmentation and no bbox") as refused:
+        coco.results(written(tmp_path, text))
+    assert refused.value.hint == "--overlap masks compares masks"
+    whole = found(2, segmentation={"size": [480, 640], "counts": [481, 2, 306717]})[2:]
+    read = coco.results(written(tmp_path, whole), "masks")
+    assert read.masks is not None
+    assert (read.masks.bounds.tolist(), read.box.tolist()) == ([481, 483], [[1, 1, 1, 2]])
+    assert (read.sizes.tolist(), read.outlined) == ([[640, 480]], 0)
+    assert coco.results(written(tmp_path, FOUND)).outlined == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TRUTH, "annotation 2 has no mask"),
+        (outlined(0, segmentation=[]), "annotation 1 has no mask"),
+        (outlined(0, segmentation=[[1, 2, 3, 4]]), "annotation 1 has no mask"),
+        (
+            outlined(0, segmentation={"size": [640, 480], "counts": "0"}),
+            r"annotation 1: segmentation: a size of \[640, 4",
+        ),
+        (
+            outlined(2, segmentation={"size": [480, 640], "counts": "d"}),
+            "annotation 3: segmentation: counts 'd', which",
+        ),
+        ({**outlined(0), "images": [{"id": 7}, {"id": 9}]}, "annotation 1 has a mask, and it is not said how large"),
+        (FOUND, "expected an object, found a list"),
+    ],
+)
+def test_masks_that_are_none_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message) as refused:
+        coco.truth(written(tmp_path, content), "masks")
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (FOUND, "detection 1 has no mask"),
+        (FOUND[2:], "detection 1 has a mask, and it is not said how large"),
+        (found(2, segmentation=[[1, 2, 3, 4, 5, 7]])[2:], "detection 1 has a mask, and it is not said how large"),
+        (
+            found(2, segmentation={"size": [1, 2], "counts": "P"})[2:],
+            "detection 1: segmentation: counts 'P', which are",
+        ),
+        (found(2, segmentation={"size": [1, 2], "counts": [3]})[2:], "runs of 3 pixels together, expected 2"),
+    ],
+)
+def test_detected_masks_that_are_none_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as refused:
+        coco.results(written(tmp_path, content), "masks")
+    assert refused.value.hint
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -102,6 +102,48 @@ def test_a_detection_without_area_is_false(things: Things, tmp_path: Path) -> No
     assert after.notes == ("dense: 1 detections have no area, and find nothing",)
 
 
+def square(each: Json) -> Json:
+    """A mask that covers the box of a detection, in an image of 640 x 480 pixels."""
+    x, y, w, h = np.rint(each["bbox"]).astype(int).tolist()
+    x, y = min(max(x, 0), 630), min(max(y, 0), 470)
+    w, h = min(w, 639 - x), min(h, 479 - y)
+    counts = [x * 480 + y, h, *([480 - h, h] * (w - 1))]
+    return {"segmentation": {"size": [480, 640], "counts": [*counts, 480 * 640 - sum(counts)]}}
+
+
+def masked() -> tuple[Json, list[Json]]:
+    labelled = truth()
+    labelled["annotations"] = changed(labelled["annotations"], square)
+    return labelled, changed(detections(truth()), square)
+
+
+def test_masks_take_masks(things: Things, tmp_path: Path) -> None:
+    labelled, content = masked()
+    settings = Settings(overlap="masks")
+    of_masks = data.load(DataSource(path=written(tmp_path, "masks", labelled)), Expects(), settings)
+    assert isinstance(of_masks, Things)
+    assert (of_masks.digests != things.digests).all()
+    assert of_masks.beside == things.beside  # of crowds, and there are none
+    mine, boxes = found(of_masks, tmp_path, content, settings), found(things, tmp_path, content)
+    # These are squares: whoever finds the box finds the mask, but for rounding at an overlap of a half.
+    assert (np.isfinite(mine.scores) == np.isfinite(boxes.scores)).mean() > 0.99
+    turned = changed(content, lambda each: {"segmentation": {**each["segmentation"], "size": [640, 480]}})
+    with pytest.raises(
+        AlignmentError,
+        match=r"mask of detection 1 is of an image of 480 x 640 pixels, and the labels say "
+        r"640 x 480 \(height comes first\)",
+    ):
+        found(of_masks, tmp_path, turned, settings)
+
+
+def test_boxes_are_compared_where_nobody_asks_for_masks(things: Things, tmp_path: Path) -> None:
+    model = loaded(written(tmp_path, "dense", masked()[1]))
+    assert (model.found(things).scores == found(things, tmp_path, detections(truth())).scores).all()
+    model.found(things)
+    [told] = model.assumptions
+    assert (told.what, told.value, told.option) == ("overlap", "of boxes", "--overlap masks")
+
+
 def positions(each: Json) -> Json:
     return {"category_id": [number for number, _ in CATEGORIES].index(each["category_id"])}
 

@@ -163,3 +163,11 @@ def test_labels_and_other_things_are_refused(tmp_path: Path) -> None:
         recorded.found(others)
     with pytest.raises(UsageError, match="holds detections, which need no factory"):
         yolo.load(ModelSource(name="a", path=tmp_path / "run", factory="a:b"), Settings())
+
+
+def test_masks_are_not_of_this_form(tmp_path: Path) -> None:
+    settings = Settings(overlap="masks")
+    with pytest.raises(UsageError, match="is of YOLO's form, and of that boxes are compared, not masks"):
+        model(labels(tmp_path / "run" / "labels", LABELLED, FOUND), settings)
+    with pytest.raises(UsageError, match="is of YOLO's form"):
+        data.load(DataSource(path=dataset(tmp_path / "data", LABELLED)), Expects(), settings)

@@ -8,6 +8,7 @@ itself: where it finds next to nothing, each of the usual mistakes is undone in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -16,7 +17,7 @@ from prune_audit.core import Counts, Floats
 from prune_audit.errors import AlignmentError, AuditError
 from prune_audit.tasks.classification.alignment import exchanged
 from prune_audit.tasks.detection.boxes import Boxes, Detections
-from prune_audit.tasks.detection.matching import Detected, Flags, Labelled, match
+from prune_audit.tasks.detection.matching import Detected, Flags, match
 
 FOUND = 0.05
 """A dense model that finds less than this share of the boxes at any score is not what the labels are of."""
@@ -101,18 +102,8 @@ def surest(boxes: Boxes, found: Detections) -> Counts:
     """The class of the surest detection that overlaps each labelled box (T,), whatever its class; -1 for none."""
     labelled, detected = boxes.labelled, found.detected
     matched = match(
-        Labelled(
-            image=labelled.image,
-            category=np.zeros_like(labelled.category),
-            box=labelled.box,
-            crowd=labelled.crowd,
-        ),
-        Detected(
-            image=detected.image,
-            category=np.zeros_like(detected.category),
-            box=detected.box,
-            score=detected.score,
-        ),
+        replace(labelled, category=np.zeros_like(labelled.category)),
+        replace(detected, category=np.zeros_like(detected.category)),
         found.iou,
         most=max(1, len(detected.score)),
     )
@@ -135,15 +126,7 @@ def repaired(boxes: Boxes, detected: Detected, iou: float) -> str | None:
 def _share(boxes: Boxes, detected: Detected, held: Counts, iou: float) -> float:
     """The share of boxes in the images ``held`` that are found at any score."""
     some, own = np.isin(boxes.labelled.image, held), np.isin(detected.image, held)
-    few = Labelled(
-        image=boxes.labelled.image[some],
-        category=boxes.labelled.category[some],
-        box=boxes.labelled.box[some],
-        crowd=boxes.labelled.crowd[some],
-    )
-    these = Detected(
-        image=detected.image[own], category=detected.category[own], box=detected.box[own], score=detected.score[own]
-    )
+    few, these = boxes.labelled.at(some), detected.at(own)
     return float((match(few, these, iou).detection >= 0)[~few.crowd].mean())
 
 
@@ -153,7 +136,7 @@ def _numbered(boxes: Boxes, detected: Detected, by: int) -> Detected | None:
     at = {int(number): position for position, number in enumerate(boxes.categories.tolist())}
     known = np.array([at.get(int(number), -1) for number in numbers], np.int64)
     keep = known >= 0
-    return _some(detected, keep, category=known[keep]) if keep.any() else None
+    return replace(detected.at(keep), category=known[keep]) if keep.any() else None
 
 
 def _pictured(boxes: Boxes, detected: Detected, by: int) -> Detected | None:
@@ -161,7 +144,7 @@ def _pictured(boxes: Boxes, detected: Detected, by: int) -> Detected | None:
     at = {each: position for position, each in enumerate(boxes.images)}
     other = np.array([at.get(each + by, -1) if isinstance(each, int) else -1 for each in boxes.images], np.int64)
     keep = other[detected.image] >= 0
-    return _some(detected, keep, image=other[detected.image][keep]) if keep.any() else None
+    return replace(detected.at(keep), image=other[detected.image][keep]) if keep.any() else None
 
 
 def _called(boxes: Boxes, detected: Detected) -> Detected | None:
@@ -170,39 +153,26 @@ def _called(boxes: Boxes, detected: Detected) -> Detected | None:
     at = {int(stem): position for position, stem in enumerate(stems) if stem.isascii() and stem.isdigit()}
     other = np.array([at.get(each, -1) if isinstance(each, int) else -1 for each in boxes.images], np.int64)
     keep = other[detected.image] >= 0
-    return _some(detected, keep, image=other[detected.image][keep]) if keep.any() else None
-
-
-def _some(detected: Detected, keep: np.ndarray[tuple[int], np.dtype[np.bool_]], **changed: Counts) -> Detected:
-    return Detected(
-        image=changed.get("image", detected.image[keep]),
-        category=changed.get("category", detected.category[keep]),
-        box=detected.box[keep],
-        score=detected.score[keep],
-    )
-
-
-def _boxed(detected: Detected, box: Floats) -> Detected:
-    return Detected(image=detected.image, category=detected.category, box=box, score=detected.score)
+    return replace(detected.at(keep), image=other[detected.image][keep]) if keep.any() else None
 
 
 def _sides(boxes: Boxes, detected: Detected) -> Detected:  # noqa: ARG001  # as every repair
     """Two corners as a corner and two sides."""
     first, second = detected.box[:, :2], detected.box[:, 2:]
-    return _boxed(detected, np.concatenate([first, np.maximum(second - first, 0)], axis=1))
+    return replace(detected, box=np.concatenate([first, np.maximum(second - first, 0)], axis=1))
 
 
 def _centred(boxes: Boxes, detected: Detected) -> Detected:  # noqa: ARG001  # as every repair
     """A centre and two sides as a corner and two sides."""
-    return _boxed(
-        detected, np.concatenate([detected.box[:, :2] - detected.box[:, 2:] / 2, detected.box[:, 2:]], axis=1)
+    return replace(
+        detected, box=np.concatenate([detected.box[:, :2] - detected.box[:, 2:] / 2, detected.box[:, 2:]], axis=1)
     )
 
 
 def _pixels(boxes: Boxes, detected: Detected) -> Detected | None:
     """Shares of the image as pixels; None where the images' sizes are not known."""
     size = boxes.sizes[detected.image]
-    return None if np.isnan(size).any() else _boxed(detected, detected.box * np.concatenate([size, size], axis=1))
+    return None if np.isnan(size).any() else replace(detected, box=detected.box * np.concatenate([size, size], axis=1))
 
 
 def _centred_pixels(boxes: Boxes, detected: Detected) -> Detected | None:

@@ -8,6 +8,7 @@ is not found may lie under a false detection of another class, which it was take
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,8 @@ TASK = Task(
     },
     missed="missed",
 )
+MASKS = replace(TASK, thing=("mask", "masks"))
+"""The same where masks of pixels are compared."""
 _CAPPED = 0.05
 """The share of images with the most detections of any from which on that number is taken for a limit."""
 _LOWEST = 0.01
@@ -55,6 +58,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         UsageError: the operating point cannot be had.
     """
     boxes: Boxes = things.detail
+    task = TASK if boxes.labelled.masks is None else MASKS
     at = boxes.things
     lies_in = boxes.groups.get(settings.cluster or IMAGE, boxes.groups[IMAGE])  # (I,)
     if len(found) > 1:
@@ -86,7 +90,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         models=tuple(outputs),
         groups=things.groups,
         digests=things.digests,
-        task=TASK,
+        task=task,
         right=right,
         false=false,
         answers=Answers(asked=things.texts),
@@ -103,7 +107,7 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
     return Judged(
         predictions=predictions,
         assumptions=tuple(_assumption(point, len(boxes.images), settings) for point in where),
-        notes=(*said, *_told.at_one_threshold(where, len(at), TASK), *_recorded(boxes, found)),
+        notes=(*said, *_told.at_one_threshold(where, len(at), task), *_recorded(boxes, found)),
     )
 
 

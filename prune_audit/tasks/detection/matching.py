@@ -9,12 +9,12 @@ is at least t. Only numpy is needed. Reference: `evaluateImg` of pycocotools (Li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from prune_audit.core import Counts, Floats
+from prune_audit.core import Array, Counts, Floats, Masks
 
 Flags = npt.NDArray[np.bool_]
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -29,23 +29,46 @@ _PIECE = 1 << 21  # overlaps that are worked out at once
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labelled:
     """T labelled boxes: ``image`` and ``category`` (T,) as positions, ``box`` (T, 4) as x, y, width and height in
-    pixels, and ``crowd`` (T,), whether a box stands for many, or is to be ignored, so that it is no thing."""
+    pixels, and ``crowd`` (T,), whether a box stands for many, or is to be ignored, so that it is no thing. Where there
+    are ``masks``, these are compared in place of the boxes around them."""
 
     image: Counts
     category: Counts
     box: Floats
     crowd: Flags
+    masks: Masks | None = None
+
+    def at(self, rows: Array) -> Labelled:
+        """Those at ``rows``: positions, or a flag for each."""
+        return Labelled(
+            image=self.image[rows],
+            category=self.category[rows],
+            box=self.box[rows],
+            crowd=self.crowd[rows],
+            masks=None if self.masks is None else self.masks.at(rows),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detected:
-    """D detections in the order of their file: ``image``, ``category`` and ``box`` as `Labelled` has them, and
-    ``score`` (D,), higher where the model is surer."""
+    """D detections in the order of their file: ``image``, ``category``, ``box`` and ``masks`` as `Labelled` has them,
+    and ``score`` (D,), higher where the model is surer."""
 
     image: Counts
     category: Counts
     box: Floats
     score: Floats
+    masks: Masks | None = None
+
+    def at(self, rows: Array) -> Detected:
+        """Those at ``rows``: positions, or a flag for each."""
+        return Detected(
+            image=self.image[rows],
+            category=self.category[rows],
+            box=self.box[rows],
+            score=self.score[rows],
+            masks=None if self.masks is None else self.masks.at(rows),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,7 +158,10 @@ def _overlapping(
     """Of the detections ``order``, the first of which is number ``start``: pairs and their overlaps, (K,) each."""
     at = np.repeat(np.arange(len(several)), several)  # (K,)
     box = by_group[np.repeat(first - several.cumsum() + several, several) + np.arange(len(at))]
-    overlap = overlaps(detected.box[order[at]], labelled.box[box], labelled.crowd[box])
+    if labelled.masks is None or detected.masks is None:
+        overlap = overlaps(detected.box[order[at]], labelled.box[box], labelled.crowd[box])
+    else:
+        overlap = mask_overlaps(detected.masks, labelled.masks, order[at], box, labelled.crowd[box])
     enough = overlap >= min(iou, 1 - 1e-10)
     return at[enough] + start, box[enough], overlap[enough]
 
@@ -152,6 +178,32 @@ def overlaps(detected: Floats, labelled: Floats, crowd: Flags) -> Floats:
     area = detected[:, 2] * detected[:, 3]
     whole = np.where(crowd, area, area + labelled[:, 2] * labelled[:, 3] - inside)
     share: Floats = np.divide(inside, whole, out=np.zeros(len(inside)), where=inside > 0)
+    return share
+
+
+def mask_overlaps(detected: Masks, labelled: Masks, one: Counts, other: Counts, crowd: Flags) -> Floats:
+    """The overlap of the masks ``one`` of those ``detected`` with ``other`` (K,) of those ``labelled``, as `overlaps`.
+
+    What two masks share is, over the runs of one, how many pixels of the other lie before the end of a run, less those
+    before its beginning.
+    """
+    share = np.zeros(len(one))
+    mine, theirs = detected.areas, labelled.areas
+    order = np.argsort(other, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(other[order])) + 1) if len(order) else ():
+        at = int(other[rows[0]])
+        runs = labelled.bounds[labelled.first[at] : labelled.first[at + 1]]
+        if not len(runs):
+            continue
+        before = np.append(0, (runs[1::2] - runs[::2]).cumsum())  # pixels in runs that are over
+        own = detected.at(one[rows])
+        behind = np.searchsorted(runs, own.bounds, "right")  # bounds of the labelled one that are passed
+        inside = behind % 2 == 1
+        passed = before[behind // 2] + np.where(inside, own.bounds - runs[behind - 1], 0)
+        running = np.append(0, (passed[1::2] - passed[::2]).cumsum())
+        both = running[own.first[1:] // 2] - running[own.first[:-1] // 2]
+        whole = np.where(crowd[rows], mine[one[rows]], mine[one[rows]] + theirs[at] - both)
+        share[rows] = np.divide(both, whole, out=np.zeros(len(rows)), where=both > 0)
     return share
 
 
@@ -190,19 +242,10 @@ def covered(labelled: Labelled, detected: Detected, open_: Flags, false: Flags, 
     ``false`` (D,).
     """
     things, detections = np.flatnonzero(open_ & ~labelled.crowd), np.flatnonzero(false)
+    some, own = labelled.at(things), detected.at(detections)
     found = match(
-        Labelled(
-            image=labelled.image[things],
-            category=np.zeros(len(things), np.int64),
-            box=labelled.box[things],
-            crowd=np.zeros(len(things), bool),
-        ),
-        Detected(
-            image=detected.image[detections],
-            category=np.zeros(len(detections), np.int64),
-            box=detected.box[detections],
-            score=detected.score[detections],
-        ),
+        replace(some, category=np.zeros_like(some.category)),
+        replace(own, category=np.zeros_like(own.category)),
         iou,
         most=max(1, len(detections)),
     )

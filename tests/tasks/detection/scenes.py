@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -88,13 +89,67 @@ def results(detected: Detected) -> list[dict[str, Any]]:
     ]
 
 
-def evaluated(kind: Any, coco: Any, truth: dict[str, Any], found: list[dict[str, Any]], most: int, ious: Any) -> Any:
+def outlined(labelled: Labelled, detected: Detected, images: int, classes: int) -> tuple[Any, Any]:
+    """COCO's ground truth and results with masks in all ways of writing them: polygons, and runs as lists and texts.
+
+    What is labelled are octagons, triangles or both in their boxes, what is detected has holes and ragged edges.
+    """
+    from pycocotools import mask
+
+    truth, found = dataset(labelled, images, classes), results(detected)
+    rng = np.random.default_rng(len(found))
+    turn = np.arange(8) * np.pi / 4 + np.pi / 8
+    circle = np.stack([np.cos(turn), np.sin(turn)], 1) / 2 + 0.5
+    for each in truth["annotations"]:
+        x, y, w, h = each["bbox"]
+        drawn = [(circle * [w, h] + [x, y]).ravel().tolist(), [x, y, x + w, y, x, y + h]]
+        drawn = drawn[: int(rng.integers(1, 3))]
+        runs = mask.merge(mask.frPyObjects(drawn, 120, 120))
+        each["segmentation"] = drawn
+        if each["iscrowd"] or rng.random() < 0.3:
+            each["segmentation"] = {"size": [120, 120], "counts": runs["counts"].decode()}
+        elif rng.random() < 0.3:
+            each["segmentation"] = {"size": [120, 120], "counts": listed(pixels_of(runs))}
+        each["area"] = int(mask.area(runs))
+    for each in found:
+        x, y, w, h = np.clip(np.rint(each["bbox"]), 0, 118).astype(int).tolist()
+        covered = np.zeros((120, 120), np.uint8, "F")
+        covered[y : y + max(h, 2), x : x + max(w, 2)] = (
+            rng.random((min(max(h, 2), 120 - y), min(max(w, 2), 120 - x))) < 0.9
+        )
+        covered[y, x] = 1
+        each["segmentation"] = {"size": [120, 120], "counts": mask.encode(covered)["counts"].decode()}
+        del each["bbox"]
+    return truth, found
+
+
+def pixels_of(runs: Any) -> Array:
+    """What ``runs`` of pycocotools cover (H, W), as 0 and 1."""
+    from pycocotools import mask
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its array has numpy's older interface
+        covered: Array = mask.decode(runs)
+    return covered
+
+
+def listed(covered: Array) -> list[int]:
+    """The runs of pixels that are ``covered`` (H, W), out and in by turns."""
+    flat = np.r_[0, covered.ravel("F")]
+    at = np.flatnonzero(np.diff(flat))
+    counts: list[int] = np.diff(np.r_[0, at, len(flat) - 1]).tolist()
+    return counts
+
+
+def evaluated(
+    kind: Any, coco: Any, truth: dict[str, Any], found: list[dict[str, Any]], most: int, ious: Any, what: str = "bbox"
+) -> Any:
     """The evaluation of ``kind`` (COCOeval, or one like it) with its own ``coco``, over boxes of all areas."""
     with contextlib.redirect_stdout(io.StringIO()):
         known = coco()
         known.dataset = truth
         known.createIndex()
-        ran = kind(known, known.loadRes(found), "bbox")
+        ran = kind(known, known.loadRes(found), what)
         ran.params.maxDets = [most]
         ran.params.iouThrs = np.asarray(ious)
         ran.params.areaRng, ran.params.areaRngLbl = [[0, 1e10]], ["all"]

@@ -121,3 +121,13 @@ def test_every_detection_may_count(tmp_path: Path) -> None:
 def test_a_detector_alone_is_judged_and_not_aligned(tmp_path: Path) -> None:
     other = [{**each, "bbox": [0.0, 0.0, 3.0, 3.0]} for each in DENSE]
     assert judged(tmp_path, other).predictions.right["dense"].sum() == 0
+
+
+def test_what_is_found_by_masks_is_called_so(tmp_path: Path) -> None:
+    def outlined(rows: list[Json]) -> list[Json]:
+        corner = {"size": [480, 640], "counts": [0, 10, 480 * 640 - 10]}
+        return [{**each, "segmentation": corner} for each in rows]
+
+    labelled = {**LABELLED, "annotations": outlined(LABELLED["annotations"])}
+    made = judged(tmp_path, outlined(DENSE), labelled=labelled, settings=Settings(overlap="masks"))
+    assert made.predictions.task.thing == ("mask", "masks")

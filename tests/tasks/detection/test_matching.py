@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prune_audit.files import coco
 from prune_audit.tasks.detection import matching
 from prune_audit.tasks.detection.matching import (
     ABSORBED,
@@ -21,7 +24,7 @@ from prune_audit.tasks.detection.matching import (
     covered,
     match,
 )
-from tests.tasks.detection.scenes import dataset, evaluated, results, scene
+from tests.tasks.detection.scenes import dataset, evaluated, outlined, results, scene
 
 # Few and many boxes an image, on a grid (equal boxes and overlaps) and off it, with no crowds and many.
 KINDS: list[dict[str, object]] = [
@@ -71,6 +74,43 @@ def test_every_box_is_taken_as_by_pycocotools(seed: int, kind: dict[str, int], i
     assert mine.taken.tolist() == taken.tolist()
 
 
+@pytest.mark.parametrize(("seed", "kind"), SCENES[:5])
+def test_every_mask_is_taken_as_by_pycocotools(seed: int, kind: dict[str, int], tmp_path: Path) -> None:
+    """From files with polygons and runs in all ways of writing them; average precision of masks, too."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, found = scene(seed, **kind)
+    images, classes = kind.get("images", 12), kind.get("classes", 3)
+    content, rows = outlined(truth, found, images, classes)
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    (tmp_path / "found.json").write_text(json.dumps(rows))
+    read, got = coco.truth(tmp_path / "truth.json", "masks"), coco.results(tmp_path / "found.json", "masks")
+    assert read.masks is not None
+    assert got.masks is not None
+    assert read.masks.areas.tolist() == [each["area"] for each in content["annotations"]]
+    truth = replace(truth, masks=read.masks)
+    found = replace(found, box=got.box, masks=got.masks)
+    # COCO changes what it is given.
+    ran = evaluated(COCOeval, COCO, content, rows, 100, COCO_IOUS, "segm")
+    took = np.full(len(truth.image), -1)
+    taken = np.full(len(found.image), BEYOND)
+    for part in (each for each in ran.evalImgs if each is not None):
+        for box, by in zip(part["gtIds"], part["gtMatches"][0], strict=True):
+            took[box - 1] = int(by) - 1 if not truth.crowd[box - 1] else -1
+        for by, box, ignored in zip(part["dtIds"], part["dtMatches"][0], part["dtIgnore"][0], strict=True):
+            taken[by - 1] = ABSORBED if ignored else int(box) - 1 if box else FALSE
+    mine = match(truth, found)
+    assert mine.detection.tolist() == took.tolist()
+    assert mine.taken.tolist() == taken.tolist()
+    assert (mine.taken != match(replace(truth, masks=None), replace(found, masks=None)).taken).any()  # as boxes: others
+    things = np.bincount(truth.category[~truth.crowd], minlength=classes)
+    theirs = ran.eval["precision"][..., 0, 0].mean(axis=(0, 1))
+    own = average_precision(truth, found, classes)
+    # The reference adds the smallest float to each denominator.
+    np.testing.assert_allclose(own[things > 0], theirs[things > 0], rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("seed", "kind"), SCENES)
 def test_every_box_is_taken_as_by_faster_coco_eval(seed: int, kind: dict[str, int]) -> None:
     from faster_coco_eval import COCO, COCOeval_faster
@@ -99,8 +139,8 @@ def test_average_precision_and_recall_are_those_of_both_references(seed: int, ki
     things = np.bincount(truth.category[~truth.crowd], minlength=classes)
     mine = average_precision(truth, found, classes, most=most)
     hit = match(truth, found, 0.5, most).detection >= 0
-    for kind_of, coco in ((COCOeval, COCO), (COCOeval_faster, FASTER)):
-        ran = evaluated(kind_of, coco, dataset(truth, images, classes), results(found), most, COCO_IOUS)
+    for kind_of, index in ((COCOeval, COCO), (COCOeval_faster, FASTER)):
+        ran = evaluated(kind_of, index, dataset(truth, images, classes), results(found), most, COCO_IOUS)
         theirs = ran.eval["precision"][..., 0, 0].mean(axis=(0, 1))  # (T, R, K, A, M)
         # The references add the smallest float to each denominator.
         np.testing.assert_allclose(mine[things > 0], theirs[things > 0], rtol=0, atol=1e-12)
