@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from prune_audit.core import DataSource
     from prune_audit.render.gallery import Picture
+    from prune_audit.study.contrasts import Contrasts
     from prune_audit.study.running import Shard
     from prune_audit.study.tables import Analysis
 
@@ -156,13 +157,14 @@ def run(
     title, runs, classes, right = results.read(study)
     if planned:
         runs, classes, right = (results.within(frame, wanted.cells()) for frame in (runs, classes, right))
-    found = analysis.analyse(title, runs, classes, samples=right, control=control)
+    announced = wanted.contrasts if planned else results.announced(study)
+    found = analysis.analyse(title, runs, classes, samples=right, control=control, announced=announced)
     pictures: Mapping[str, Sequence[Picture]] = {}
     if exemplars is not None:
         source = wanted.audit if planned else None if audit is None else DataSource(path=audit)
         found, pictures = _exemplars(found, classes, right, study, source, exemplars, top)
     if folder is not None:
-        _write(found, runs, classes, right, folder, study, pictures)
+        _write(found, runs, classes, right, folder, study, pictures, announced)
     if not quiet:
         with _terminal.printing() as out:
             out.print(writing.renderable(found, out.width))
@@ -226,6 +228,7 @@ def _write(
     folder: Path,
     folders: Sequence[Path],
     pictures: Mapping[str, Sequence[Picture]],
+    announced: Contrasts | None,
 ) -> None:
     """Every table and page into ``folder``; ``folders`` are those that the runs lie in."""
     from prune_audit import reports
@@ -236,6 +239,8 @@ def _write(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{folder} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
+    if announced is not None:
+        results.announce(folder, announced)
     files = results.tables(runs, classes, right)
     files |= {f"table-{table.name}.csv": writing.csv(table).encode() for table in found.tables}
     files["study.md"] = writing.markdown(found).encode("utf-8", "backslashreplace")

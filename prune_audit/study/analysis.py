@@ -20,7 +20,7 @@ from prune_audit.core import HARMED, REGRESSED, Array, Floats
 from prune_audit.render import rounded, wording
 from prune_audit.stats import spread_ratio
 from prune_audit.study import _shown as shown
-from prune_audit.study import changes, controls, pigeonhole, two_way
+from prune_audit.study import changes, contrasts, controls, pigeonhole, two_way
 from prune_audit.study.comparisons import (
     CELL,
     NOT_SHOWN,
@@ -39,6 +39,7 @@ from prune_audit.study.comparisons import (
     tested,
     value_of,
 )
+from prune_audit.study.contrasts import Contrasts
 from prune_audit.study.new_samples import Key, Mean, NewSamples, reasons, split
 from prune_audit.study.student import LEVEL, ROUNDING, bonferroni, interval, student, welch
 from prune_audit.study.tables import NAMES, SEEDS, Analysis, Row, Table, column, number, shows, table
@@ -69,6 +70,7 @@ def analyse(
     *,
     samples: DataFrame | None = None,
     control: str | None = None,
+    announced: Contrasts | None = None,
 ) -> Analysis:
     """All tables of a study, with intervals at ``confidence``.
 
@@ -88,6 +90,7 @@ def analyse(
     tables = [
         table("cells", "Cells", _about_cells(confidence, cells), CELLS, cells, range(len(cells))),
         changes.accuracy(order, runs, beyond),
+        *([] if announced is None else [contrasts.tested(announced, runs, confidence)]),
         tested("controls", controlled(of, controls.choose(order, control), runs), beyond),
         tested("densities", steps(of), beyond),
         tested("methods", pairs(of), beyond),

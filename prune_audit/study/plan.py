@@ -8,7 +8,7 @@ the file, the line and the key.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -24,6 +24,7 @@ from prune_audit.mitigate import CONTROLS
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.pruning import schedules
+from prune_audit.study.contrasts import Contrasts
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ SEEDS = 10_000
 SEED = "{seed}"  # what stands for it in the path of a checkpoint
 HINT = "docs/study.md shows a whole file"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_KEYS = ("title", "seeds", "densities", "methods", "networks", "data", "training", "tuning", "pruning")
+_KEYS = ("title", "seeds", "densities", "methods", "networks", "data", "training", "tuning", "pruning", "contrasts")
 # What people type, as on the command line -> the field that it is.
 _TYPED = {"hold-out": "held_out", "steps": "rounds", "score-samples": "samples"}
 _OF_METHOD = ("name", "densities", "mitigate")
@@ -73,8 +74,8 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All runs of a study. ``long_tail`` is how many times as many training samples the first class keeps as the last
-    one."""
+    """All runs of a study, and the ``contrasts`` it announces. ``long_tail`` is how many times as many training samples
+    the first class keeps as the last one."""
 
     title: str
     seeds: tuple[int, ...]
@@ -84,6 +85,7 @@ class Plan:
     audit: DataSource
     long_tail: float | None = None
     training: Training = field(default_factory=Training)
+    contrasts: Contrasts | None = None
 
     def cells(self) -> set[tuple[str, int, str, float]]:
         """Network, seed, method and density of every run."""
@@ -119,15 +121,17 @@ def read(path: Path, *, train: Path | None = None, audit: Path | None = None) ->
     long_tail = file.table.get("data", {}).get("long-tail")
     if long_tail is not None and not (_is(float, long_tail) and long_tail >= 1):
         file.refuse(f"expected a number from 1 on, found {long_tail!r}", "data", "long-tail")
+    methods = _methods(file)
     return Plan(
         title=title,
         seeds=_seeds(file),
-        methods=_methods(file),
+        methods=methods,
         networks=networks,
         train=_source(file, "train", train),
         audit=_source(file, "audit", audit),
         long_tail=long_tail,
         training=training,
+        contrasts=_contrasts(file, methods),
     )
 
 
@@ -274,6 +278,23 @@ def _methods(file: _File) -> tuple[Method, ...]:
                 file.refuse(fault.message, "methods", n, hint=fault.hint)
         methods.append(Method(name=name, recipe=recipe, densities=densities, mitigate=_mitigation(file, table, n)))
     return tuple(methods)
+
+
+def _contrasts(file: _File, methods: Sequence[Method]) -> Contrasts | None:
+    """What is announced, of methods that are run at that density."""
+    if "contrasts" not in file.table:
+        return None
+    found = file.under("contrasts")
+    for name in ("outcome", "against", "methods", "density"):
+        if name not in found:
+            file.refuse(f"expected {name}, found none", "contrasts")
+    asked = file.filled(Contrasts, ("contrasts",))
+    run = {method.name for method in methods if asked.density in method.densities}
+    for name in (asked.against, *asked.methods):
+        if name not in run:
+            said = f"no method {name!r} is run at {asked.density:g}"
+            file.refuse(said, "contrasts", hint=spelling.hint(name, sorted(run)))
+    return asked
 
 
 def _mitigation(file: _File, table: Mapping[str, Any], n: int) -> str | None:

@@ -20,10 +20,11 @@ import pandas as pd
 
 from prune_audit import reports
 from prune_audit.core import rows
-from prune_audit.errors import OutputError, StudyError
+from prune_audit.errors import OutputError, StudyError, UsageError
 from prune_audit.files import parse
 from prune_audit.study import samples
 from prune_audit.study.analysis import OF_RUNS
+from prune_audit.study.contrasts import Contrasts
 
 TITLE = "title.txt"
 RUNS = "runs"  # the folder of the files, and the name of the table
@@ -43,7 +44,9 @@ LABELS = (  # all else are numbers
 )
 OF_SAMPLES = (*FACTORS, *samples.SIDES)  # and `samples.PREDICTED`, which runs of earlier versions have not
 AUDITED = "audited.csv"  # the ids and classes of the samples, in the order in which runs keep what they said of them
-WRITTEN = (f"{RUNS}.csv", f"{CLASSES}.csv", f"{SAMPLES}.csv", AUDITED)  # what is read of a folder
+ANNOUNCED = "contrasts.csv"
+_CONTRASTS = ("outcome", "method", "other", "density")
+WRITTEN = (f"{RUNS}.csv", f"{CLASSES}.csv", f"{SAMPLES}.csv", AUDITED, ANNOUNCED)  # what is read of a folder
 DIGITS = 12  # of a digest, which tell two plans of one study from each other
 _FIELDS = {"plan", "data", "at", "failed", *FACTORS[1:]}
 FIELD = 2**27  # characters of a field of a table: the packed samples of a run, of which there may be many
@@ -129,6 +132,51 @@ def audited(folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
         one, other = [*found.values()][:2]
         raise StudyError(f"{one} and {other} list different samples", hint="analyse each study by itself")
     return next(iter(found))
+
+
+def announce(folder: Path, asked: Contrasts) -> None:
+    """Write into ``folder`` which contrasts the study announces.
+
+    Raises:
+        StudyError: others were announced there before.
+    """
+    if (folder / ANNOUNCED).exists() and announced([folder]) != asked:
+        raise StudyError(
+            f"{folder / ANNOUNCED} announces other contrasts than the file of the study",
+            hint="what is announced stands before the runs: write to another folder with -o",
+        )
+    text = io.StringIO(newline="")
+    rows = [(asked.outcome, each, asked.against, repr(asked.density)) for each in asked.methods]
+    csv.writer(text, lineterminator="\n").writerows([_CONTRASTS, *rows])
+    _put(folder / ANNOUNCED, text.getvalue())
+
+
+def announced(folders: Sequence[Path]) -> Contrasts | None:
+    """The contrasts that the study in ``folders`` announced, None where it announced none.
+
+    Raises:
+        StudyError: a file of them is none, or one announces others than another.
+    """
+    found: dict[Contrasts, Path] = {}
+    for path in (folder / ANNOUNCED for folder in folders):
+        if not path.is_file():
+            continue
+        try:
+            header, *rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+            ((outcome, against, density),) = {(row[0], row[2], row[3]) for row in rows}
+            methods = tuple(row[1] for row in rows)
+            asked = Contrasts(outcome=outcome, against=against, methods=methods, density=float(density))
+            if tuple(header) != _CONTRASTS:
+                raise ValueError(f"expected the columns {', '.join(_CONTRASTS)}")
+        except (OSError, ValueError, IndexError, csv.Error, UsageError) as fault:
+            raise StudyError(
+                f"{path} does not say what was announced: {fault}", hint="take the one that the study wrote"
+            ) from fault
+        found.setdefault(asked, path)
+    if len(found) > 1:
+        one, other = [*found.values()][:2]
+        raise StudyError(f"{one} and {other} announce different contrasts", hint="analyse each study by itself")
+    return next(iter(found), None)
 
 
 def put(path: Path, record: Mapping[str, Any]) -> None:

@@ -79,6 +79,13 @@ def run(
         {given.digest for given in givens.values()},
         {(name, method.name): given.plan(method) for name, given in givens.items() for method in plan.methods},
     )
+    if plan.contrasts is not None:
+        if (folder / results.RUNS).is_dir() and not (folder / results.ANNOUNCED).exists():
+            raise StudyError(
+                f"{folder} holds runs that were done before any contrasts were announced",
+                hint="what is announced stands before the runs: write to another folder with -o",
+            )
+        results.announce(folder, plan.contrasts)
     units = [_Unit.of(plan, network, seed, folder, givens[network.name], settings) for network, seed in mine]
     total, done = sum(unit.of_all for unit in units), 0
     for unit in units:

@@ -41,6 +41,15 @@ def student(difference: Floats, error: Floats, freedom: Floats, *, greater: bool
     return t, stdtr(freedom, -t) if greater else 2 * stdtr(freedom, -np.abs(t))
 
 
+def holm(p: Floats) -> Floats:
+    """p (K,) corrected for all of them, at most 1 (Holm 1979). What has no test, NaN, is none to correct for."""
+    order = np.argsort(p, kind="stable")  # NaN comes last
+    factors = int((~np.isnan(p)).sum()) - np.arange(len(p))
+    found = np.full(len(p), np.nan)
+    found[order] = np.minimum(np.maximum.accumulate(p[order] * np.maximum(factors, 1)), 1.0)
+    return found
+
+
 def bonferroni(p: Floats, families: Sequence[Hashable]) -> Floats:
     """p (K,) times the number of tests of its family, at most 1. What has no test, NaN, is none to correct for."""
     of = {family: n for n, family in enumerate(dict.fromkeys(families))}

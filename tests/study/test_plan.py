@@ -11,6 +11,7 @@ from prune_audit.errors import StudyError
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.study import plan
+from prune_audit.study.contrasts import Contrasts
 from tests.study.studies import PLAN, VAL, planned
 
 WHOLE = """\
@@ -97,6 +98,37 @@ def test_what_is_left_out_is_as_on_the_command_line(tmp_path: Path) -> None:
     assert method.at(0.5, 0) == Recipe(method="random", density=0.5)
     assert (found.train.path, found.audit.path) == (Path("t"), Path("v"))
     assert found.long_tail is None
+
+
+ANNOUNCED = """
+[contrasts]
+outcome = "worst-recall"
+against = "magnitude"
+methods = ["layer"]
+density = 0.5
+"""
+
+
+def test_contrasts_are_announced_of_methods_that_are_run(tmp_path: Path) -> None:
+    found = plan.read(planned(tmp_path, PLAN + ANNOUNCED))
+    assert found.contrasts == Contrasts(outcome="worst-recall", against="magnitude", methods=("layer",), density=0.5)
+    assert plan.read(planned(tmp_path, PLAN)).contrasts is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("worst-recall", "alpha", "contrasts: expected one of accuracy, worst-recall, harmed, found 'alpha'"),
+        ('["layer"]', '["magnitude"]', "contrasts: expected different methods, 'magnitude' not among them"),
+        ('["layer"]', '["undecayed"]', "contrasts: no method 'undecayed' is run at 0.5"),
+        ("0.5", "0.2", "contrasts: no method 'magnitude' is run at 0.2"),
+        ("density", "share", "contrasts: expected density, found none"),
+    ],
+)
+def test_contrasts_that_cannot_be_are_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
+    assert old in ANNOUNCED
+    with pytest.raises(StudyError, match=said):
+        plan.read(planned(tmp_path, PLAN + ANNOUNCED.replace(old, new, 1)))
 
 
 @pytest.mark.parametrize(
