@@ -211,7 +211,7 @@ def _pair(like: Pair, before: Pair, samples: Samples, old: Array, new: Array, sa
 
 
 def _of_changes(policy: Policy) -> Policy:
-    chosen = {name: rule for name, rule in policy.rules.items() if hasattr(plugins.load("rules", name), "CHANGE")}
+    chosen = {name: rule for name, rule in policy.rules.items() if getattr(plugins.load("rules", name), "CHANGE", False)}
     return replace(policy, rules=chosen)
 
 
@@ -275,7 +275,7 @@ def _is_worse(new: Check, old: Check, comparison: Comparison, last: Comparison) 
         again = module.check(comparison, RuleSetting(level=new.level, limit=then))
         return any(check.outcome == "failed" for check in again)
     values = (new.observed, old.observed, new.limit)
-    if not hasattr(module, "EXACT") or not all(isinstance(value, int | float) for value in values):
+    if not getattr(module, "EXACT", False) or not all(isinstance(value, int | float) for value in values):
         return False
     now, before, limit = (float(value) for value in values if value is not None)
     return abs(now - limit) > abs(before - limit)

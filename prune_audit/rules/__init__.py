@@ -55,7 +55,7 @@ def check(comparison: Comparison, policy: Policy) -> tuple[Check, ...]:
     for name, setting in policy.rules.items():
         if setting.level != "off":
             module = plugins.load("rules", name)
-            if comparison.views[0].pair.sequential and not hasattr(module, "SEQUENTIAL"):
+            if comparison.views[0].pair.sequential and not getattr(module, "SEQUENTIAL", False):
                 found.append(_not_asked(name, setting))
                 continue
             with plugins.blamed("rules", name):  # which ends the run: what a rule cannot judge has not passed

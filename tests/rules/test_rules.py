@@ -56,3 +56,16 @@ def test_unevenly_sampled_classes_fail_as_they_should() -> None:
     found = {(c.rule, c.subject): c.outcome for c in check(compare(*rows), default_policy())}  # type: ignore[arg-type]  # four each
     assert found["recall-drop", "0"] == found["harmed", "0"] == found["accuracy-drop", "model"] == "failed"
     assert found["recall-drop", "1"] == found["harmed", "2"] == found["collapsed", "model"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("flag", "rules"),
+    [
+        ("CHANGE", {"accuracy-drop", "excess-drop", "group-gap", "harmed", "recall-drop"}),  # also since a baseline
+        ("EXACT", {"density"}),  # no luck in it, so that any other number is another
+        ("SEQUENTIAL", {"density", "plausible", "recall-drop"}),  # with samples drawn until classes were settled
+        ("BUDGET", {"recall-drop"}),  # with a confidence that releases share
+    ],
+)
+def test_what_rules_say_that_they_can(flag: str, rules: set[str]) -> None:
+    assert {name for name, rule in plugins.loaded("rules") if getattr(rule, flag, False)} == rules
