@@ -84,6 +84,8 @@ def run(
     asked = explain.Asked(
         lenses=chosen_of(looking.of_lenses, names), samples=looking.samples, same_data=roles.same_data
     )
+    besides = [source.path for _, source in explain.besides(asked).values()]
+    o.apart([*paths, *([made] if made is not None else [])], besides)
     dialects, printed = written.dialects(), written.printed()
     with _terminal.progress(progress, quiet=shown.quiet) as stages:
         done = explain.run(*sources, source, audited, settings, asked, store=store, made=made, progress=stages)

@@ -86,6 +86,20 @@ def ranked(names: Any) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (plugins.load("lenses", name).RANK, name)))
 
 
+def besides(asked: Asked) -> dict[str, tuple[str, ModelSource]]:
+    """The models that lenses look at besides, by what was typed, each with the name of the lens.
+
+    Raises:
+        UsageError: what was typed is no model.
+    """
+    found = {}
+    for name, options in asked.lenses.items():
+        module = plugins.load("lenses", name)
+        for typed in module.besides(options) if hasattr(module, "besides") else ():
+            found[typed] = name, models.parse(typed)
+    return found
+
+
 def run(
     dense: ModelSource,
     pruned: Sequence[ModelSource],
@@ -137,6 +151,7 @@ class _Story:
         self._settings, self._again = settings, replace(settings, state_key=keys, plausibility=False)
         self._asked, self._store, self._folder, self._progress = asked, store, folder, progress
         self._known: dict[tuple[str, ModelSource], Predictions] = {}
+        self._others: dict[str, tuple[Network, Outputs]] = {}
         self._chosen = [(name, plugins.load("lenses", name)) for name in ranked(asked.lenses)]
 
     def told(self, pruned: Sequence[ModelSource], made: Path | None) -> Audit:
@@ -147,7 +162,10 @@ class _Story:
             torch.set_num_threads(self._settings.threads)
         networks = [_network(each, self._settings, self._store) for each in (self._dense, *pruned)]
         self._check_needs(networks)
-        expects = audit.merge([(each.card.name, each.expects) for each in networks])
+        others = {each: self._besides(*of, networks[0]) for each, of in besides(self._asked).items()}
+        expects = audit.merge(
+            [(each.card.name, each.expects) for each in (*networks, *(network for _, network in others.values()))]
+        )
         judged = data.load(self._audited, expects, self._settings)
         learnt = data.load(self._source, expects, self._settings)
         for dataset in (learnt, judged):
@@ -166,6 +184,10 @@ class _Story:
         rows = _drawn(learnt, len(classes), self._asked.samples, self._settings.seed)
         parts = Part(name="data", dataset=Remembered(learnt, rows)), Part(name="audit", dataset=Remembered(judged))
         notes = self._overlap(parts[0], self._predicted(parts[1], [self._dense])) if not self._asked.same_data else ()
+        self._others = {
+            typed: (network, self._predicted(parts[1], [source]).models[0])
+            for typed, (source, network) in others.items()
+        }
         told = []
         for at, comparison in enumerate(done.comparisons):
             subject = self._subject(networks[0], networks[at + 1], pruned[at], comparison, parts)
@@ -183,6 +205,24 @@ class _Story:
                 hint="give the weights with the factory of their network, or choose lenses that need none: "
                 "prune-audit list lenses",
             )
+
+    def _besides(self, lens: str, source: ModelSource, dense: Network) -> tuple[ModelSource, Network]:
+        """What ``lens`` looks at besides: weights that name no factory are of the dense network's.
+
+        Raises:
+            AuditError: as `models.load`; or it is the dense network, or the lens cannot look at it.
+        """
+        if source.factory is None and source.path.exists() and models.bare(source, self._settings) is not None:
+            source = replace(source, factory=self._dense.factory)
+        network = _network(source, self._settings, self._store)
+        if network.card.digest == dense.card.digest:
+            raise UsageError(
+                f"{source.path} and {self._dense.path} are equal files: there is nothing to look at besides",
+                hint="give another network, trained by itself",
+            )
+        if (why := _absent(plugins.load("lenses", lens).NEEDS, network)) is not None:
+            raise ModelError(f"{lens}: {why}", hint=FACTORY)
+        return source, network
 
     def _subject(
         self,
@@ -212,6 +252,7 @@ class _Story:
             remember=lambda _, make: make(),
             common=lambda _, make: make(),
             progress=self._progress,
+            others=self._others,
         )
 
     def _predicted(self, part: Part, sources: Sequence[ModelSource]) -> Predictions:
@@ -236,17 +277,19 @@ class _Story:
         for name, module in self._chosen:
             title = plugins.help_line("lenses", name)
             why = _absent(module.NEEDS, subject.dense, subject.pruned)
-            file = Path(str(module.__file__))
+            file, options = Path(str(module.__file__)), self._asked.lenses[name]
+            typed = module.besides(options) if hasattr(module, "besides") else ()
+            more = [self._others[each][0] for each in typed]
             own = replace(
                 subject,
-                remember=self._remember(subject, [name, repr(self._asked.lenses[name])], [file, *shared]),
+                remember=self._remember(subject, [name, repr(options)], [file, *shared], more),
                 common=common,
             )
             try:
                 if why is not None:
                     raise CannotLook(why, hint=FACTORY)
                 with plugins.blamed("lenses", name):
-                    found: Seen = module.look(own, self._asked.lenses[name])
+                    found: Seen = module.look(own, options)
             except CannotLook as blind:
                 looks.append(Look(lens=name, title=title, absent=blind.message))
                 continue
@@ -258,9 +301,12 @@ class _Story:
         return replace(comparison, views=(view, *others), looks=(look, *looks), explained=sentences)
 
     def _remember(
-        self, subject: Subject, asked: Sequence[str], code: Sequence[Path]
+        self, subject: Subject, asked: Sequence[str], code: Sequence[Path], others: Sequence[Network] = ()
     ) -> Callable[[Sequence[object], Callable[[], Any]], Any]:
-        """What keeps results by all that decides them: the networks, the data, what is ``asked`` and the ``code``."""
+        """What keeps results by all that decides them: the networks, the data, what is ``asked`` and the ``code``.
+
+        Networks are both, and ``others`` that a lens looks at besides.
+        """
         decided: list[object] = []
         once: dict[str, Any] = {}  # of this run
 
@@ -270,7 +316,7 @@ class _Story:
                 once[key] = make()
             return once[key]
 
-        for network in (subject.dense, subject.pruned):
+        for network in (subject.dense, subject.pruned, *others):
             for part in (subject.data, subject.audit):
                 identity = self._store.identity(network.card, network.expects, part.dataset, self._settings)
                 if identity is None:
@@ -318,9 +364,9 @@ def _network(source: ModelSource, settings: Settings, store: Store) -> Network:
     return Network(card=loaded.card, expects=loaded.expects, editable=editable)
 
 
-def _absent(need: str, dense: Network, pruned: Network) -> str | None:
-    """Why a lens with this ``need`` cannot look at both networks, None where it can."""
-    for network in (dense, pruned):
+def _absent(need: str, *networks: Network) -> str | None:
+    """Why a lens with this ``need`` cannot look at ``networks``, None where it can."""
+    for network in networks:
         runs = network.editable is not None and network.editable.classifier is not None
         if need == "gradients" and not runs:
             return f"{network.card.name} is {network.card.format}, and this lens {FACTORY}"

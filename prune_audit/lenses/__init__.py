@@ -7,13 +7,14 @@ at these networks it raises `CannotLook`, which the report says in its section, 
 
 What it computes of one class or layer goes through ``subject.remember``, so that a run that was killed loses one of
 them, and another run repeats none. A lens that can write the network that it judged defines, too,
-``make(subject, options) -> Editable | None``.
+``make(subject, options) -> Editable | None``; one that looks at further networks ``besides(options) -> Sequence[str]``,
+models as people type them, which it finds in ``subject.others``, loaded and judged like the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -158,7 +159,8 @@ class Subject:
     ``judged(name, network)`` what a changed network predicts on ``audit``, as it would be written to a file: a name
     stands for one network. ``remember(unit, make)`` gives what ``make()`` gives, in types of JSON, or gave when this
     lens looked at the same unit before, ``common`` what any lens was given for it. ``progress`` takes the name of a
-    stage and gives a callback of (done, total), or None.
+    stage and gives a callback of (done, total), or None. ``others`` are the networks that lenses asked for besides, by
+    what was typed, each with what it predicts on ``audit``.
     """
 
     dense: Network
@@ -173,6 +175,7 @@ class Subject:
     remember: Callable[[Sequence[object], Callable[[], Any]], Any]
     common: Callable[[Sequence[object], Callable[[], Any]], Any]
     progress: Callable[[str], Progress | None]
+    others: Mapping[str, tuple[Network, Outputs]] = field(default_factory=dict)
 
     @property
     def view(self) -> View:

@@ -5,6 +5,11 @@ both are alike up to rotation, shift and scale, and 0 on average where they have
 there are ten samples a channel. Beside it stands what samples in different orders give: chance. Likeness is no health
 check: a network that only guesses may be like the dense one in all layers but its last. So it says where features
 moved, and what it costs is said by the audit. With --within-class each class is looked at by itself, in the last block.
+
+How alike is alike enough? Two networks that were trained from different seeds do the same with other features, so
+--second-seed gives a yardstick: a dense network of the same architecture and training (Kornblith et al. 2019, section
+6). Where the pruned network is less like the dense one than that is, the cut moved features further than chance of
+training does.
 """
 
 from __future__ import annotations
@@ -14,10 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prune_audit.core import Drawn, Field, Floats, Measure, Table, Value
-from prune_audit.lenses import Account, CannotLook, Seen, Subject, _similarity
+from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value
+from prune_audit.errors import UsageError
+from prune_audit.lenses import Account, CannotLook, Network, Seen, Subject, _similarity
 from prune_audit.nets import activations
 from prune_audit.render import rounded
+from prune_audit.tasks import classification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +33,7 @@ RANK = 60
 DEFAULT = False
 NEEDS = "gradients"
 APART = 0.9  # a CKA below which a layer is said to have moved
-PRUNED, CHANCE = "pruned against dense", "chance"
+PRUNED, CHANCE, RESEEDED = "pruned against dense", "chance", "another seed against dense"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,14 @@ class Options:
     within_class: Annotated[
         bool, typer.Option("--within-class", help="Compare the last block within each class by itself, too.")
     ] = False
+    second_seed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A dense network that was trained as DENSE was, from another seed: how alike two such are is the "
+            "yardstick. With DENSE's factory, unless it names one.",
+        ),
+    ] = None
 
 
 OPTIONS = Options
@@ -71,6 +86,11 @@ _FIELDS = (
 )
 
 
+def besides(options: Options) -> tuple[str, ...]:
+    """The second dense network, where one is given."""
+    return () if options.second_seed is None else (options.second_seed,)
+
+
 def look(subject: Subject, options: Options) -> Seen:
     """The likeness of each layer, with what chance gives."""
     names = activations.layers(subject.dense.module, options.look_at or ())
@@ -82,18 +102,21 @@ def look(subject: Subject, options: Options) -> Seen:
             f"the networks have different layers: {rounded.listed(sorted(both[0] ^ both[1]))} only in one of them",
             hint="give networks of one architecture, or name layers that both have with --look-at",
         )
+    second = None if options.second_seed is None else subject.others[options.second_seed]
+    if second is not None:
+        _check_alike(subject, second[0], names, options)
     wanted = len(subject.data.labels)
     if wanted < 2 * _similarity.GROUPS:
         raise CannotLook(
             f"{wanted} samples of --data are too few to compare features by, of {2 * _similarity.GROUPS}",
             hint="give more with --data and --samples",
         )
-    seen = _Features(subject, names)
+    seen = _Features(subject, names, None if second is None else second[0])
     found: list[dict[str, Any]] = subject.each("comparing layers", names, seen.compared)
     table = _table(names, found, wanted, subject)
     measures, accounts = _by_class(subject, seen, names) if options.within_class else ((), ())
     return Seen(
-        sentences=tuple(_sentences(names, found)),
+        sentences=(*_sentences(names, found), *_against(subject, second, names, found)),
         tables=(table,),
         measures=measures,
         accounts=accounts,
@@ -101,27 +124,42 @@ def look(subject: Subject, options: Options) -> Seen:
     )
 
 
-class _Features:
-    """What the layers of both networks give on --data: computed once, where a layer was not compared before."""
+def _check_alike(subject: Subject, second: Network, names: tuple[str, ...], options: Options) -> None:
+    """Raises `UsageError` where the ``second`` network is not one that could have been trained as the dense one was."""
+    found = activations.layers(second.module, options.look_at or ())
+    shapes = [
+        {name: tuple(each.shape) for name, each in network.module.named_parameters()}
+        for network in (subject.dense, second)
+    ]
+    if found != names or shapes[0] != shapes[1]:
+        other = sorted(name for name in {**shapes[0], **shapes[1]} if shapes[0].get(name) != shapes[1].get(name))
+        raise UsageError(
+            f"--second-seed {options.second_seed}: expected the architecture of {subject.dense.card.name}, found other "
+            f"parameters: {rounded.listed(other)}",
+            hint="give a network of the same factory, trained as the dense one was from another seed",
+        )
 
-    def __init__(self, subject: Subject, names: tuple[str, ...]) -> None:
+
+class _Features:
+    """What the layers of the networks give on --data: computed once, where a layer was not compared before."""
+
+    def __init__(self, subject: Subject, names: tuple[str, ...], second: Network | None) -> None:
         self._subject, self._names = subject, names
+        self._networks = (subject.dense, subject.pruned, *(() if second is None else (second,)))
         self._given: tuple[Mapping[str, Floats], ...] | None = None
 
-    def of(self, name: str) -> tuple[Floats | None, Floats | None]:
-        """(N, channels) of the dense and of the pruned network; None of a layer that gives nothing."""
+    def of(self, name: str) -> tuple[Floats | None, ...]:
+        """(N, channels) of the dense and of the pruned network, and of the second; None of a layer without any."""
         if self._given is None:
-            subject = self._subject
             self._given = tuple(
-                activations.seen(network.module, self._names, network.examples(subject.data))
-                for network in (subject.dense, subject.pruned)
+                activations.seen(network.module, self._names, network.examples(self._subject.data))
+                for network in self._networks
             )
-        dense, pruned = (given.get(name) for given in self._given)
-        return dense, pruned
+        return tuple(given.get(name) for given in self._given)
 
     def compared(self, name: str) -> dict[str, Any]:
         """What there is to say of a layer, in types of JSON."""
-        dense, pruned = self.of(name)
+        dense, pruned, *others = self.of(name)
         if dense is None or pruned is None:
             return {"absent": f"{name} gives no numbers for each sample"}
         confidence, seed = self._subject.settings.confidence, self._subject.seed
@@ -136,12 +174,18 @@ class _Features:
         }
         if (canonical := _similarity.svcca(dense, pruned)) is not None:
             said["svcca"] = list(canonical)
+        for second in others:
+            if second is not None:
+                far = _similarity.interval(dense, second, confidence, seed)
+                canonical = _similarity.svcca(dense, second)
+                said["second"] = [far.value, far.low, far.high, None if canonical is None else canonical[0]]
         return said
 
 
 def _table(names: tuple[str, ...], found: list[dict[str, Any]], n: int, subject: Subject) -> Table:
     rows: list[tuple[Value, ...]] = []
     chance: list[tuple[Value, ...]] = []
+    reseeded: list[tuple[Value, ...]] = []
     notes = [str(each["absent"]) for each in found if "absent" in each]
     for name, each in zip(names, found, strict=True):
         if "absent" in each:
@@ -149,6 +193,8 @@ def _table(names: tuple[str, ...], found: list[dict[str, Any]], n: int, subject:
         score, dense, pruned = each.get("svcca", (None, None, None))
         rows.append((name, PRUNED, n, *each["cka"], score, each["channels"], *each["dead"], dense, pruned))
         chance.append((name, CHANCE, n, *each["chance"], *(None,) * 6))
+        if "second" in each:
+            reseeded.append((name, RESEEDED, n, *each["second"], each["channels"], *(None,) * 4))
         if any(each["still"]):
             notes.append(f"{name} gives one value for all samples in one of the networks: its CKA is defined as 0")
     if few := [name for name, each in zip(names, found, strict=True) if "absent" not in each and "svcca" not in each]:
@@ -165,7 +211,11 @@ def _table(names: tuple[str, ...], found: list[dict[str, Any]], n: int, subject:
         shows=_lowest(names, found),
         reading=f"CKA of the pruned network's features with the dense one's, layer by layer, with its {level} % "
         "interval; the lower band is what samples in different orders give. Layers near the upper edge compute what "
-        "they did; that a network is alike does not say that it is well.",
+        "they did; that a network is alike does not say that it is well."
+        + (
+            " Below the line of another seed, the cut moved features further than another training would."
+            * bool(reseeded)
+        ),
         x="layer",
         y="cka",
         low="low",
@@ -176,7 +226,7 @@ def _table(names: tuple[str, ...], found: list[dict[str, Any]], n: int, subject:
         name="layers",
         title="Layer by layer",
         fields=_FIELDS,
-        rows=(*rows, *chance),
+        rows=(*rows, *reseeded, *chance),
         notes=tuple(notes),
         drawn=(drawn,),
     )
@@ -221,6 +271,39 @@ def _sentences(names: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]
     return sentences
 
 
+def _against(
+    subject: Subject, second: tuple[Network, Outputs] | None, names: tuple[str, ...], found: list[dict[str, Any]]
+) -> list[str]:
+    """The pruned network beside the ``second`` dense one."""
+    if second is None:
+        return []
+    network, outputs = second
+    predictions = subject.predicted(subject.audit)
+    right = [
+        float(classification.right(each.predicted, predictions.labels).mean())
+        for each in (predictions.models[0], outputs)
+    ]
+    known = [(name, each) for name, each in zip(names, found, strict=True) if "second" in each]
+    further = [name for name, each in known if _below(each["cka"], each["second"])]
+    nearer = [name for name, each in known if _below(each["second"], each["cka"])]
+    said = (
+        f"Beside {network.card.name}, a dense network of another seed (right on {rounded.percent_sign(right[1])} of "
+        f"what is audited, {subject.dense.card.name} on {rounded.percent_sign(right[0])}): features of the pruned one "
+        f"are shown to be nearer to the dense one's in {len(nearer)} of {rounded.several(len(known), 'layer')}"
+    )
+    if further:
+        return [f"{said}, and further away in {len(further)}: {rounded.listed(further)}."]
+    return [f"{said}, and further away in none: the cut moved them no further than another training would."]
+
+
+def _below(one: list[float | None], other: list[float | None]) -> bool:
+    """Whether the interval of ``one`` lies below that of the ``other``, or below its value where it has none."""
+    high, low = one[2] if one[2] is not None else one[0], other[1] if other[1] is not None else other[0]
+    assert high is not None
+    assert low is not None  # a value there always is
+    return high < low
+
+
 def _steps(names: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]:
     """What to try where likeness falls towards the end: the last layers that have moved."""
     known = _known(names, found)
@@ -241,7 +324,7 @@ def _by_class(
     name = names[-2] if len(names) > 1 else names[-1]
 
     def one(position: int) -> dict[str, Any]:
-        dense, pruned = seen.of(name)
+        dense, pruned = seen.of(name)[:2]
         rows = subject.data.of(position)
         if dense is None or pruned is None or len(rows) < 2 * _similarity.GROUPS:
             return {}
