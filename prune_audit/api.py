@@ -256,6 +256,11 @@ def _data(
 ) -> DataSource | Dataset:
     if isinstance(data, str | os.PathLike):
         steps = preprocess if isinstance(preprocess, Preprocess) else Preprocess()
+        if not isinstance(preprocess, str | os.PathLike | Preprocess | None):
+            raise UsageError(
+                f"preprocess: expected a preset, a file or a Preprocess, found {type(preprocess).__name__}",
+                hint="preprocess=prune_audit.Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))",
+            )
         preset = None if preprocess is None or isinstance(preprocess, Preprocess) else os.fspath(preprocess)
         names = None if classes is None else data_room.class_names(classes)
         return DataSource(path=Path(data), classes=names, preprocess=data_room.preprocess(preset, steps))

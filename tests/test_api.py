@@ -232,6 +232,7 @@ def test_mistakes(fitted: LogisticRegression, table: tuple[Array, Array], sample
         (UsageError, "name their classes themselves", {"data": prune_audit.arrays(*table), "classes": list("abcd")}),
         (UsageError, "the data have no column 'sex'", {"by": "sex"}),
         (DataError, "nowhere: there is no such file", {"data": "nowhere"}),
+        (UsageError, "preprocess: expected a preset, .* found dict", {"data": "nowhere", "preprocess": {"mean": 0.5}}),
     ]
     for kind, said, given in wrong:
         with pytest.raises(kind, match=said) as caught:

@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands run, and its first screen is what they print."""
+"""The README and the page on use tell the truth: their commands exist, and what is shown is what is printed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from prune_audit.cli import _app, invoke
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, USE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/use.md"))
 
 
 @pytest.mark.workers
-def test_the_first_screen_is_what_the_command_prints(
+def test_the_audit_that_is_shown_is_what_the_command_prints(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = re.search(r"```console\n\$ prune-audit (.*)\n([\s\S]*?)```", README)
+    shown = re.search(r"```console\n\$ prune-audit (.*)\n([\s\S]*?)```", USE)
     assert shown is not None
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "100")
@@ -27,9 +27,9 @@ def test_the_first_screen_is_what_the_command_prints(
 
 
 def test_every_command_it_names_exists() -> None:
-    named = set(re.findall(r"prune-audit ([a-z]+) ", README))
-    assert named <= set(_app.commands())
-    assert {"compare", "check", "report", "inspect"} <= named
+    for text, least in ((README, {"compare", "check", "plan", "explain", "mitigate"}), (USE, {"report", "inspect"})):
+        named = set(re.findall(r"prune-audit ([a-z]+)[ `]", text))
+        assert least <= named <= set(_app.commands())
 
 
 def test_every_flag_it_names_exists(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_every_flag_it_names_exists(capsys: pytest.CaptureFixture[str], monkeypa
     for command in _app.commands():
         invoke([command, "--help"])
         helps += capsys.readouterr().out
-    ours = set(re.findall(r"--[a-z][a-z-]+", README))
+    ours = set(re.findall(r"--[a-z][a-z-]+", README + USE))
     assert ours <= set(re.findall(r"--[a-z][a-z-]+", helps))
 
 

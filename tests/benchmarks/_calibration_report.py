@@ -1,4 +1,4 @@
-"""Rows to what people read: the CSV, the page in docs/, and the five lines of the README."""
+"""Rows to what people read: the CSV, the page in docs/, and its five lines."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _number(quantity: str, value: float) -> str:
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
-    """Five lines for the README, in Markdown."""
+    """Five lines that sum it up, in Markdown."""
     by: dict[str, list[Row]] = {}
     for row in rows:
         if row.cell != MEAN:

@@ -3,7 +3,7 @@
 Simulates paired audits over the grid of `_draws`, sends them through the package's own statistics, holds every rate
 against its bar (`_bars`), and writes calibration.csv and calibration.md (``--out DIR``, by default docs/; ``--quick``
 for a small part of the grid; ``--only SECTION`` for one section, beside what was measured of the others; ``--share X``
-for the whole grid with that share of the audits of each cell, to see that it runs). Prints the README's five lines.
+for the whole grid with that share of the audits of each cell, to see that it runs). Prints five lines that sum it up.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _together(parts: Sequence[Row]) -> Row:
 
 
 def write(rows: Sequence[Row], out: Path, minutes: int) -> list[str]:
-    """Write both files into ``out`` and return the README's five lines; all from the digits that the CSV holds."""
+    """Write both files into ``out`` and return five lines that sum them up; all from the digits that the CSV holds."""
     text = to_csv(rows)
     rows = from_csv(text)
     out.mkdir(parents=True, exist_ok=True)

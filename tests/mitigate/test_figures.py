@@ -42,11 +42,6 @@ def test_the_document_shows_the_table(path: Path) -> None:
     assert shown(path) in (ROOT / "docs" / "mitigate.md").read_text("utf-8")
 
 
-def test_the_readme_shows_the_first() -> None:
-    assert len(TABLES) == 2
-    assert shown(TABLES[0]) in (ROOT / "README.md").read_text("utf-8")
-
-
 def test_what_the_documents_say_of_draws() -> None:
     assert (controls.DRAWS, controls.LEVEL) == (2000, 0.95)
 

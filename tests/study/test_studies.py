@@ -105,41 +105,41 @@ def rows(study: str, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+FINDINGS = " ".join((ROOT / "docs" / "findings.md").read_text(encoding="utf-8").split())
 BALANCED, TAIL, AGAIN = "cifar10-lenet5", "cifar10-lenet5-long-tail", "cifar10-lenet5-new-samples"
 
 
 @pytest.mark.parametrize(("study", "called"), [(BALANCED, "LeNet-5"), (TAIL, "LeNet-5, long tail")])
 @pytest.mark.parametrize("method", ["magnitude", "gradient-full", "undecayed", "undecayed-released"])
-def test_the_readme_has_the_slopes_of_the_tables(study: str, called: str, method: str) -> None:
+def test_the_findings_has_the_slopes_of_the_tables(study: str, called: str, method: str) -> None:
     told = [
         f"{float(row['pooled_alpha']):.3f}" if row["r_squared"] and float(row["r_squared"]) >= 0.5 else "-"
         for row in rows(study, "cells")
         if row["method"] == method
     ]
-    assert f"| {called}, `{method}` | {' | '.join(told)} |" in README
+    assert f"| {called}, `{method}` | {' | '.join(told)} |" in FINDINGS
 
 
-def test_the_readme_says_what_the_tests_found() -> None:
+def test_the_findings_says_what_the_tests_found() -> None:
     tail, balanced = rows(TAIL, "densities"), rows(BALANCED, "densities")
     steps = [between(row) for row in tail if row["method"] == "magnitude"]
-    assert f"by {', '.join(steps[:3])} and {steps[3]}." in README
+    assert f"by {', '.join(steps[:3])} and {steps[3]}." in FINDINGS
     lacking = {(row["method"], row["density"]) for row in tail if row["finding"] == "not shown"}
     assert lacking == set()
     (few,) = (row for row in tail if (row["method"], row["density"]) == ("surgery", "0.05"))
     (left,) = (row for row in rows(TAIL, "cells") if (row["method"], row["density"]) == ("surgery", "0.02"))
     assert (few["finding"], left["finding"], left["gaps"]) == ("", "", "")
     assert (left["seeds"], left["finished"]) == ("2", "8")
-    assert "(of surgery at 2 %, two runs of eight are left, which says nothing)" in README
+    assert "(of surgery at 2 %, two runs of eight are left, which says nothing)" in FINDINGS
     (last,) = (row for row in balanced if row["method"] == "magnitude" and row["finding"] != "not shown")
     assert (last["density"], last["sparser"]) == ("0.05", "0.02")
-    assert f"from 5 to 2 %, by {between(last)}" in README
+    assert f"from 5 to 2 %, by {between(last)}" in FINDINGS
     for method in ("undecayed", "undecayed-released", "gradient-full"):
         first = next(row for row in balanced if row["method"] == method and row["finding"] == "more intensification")
         assert (first["density"], f"{float(first['difference']):.2f}") == ("0.25", "0.15")
 
 
-def test_the_readme_says_how_methods_compare() -> None:
+def test_the_findings_says_how_methods_compare() -> None:
     scores = ("magnitude", "undecayed", "undecayed-released", "gradient-full")
     pairs = {
         (study, row["method"], row["other"], row["density"]): row
@@ -149,11 +149,11 @@ def test_the_readme_says_how_methods_compare() -> None:
     }
     at_ten = pairs[TAIL, "magnitude", "undecayed", "0.1"]
     assert at_ten["finding"] == "higher"
-    assert f"*above* that of `magnitude`, by {between(at_ten)}" in README
+    assert f"*above* that of `magnitude`, by {between(at_ten)}" in FINDINGS
     assert not any(row["finding"] == "lower" for row in pairs.values())
     full = pairs[TAIL, "undecayed", "gradient-full", "0.1"]
     low, high = sorted(-float(full[name]) for name in ("low", "high"))
-    assert f"(at 10 %: {-float(full['difference']):.2f}, {low:.2f} to {high:.2f}, in favour of" in README
+    assert f"(at 10 %: {-float(full['difference']):.2f}, {low:.2f} to {high:.2f}, in favour of" in FINDINGS
     assert all(
         row["finding"] in ("not shown", "")
         for (_, one, other, _), row in pairs.items()
@@ -166,17 +166,17 @@ def test_the_readme_says_how_methods_compare() -> None:
     assert max(abs(float(row[end])) for row in forms for end in ("low", "high")) < 0.07
 
 
-def test_the_readme_says_what_the_cells_hold() -> None:
+def test_the_findings_says_what_the_cells_hold() -> None:
     cells = {(s, row["method"], row["density"]): row for s in (BALANCED, TAIL) for row in rows(s, "cells")}
     moderate = [
         float(row["alpha"])
         for (study, method, density), row in cells.items()
         if study == BALANCED and density in ("0.5", "0.25") and method not in ("random", "tuned-alone")
     ]
-    assert f"alpha is {min(moderate):.2f} to {max(moderate):.2f} for every method" in README
+    assert f"alpha is {min(moderate):.2f} to {max(moderate):.2f} for every method" in FINDINGS
     for study in (BALANCED, TAIL):
         control = cells[study, "tuned-alone", "1.0"]
-        assert between(control, "alpha", "alpha_") in README
+        assert between(control, "alpha", "alpha_") in FINDINGS
     alone = float(cells[BALANCED, "tuned-alone", "1.0"]["alpha"])
     assert alone == min(float(row["alpha"]) for key, row in cells.items() if key[0] == BALANCED and row["alpha"])
     assert [key[1:] for key, row in cells.items() if key[0] == TAIL and row["finding"] == "de-intensified"] == [
@@ -184,28 +184,28 @@ def test_the_readme_says_what_the_cells_hold() -> None:
     ]
     cut = cells[TAIL, "magnitude", "0.1"]
     accuracies = [100 * float(cut[name]) for name in ("dense_accuracy", "accuracy")]
-    assert f"({accuracies[0]:.1f} to {accuracies[1]:.1f} %)" in README
+    assert f"({accuracies[0]:.1f} to {accuracies[1]:.1f} %)" in FINDINGS
     (horse,) = (
         row
         for row in rows(TAIL, "classes")
         if (row["method"], row["density"], row["class"]) == ("magnitude", "0.1", "horse")
     )
-    assert f"({100 * float(horse['dense_recall']):.1f} to {100 * float(horse['pruned_recall']):.1f} %)" in README
+    assert f"({100 * float(horse['dense_recall']):.1f} to {100 * float(horse['pruned_recall']):.1f} %)" in FINDINGS
 
 
-def test_the_readme_says_of_gaps_what_the_ratios_of_spreads_say() -> None:
+def test_the_findings_says_of_gaps_what_the_ratios_of_spreads_say() -> None:
     cells = {(s, row["method"], row["density"]): row for s in (BALANCED, TAIL) for row in rows(s, "cells")}
 
     def told(study: str, method: str, density: str) -> str:
         return between(cells[study, method, density], "spread_ratio", "spread_ratio_")
 
     at = [told(TAIL, "magnitude", density) for density in ("0.1", "0.05", "0.02")]
-    assert f"it is {at[0]}, {at[1]} and {at[2]} for `magnitude`" in README
+    assert f"it is {at[0]}, {at[1]} and {at[2]} for `magnitude`" in FINDINGS
     found = [cells[TAIL, "magnitude", density]["gaps"] for density in ("0.5", "0.25", "0.1", "0.05", "0.02")]
     assert found == ["undetermined"] * 2 + ["grew"] * 3
     full = cells[BALANCED, "gradient-full", "0.05"]
     slope, ratio = between(full, "alpha", "alpha_"), told(BALANCED, "gradient-full", "0.05")
-    assert f"an alpha of {slope} beside gaps that grew, {ratio}" in README
+    assert f"an alpha of {slope} beside gaps that grew, {ratio}" in FINDINGS
     assert (full["finding"], full["gaps"]) == ("undetermined", "grew")
     moderate = [
         float(row["spread_ratio"])
@@ -214,13 +214,14 @@ def test_the_readme_says_of_gaps_what_the_ratios_of_spreads_say() -> None:
     ]
     alone = told(BALANCED, "tuned-alone", "1.0")
     assert (
-        f"the ratio of spreads is {min(moderate):.2f} to {max(moderate):.2f} there, and {alone} without a cut" in README
+        f"the ratio of spreads is {min(moderate):.2f} to {max(moderate):.2f} there, and {alone} without a cut"
+        in FINDINGS
     )
-    assert f"a ratio of spreads of {told(TAIL, 'tuned-alone', '1.0')}, which shows no change" in README
+    assert f"a ratio of spreads of {told(TAIL, 'tuned-alone', '1.0')}, which shows no change" in FINDINGS
     assert not any(row["gaps"] == "shrank" for (study, *_), row in cells.items() if study == TAIL)
 
 
-def test_the_readme_has_both_intervals_of_what_was_run_again() -> None:
+def test_the_findings_has_both_intervals_of_what_was_run_again() -> None:
     def found(name: str, *of: str) -> dict[str, str]:
         keys = ("method", "density", "class")[: len(of)]
         (row,) = (row for row in rows(AGAIN, name) if tuple(row[key] for key in keys) == of)
@@ -235,27 +236,27 @@ def test_the_readme_has_both_intervals_of_what_was_run_again() -> None:
 
     for density, at in (("0.1", 10), ("0.05", 5), ("0.02", 2)):
         cell = found("cells", "magnitude", density)
-        assert f"| alpha of `magnitude` at {at} % | {told(cell, 'alpha', 'alpha_')}" in README
+        assert f"| alpha of `magnitude` at {at} % | {told(cell, 'alpha', 'alpha_')}" in FINDINGS
         assert cell["finding"] == cell["finding_both"] == "intensified"
-        assert between(found("controls", "magnitude", density)) in README
+        assert between(found("controls", "magnitude", density)) in FINDINGS
         assert found("controls", "magnitude", density)["finding"] == "higher"
         accuracy = found("accuracy", "magnitude", density)
         assert accuracy["finding"] == accuracy["finding_both"] == "fell"
     alone = found("cells", "tuned-alone", "1.0")
-    assert f"| alpha of tuning alone | {told(alone, 'alpha', 'alpha_')}" in README
+    assert f"| alpha of tuning alone | {told(alone, 'alpha', 'alpha_')}" in FINDINGS
     assert alone["finding"] == alone["finding_both"] == "undetermined"
     for density, at in (("0.1", 10), ("0.05", 5)):
         row = found("accuracy", "magnitude", density)
-        assert f"| accuracy at {at} %, points | {told(row, 'change', unit=100)}" in README
+        assert f"| accuracy at {at} %, points | {told(row, 'change', unit=100)}" in FINDINGS
     for density, at, name in (("0.1", 10, "horse"), ("0.02", 2, "cat")):
         row = found("changes", "magnitude", density, name)
-        assert f"| recall of {name}s at {at} %, points | {told(row, 'change', unit=100)}" in README
+        assert f"| recall of {name}s at {at} %, points | {told(row, 'change', unit=100)}" in FINDINGS
     assert {row["finding"] for row in rows(AGAIN, "densities")} == {"more intensification"}
     assert all(float(row["both_low"]) > 0 for row in rows(AGAIN, "densities"))
     assert {row["finding"] for row in rows(AGAIN, "controls") if row["density"] in ("0.5", "0.25")} == {"not shown"}
 
 
 def between(row: dict[str, str], name: str = "difference", ends: str = "") -> str:
-    """A number with its interval, as the README has it."""
+    """A number with its interval, as docs/findings.md has it."""
     low, high = (float(row[f"{ends}{end}"]) for end in ("low", "high"))
     return f"{float(row[name]):.2f} ({low:.2f} to {high:.2f})"

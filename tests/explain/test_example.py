@@ -1,4 +1,4 @@
-"""The finding that the README shows, on the weights and images that it is of."""
+"""The finding that docs/explain.md shows, on the weights and images that it is of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)")
 FACTORY = "tests.resnet:resnet32"
 
 
-def test_the_finding_of_the_readme(shared: Path, tmp_path: Path) -> None:
+def test_the_finding_that_is_shown(shared: Path, tmp_path: Path) -> None:
     """Without the lens of layers, whose sentence takes minutes."""
     with zipfile.ZipFile(shared / "cifar10-train-jpeg" / "train.zip") as packed:
         packed.extractall(tmp_path)
@@ -31,7 +31,7 @@ def test_the_finding_of_the_readme(shared: Path, tmp_path: Path) -> None:
     lens = ["--lens", "recalibrated", "--samples", "100", "-q"]
     done = here(["explain", *models, *sides, *images, *lens, "-o", report])
     assert done.returncode == 0, done.stderr
-    shown = " ".join(re.findall(r"^> (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M))
+    shown = " ".join(re.findall(r"^> (.*)$", (ROOT / "docs" / "explain.md").read_text(encoding="utf-8"), re.M))
     for sentence in read_audit(report).comparisons[0].explained[:2]:
         # A sample on a boundary may be told otherwise where sums are made in another order: .05 points, 1 % in 200.
         pattern = "".join(
