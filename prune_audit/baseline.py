@@ -211,7 +211,9 @@ def _pair(like: Pair, before: Pair, samples: Samples, old: Array, new: Array, sa
 
 
 def _of_changes(policy: Policy) -> Policy:
-    chosen = {name: rule for name, rule in policy.rules.items() if getattr(plugins.load("rules", name), "CHANGE", False)}
+    chosen = {
+        name: rule for name, rule in policy.rules.items() if getattr(plugins.load("rules", name), "CHANGE", False)
+    }
     return replace(policy, rules=chosen)
 
 

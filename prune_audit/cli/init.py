@@ -1,7 +1,8 @@
 """prune-audit init: a policy and a workflow for a repository, filled in as far as it can be told.
 
 It asks nothing. What it finds (models, labelled data) goes into the workflow; what it does not find stands there as a
-name to be replaced, and is said. So does who hosts prune-audit, which nothing here can tell.
+name to be replaced, and is said. The action is taken from a copy of prune-audit inside the repository, unless
+``--repository`` says who hosts it, which nothing here can tell.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ POLICY, WORKFLOW = Path("prune-audit.toml"), Path(".github/workflows/prune-audit
 MODELS = (".onnx", ".pt", ".pt2", ".pth", ".safetensors")
 PRUNED = ("prun", "spars")  # what the name of a pruned model holds
 DENSE = ("dense", "base", "orig", "full", "unpruned")  # likewise, of the model that it came from
-OWNER = "<OWNER>"  # not a valid account name, so an unedited workflow cannot run a stranger's code
+COPY = "./prune-audit"  # where the workflow looks for the action: no name on GitHub, which might be a stranger's
 DATA = ("val", "valid", "validation", "test", "holdout", "eval")
 DEPTH, MOST = 4, 20_000  # folders deep and files in all: a repository, not a disk
 SKIPPED = ("node_modules", "venv", "site-packages", "build", "dist", "__pycache__")
 
 Folder = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The root of the repository.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Repository = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ACCOUNT/NAME",
+        help="Repository on GitHub that the workflow takes prune-audit from; without it, the folder ./prune-audit.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,32 +46,39 @@ class Found:
     data: str = ""
 
 
-def run(folder: Folder = Path(), force: Force = False) -> None:
+def run(folder: Folder = Path(), repository: Repository = None, force: Force = False) -> None:
     """Write a policy (prune-audit.toml) and a GitHub workflow that audits with it into a repository.
 
-    Nothing that is there already is overwritten without --force.
+    What is there already is left as it is, without --force, so that it can be run again.
 
     Example: prune-audit init
     """
     from prune_audit.cli import _terminal
-    from prune_audit.errors import OutputError, UsageError
+    from prune_audit.errors import UsageError
 
+    if repository is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", repository):
+        raise UsageError(
+            f"--repository: expected ACCOUNT/NAME as on GitHub, found {repository!r}", hint="as in acme/prune-audit"
+        )
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder", hint="give the root of the repository")
     found = look(folder)
-    texts = {folder / POLICY: policy(), folder / WORKFLOW: workflow(found)}
-    for path in texts:
-        if path.exists() and not force:
-            raise OutputError(f"{path}: is there already; nothing was written", hint="--force overwrites it")
-    for path, text in texts.items():
-        _write(path, text)
+    texts = {folder / POLICY: policy(), folder / WORKFLOW: workflow(found, repository)}
+    new = [path for path in texts if force or not path.exists()]
+    for path in new:
+        _write(path, texts[path])
     with _terminal.printing() as out:
         for path in texts:
-            out.print(f"wrote {path}", soft_wrap=True)
+            out.print(
+                f"wrote {path}" if path in new else f"left {path} as it is (--force overwrites it)", soft_wrap=True
+            )
+        if folder / WORKFLOW not in new:
+            return
         for what, seen in (("dense model", found.dense), ("pruned models", found.pruned), ("data", found.data)):
             named = ", ".join(seen) if isinstance(seen, tuple) else seen
             out.print(f"{what}: {named or 'none found; name them in the workflow'}", soft_wrap=True)
-        out.print(f"prune-audit itself: replace {OWNER} in the workflow by whoever hosts it", soft_wrap=True)
+        where = repository or f"{COPY}, a copy of it in this repository (--repository ACCOUNT/NAME)"
+        out.print(f"prune-audit itself: {where}", soft_wrap=True)
 
 
 def look(folder: Path) -> Found:
@@ -118,13 +133,15 @@ extends = "default"
 """
 
 
-def workflow(found: Found) -> str:
-    """A GitHub workflow that audits what was ``found`` with the action of this repository."""
+def workflow(found: Found, repository: str | None = None) -> str:
+    """A GitHub workflow that audits what was ``found`` with the action in ``repository``, or in a copy beside it."""
     from importlib.metadata import version
 
     dense, data = found.dense or "models/dense.onnx", found.data or "data/val"
     pruned = found.pruned or ("models/pruned.onnx",)
     missing = "" if found.dense and found.pruned and found.data else "          # Replace these names by your own.\n"
+    uses = COPY if repository is None else f"{repository}@v{version('prune-audit')}"
+    where = "a copy of prune-audit in this repository" if repository is None else "a release of prune-audit"
     variants = "\n".join(f"            {each}" for each in pruned)
     return f"""name: prune-audit
 on:
@@ -144,9 +161,8 @@ jobs:
         with:
           python-version: "3.12"
       - id: audit
-        # REPLACE {OWNER} by whoever hosts prune-audit on GitHub; a copy of it inside this repository is
-        # ./path/to/prune-audit instead. The action installs what it was checked out with.
-        uses: {OWNER}/prune-audit@v{version("prune-audit")}
+        # The action in {where}; it installs what it was checked out with.
+        uses: {uses}
         with:
 {missing}          dense: {_scalar(dense)}
           pruned: |

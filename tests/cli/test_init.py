@@ -45,7 +45,7 @@ def test_it_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "dense model: models/dense.pt",
         "pruned models: models/pruned-50.pt",
         "data: data/val",
-        "prune-audit itself: replace <OWNER> in the workflow by whoever hosts it",
+        "prune-audit itself: ./prune-audit, a copy of it in this repository (--repository ACCOUNT/NAME)",
     ]
     text = (tmp_path / WORKFLOW).read_text()
     assert given(text) == {
@@ -58,10 +58,18 @@ def test_the_workflow_takes_prune_audit_from_nobody_but_whom_the_user_names(tmp_
     """An index may know no prune-audit, or a stranger's; the guide uses the action, and so does the workflow."""
     text = workflow(look(tmp_path))
     assert "pip install" not in text
-    uses = ours(text)["uses"]
-    assert uses == f"<OWNER>/prune-audit@v{version('prune-audit')}"
-    assert uses.replace("<OWNER>", "OWNER") in (ROOT / "docs" / "ci.md").read_text()
-    assert "# REPLACE <OWNER> by whoever hosts prune-audit" in text
+    assert ours(text)["uses"] == "./prune-audit"
+    assert "uses: ./prune-audit\n" in (ROOT / "docs" / "ci.md").read_text()
+    assert "OWNER" not in text
+    named = workflow(look(tmp_path), "acme/prune-audit")
+    assert ours(named)["uses"] == f"acme/prune-audit@v{version('prune-audit')}"
+
+
+@pytest.mark.parametrize("repository", ["acme", "<you>/prune-audit", "acme/prune audit", "-a/b", "acme/x@v1", "a/b/c"])
+def test_what_is_no_repository_is_2(repository: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", str(tmp_path), f"--repository={repository}"]) == 2
+    assert "expected ACCOUNT/NAME as on GitHub" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_action_takes_what_the_workflow_gives_it(tmp_path: Path) -> None:
@@ -87,11 +95,18 @@ def test_its_waiver_can_be_used_by_taking_the_signs_away(tmp_path: Path) -> None
     assert (waiver.stratum, waiver.variant) == ("cat", "*")
 
 
-def test_nothing_is_overwritten_unless_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_what_is_missing_and_overwrites_only_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     touch(tmp_path, str(WORKFLOW))
-    assert invoke(["init", str(tmp_path)]) == 2
-    assert f"{tmp_path / WORKFLOW}: is there already; nothing was written" in capsys.readouterr().err
-    assert not (tmp_path / POLICY).exists()
+    for written in (True, False):
+        assert invoke(["init", str(tmp_path)]) == 0
+        told = capsys.readouterr().out.splitlines()
+        left = "left {} as it is (--force overwrites it)"
+        first = f"wrote {tmp_path / POLICY}" if written else left.format(tmp_path / POLICY)
+        assert told == [first, left.format(tmp_path / WORKFLOW)]
+        assert (tmp_path / WORKFLOW).read_text() == ""
+        assert rules.read_policy(tmp_path / POLICY).inconclusive == "allow"
     assert invoke(["init", str(tmp_path), "--force"]) == 0
     assert (tmp_path / WORKFLOW).read_text().startswith("name: prune-audit")
 
