@@ -406,6 +406,9 @@ def _pieces(rows: Counts) -> int:
 def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[Look, tuple[str, ...]]:
     """What was tried as an explanation, as a section of its own, and the sentences with which a report opens."""
     outcome, measured = _outcome(subject)
+    # Which losses are ranked depends on all classes together and on no account, so that the p of `rule` holds.
+    for left in (each.left for each in seen if each.left is not None):
+        outcome, measured = np.array([np.nan if v is None else float(v) for v in left.values]), left.title
     # On the samples that are judged, what is predicted is known already.
     accounts = [a for each in seen for a in each.accounts if not (a.of_samples and same_data)]
     tried = rule.tried(accounts, outcome, subject.seed) if accounts else ()
@@ -450,10 +453,10 @@ def _outcome(subject: Subject) -> tuple[Floats, str]:
     predictions = subject.predicted(subject.audit)
     before, after = (loss(outputs) for outputs in predictions.models)
     if before is not None and after is not None:
-        rose, measured = after - before, "excess loss"
+        rose, measured = after - before, "their excess loss"
     else:
         right = [classification.right(each.predicted, predictions.labels).astype(float) for each in predictions.models]
-        rose, measured = right[0] - right[1], "drop of recall"
+        rose, measured = right[0] - right[1], "their drop of recall"
     sums = np.bincount(predictions.labels, rose, len(subject.classes))
     counts = np.bincount(predictions.labels, minlength=len(subject.classes))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -498,9 +501,9 @@ def _ranked(
     if not named:
         title = best.account.title[0].lower() + best.account.title[1:]
         which = "the best" if len(tried) > 1 else "all that was tried"
-        return f"No measure ranks the classes as they lost beyond luck: {which} is {title} ({luck})."
+        return f"No measure ranks the classes by {measured} beyond luck: {which} is {title} ({luck})."
     which = "higher" if best.rho > 0 else "lower"
     return (
-        f"{best.account.title} ranks the classes as they lost: those with a {which} one lost more, by {measured} "
-        f"({luck}). It was computed without the samples that were audited; an order is no proof of a cause."
+        f"{best.account.title} ranks the classes by {measured}: those with a {which} one lost more ({luck}). It was "
+        f"computed without the samples that were audited; an order is no proof of a cause."
     )

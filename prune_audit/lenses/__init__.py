@@ -133,12 +133,24 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What is left of the loss of each class once most of the harm is mended that a lens found, in nats.
+
+    ``values`` (C,) on the audited samples; ``title`` is what they are called.
+    """
+
+    values: tuple[Value, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What a lens saw.
 
     ``sentences`` begin with the finding. ``measures`` go beside those of the view by class, ``accounts`` to the rule by
     which something may be called an explanation. With ``finds``, ``excludes`` and ``steps`` a report opens: what was
-    shown to be a cause by changing the network and judging it again, what was not, and what to try next.
+    shown to be a cause by changing the network and judging it again, what was not, and what to try next. Where that
+    cause is most of the harm, ``left`` is the rest, which the ``accounts`` of all lenses are then held against.
     """
 
     sentences: tuple[str, ...]
@@ -148,6 +160,7 @@ class Seen:
     finds: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prune_audit import stats
-from prune_audit.core import Counts, Measure, Outputs, Pair, View
-from prune_audit.lenses import Subject
+from prune_audit.core import Counts, Floats, Measure, Outputs, Pair, View
+from prune_audit.lenses import Subject, loss
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.tasks import classification
 
@@ -45,16 +45,29 @@ def renewed(subject: Subject, weights: Mapping[str, torch.Tensor], rows: Counts 
         recalibrate(module, subject.pruned.examples(subject.data, rows), seed=subject.seed)
 
 
-def judged(subject: Subject, name: str, weights: Mapping[str, torch.Tensor]) -> Counts:
-    """What the pruned network predicts on the audited samples (N,) with ``weights``, after `renewed`."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a changed network says of the audited samples: the classes ``predicted`` (N,), and its ``loss`` (N,).
 
-    def make() -> list[int]:
+    The loss is None where it gives no scores.
+    """
+
+    predicted: Counts
+    loss: Floats | None
+
+
+def judged(subject: Subject, name: str, weights: Mapping[str, torch.Tensor]) -> Judged:
+    """What the pruned network says of the audited samples with ``weights``, after `renewed`."""
+
+    def make() -> list[list[float] | None]:
         with restored_after(subject.pruned.module):
             renewed(subject, weights)
-            found: list[int] = subject.judged(name, subject.pruned.opened()).predicted.tolist()
-        return found
+            outputs = subject.judged(name, subject.pruned.opened())
+        each = loss(outputs)
+        return [outputs.predicted.tolist(), None if each is None else each.tolist()]
 
-    return np.array(subject.common(["judged", name], make), np.int64)
+    predicted, each = subject.common(["judged", name], make)
+    return Judged(np.array(predicted, np.int64), None if each is None else np.array(each, float))
 
 
 @dataclass(frozen=True, slots=True)

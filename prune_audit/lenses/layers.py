@@ -253,14 +253,14 @@ def _judge(subject: Subject, dense: Tensors, cut: Tensors, layers: tuple[str, ..
     """The network with ``layers`` put back, on the audited samples, beside the control."""
     total = sum(values.numel() for values in cut.values())
     back = sum(int(cut[name].sum()) for name in layers)
-    base = _changed.judged(subject, "recalibrated", {})
+    base = _changed.judged(subject, "recalibrated", {}).predicted
     name = "restored-" + hashlib.sha256("\n".join(sorted(layers)).encode()).hexdigest()[:16]
-    after = _changed.judged(subject, name, {each: dense[each] for each in layers})
+    after = _changed.judged(subject, name, {each: dense[each] for each in layers}).predicted
     elsewhere = any(int(values.sum()) for each, values in cut.items() if each not in layers)
     control = None
     if elsewhere:
         weights = _largest(subject, dense, cut, back)
-        control = _changed.judged(subject, f"control-{back}", weights)
+        control = _changed.judged(subject, f"control-{back}", weights).predicted
     return _Judged(
         layers=layers,
         cost=back / total,

@@ -3,7 +3,8 @@
 A cut moves what comes into every later layer, and batch normalisation goes on with the statistics of the network before
 the cut. So the first network to hold a pruned one against is the same with new statistics, estimated on samples that it
 was trained on (`prune_audit.nets.recalibrate`), at no cost in density, and judged on the audited samples. For each
-class: samples given back and newly lost, and the change of recall with its interval, both paired.
+class: samples given back and newly lost, and the change of recall with its interval, both paired. Where that is most of
+the harm, other lenses are asked what explains the rest: what each class's loss rose by with new statistics.
 
 On a network that was trained after the cut the statistics are those of the training, and new ones change little, or
 cost a little.
@@ -11,8 +12,8 @@ cost a little.
 
 from __future__ import annotations
 
-from prune_audit.core import Drawn, Field, Measure, Table, Value
-from prune_audit.lenses import CannotLook, Seen, Subject, _changed
+from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value
+from prune_audit.lenses import CannotLook, Left, Seen, Subject, _changed, loss
 from prune_audit.nets.recalibrate import normalising
 from prune_audit.render import rounded
 
@@ -31,12 +32,15 @@ def look(subject: Subject, options: None) -> Seen:
         raise CannotLook(
             f"{subject.pruned.card.name} has no batch normalisation with statistics of its own", hint="choose others"
         )
+    before = subject.predicted(subject.audit).models[0]
     dense, pruned = (outputs.predicted for outputs in subject.predicted(subject.audit).models)
-    again = _changed.judged(subject, "recalibrated", {})
+    judged = _changed.judged(subject, "recalibrated", {})
+    again = judged.predicted
     step, harm = _changed.step(subject, pruned, again), _changed.step(subject, dense, pruned)
     recalls = [_changed.right(subject, predicted) for predicted in (dense, pruned, again)]
     table = _table(subject, step, recalls)
     sentence, is_it = _said(subject, step, harm, recalls)
+    left = _left(subject, before, judged.loss) if is_it and _most(step, harm) else None
     steps = (
         "Try new statistics first, they cost no density and no labels: `prune-audit prune ... --recalibrate`, or tune "
         "the network after the cut, which renews them.",
@@ -63,7 +67,25 @@ def look(subject: Subject, options: None) -> Seen:
         finds=(sentence,) if is_it else (),
         excludes=() if is_it else (sentence,),
         steps=steps if is_it else (),
+        left=left,
     )
+
+
+def _most(step: _changed.Step, harm: _changed.Step) -> bool:
+    """Whether new statistics give back most of what was lost."""
+    gain, total = step.change.overall, harm.change.overall
+    return isinstance(gain, float | int) and isinstance(total, float | int) and total < 0 and gain >= -MOST * total
+
+
+def _left(subject: Subject, before: Outputs, after: Floats | None) -> Left | None:
+    """What the loss of each class rose by from the dense network to the pruned one with new statistics."""
+    dense = loss(before)
+    if dense is None or after is None:
+        return None
+    rose, labels = after - dense, subject.predicted(subject.audit).labels
+    classes = range(len(subject.classes))
+    means = [float(rose[labels == at].mean()) if (labels == at).any() else None for at in classes]
+    return Left(values=tuple(means), title="the excess loss that new statistics leave them")
 
 
 def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: list[list[float]]) -> tuple[str, bool]:
@@ -78,7 +100,7 @@ def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: l
         worse = step.change.overall_high is not None and step.change.overall_high < 0
         return f"{what} {'make it worse' if worse else 'are not shown to give anything back'} ({sure}).", False
     share = f", {100 * gain / -total:.0f} % of what was lost" if total < 0 else ""
-    most = total < 0 and gain >= -MOST * total
+    most = _most(step, harm)
     rose = sorted(range(len(subject.classes)), key=lambda i: _rise(recalls, i), reverse=True)[:NAMED]
     told = [
         f"{subject.classes[i]} from {rounded.percent(recalls[1][i], 0)} to {rounded.percent_sign(recalls[2][i], 0)}"

@@ -213,6 +213,16 @@ def test_it_prints_with_its_folds_open_but_for_what_is_too_wide(driver: Chrome, 
     assert driver.execute_script("return document.querySelectorAll('details[open]').length") == 0
 
 
+def test_heads_of_columns_are_no_buttons_on_paper(driver: Chrome, pages: Path) -> None:
+    """Chromium leaves buttons out where it repeats the head of a table on the next page."""
+    chromium.show(driver, pages / "ten.html")
+    shown = "return getComputedStyle(document.querySelector('#classes-0-0 th button')).display"
+    assert driver.execute_script(shown) != "contents"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert driver.execute_script(shown) == "contents"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_a_thousand_classes_are_quick(driver: Chrome, pages: Path) -> None:
     chromium.show(driver, pages / "thousand.html")
     elements, sorting = driver.execute_script(

@@ -9,7 +9,8 @@ import pytest
 
 from prune_audit import explain
 from prune_audit.core import DataSource, ModelSource, Settings
-from prune_audit.lenses import CannotLook, Subject, of_class, weights
+from prune_audit.lenses import Account, CannotLook, Left, Seen, Subject, of_class, weights
+from tests.lenses import subjects
 
 
 @pytest.fixture
@@ -49,3 +50,20 @@ def test_samples_of_each_class_and_a_sample_of_what_is_audited(shown: tuple[Subj
 def test_lenses_come_by_rank_and_the_usual_ones_by_default() -> None:
     assert explain.usual() == ("recalibrated", "loss-shift", "layers", "weights")
     assert explain.ranked(["weights", "layers"]) == ("layers", "weights")
+
+
+def test_what_is_left_of_the_harm_is_ranked_where_a_lens_found_most_of_it() -> None:
+    """One class lost all; once that is mended, the others lost in the order that was predicted."""
+    dense = subjects.planted()
+    judged = subjects.subject(dense, subjects.cut_in_second(dense), subjects.one_hot(0), subjects.one_hot(1))
+    order = Account(name="order", title="Some order", values=tuple(range(10)), larger="more")
+    whole, said = explain._ruled(judged, [Seen(sentences=("seen",), accounts=(order,))], same_data=False)
+    assert said[1] == "Nothing that was measured here explains who lost."
+    assert whole.sentences[0].startswith("No measure ranks the classes by their excess loss beyond luck")
+    left = Left(values=tuple(k / 10 for k in range(10)), title="the excess loss that something leaves them")
+    seen = Seen(sentences=("seen",), accounts=(order,), left=left, finds=("It was that.",))
+    ranked, said = explain._ruled(judged, [seen], same_data=False)
+    assert said[1] == "It was that."
+    assert said[2].startswith("Some order ranks the classes by the excess loss that something leaves them: those with")
+    (row,) = ranked.tables[0].rows
+    assert row[1] == pytest.approx(1)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from prune_audit.errors import UsageError
-from prune_audit.lenses import CannotLook, layers
+from prune_audit.lenses import CannotLook, layers, recalibrated
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.recalibrate import recalibrate
 from tests.lenses.subjects import cut_in_second, one_hot, planted, subject
@@ -93,6 +93,56 @@ def test_harm_that_is_batch_normalisation_alone_names_no_layer() -> None:
     seen = layers.look(subject(dense, pruned, learnt, judged), None)
     assert seen.sentences[0].startswith("No single layer explains this")
     assert seen.steps == ()
+
+
+def test_a_tuned_network_with_batch_normalisation_has_no_layer_as_its_cause() -> None:
+    """Half of the inputs cut, and the rest trained with the statistics of its batches: as good as it was."""
+    learnt, judged = twice(0), twice(1)
+    dense = normalised()
+    recalibrate(dense, subject_of_one(learnt))
+    pruned = copy.deepcopy(dense)
+    inputs, labels = (torch.from_numpy(each) for each in learnt)
+    kept = torch.ones(10, 20)
+    kept[:, 10:] = 0
+    steps = torch.optim.SGD(pruned.parameters(), lr=0.05)
+    for _ in range(60):
+        with torch.no_grad():
+            pruned[0].weight.mul_(kept)
+        steps.zero_grad()
+        nn.functional.cross_entropy(pruned.train()(inputs), labels).backward()
+        steps.step()
+    with torch.no_grad():
+        pruned[0].weight.mul_(kept)
+    shown = subject(dense, pruned.eval(), learnt, judged)
+    seen = layers.look(shown, None)
+    assert "trained after the cut" in seen.sentences[0]
+    assert seen.finds == seen.steps == ()
+    assert seen.tables[-1].name == "tried"  # its numbers are shown
+    assert recalibrated.look(shown, None).finds == ()
+
+
+def four_copies() -> Any:
+    """Each class by four units, which are the same."""
+    made: Any = nn.Sequential(nn.Linear(10, 40, bias=False), nn.ReLU(), nn.Linear(40, 10, bias=False))
+    with torch.no_grad():
+        made[0].weight.copy_(torch.eye(10).repeat(4, 1))
+        made[2].weight.copy_(torch.eye(10).repeat(1, 4))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pruning_by_noise_is_explained_by_no_layer(seed: int) -> None:
+    """Of each class one of four equal units is cut in each layer, which one by chance."""
+    dense = four_copies()
+    pruned = copy.deepcopy(dense)
+    generator = np.random.default_rng(seed)
+    with torch.no_grad():
+        for k in range(10):
+            pruned[0].weight[10 * generator.integers(4) + k] = 0
+            pruned[2].weight[:, 10 * generator.integers(4) + k] = 0
+    seen = layers.look(subject(dense, pruned, one_hot(30 + seed, noise=1.2), one_hot(40 + seed, noise=1.2)), None)
+    assert seen.sentences[0].startswith("No single layer explains this")
+    assert seen.finds == ()
 
 
 def subject_of_one(samples: tuple[Any, Any]) -> Examples:

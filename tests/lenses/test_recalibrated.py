@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from prune_audit.lenses import CannotLook, recalibrated
 from prune_audit.nets.recalibrate import recalibrate
@@ -42,6 +43,15 @@ def test_harm_that_is_batch_normalisation_alone_is_given_back() -> None:
     assert len(seen.finds) == 1
     assert "Most of the harm is the statistics" in seen.finds[0]
     assert "--recalibrate" in seen.steps[0]
+    logits = scores @ pruned[2].weight.detach().numpy().T
+    after = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(400), judged[1]]
+    with torch.no_grad():
+        first = nn.functional.cross_entropy(
+            dense.eval()(torch.from_numpy(judged[0])), torch.from_numpy(judged[1]), reduction="none"
+        ).numpy()
+    assert seen.left is not None
+    left = [(after - first)[judged[1] == k].mean() for k in range(10)]
+    assert list(seen.left.values) == pytest.approx(left, abs=1e-4)  # in single precision
     (measure,) = seen.measures
     assert measure.by_stratum == tuple(rows[str(k)][7] for k in range(10))
 
@@ -53,6 +63,7 @@ def test_where_the_statistics_are_right_nothing_is_found() -> None:
         pruned[2].weight[3] = 0  # behind the normalisation
     seen = recalibrated.look(subject(dense, pruned, twice(0), twice(1)), None)
     assert seen.finds == seen.steps == ()
+    assert seen.left is None
     assert "are not shown to give anything back" in seen.sentences[0]
 
 
