@@ -97,7 +97,7 @@ class Asked:
             "--strict",
             envvar=f"{PREFIX}STRICT",
             show_envvar=False,
-            help="Exit with 3 when a check is inconclusive.",
+            help="Exit with 3 if anything is undecided.",
         ),
     ] = False
 

@@ -195,7 +195,7 @@ def deliver(
     elif not quiet:
         with printing() as out:
             lies = next((path for path in paths if path.suffix.lower() == ".json"), saved)
-            out.print(table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None))
+            out.print(table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None), crop=False)
     if github:
         _streams.command(annotations.render(audit), sys.stdout if printed is None else sys.stderr)
     return audit.exit_code

@@ -90,9 +90,9 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
     plan = (
         (lookup.heading(view), "stratum", str, 0, ""),
         ("n", "support", str, 4, lookup.things(view)[1]),
-        ("dense", "dense_recall", rounded.percent, 3, ""),
-        ("recall", "bar", str, 5, glyphs.legend),
-        ("pruned", "pruned_recall", rounded.percent, 3, ""),
+        ("dense\nrecall", "dense_recall", rounded.percent, 3, ""),
+        ("bar", "bar", str, 5, glyphs.legend),
+        ("pruned\nrecall", "pruned_recall", rounded.percent, 3, ""),
         ("change", "change", rounded.points, 1, ""),
         (f"{rounded.limit(settings.confidence)} % {kind}", "interval", str, 2, meaning),
         *(shared if pair.ties is not None else ()),
@@ -108,7 +108,7 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("dense AP", "dense_average_precision", rounded.percent, 11, "COCO's average precision, which is not judged"),
         ("pruned AP", "pruned_average_precision", rounded.percent, 11, ""),
         ("verdict", "verdict", rounded.label, 0, ""),
-        ("distortion", "distortion", rounded.label, 1, ""),
+        ("paid more\nthan rest?", "distortion", rounded.label, 1, ""),
         ("why", "reason", rounded.label, 11, ""),
     )
     found = []

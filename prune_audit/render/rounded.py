@@ -9,7 +9,7 @@ from prune_audit.printable import printable
 
 DASH = "-"
 LARGE = 1e6  # of a ratio
-NAMED = 6  # strata that a sentence names before it says "and N more"
+FITS = 72  # columns of names in a sentence before it says "and N more": most of a line
 
 
 def percent(share: Value, digits: int = 1) -> str:
@@ -101,10 +101,19 @@ def several(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def listed(names: Sequence[str], most: int = NAMED) -> str:
-    """``a, b, c and 4 more``; semicolons where names hold commas, as those of ImageNet do."""
-    shown = ("; " if any("," in name for name in names[:most]) else ", ").join(map(printable, names[:most]))
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+def listed(names: Sequence[str]) -> str:
+    """``a, b, c and 4 more``: as many as fit a line; semicolons where names hold commas, as those of ImageNet do.
+
+    One alone is never left out, since saying so takes as much room.
+    """
+    shown, width = [], 0
+    for name in map(printable, names):
+        width += len(name) + 2
+        if width > FITS and shown and len(names) > len(shown) + 1:
+            break
+        shown.append(name)
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return ("; " if any("," in name for name in shown) else ", ").join(shown) + more
 
 
 _BY_UNIT: dict[Unit, Callable[[Value], str]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
+from pathlib import PurePath
 
 from prune_audit.core import (
     CANNOT_TELL,
@@ -40,6 +41,9 @@ from prune_audit.render.rounded import (
 
 SUSPECT = "suspect"  # how the reason begins where a class would have regressed, had it been the only one
 COLLECTED = 3  # classes whose missing samples are named
+PAID = "paid more than the rest?"  # heads the column of the verdicts on harm, which answer it
+TRAINING = "TRAINING_DATA"  # stands in a command for a path that no audit knows
+FEW = "too few"  # how the reason begins where more samples would tell
 GREW, SHRANK = "grew", "shrank"  # gaps between classes, by the ratio of spreads alone
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 
@@ -109,10 +113,10 @@ def weights(card: ModelCard) -> str:
 def scope(audit: Audit) -> str:
     """What the numbers are about, and how many variants were put to these data."""
     tried = several(len(audit.comparisons), "variant")
-    best = "" if len(audit.comparisons) == 1 else ", the best of which looks better than it is"
+    best = "" if len(audit.comparisons) == 1 else ": the best one is partly luck"
     return (
-        f"these checkpoints on new samples from the same population; not the effect of retraining; {tried} "
-        f"tried in this run{best}"
+        "these models only, on new samples like these; training again could give another result; "
+        f"{tried} tried in this run{best}"
     )
 
 
@@ -343,31 +347,31 @@ def ties(view: View) -> str:
 def _drops(view: View, settings: Settings, judged: int) -> str:
     one, many = noun(view)
     lost, unsure = those(view, "verdict", [REGRESSED]), those(view, "verdict", [CANNOT_TELL])
-    margin, assure = loss(settings.margin), limit(settings.assure)
+    margin, assure = loss(settings.margin), loss(settings.assure)
     if lost:
         names = listed([view.strata[i] for i in lost])
         said = f"{len(lost):,} of {several(judged, one, many)} lost more than {margin}: {names}."
     else:
         said = f"No {one} is shown to have lost more than {margin}."
     if unsure:
-        rest = f"{len(unsure):,} of {several(judged, one, many)}" if not lost else f"{len(unsure):,} more"
-        verb = "is" if len(unsure) == 1 else "are"
+        rest = _rest(view, len(unsure), judged, first=not lost)
         if view.pair.sequential:
-            return f"{said} {rest} {verb} not settled."
-        return f"{said} {rest} {verb} too small to rule out {assure}.{suspects(view, settings, judged)}"
+            return f"{said} {rest} {'is' if len(unsure) == 1 else 'are'} not settled."
+        few = f"there are too few {lookup.things(view)[1]} to rule out a loss of {assure}"
+        return f"{said} For {rest} {few}.{suspects(view, judged)}"
     if len(lost) == judged:
         return said
     return f"{said} {'Every other' if lost else 'Every'} {one} is shown to have lost less than {assure}."
 
 
-def suspects(view: View, settings: Settings, judged: int) -> str:
+def suspects(view: View, judged: int) -> str:
     """Says so where some of ``judged`` strata would have regressed, each had it been the only one; else nothing."""
     found = sum(str(reason).startswith(SUSPECT) for reason in column(view, "reason"))
     if not found:
         return ""
-    verb, whose = ("is", "its interval lies") if found == 1 else ("are", "their intervals lie")
-    corrected = f"corrected for {several(judged, *noun(view))}"
-    return f" {found:,} of these {verb} suspect: {whose} beyond {loss(settings.margin)}, but not once {corrected}."
+    verb, whose = ("is", "alone it would") if found == 1 else ("are", "alone each would")
+    corrected = f"after correction for {several(judged, *noun(view))} it is not shown"
+    return f" {found:,} of these {verb} suspect: {whose} have regressed, but {corrected}."
 
 
 def distortions(view: View, settings: Settings) -> str | None:
@@ -379,31 +383,96 @@ def distortions(view: View, settings: Settings) -> str | None:
     one, many = noun(view)
     harmed = [f"{view.strata[i]} ({found[i]})" for i in those(view, "distortion", HARMED)]
     kept = f"less than {limit(settings.retention_margin)} % of what the rest kept"
-    unsure = len(those(view, "distortion", [CANNOT_TELL]))
+    unsure = those(view, "distortion", [CANNOT_TELL])
     if harmed:
         said = f"{len(harmed):,} of {several(judged, one, many)} kept {kept}: {listed(harmed)}."
     else:
         said = f"No {one} is shown to have kept {kept}."
     if harmed and judged == 2:
         said += f" With two {many}, both rows are one finding."
-    rest = f"{unsure:,} more" if harmed else f"{unsure:,} of {judged:,}"
-    return f"{said} For {rest} that cannot be told." if unsure else said
+    if not unsure:
+        return said
+    few = all(str(column(view, "distortion_reason")[i]).startswith(FEW) for i in unsure)
+    why = f": too few {lookup.things(view)[1]}" if few else ""
+    verb = "is" if len(unsure) == 1 else "are"
+    return f"{said} {_rest(view, len(unsure), judged, first=not harmed)} {verb} undecided{why}."
 
 
-def next_step(audit: Audit, saved: str | None) -> tuple[str, str] | None:
-    """What to collect where classes are undecided, and the command that says it of all; else nothing.
+def _rest(view: View, number: int, judged: int, *, first: bool) -> str:
+    """``3 more classes``, or ``3 of 10 classes`` where they are the ``first`` that are spoken of."""
+    one, many = noun(view)
+    return f"{number:,} of {several(judged, one, many)}" if first else f"{number:,} more {one if number == 1 else many}"
+
+
+def words(view: View, rows: Sequence[int], settings: Settings) -> str:
+    """What the odd ones mean among the verdicts on harm of the strata at ``rows``; '' where there is none."""
+    meanings = {
+        "intensified": "harmed, and weak before already",
+        "flipped": "harmed: strong before, weak now",
+        "created": "harmed: level with the model before",
+        "harmed": f"kept less than {limit(settings.retention_margin)} % of what the rest kept",
+        "levelled down": "fell towards the rest, from above it; no harm",
+        "held better": "kept more of its recall than the rest did",
+    }
+    found = {column(view, "distortion")[i] for i in rows}
+    return "; ".join(f"{word}: {meaning}" for word, meaning in meanings.items() if word in found)
+
+
+def next_steps(audit: Audit, saved: str | None) -> list[tuple[str, str]]:
+    """What to do next, each with the command for it: collect samples where classes are undecided, see why where some
+    regressed, and mend them once that was seen.
 
     ``saved`` is where the audit lies as JSON, None where it does not.
     """
+    return [step for step in (_collect(audit, saved), _look(audit)) if step is not None]
+
+
+def _collect(audit: Audit, saved: str | None) -> tuple[str, str] | None:
     lacking = [each for each in short(audit.comparisons) if each.more is not None]
     if not lacking or audit.provenance.limited:
         return None
-    one = lookup.noun(audit.comparisons[0].views[0])[0]
+    one, many = lookup.noun(audit.comparisons[0].views[0])
     first = enumerate(lacking[:COLLECTED])
     wanted = [f"{each.more:,} {'of' if n else f'more of {one}'} {each.stratum}" for n, each in first]
     rest = ""
     if len(lacking) > COLLECTED:
         total = sum(each.more or 0 for each in lacking)
         rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} {things(audit)[1]} in all"
-    then = "" if saved else " -o audit.json, then"
-    return f"Next step: collect {listed(wanted)}{rest}:{then}", f"prune-audit plan {shlex.quote(saved or 'audit.json')}"
+    then = "" if saved else " (first write the audit: -o audit.json)"
+    undecided = several(len(lacking), one, many)
+    said = f"Next: to settle what is undecided ({undecided}), collect {', '.join(wanted)}{rest}{then}:"
+    return said, f"prune-audit plan {shlex.quote(saved or 'audit.json')}"
+
+
+def _look(audit: Audit) -> tuple[str, str] | None:
+    """See why classes suffer; where that was seen, mend them. Only of files, which can be looked into."""
+    found = [
+        (comparison.pruned, view.strata[i])
+        for comparison in audit.comparisons
+        if (view := lookup.by_class(comparison))
+        for i in worst_first(view)
+        if column(view, "verdict")[i] == REGRESSED or column(view, "distortion")[i] in HARMED
+    ]
+    cards = [audit.comparisons[0].dense, *dict.fromkeys(card for card, _ in found)]
+    if not found or any(card.recorded or not card.path for card in cards):
+        return None
+    explained = any(comparison.explained for comparison in audit.comparisons)
+    if not explained and any(comparison.looks for comparison in audit.comparisons):
+        return None  # it was mended already
+    names = listed(list(dict.fromkeys(stratum for _, stratum in found)))
+    data = f"--data {TRAINING} --audit {shlex.quote(audit.provenance.data)}"
+    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
+    read = f" --preprocess {shlex.quote(preset)}" if preset else ""
+    if not explained:
+        models = " ".join(map(_typed, cards))
+        return f"Next: to see why {names} suffered:", f"prune-audit explain {models} {data}{read}"
+    models, suffix = " ".join(map(_typed, cards[:2])), PurePath(cards[1].path).suffix
+    return (
+        f"Next: to mend {names}, by a METHOD of `prune-audit list mitigations`:",
+        f"prune-audit mitigate {models} --method METHOD {data}{read} -o mended{suffix}",
+    )
+
+
+def _typed(card: ModelCard) -> str:
+    """A model as the command line takes it."""
+    return shlex.quote(card.path if card.factory is None else f"{card.path}@{card.factory}")

@@ -24,7 +24,7 @@ MAIN = (  # what the table of classes shows, the most telling first: a telephone
     ("change", "change", "pruned less dense recall, in points"),
     ("dense_recall", "dense", "recall of the dense model, %"),
     ("pruned_recall", "pruned", "recall of the pruned model, %"),
-    ("distortion", "distortion", "did it pay more than the rest?"),
+    ("distortion", wording.PAID, "did it keep less of its recall than the rest of the model?"),
     ("retention", "retention", "recall kept, relative to what the rest kept"),
     ("e_regressed", "e (regressed)", "what bets on a drop beyond the margin have made of 1"),
     ("e_fine", "e (fine)", "what bets on a drop below the assurance limit have made of 1"),
@@ -112,12 +112,13 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     things = lookup.things(view)[1]
     heads += [Head(title=title, meaning=meaning or things) for _, title, meaning in COUNTS]
     rows = [_row(view, i, measures) for i in order[:most]]
-    many = lookup.noun(view)[1]
+    many, words = lookup.noun(view)[1], wording.words(view, order[:most], settings)
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
     return (
         f'<div class="filter" hidden data-for="{name}"></div>\n'
         + table(f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name)
         + f'<p class="reading">{prose("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
+        + (f'<p class="reading">{prose(words)}.</p>\n' if words else "")
         + "".join(f'<p class="reading">-: {text(said)}</p>\n' for said in _dashes(view, measures))
     )
 

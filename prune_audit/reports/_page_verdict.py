@@ -68,7 +68,7 @@ def banner(audit: Audit) -> tuple[str, str]:
         )
     )
     harm = "" if any(view.pair.sequential for view in views) else f" {harmed:,} harmed,"
-    said = f"{rounded.several(lost, *lookup.noun(views[0]))} regressed,{harm} {unsure:,} cannot be told"
+    said = f"{rounded.several(lost, *lookup.noun(views[0]))} regressed,{harm} {unsure:,} undecided"
     most = "Up to " if len(views) > 1 else ""
     no_gate = (
         f"a sample only, {p.samples:,} of {p.available:,}: this never gates" if p.limited else "no gate was asked for"

@@ -122,15 +122,16 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows[: max(ROWS, sum(marks))]
         heads = [view.by, "n", "dense", "pruned", "change", f"{rounded.limit(settings.confidence)} % interval"]
-        heads = [*map(prose, heads), "lost", "gained", "verdict", "distortion"]
+        heads = [*map(prose, heads), "lost", "gained", "verdict", wording.PAID]
         if view.pair.sequential:
             heads = ["class", "n", "spared", f"{rounded.limit(settings.confidence)} % sequence of the change"]
             heads += ["lost", "gained", "e (regressed)", "e (fine)", "verdict"]
         rows_of = _sequential_rows if view.pair.sequential else _rows
-        texts = [at for at, name in enumerate(heads) if not at or name in ("verdict", "distortion")]
+        texts = [at for at, name in enumerate(heads) if not at or name in ("verdict", wording.PAID)]
         yield from table(heads, list(rows_of(view, shown)), texts=texts)
         if len(rows) > len(shown):
             yield from (f"{len(rows) - len(shown):,} more, none of them flagged.", "")
+        yield from ((f"<sub>{prose(words)}</sub>", "") if (words := wording.words(view, shown, settings)) else ())
         said = [f"{what}: {text}" for what, text in wording.model(view, settings)]
         said += [s for s in (wording.fall(view, settings), wording.collapse(view)) if s and view.by == "class"]
         said += [s for s in (wording.drops(view, settings), wording.distortions(view, settings)) if s]

@@ -8,7 +8,7 @@ others can be read on white and on black. Everything else is a call away: `Audit
 from __future__ import annotations
 
 from prune_audit.core import Audit, Comparison, View, lookup
-from prune_audit.render import rounded
+from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
 from prune_audit.reports._page_verdict import banner, sentences, summary
@@ -64,7 +64,7 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         *(Head(title=name) for name in ("n", "dense", "pruned", "change")),
         Head(title=f"{rounded.limit(audit.provenance.settings.confidence)} % interval"),
         *(Head(title=name) for name in ("lost", "gained")),
-        *(Head(title=name, number=False) for name in ("verdict", "distortion")),
+        *(Head(title=name, number=False) for name in ("verdict", wording.PAID)),
     ]
     columns = {name: lookup.column(view, name) for name in ("dense_recall", "pruned_recall", "change", "verdict")}
     distortion, rows = lookup.column(view, "distortion"), []
@@ -81,7 +81,9 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         words = "".join(f'<td class="l">{word(said)}</td>' for said in (columns["verdict"][i], distortion[i]))
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
-    return table(f"{caption}: recall in %, change in points", heads, rows) + _left(view, rows)
+    said = wording.words(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
+    words = f"<p><small>{prose(said)}</small></p>" if said else ""
+    return table(f"{caption}: recall in %, change in points", heads, rows) + words + _left(view, rows)
 
 
 def _left(view: View, rows: list[str]) -> str:

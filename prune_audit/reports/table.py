@@ -10,10 +10,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.segment import Segment
 from rich.table import Table
 
 from prune_audit.core import Audit, Comparison, Settings, View, lookup
@@ -46,7 +46,7 @@ def text(audit: Audit, console: Console, *, show_all: bool = False) -> str:
 def plain(part: RenderableType, console: Console) -> str:
     """``part`` as ``console`` would show it, without the blanks at the ends of its lines."""
     with console.capture() as capture:
-        console.print(part)
+        console.print(part, crop=False)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
@@ -81,17 +81,19 @@ class _Report:
         yield Text(gate.told(audit), style=classes.STYLES.get(audit.outcome, "bold"))
         if chosen := gate.sparsest(audit):
             yield Text(chosen, style="bold")
-        if step := wording.next_step(audit, self.saved):
-            said, command = map(printable, step)
-            yield from _step(said, command, width)
+        for said, command in wording.next_steps(audit, self.saved):
+            yield Text(printable(said))
+            yield _Whole(printable(command))
 
 
-def _step(said: str, command: str, width: int) -> Iterator[RenderableType]:
-    """What to do and the command, which is on a line of its own where it has no room, since people copy it whole."""
-    if cell_len(f"{said} {command}") <= width:
-        yield Text(f"{said} {command}")
-    else:
-        yield from (Text(said), Text(command))
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A command, on a line that nothing breaks, however narrow the console, since people copy it."""
+
+    command: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from (Segment(f"  {self.command}"), Segment.line())
 
 
 def _below(part: RenderableType) -> RenderableType:
@@ -196,6 +198,10 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")
     notes.append(("columns", "; ".join([shown, *meanings])))
+    if any(column.measure == "distortion" for column in fitted.columns) and (
+        said := wording.words(view, rows, settings)
+    ):
+        notes.append(("words", said))
     for reason, strata in classes.dashes(view, fitted, rows).items():
         notes.append((rounded.DASH, f"{reason} ({rounded.listed(strata)})"))
     return notes

@@ -1,4 +1,4 @@
-"""The model may not be shown to lose more accuracy than the limit.
+"""Fails if the model is shown to lose more accuracy than the limit.
 
 The paired interval of the drop of accuracy decides: above the limit fails, below it passes, across it is
 inconclusive. A model that has collapsed fails whatever the interval. The limit is written in points.

@@ -1,4 +1,4 @@
-"""The slope of pruned on dense recall balances may not be shown to be steep: weak classes falling further behind.
+"""Fails if the slope of pruned on dense recall balances is shown to be steep: weak classes falling further behind.
 
 Judges the interval of alpha corrected for sampling noise: at 1 a class that stood 10 % below accuracy still does, at
 1.1, the default limit, it stands 11 % below, on average. A slope does not say whether gaps between classes grew; the

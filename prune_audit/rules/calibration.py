@@ -1,4 +1,4 @@
-"""The pruned model's confidence may not be shown to be further off than before, beyond the limit.
+"""Fails if the pruned model's confidence is shown to be further off than before, beyond the limit.
 
 Judges the interval of the paired change of the calibration error over all samples; single classes are not judged,
 since their errors take thousands of samples to tell. Skipped where no scores were kept. The limit is in points.

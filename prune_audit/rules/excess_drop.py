@@ -1,4 +1,4 @@
-"""No class may be shown to lose more points than the model does, beyond the limit.
+"""Fails if a class is shown to lose more points than the model does, beyond the limit.
 
 What the class lost on top of what the whole model lost, in points, where `harmed` goes by shares of recall; with
 --reference balanced, on top of what classes lost on average. A class fails by the lower limit that holds for all

@@ -1,4 +1,4 @@
-"""No group may be shown to lose more than another, beyond the limit.
+"""Fails if a group is shown to lose more than another, beyond the limit.
 
 Of the values of every column that was asked for with --by; it has nothing to say of classes. The gap fails by a lower
 limit that holds for all pairs of groups of a column at once, so that at most 5 % of audits fail a column whose gap is

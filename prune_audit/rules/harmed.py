@@ -1,4 +1,4 @@
-"""No class may be shown to pay for the pruning beyond what the rest pays.
+"""Fails if a class is shown to pay more for the pruning than the rest of the model does.
 
 Judges the distortion verdict: `intensified`, `flipped`, `created` and plain `harmed` fail, `cannot tell` is
 inconclusive, descriptions such as `held better` pass. The observed value is the end of the interval of retention

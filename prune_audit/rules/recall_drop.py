@@ -1,4 +1,4 @@
-"""No class may be shown to lose more recall than the margin.
+"""Fails if a class is shown to lose more recall than the margin.
 
 Judges the verdict `regressed` / `fine` / `cannot tell`, which is drawn from the interval of the drop and its
 corrected p-value; the observed value is the end of that interval which decides: the least drop that is shown where

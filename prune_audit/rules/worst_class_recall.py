@@ -1,4 +1,4 @@
-"""No class may be shown to end below a floor, whatever it was before.
+"""Fails if a class is shown to end below a floor, whatever it was before.
 
 For a product that promises a recall to everybody. A class fails where its recall is below the floor even at the upper
 limit that holds for all classes of a view at once: in at most 2.5 % of audits does any fail that is not below it. It

@@ -102,7 +102,7 @@ def test_one_is_told_in_full_and_no_other(capsys: pytest.CaptureFixture[str]) ->
     one = capsys.readouterr().out
     assert invoke(["list", "rules", "--long"]) == 0
     assert one in capsys.readouterr().out
-    assert one.startswith("  harmed\n    No class may be shown to pay")
+    assert one.startswith("  harmed\n    Fails if a class is shown to pay")
     assert "recall-drop" not in one
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from prune_audit import reports
 from tests.cli._run import here
+from tests.conftest import ROOT
 from tests.planning.test_planning import COUNTS, audit_of
 from tests.reports import audits
 
@@ -50,41 +51,37 @@ def test_the_help_names_no_format_that_a_plan_is_not_written_in() -> None:
     assert "sarif" not in told
 
 
-def last(arguments: Sequence[str | Path]) -> str:
-    """The last sentence of a report, on a line however long."""
-    return here(arguments, environment={"COLUMNS": "400"}).stdout.splitlines()[-1]
+def steps(arguments: Sequence[str | Path], *, columns: int = 400, cwd: Path = ROOT) -> list[str]:
+    """What a report ends with, on lines however long: what to do next, each with its command."""
+    told = here(arguments, environment={"COLUMNS": str(columns)}, cwd=cwd).stdout
+    return f"Next: {told.partition('Next: ')[2]}".splitlines() if "Next: " in told else []
 
 
 def test_the_report_ends_with_that_step(saved: Path, tmp_path: Path) -> None:
-    step = "Next step: collect 66 more of class 0, 201 of 1"
-    assert last(["report", saved]).startswith(step)
-    assert last(["report", saved]).endswith(f": prune-audit plan {saved}")
+    step = "Next: to settle what is undecided (3 classes), collect 66 more of class 0, 201 of 1, 627 of 5:"
+    assert steps(["report", saved]) == [step, f"  prune-audit plan {saved}"]
     judged: list[str | Path] = ["check", saved, "--exit-zero"]
-    assert last(judged).endswith(f": prune-audit plan {saved}")
+    assert steps(judged) == [step, f"  prune-audit plan {saved}"]
     other = tmp_path / "judged again.json"
-    assert last([*judged, "-o", other]).endswith(f": prune-audit plan '{other}'")
-    assert last([*judged, "--margin", "1"]).endswith(": -o audit.json, then prune-audit plan audit.json")
+    assert steps([*judged, "-o", other])[1] == f"  prune-audit plan '{other}'"
+    anew, command = steps([*judged, "--margin", "1"])[:2]
+    assert anew.endswith(" (first write the audit: -o audit.json):")
+    assert command == "  prune-audit plan audit.json"
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_where_there_is_little_room_the_command_has_a_line_of_its_own(saved: Path, width: int) -> None:
+def test_a_command_has_a_line_of_its_own_however_little_room_there_is(saved: Path, width: int) -> None:
     """So that who copies it copies one line."""
-    columns = {"COLUMNS": str(width)}
-    step = here(["report", saved.name], environment=columns, cwd=saved.parent).stdout.splitlines()[-3:]
-    assert " ".join(step).endswith(
-        "Next step: collect 66 more of class 0, 201 of 1, 627 of 5: prune-audit plan audit.json"
-    )
-    assert step[-1] == "prune-audit plan audit.json"
-    judged = here(["check", saved, "--margin", "1", "--exit-zero"], environment=columns).stdout.splitlines()
-    assert judged[-1] == "prune-audit plan audit.json"
-    assert judged[-2].endswith("-o audit.json, then")
+    named = saved.with_name(f"{'long' * 20}.json")
+    named.write_bytes(saved.read_bytes())
+    assert steps(["report", named.name], columns=width, cwd=saved.parent)[-1] == f"  prune-audit plan {named.name}"
 
 
 def test_a_report_without_anything_undecided_has_no_such_step(tmp_path: Path) -> None:
     reports.write(audit_of([(900, 1, 1, 0)]), tmp_path / "a.json")
-    assert "Next step" not in here(["report", tmp_path / "a.json"]).stdout
+    assert steps(["report", tmp_path / "a.json"]) == []
     reports.write(audits.limited(), tmp_path / "b.json")
-    assert "Next step" not in here(["report", tmp_path / "b.json"]).stdout
+    assert "plan" not in " ".join(steps(["report", tmp_path / "b.json"]))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 import pytest
 
-from prune_audit.render import wording
+from prune_audit.core import Audit, Preprocess, Settings
+from prune_audit.render import rounded, wording
+from tests.reports import audits
 
 
 @pytest.mark.parametrize(
@@ -13,3 +18,56 @@ from prune_audit.render import wording
 )
 def test_one_rule_says_which_way_gaps_went(low: float, high: float | None, way: str | None) -> None:
     assert wording.gaps_went(low, high) == way
+
+
+def looked(audit: Audit, **changes: object) -> list[tuple[str, str]]:
+    """The next steps but for samples to collect, with the first comparison changed."""
+    first = replace(audit.comparisons[0], **changes)  # type: ignore[arg-type]  # by name
+    steps = wording.next_steps(replace(audit, comparisons=(first, *audit.comparisons[1:])), "a.json")
+    return [step for step in steps if "plan" not in step[1]]
+
+
+def test_where_classes_regressed_the_next_step_is_why_and_then_to_mend_them() -> None:
+    audit = audits.ten()
+    [(said, command)] = looked(audit)
+    assert said == "Next: to see why 7, 8 suffered:"
+    models = "models/dense.pt models/pruned-90.pt"
+    assert command == f"prune-audit explain {models} --data TRAINING_DATA --audit data/val"
+    [(said, command)] = looked(audit, explained=("Nothing explains it.",))
+    assert said.startswith("Next: to mend 7, 8, by a METHOD of `prune-audit list mitigations`")
+    mended = f"prune-audit mitigate {models} --method METHOD --data TRAINING_DATA --audit data/val -o mended.pt"
+    assert command == mended
+    assert looked(audits.identical()) == []
+
+
+def test_models_are_named_as_they_are_typed_and_only_files_can_be_looked_into() -> None:
+    audit = audits.ten()
+    [comparison] = audit.comparisons
+    made = replace(comparison.pruned, path="my models/p.pt", factory="nets:small(10)")
+    audit = replace(audit, provenance=replace(audit.provenance, preprocess=Preprocess(name="imagenet")))
+    [(_, command)] = looked(audit, pruned=made)
+    assert shlex.split(command)[3] == "my models/p.pt@nets:small(10)"
+    assert command.endswith(" --preprocess imagenet")
+    assert looked(audit, pruned=replace(made, path="")) == []
+    assert looked(audit, pruned=replace(made, format="predictions")) == []
+
+
+def test_odd_words_are_explained_where_they_occur_and_nowhere_else() -> None:
+    view = audits.ten().comparisons[0].views[0]
+    of = {word.partition(":")[0] for word in wording.words(view, range(10), Settings()).split("; ")}
+    assert of == {"intensified", "harmed", "held better"}
+    assert wording.words(view, [0], Settings()) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["airplane", "cat"], "airplane, cat"),
+        (["a" * 80, "b"], "a" * 80 + ", b"),
+        (["a" * 80, "b", "c"], "a" * 80 + " and 2 more"),
+        ([f"class {n}" for n in range(12)], ", ".join(f"class {n}" for n in range(8)) + " and 4 more"),
+        (["a, b", "c"], "a, b; c"),
+    ],
+)
+def test_as_many_names_as_fit_a_line_and_never_all_but_one(names: list[str], said: str) -> None:
+    assert rounded.listed(names) == said

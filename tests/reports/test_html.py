@@ -208,10 +208,10 @@ def test_a_pass_is_no_clearance() -> None:
 def test_without_a_gate_the_findings_come_first() -> None:
     root = parsed(page("ten"))
     banner = next(element for element in root.iter("h2"))
-    assert said(banner) == "2 classes regressed, 2 harmed, 3 cannot be told; no gate was asked for"
+    assert said(banner) == "2 classes regressed, 2 harmed, 3 undecided; no gate was asked for"
     assert "bad" in (banner.get("class") or "")
     same = next(element for element in parsed(page("identical")).iter("h2"))
-    assert said(same) == "0 classes regressed, 0 harmed, 0 cannot be told; no gate was asked for"
+    assert said(same) == "0 classes regressed, 0 harmed, 0 undecided; no gate was asked for"
     assert "bad" not in (same.get("class") or "")
 
 
