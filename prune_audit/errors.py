@@ -29,6 +29,7 @@ class AuditError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.add_note(f"hint: {printable(hint)}")  # what a traceback and a notebook show below the message
 
     def __str__(self) -> str:
         """For tracebacks and notebooks: names in it steer nothing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from prune_audit import plugins, spelling
+from prune_audit.core import lookup
 
 if TYPE_CHECKING:
     import pandas
@@ -79,6 +80,46 @@ class Audit:
         views = tuple(view.beside(*measures) if view.by == by else view for view in comparison.views)
         changed = replace(comparison, views=views)
         return replace(self, comparisons=(*self.comparisons[:at], changed, *self.comparisons[at + 1 :]))
+
+    def __getitem__(self, subject: str) -> pandas.Series | pandas.DataFrame:
+        """All that was measured of one class, as `to_frame` has it: a row; of several variants a row each.
+
+        ``subject`` is the name of a class, or ``COLUMN=VALUE`` of what the audit is by.
+
+        Raises:
+            UsageError: the audit has nothing of that name.
+        """
+        by, stratum = self._found(subject)
+        rows = self.to_frame().xs((by, stratum), level=("by", "stratum"))
+        return rows.iloc[0].rename(subject) if len(self.comparisons) == 1 else rows
+
+    def flips(self, subject: str | None = None) -> pandas.DataFrame:
+        """The samples that were kept of those which only one model gets right: of one class, or all of them.
+
+        A row a sample: ``variant``, ``sample``, ``label``, what ``dense`` and ``pruned`` say, whether it was lost or
+        gained (``flip``), and its ``picture``, the bytes of a PNG or JPEG file, None where none was asked for
+        (``thumbnails``). A notebook shows the pictures.
+
+        Raises:
+            UsageError: there is no such class.
+        """
+        if subject is not None and self._found(subject)[0] != "class":
+            raise UsageError(f"{subject} is no class, and samples are listed by class", hint="leave it out for all")
+        found: pandas.DataFrame = plugins.load("reports", "flips").frame(self, subject)
+        return found
+
+    def _found(self, subject: str) -> tuple[str, str]:
+        """The view and the stratum that ``subject`` names."""
+        views = self.comparisons[0].views
+        known = {lookup.subject(view, stratum): (view.by, stratum) for view in views for stratum in view.strata}
+        if subject not in known:
+            raise UsageError(f"the audit has no class {subject!r}", hint=spelling.hint(subject, known))
+        return known[subject]
+
+    def __str__(self) -> str:
+        """What ``print`` shows: the report of the command line, the classes that lost most first."""
+        shown: str = plugins.load("reports", "table").short(self)
+        return shown
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the report of that name, asked of the registry, as no noun knows a report."""

@@ -28,6 +28,7 @@ from prune_audit.reports import _variants as variants
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
+NARROW = 88  # of a cell of a notebook
 DIGEST = 12  # of the data's digest: enough to tell data sets apart by eye
 ROWS = 20  # of a table on the screen, unless all are asked for
 CHECKS = 8  # that are told under a gate, likewise
@@ -36,6 +37,11 @@ CHECKS = 8  # that are told under a gate, likewise
 def render(audit: Audit) -> str:
     """The whole table as plain text."""
     return text(audit, consoles.Console(io.StringIO(), WIDTH, ROWS, colours=False), show_all=True)
+
+
+def short(audit: Audit) -> str:
+    """The table as `compare` prints it: the worst classes, and what to do next."""
+    return text(audit, consoles.Console(io.StringIO(), NARROW, ROWS, colours=False)).rstrip("\n")
 
 
 def text(audit: Audit, console: Console, *, show_all: bool = False) -> str:

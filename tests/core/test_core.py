@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import UsageError
 from prune_audit.tasks import classification
+from tests.reports import audits
 
 
 def predictions(labels: list[int], dense: list[int], pruned: list[int], classes: int = 3) -> Predictions:
@@ -252,3 +254,30 @@ def test_scores_are_of_a_known_kind() -> None:
     assert Settings(scores=("dense=log-probabilities",)).scores
     with pytest.raises(UsageError, match=r"--scores: expected one of logits, .* found 'logit'"):
         Settings(scores=("dense=logit",))
+
+
+def test_a_class_of_an_audit_is_a_row() -> None:
+    audit = audits.ten()
+    row = audit["7"]
+    assert row.name == "7"
+    assert (row["verdict"], row["support"], row["lost"]) == ("regressed", 90, 31)
+    assert audits.everything()["place=indoor"]["support"] == 352
+    several = audits.several()["7"]
+    assert list(several.index) == [comparison.pruned.name for comparison in audits.several().comparisons]
+    with pytest.raises(UsageError) as caught:
+        audit["77"]
+    assert caught.value.hint.startswith("did you mean '7'? known: 0, 1")
+
+
+def test_print_shows_the_report_of_the_command_line_in_the_width_of_a_notebook() -> None:
+    told = str(audits.judged())
+    assert told.splitlines()[0].split()[:3] == ["model", "format", "density"]
+    assert "Gate default: FAILED." in told
+    assert all(len(line) <= 88 for line in told.splitlines() if not line.startswith("  prune-audit "))
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    error = UsageError("this is wrong", hint="do \x1b[31mthat")
+    assert str(error) == "this is wrong"
+    told = traceback.format_exception(error)
+    assert told[-1] == "hint: do \\x1b[31mthat\n"
