@@ -150,7 +150,7 @@ def _asked(left: Sequence[str], options: Options | None) -> tuple[str, ...]:
     for pattern in (options.restore if options is not None else None) or ():
         named = masking.matching(left, pattern)
         if not named:
-            known = rounded.listed([_short(name) for name in left], 40)
+            known = ", ".join(_short(name) for name in left)
             raise UsageError(f"--restore {pattern}: no layer with cut weights is called so", hint=f"layers: {known}")
         found |= dict.fromkeys(named)
     return tuple(found)

@@ -106,7 +106,8 @@ def listed(names: Sequence[str]) -> str:
 
     One alone is never left out, since saying so takes as much room.
     """
-    shown, width = [], 0
+    shown: list[str] = []
+    width = 0
     for name in map(printable, names):
         width += len(name) + 2
         if width > FITS and shown and len(names) > len(shown) + 1:

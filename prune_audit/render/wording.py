@@ -404,20 +404,6 @@ def _rest(view: View, number: int, judged: int, *, first: bool) -> str:
     return f"{number:,} of {several(judged, one, many)}" if first else f"{number:,} more {one if number == 1 else many}"
 
 
-def words(view: View, rows: Sequence[int], settings: Settings) -> str:
-    """What the odd ones mean among the verdicts on harm of the strata at ``rows``; '' where there is none."""
-    meanings = {
-        "intensified": "harmed, and weak before already",
-        "flipped": "harmed: strong before, weak now",
-        "created": "harmed: level with the model before",
-        "harmed": f"kept less than {limit(settings.retention_margin)} % of what the rest kept",
-        "levelled down": "fell towards the rest, from above it; no harm",
-        "held better": "kept more of its recall than the rest did",
-    }
-    found = {column(view, "distortion")[i] for i in rows}
-    return "; ".join(f"{word}: {meaning}" for word, meaning in meanings.items() if word in found)
-
-
 def next_steps(audit: Audit, saved: str | None) -> list[tuple[str, str]]:
     """What to do next, each with the command for it: collect samples where classes are undecided, see why where some
     regressed, and mend them once that was seen.

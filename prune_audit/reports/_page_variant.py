@@ -15,6 +15,7 @@ from prune_audit.render.picture import Chart
 from prune_audit.reports._page_flips import flips
 from prune_audit.reports._page_looks import looks
 from prune_audit.reports._page_verdict import sentences
+from prune_audit.reports._words import words as words_of
 
 ROWS = 4_000  # of the tables of all variants together
 CELLS = 80_000  # of the tables of every measure, likewise
@@ -112,7 +113,7 @@ def _classes(audit: Audit, view: View, name: str) -> str:
     things = lookup.things(view)[1]
     heads += [Head(title=title, meaning=meaning or things) for _, title, meaning in COUNTS]
     rows = [_row(view, i, measures) for i in order[:most]]
-    many, words = lookup.noun(view)[1], wording.words(view, order[:most], settings)
+    many, words = lookup.noun(view)[1], words_of(view, order[:most], settings)
     cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
     return (
         f'<div class="filter" hidden data-for="{name}"></div>\n'

@@ -15,6 +15,7 @@ from prune_audit.render import class_table as classes
 from prune_audit.render import rounded, wording
 from prune_audit.render.markdown import code, cut, prose, table
 from prune_audit.reports import _gate as gate
+from prune_audit.reports._words import words as words_of
 
 SUFFIXES = (".md",)
 MOST = 60_000  # bytes: a comment holds 65,536 characters
@@ -131,7 +132,7 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         yield from table(heads, list(rows_of(view, shown)), texts=texts)
         if len(rows) > len(shown):
             yield from (f"{len(rows) - len(shown):,} more, none of them flagged.", "")
-        yield from ((f"<sub>{prose(words)}</sub>", "") if (words := wording.words(view, shown, settings)) else ())
+        yield from ((f"<sub>{prose(words)}</sub>", "") if (words := words_of(view, shown, settings)) else ())
         said = [f"{what}: {text}" for what, text in wording.model(view, settings)]
         said += [s for s in (wording.fall(view, settings), wording.collapse(view)) if s and view.by == "class"]
         said += [s for s in (wording.drops(view, settings), wording.distortions(view, settings)) if s]

@@ -12,6 +12,7 @@ from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
 from prune_audit.reports._page_verdict import banner, sentences, summary
+from prune_audit.reports._words import words as words_of
 
 SUFFIXES = ()
 ROWS = 8  # of a table: a cell of a notebook is no page
@@ -81,7 +82,7 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         words = "".join(f'<td class="l">{word(said)}</td>' for said in (columns["verdict"][i], distortion[i]))
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
-    said = wording.words(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
+    said = words_of(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
     words = f"<p><small>{prose(said)}</small></p>" if said else ""
     return table(f"{caption}: recall in %, change in points", heads, rows) + words + _left(view, rows)
 

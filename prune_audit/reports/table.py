@@ -25,6 +25,7 @@ from prune_audit.render.consoles import Text
 from prune_audit.reports import _gate as gate
 from prune_audit.reports import _looks as looks
 from prune_audit.reports import _variants as variants
+from prune_audit.reports._words import words as words_of
 
 SUFFIXES = (".txt",)
 WIDTH = 120  # of the file
@@ -204,9 +205,7 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")
     notes.append(("columns", "; ".join([shown, *meanings])))
-    if any(column.measure == "distortion" for column in fitted.columns) and (
-        said := wording.words(view, rows, settings)
-    ):
+    if any(column.measure == "distortion" for column in fitted.columns) and (said := words_of(view, rows, settings)):
         notes.append(("words", said))
     for reason, strata in classes.dashes(view, fitted, rows).items():
         notes.append((rounded.DASH, f"{reason} ({rounded.listed(strata)})"))

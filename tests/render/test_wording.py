@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from prune_audit.core import Audit, Preprocess, Settings
+from prune_audit.core import Audit, Preprocess
 from prune_audit.render import rounded, wording
 from tests.reports import audits
 
@@ -50,13 +50,6 @@ def test_models_are_named_as_they_are_typed_and_only_files_can_be_looked_into() 
     assert command.endswith(" --preprocess imagenet")
     assert looked(audit, pruned=replace(made, path="")) == []
     assert looked(audit, pruned=replace(made, format="predictions")) == []
-
-
-def test_odd_words_are_explained_where_they_occur_and_nowhere_else() -> None:
-    view = audits.ten().comparisons[0].views[0]
-    of = {word.partition(":")[0] for word in wording.words(view, range(10), Settings()).split("; ")}
-    assert of == {"intensified", "harmed", "held better"}
-    assert wording.words(view, [0], Settings()) == ""
 
 
 @pytest.mark.parametrize(
