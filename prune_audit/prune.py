@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settin
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
+from prune_audit.files import target as targets
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets import pattern as patterns
 from prune_audit.nets.companion import Companion, Composed, Course
@@ -166,7 +166,7 @@ def run(
 
     ``source`` are labelled data to train and score on. A training that is killed goes on where it stopped when the
     same run is started again; its state lies beside ``output`` meanwhile, or at ``state``, where it is left for the
-    caller to remove.
+    caller to remove. Where that is a folder, it is there under a name of the run's own.
 
     Raises:
         AuditError: the network cannot be read, cut, trained or written, data are missing, or do not fit.
@@ -209,7 +209,7 @@ def run(
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
     if state is None:
-        held.unlink(missing_ok=True)
+        targets.remove(held)
     return Pruned(
         source=made,
         card=card,
@@ -243,8 +243,8 @@ def train(
 
     _check_folder(output)
     use(settings.threads)
-    with beside(output) as folder:
-        start = Path(folder) / output.name
+    with targets.scratch(output) as folder:
+        start = folder / output.name
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
             torch.save(models.build(factory).state_dict(), start)
@@ -262,7 +262,7 @@ def train(
         progress=progress("training") if progress is not None else None,
     )
     opened.save(output)
-    _state(output).unlink(missing_ok=True)
+    targets.remove(_state(output))
     return history
 
 
@@ -399,6 +399,7 @@ def _tuned(
             with torch.no_grad():
                 companion.show()
         return masks, (), companion
+    key = _key(opened.card, recipe, given.dataset)
     masks, history = train_loop.train(
         module,
         masks,
@@ -409,7 +410,7 @@ def _tuned(
         held_out=given.held_out,
         straight_through=lasting,
         companion=companion,
-        resume=Resume(state, _key(opened.card, recipe, given.dataset)),
+        resume=Resume(state / f"{key}.resume" if state.is_dir() else state, key),
         progress=progress("training") if progress is not None else None,
     )
     return masks, history, companion
@@ -421,7 +422,7 @@ def _save_parts(companion: Composed, output: Path) -> Path:
 
     parts = companion.parts()
     path = output.with_name(f"{output.stem if output.suffix else output.name}.factors.npz")
-    put(path, lambda made: np.savez_compressed(made, allow_pickle=False, **parts))
+    put(targets.unlinked(path), lambda made: np.savez_compressed(made, allow_pickle=False, **parts))
     return path
 
 
@@ -469,13 +470,4 @@ def check_output(dense: Path, output: Path) -> None:
     _check_folder(output)
     if output.exists() and dense.exists() and output.samefile(dense):
         raise UsageError(f"{output} is the dense model itself", hint="write the pruned one under another name")
-    if output.is_dir() and any(output.iterdir()):
-        raise OutputError(f"{output} is a folder that is there already", hint="remove it, or write elsewhere")
-
-
-def beside(output: Path) -> TemporaryDirectory[str]:
-    """A folder from which files can be renamed to ``output``."""
-    try:
-        return TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)
-    except OSError as fault:
-        raise OutputError(f"{output} cannot be written: {fault.strerror}", hint="write elsewhere") from fault
+    targets.target(output, folders=True)

@@ -9,7 +9,8 @@ are tried as well, and the answer never lies below one that failed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,7 +18,8 @@ from typing import Literal, TypeAlias
 from prune_audit import models, planning
 from prune_audit.core import Audit, Dataset, DataSource, ModelSource, Settings
 from prune_audit.errors import UsageError
-from prune_audit.prune import Pruned, Recipe, Stages, beside, check_output, open_data, require_data, run
+from prune_audit.files import target as targets
+from prune_audit.prune import Pruned, Recipe, Stages, check_output, open_data, require_data, run
 from prune_audit.render import rounded
 
 LOWEST = 0.01  # the density below which nobody looks without being asked
@@ -124,7 +126,8 @@ def until_harm(
     The density of ``recipe`` is the lowest that is looked at, and is tried where the bisection comes down to it. Each
     try is cut anew from the dense network at one blow, and trained where the recipe says so. An audit passes where no
     check of level error failed or is inconclusive; with ``accept_unsettled``, where its exit code is 0. A network of
-    which nothing was cut is no result.
+    which nothing was cut is no result. A search that is killed makes the same tries again when it is started again,
+    none of whose trainings is done twice; their states lie in a folder beside ``output`` meanwhile, ``OUTPUT.tries``.
 
     Raises:
         UsageError: the recipe has a schedule of several cuts, or no density to search down to.
@@ -144,16 +147,17 @@ def until_harm(
     low, high = recipe.density, 1.0
     tried: list[Try] = []
     last: Audit | None = None
-    with beside(output) as folder:
+    with _states(output) as states, targets.scratch(output) as folder:
         made: dict[float, tuple[Pruned, Path]] = {}
 
         def attempt(density: float) -> bool | None:
             """Whether it passes, None where the network is so small that rounding leaves it whole."""
             nonlocal last
-            place = Path(folder) / f"{density:.17g}"
+            place = folder / f"{density:.17g}"
             place.mkdir()
             step = replace(recipe, density=density, schedule="one-shot")
-            pruned = run(dense, place / output.name, step, settings, source=source, export=None, progress=progress)
+            made_at = place / output.name
+            pruned = run(dense, made_at, step, settings, source=source, state=states, progress=progress)
             if pruned.density == 1:
                 return None
             audit = audited(pruned.source)
@@ -180,14 +184,27 @@ def until_harm(
         if (answer := found.answer) is None:
             return found
         best, kept = made[answer.density]
-        for each in sorted(kept.iterdir(), key=lambda each: each.name == output.name):
-            each.replace(output.parent / each.name)
+        targets.move(kept / output.name, output)
     if export is not None:
         opened = models.editable(replace(dense, path=output), settings)
         given = open_data(opened, recipe.training, require_data(recipe, source, trains=False), settings, trains=False)
         opened.export(given.reader.arrays(given.rows[:2]), export)
     where = replace(best.source, path=output)
     return replace(found, pruned=replace(best, source=where, card=replace(best.card, path=str(output))))
+
+
+@contextmanager
+def _states(output: Path) -> Iterator[Path]:
+    """A folder for the states of trainings. They are removed at the end, those of earlier searches too, and stay where
+    something is raised."""
+    folder = targets.folder(output.with_name(f"{output.name}.tries"), within=output.parent)
+    try:
+        yield folder
+        for path in folder.glob("*.resume"):
+            targets.remove(path)
+    finally:
+        with suppress(OSError):  # something lies there
+            folder.rmdir()
 
 
 def judged(density: float, audit: Audit) -> Try:

@@ -22,6 +22,7 @@ from prune_audit import audit, models, planning, plugins, prune, rules, search
 from prune_audit.core import Audit, DataSource, ModelCard, ModelSource, Provenance, Settings
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError, UsageError
 from prune_audit.nets.recalibrate import recalibrate
+from prune_audit.nets.resume import Resume
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.pruning import surgery
@@ -391,6 +392,61 @@ def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
     assert any("the fewer the samples, the sparser" in each for each in accepted.told())
 
 
+def test_a_search_that_was_stopped_does_no_training_twice(
+    few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = DataSource(path=few_digits)
+    tuned = Training(epochs=2, batch_size=50, lr=0.01)
+    recipe = Recipe(method="magnitude", density=0.2, training=tuned)
+    epochs: list[str] = []
+    write = Resume.write
+
+    def told(self: Resume, state: dict[str, object]) -> None:
+        epochs.append(self.path.name)
+        write(self, state)
+
+    monkeypatch.setattr(Resume, "write", told)
+    audits = 0
+
+    def audited(made: ModelSource) -> Audit:
+        nonlocal audits
+        audits += 1
+        if audits == 3:
+            raise KeyboardInterrupt
+        return gated(made, data)
+
+    def searched(folder: Path, look: Callable[[ModelSource], Audit]) -> search.Search:
+        folder.mkdir(exist_ok=True)
+        output = folder / "out.pth"
+        return search.until_harm(DENSE, output, recipe, Settings(), look, accept_unsettled=True, source=data)
+
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "stopped", audited)
+    assert len(epochs) == 3 * 2
+    assert len(set(epochs)) == 3
+    assert [path.name for path in (tmp_path / "stopped").iterdir()] == ["out.pth.tries"]
+    before, epochs[:] = set(epochs), []
+    resumed = searched(tmp_path / "stopped", audited)
+    assert len(epochs) == 2 * (len(resumed.tried) - 3)
+    assert not before & set(epochs)
+    whole = searched(tmp_path / "whole", lambda made: gated(made, data))
+    assert resumed.tried == whole.tried
+    names = [[path.name for path in (tmp_path / each).iterdir()] for each in ("stopped", "whole")]
+    assert names == [["out.pth"], ["out.pth"]]
+    first, second = (torch.load(tmp_path / each / "out.pth", weights_only=True) for each in ("stopped", "whole"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_search_keeps_its_states_in_no_folder_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.resume").touch()
+    (tmp_path / "out.pth.tries").symlink_to("mine")
+    recipe = Recipe(method="magnitude", density=0.2)
+    with pytest.raises(OutputError, match=r"out\.pth\.tries is a link, and none is followed there"):
+        search.until_harm(DENSE, tmp_path / "out.pth", recipe, Settings(), lambda _: pytest.fail("nothing is tried"))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept.resume"]
+
+
 def test_fewer_samples_find_no_sparser_network(few_digits: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="magnitude", density=0.3)
     found = search.until_harm(
@@ -639,8 +695,6 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_run_stops_before_it_is_lost(tmp_path: Path) -> None:
-    from prune_audit.nets.resume import Resume
-
     Resume(tmp_path / "out.pth.resume", "of another run").write({"step": 1})
     recipe = Recipe(method="random", density=0.5, training=Training(epochs=1))
     with pytest.raises(UsageError, match="the state of another run"):

@@ -53,8 +53,10 @@ def run(folder: Folder = Path(), repository: Repository = None, force: Force = F
 
     Example: prune-audit init
     """
+    from prune_audit import reports
     from prune_audit.cli import _terminal
     from prune_audit.errors import UsageError
+    from prune_audit.files import target as targets
 
     if repository is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", repository):
         raise UsageError(
@@ -64,9 +66,11 @@ def run(folder: Folder = Path(), repository: Repository = None, force: Force = F
         raise UsageError(f"{folder}: there is no such folder", hint="give the root of the repository")
     found = look(folder)
     texts = {folder / POLICY: policy(), folder / WORKFLOW: workflow(found, repository)}
-    new = [path for path in texts if force or not path.exists()]
+    new = [path for path in texts if force or not (path.exists() or path.is_symlink())]
+    for path in new:  # nothing is written where one cannot be
+        targets.folder(path.parent, within=folder)
     for path in new:
-        _write(path, texts[path])
+        reports.put(path, texts[path], named=False)
     with _terminal.printing() as out:
         for path in texts:
             out.print(
@@ -201,17 +205,3 @@ def _is_dense(path: Path) -> bool:
 def _scalar(text: str) -> str:
     """``text`` as YAML would read it back; what is JSON is YAML, too."""
     return text if re.fullmatch(r"[A-Za-z_./][\w./-]*", text) else json.dumps(text, ensure_ascii=False)
-
-
-def _write(path: Path, text: str) -> None:
-    from prune_audit.errors import OutputError
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}", hint="give a folder that you may write to") from error
-    finally:
-        temporary.unlink(missing_ok=True)

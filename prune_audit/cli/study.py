@@ -232,13 +232,10 @@ def _write(
 ) -> None:
     """Every table and page into ``folder``; ``folders`` are those that the runs lie in."""
     from prune_audit import reports
-    from prune_audit.errors import OutputError
+    from prune_audit.files import target as targets
     from prune_audit.study import figures, page, results, writing
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{folder} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
+    targets.folder(folder)
     if announced is not None:
         results.announce(folder, announced)
     files = results.tables(runs, classes, right)
@@ -251,7 +248,7 @@ def _write(
         results.put_audited(folder, results.audited(folders))
     once = {folder / name for name in ("alpha.svg", "samples.csv", "samples.parquet")}
     for stale in {*folder.glob("table-*.csv"), *once} - {folder / name for name in files}:
-        stale.unlink(missing_ok=True)  # of an earlier, larger plan
+        targets.remove(stale)  # of an earlier, larger plan
     for name, content in files.items():
         reports.put(folder / name, content, named=False)
 

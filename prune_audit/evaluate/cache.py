@@ -120,7 +120,7 @@ class Store:
         """Keep what was ``found``. Raises `OutputError` where the folder cannot be written."""
         path = self._checked_path(card, expects, dataset, settings)
         if path is not None:
-            sealed.write(path, json.dumps(found).encode(), path.stem)
+            sealed.write(path, json.dumps(found).encode(), path.stem, within=self.root)
 
     def identity(
         self, card: ModelCard, expects: Expects, dataset: Dataset, settings: Settings
@@ -142,7 +142,7 @@ class Store:
         except sealed.DamagedFile:
             _drop(path, "what it held is computed", self._told)
         made = json.dumps(make())
-        sealed.write(path, made.encode(), path.stem)
+        sealed.write(path, made.encode(), path.stem, within=self.root)
         return json.loads(made)
 
     def unchanged(self, dataset: Dataset) -> bool:
@@ -179,7 +179,8 @@ class Store:
     def learn(self, card: ModelCard, expects: Expects, asked: Sequence[str | None] = ()) -> None:
         """Keep what was learnt of a model file, so that it need not be loaded where its predictions are known."""
         path = self._facts_path(card.digest, card.factory, asked)
-        sealed.write(path, json.dumps({"card": asdict(card), "expects": asdict(expects)}).encode(), path.stem)
+        known = {"card": asdict(card), "expects": asdict(expects)}
+        sealed.write(path, json.dumps(known).encode(), path.stem, within=self.root)
 
     def entries(self) -> list[Listed]:
         """All entries, those used last first."""
@@ -192,7 +193,8 @@ class Store:
         Raises:
             OutputError: something cannot be removed.
         """
-        folders = [*self._folders(), self.root / "predictions", self.root / "models"]
+        own = (self.root / "predictions", self.root / "models")
+        folders = [each for each in (*self._folders(), *own) if not each.is_symlink()]
         try:
             for folder in folders:
                 for path in _inside(folder):
@@ -233,8 +235,9 @@ class Store:
         return None if identity is None else self.root / "models" / f"{_key(identity | {'checked': True})}.json"
 
     def _folders(self) -> list[Path]:
-        found = _inside(self.root / "predictions")
-        return [folder for folder in found if _KEY.fullmatch(folder.name) and folder.is_dir()]
+        whole = self.root / "predictions"
+        found = [] if whole.is_symlink() else _inside(whole)  # nothing is kept where a link leads
+        return [each for each in found if _KEY.fullmatch(each.name) and each.is_dir() and not each.is_symlink()]
 
     def _facts_path(self, digest: str, factory: str | None, asked: Sequence[str | None]) -> Path:
         made = [factory, source_digest(factory), *asked]
@@ -284,7 +287,7 @@ class Entry:
 
     def tell(self) -> None:
         """Write the facts that were noted, though no row may follow. Raises `OutputError` as `add` does."""
-        sealed.write(self._folder / ABOUT, json.dumps(self._about).encode(), noted_of(self._folder))
+        self._put(ABOUT, json.dumps(self._about).encode(), noted_of(self._folder))
 
     def add(self, kept: Kept) -> None:
         """Keep further rows. They are on disk some `FLUSH_SECONDS` later, while further rows come, or after `flush`.
@@ -337,8 +340,10 @@ class Entry:
         table = pyarrow.table(kept.columns)
         buffer = pyarrow.BufferOutputStream()
         parquet.write_table(table, buffer, compression="zstd")
-        path = self._folder / f"part-{uuid.uuid4().hex}.parquet"
-        sealed.write(path, buffer.getvalue().to_pybytes(), self._folder.name)
+        return self._put(f"part-{uuid.uuid4().hex}.parquet", buffer.getvalue().to_pybytes(), self._folder.name)
+
+    def _put(self, name: str, content: bytes, of: str) -> Path:
+        sealed.write(path := self._folder / name, content, of, within=self._folder.parent.parent)
         return path
 
 

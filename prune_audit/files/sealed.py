@@ -8,11 +8,10 @@ the place of another one is no proof of anything there.
 from __future__ import annotations
 
 import hashlib
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from prune_audit.errors import OutputError
+from prune_audit.files import target as targets
 
 _HEAD = 65  # bytes of the first line: a SHA-256 in hexadecimal digits, and its end
 _TRIES = 20  # to write a file whose folder another run keeps removing
@@ -23,24 +22,26 @@ class DamagedFile(Exception):
     """A file does not hold what was written into it, or was written for another place."""
 
 
-def write(path: Path, content: bytes, of: str, *, what: str = "predictions", hint: str = _CACHE) -> None:
+def write(
+    path: Path, content: bytes, of: str, *, what: str = "predictions", hint: str = _CACHE, within: Path | None = None
+) -> None:
     """Write ``content``, which belongs to ``of``, whole or not at all, and its digest before it.
 
+    A link at ``path`` is replaced; ``within`` as in `prune_audit.files.target.check_inside`.
     ``what`` it is, in the plural, and the ``hint`` are for whoever is told that it cannot be written.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written; what was there stays as it was.
     """
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    if within is not None:
+        targets.check_inside(path.parent, within)
     for left in reversed(range(_TRIES)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_digest(content, of) + b"\n" + content)
-            temporary.replace(path)
+            with targets.replacing(path, named=False) as file:
+                file.write(_digest(content, of) + b"\n" + content)
             return
         except OSError as fault:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
             # All that is kept has just been cleared: the file, its folder, or the folder while it was being made.
             if isinstance(fault, FileNotFoundError | FileExistsError) and left:
                 continue

@@ -11,8 +11,10 @@ too, of a network that fails on all groups alike.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -41,10 +43,11 @@ from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.predict import ask
 from prune_audit.evaluate.sample import check as check_sample
+from prune_audit.files import target as targets
 from prune_audit.mitigate.controls import Made, look
 from prune_audit.mitigations import Asked, Known, Mended, Objective, Subject, excess
 from prune_audit.nets import masking, train_loop, training_data
-from prune_audit.nets.editable import Editable
+from prune_audit.nets.editable import Editable, put
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.gradients import untouched
 from prune_audit.nets.recalibrate import normalising, recalibrate
@@ -154,8 +157,8 @@ def run(
     prune.use(settings.threads)
     pruned, taken = _with_factory(pruned, dense, settings)
     work, judged = _begun(dense, pruned, output, mitigation, settings, source, audited, store, progress)
-    with prune.beside(output) as folder:
-        (place := Path(folder) / "made").mkdir()
+    with targets.scratch(output) as folder:
+        (place := folder / "made").mkdir()
         made = place / output.name
         if mitigations.trains(module):
             objective = module.objective(work.known(), asked)
@@ -164,9 +167,8 @@ def run(
         else:
             done = work.mended(made, module.mend, asked)
         own = getattr(module, "CONTROL", None)
-        controls = work.controls(Path(folder), output.suffix, own, trains=mitigations.trains(module))
-        for each in sorted(place.iterdir(), key=lambda each: each == made):  # what it refers to comes first
-            each.replace(output.parent / each.name)
+        controls = work.controls(folder, output.suffix, own, trains=mitigations.trains(module))
+        targets.move(made, output)
         final = replace(pruned, name=output.stem if output.suffix else output.name, path=output)
         whole = auditing.run(dense, [final, *controls], judged, work.settings, store=store, progress=progress)
     work.forget()
@@ -215,8 +217,8 @@ def prune_and_run(
         training = replace(training, epochs=0)
     mitigation = replace(mitigation, training=training)
     mitigation.asked()  # before anything is cut
-    with prune.beside(output) as folder:
-        place = Path(folder) / f"pruned{output.suffix}"
+    with targets.scratch(output) as folder:
+        place = folder / f"pruned{output.suffix}"
         kept = _state(output, PRUNED)
         pruned = prune.run(dense, place, cut, settings, source=source, state=kept, progress=progress)
         done = run(
@@ -231,7 +233,7 @@ def prune_and_run(
             store=store,
             progress=progress,
         )
-    kept.unlink(missing_ok=True)
+    targets.remove(kept)
     return pruned, done
 
 
@@ -258,8 +260,8 @@ def apply(
     cut = replace(recipe, schedule="one-shot", training=replace(recipe.training, epochs=0)) if trains else recipe
     training = recipe.training if trains else replace(recipe.training, epochs=0)
     mitigation = Mitigation(method=method, training=training)
-    with prune.beside(output) as folder:
-        place, kept = Path(folder) / f"pruned{output.suffix}", _state(output, PRUNED)
+    with targets.scratch(output) as folder:
+        place, kept = folder / f"pruned{output.suffix}", _state(output, PRUNED)
         pruned = prune.run(dense, place, cut, settings, source=source, state=kept)
         work = _Work.of(dense, pruned.source, output, mitigation, settings, source)
         if method in (TUNED, BALANCED):
@@ -276,7 +278,7 @@ def apply(
             else:
                 work.mended(output, module.mend, asked)
         work.forget()
-    kept.unlink(missing_ok=True)
+    targets.remove(kept)
     return replace(pruned, source=replace(pruned.source, path=output))
 
 
@@ -438,7 +440,7 @@ class _Work:
     def forget(self) -> None:
         """Remove the states of all trainings, which nothing needs any more."""
         for stage in (self.method, TUNED, BALANCED):
-            _state(self.output, stage).unlink(missing_ok=True)
+            targets.remove(_state(self.output, stage))
 
     def mended(self, path: Path, mend: Callable[[Subject, Asked], Mended], asked: Asked) -> Made:
         """What ``mend`` makes of the pruned network, written to ``path``; its own file where nothing was changed."""
@@ -530,9 +532,13 @@ class _Work:
         source = self.pruned.path
         opened = models.editable(self.pruned, self.settings)
         if source.is_file() and source.stat().st_size == opened.card.size and not self.settings.state_key:
-            path.write_bytes(source.read_bytes())
+            put(path, partial(_copied, source))
         else:
             opened.save(path)
+
+
+def _copied(source: Path, made: Path) -> None:
+    shutil.copyfile(source, made)
 
 
 def _chosen(history: Sequence[Epoch]) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from prune_audit.core import Array, Classifier, Floats, ModelCard
 from prune_audit.errors import ModelError, OutputError
+from prune_audit.files import target as targets
 from prune_audit.nets import head, onnx_export
 from prune_audit.nets.module import TorchClassifier, gist
 
@@ -140,15 +140,19 @@ def state(classifier: TorchClassifier) -> dict[str, torch.Tensor]:
 
 
 def put(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` make a file or folder elsewhere, with files beside it if need be, and move it to ``path`` whole."""
-    try:
-        with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
+    """Let ``write`` make a file or folder elsewhere, with files beside it if need be, and move it to ``path`` whole.
+
+    A link at ``path`` stays one, as in `prune_audit.files.target`.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    with targets.scratch(path) as folder:
+        made = folder / path.name
+        try:
             write(made)
-            # The model comes last: what it refers to is then there.
-            for each in sorted(Path(folder).iterdir(), key=lambda each: each == made):
-                each.replace(path.parent / each.name)
-    except OSError as fault:
-        raise OutputError(
-            f"{path} cannot be written: {fault.strerror or fault}", hint="name a file in a folder that may be written"
-        ) from fault
+        except OSError as fault:
+            raise OutputError(
+                f"{path} cannot be written: {fault.strerror or fault}", hint="make room, or write elsewhere"
+            ) from fault
+        targets.move(made, path)

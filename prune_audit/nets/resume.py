@@ -15,6 +15,7 @@ from typing import Any
 
 from prune_audit.errors import UsageError
 from prune_audit.files import sealed
+from prune_audit.files import target as targets
 
 OF = "training"
 """What a state belongs to, in its digest."""
@@ -76,4 +77,4 @@ class Resume:
 
     def remove(self) -> None:
         """The run is over."""
-        self.path.unlink(missing_ok=True)
+        targets.remove(self.path)

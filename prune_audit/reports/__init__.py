@@ -54,9 +54,7 @@ def check_writable(path: Path) -> None:
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{path}: the file is read-only", hint="give another name, or make it writable")
     try:
-        probe = _beside(target)
-        probe.open("xb").close()
-        probe.unlink()
+        targets.probe(target)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -140,18 +138,13 @@ def put(path: Path, content: str | bytes, *, named: bool = True) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    target = targets.target(path, named=named)
-    temporary = _beside(target)
     try:
-        with temporary.open("xb") as file:
+        with targets.replacing(path, named=named) as file:
             file.write(_encoded(content))
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _encoded(rendered: str | bytes) -> bytes:
@@ -188,11 +181,6 @@ def _ends(path: Path, name: str) -> bool:
 
 def _dialects(report: str) -> dict[str, Render]:
     return getattr(plugins.load("reports", report), "DIALECTS", {})
-
-
-def _beside(target: Path) -> Path:
-    """A name in the same folder, so that moving it into place is one step of the file system."""
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

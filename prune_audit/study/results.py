@@ -20,8 +20,9 @@ import pandas as pd
 
 from prune_audit import reports
 from prune_audit.core import rows
-from prune_audit.errors import OutputError, StudyError, UsageError
+from prune_audit.errors import StudyError, UsageError
 from prune_audit.files import parse
+from prune_audit.files import target as targets
 from prune_audit.study import samples
 from prune_audit.study.analysis import OF_RUNS
 from prune_audit.study.contrasts import Contrasts
@@ -62,7 +63,7 @@ def place(folder: Path, network: str, seed: int, method: str, density: float) ->
 
 def begin(folder: Path, title: str) -> None:
     """Make ``folder``, of the study called ``title``. Raises `OutputError` where that cannot be."""
-    _put(folder / TITLE, title)
+    _put(folder, folder / TITLE, title)
 
 
 def is_done(path: Path, key: str) -> bool:
@@ -104,7 +105,7 @@ def put_audited(folder: Path, samples: Sequence[tuple[str, str]]) -> None:
     """Write into ``folder`` the id and class of each audited sample, in the order in which runs keep them."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([("id", "class"), *samples])
-    _put(folder / AUDITED, text.getvalue())
+    _put(folder, folder / AUDITED, text.getvalue())
 
 
 def audited(folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
@@ -148,7 +149,7 @@ def announce(folder: Path, asked: Contrasts) -> None:
     text = io.StringIO(newline="")
     rows = [(asked.outcome, each, asked.against, repr(asked.density)) for each in asked.methods]
     csv.writer(text, lineterminator="\n").writerows([_CONTRASTS, *rows])
-    _put(folder / ANNOUNCED, text.getvalue())
+    _put(folder, folder / ANNOUNCED, text.getvalue())
 
 
 def announced(folders: Sequence[Path]) -> Contrasts | None:
@@ -179,16 +180,13 @@ def announced(folders: Sequence[Path]) -> Contrasts | None:
     return next(iter(found), None)
 
 
-def put(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a run whole or not at all. Raises `OutputError` where it cannot be written."""
-    _put(path, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+def put(folder: Path, path: Path, record: Mapping[str, Any]) -> None:
+    """Write a run of the study in ``folder`` whole or not at all. Raises `OutputError` where it cannot be written."""
+    _put(folder, path, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _put(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{path.parent} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
+def _put(folder: Path, path: Path, text: str) -> None:
+    targets.folder(path.parent, within=folder)
     reports.put(path, text.encode(), named=False)
 
 

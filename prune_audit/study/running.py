@@ -19,10 +19,11 @@ import numpy as np
 from prune_audit import audit as auditing
 from prune_audit import data, mitigate, models, plugins, prune
 from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings, rows
-from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, StudyError, UsageError
+from prune_audit.errors import AlignmentError, AuditError, ModelError, StudyError, UsageError
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.cache_key import source_digest
 from prune_audit.evaluate.cached_dataset import Remembered
+from prune_audit.files import target as targets
 from prune_audit.nets import masking
 from prune_audit.study import results, samples
 from prune_audit.study.plan import Method, Network, Plan
@@ -92,7 +93,7 @@ def run(
         done += unit.of_all - len(unit.runs)
         if progress is not None:
             progress(done, total)
-        why = unit.train(plan, settings) if unit.runs else None
+        why = unit.train(plan, folder, settings) if unit.runs else None
         results.begin(folder, plan.title)
         unit.given.name_samples(folder)
         for each in unit.runs:
@@ -228,20 +229,20 @@ class _Unit:
         todo = tuple(each for each in every if not results.is_done(each.record, each.key))
         return cls(given=given, seed=seed, source=source, key=key, runs=todo, of_all=len(every))
 
-    def train(self, plan: Plan, settings: Settings) -> str | None:
+    def train(self, plan: Plan, folder: Path, settings: Settings) -> str | None:
         """Train the dense network unless it is there; why that cannot be done, None where it was."""
         network = self.given.network
         note = self.source.path.with_suffix(".json")
         if network.factory is None or (self.source.path.exists() and results.is_done(note, self.key)):
             return None
         training = replace(plan.training, seed=self.seed)
-        path = _made(self.source.path)
+        path = _made(self.source.path, folder)
         try:
             history = prune.train(network.factory, path, training, settings, source=self.given.train)
         except ModelError as fault:
             return f"its dense network was not trained: {fault.message}"
         losses = [{"loss": epoch.loss, "held_out": epoch.held_out} for epoch in history]
-        results.put(note, {"key": self.key, "network": network.name, "seed": self.seed, "epochs": losses})
+        results.put(folder, note, {"key": self.key, "network": network.name, "seed": self.seed, "epochs": losses})
         return None
 
     def do(
@@ -260,7 +261,7 @@ class _Unit:
         began = time.monotonic()
         # In a folder of its own, since some formats keep a part of the weights in a file beside.
         name = f"pruned{source.path.suffix}"
-        made = _made(folder / PRUNED / network / str(seed) / each.record.stem / name)
+        made = _made(folder / PRUNED / network / str(seed) / each.record.stem / name, folder)
         found: dict[str, object] = {"failed": why}
         if why is None:
             try:
@@ -269,7 +270,7 @@ class _Unit:
                     pruned = prune.run(source, made, recipe, settings, source=self.given.train)
                 else:
                     pruned = mitigate.apply(source, made, recipe, method.mitigate, settings, source=self.given.train)
-                store = Store(folder / PREDICTIONS, told=told)
+                store = Store(targets.folder(folder / PREDICTIONS, within=folder), told=told)
                 audit = auditing.run(source, [pruned.source], self.given.audit, settings, store=store)
                 # From the store, where the audit has just put them.
                 named = [
@@ -285,7 +286,7 @@ class _Unit:
         factors = {"network": network, "seed": seed, "method": method.name, "density": each.density}
         place = [[n.name for n in plan.networks].index(network), plan.seeds.index(seed), plan.methods.index(method)]
         of = {"key": each.key, "plan": self.given.plan(method), "data": self.given.digest, "at": place}
-        results.put(each.record, {**of, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
+        results.put(folder, each.record, {**of, **factors, **found, "seconds": round(time.monotonic() - began, 3)})
         return f"{network}, seed {seed}, {method.name} at {100 * each.density:g} %: {_said(found)}"
 
 
@@ -320,10 +321,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _made(path: Path) -> Path:
-    """``path``, in a folder that is there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{path.parent} cannot be made: {fault.strerror}", hint="write elsewhere with -o") from fault
-    return path
+def _made(path: Path, study: Path) -> Path:
+    """``path``, in a folder of the ``study`` that is there; no link that lies there is followed."""
+    targets.folder(path.parent, within=study)
+    return targets.unlinked(path)

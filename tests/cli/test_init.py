@@ -150,3 +150,24 @@ def test_names_are_read_back_as_they_are() -> None:
 def test_a_name_that_fits_on_no_line_is_not_seen(tmp_path: Path) -> None:
     touch(tmp_path, "dense.pt", "pruned\n1.pt", "a\nb/pruned.pt")
     assert look(tmp_path) == Found(dense="dense.pt")
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_no_link_that_lies_in_the_repository_is_followed(
+    force: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / ".github").symlink_to(tmp_path / "mine")
+    assert invoke(["init", str(repository), *force]) == 2
+    assert ".github is a link, and none is followed there" in capsys.readouterr().err
+    assert not (repository / POLICY).exists()
+    (repository / ".github").unlink()
+    for there in ("new", "file"):  # nothing is there yet, or a file
+        (repository / POLICY).unlink(missing_ok=True)
+        (repository / POLICY).symlink_to(tmp_path / "mine" / there)
+        assert invoke(["init", str(repository), *force]) == 0
+        assert (repository / POLICY).is_symlink() == (not force)
+    assert [(each.name, each.read_text()) for each in (tmp_path / "mine").iterdir()] == [("file", "mine")]

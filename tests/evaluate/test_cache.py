@@ -419,9 +419,8 @@ def test_data_that_are_not_read_to_be_told_apart_are_said(tmp_path: Path) -> Non
     assert not of_data(evaluate([model()], large, np.arange(50), Settings(workers=1)))
 
 
-def full(path: Path, content: bytes) -> int:
-    with path.open("wb") as file:
-        file.write(content[:10])
+def full(path: Path, *_: object) -> None:
+    os.truncate(path, 10)
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -432,11 +431,25 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path, monkeypat
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     run.add(kept([2]))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(Path, "open", full)
         with pytest.raises(OutputError, match="No space left") as caught:
             run.flush()
     assert "--no-cache" in caught.value.hint
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_nothing_is_kept_or_cleared_where_a_link_leads(tmp_path: Path) -> None:
+    mine, key = tmp_path / "mine", "0" * 64
+    (mine / key).mkdir(parents=True)
+    for path in (mine / f"{key}.json", mine / key / "about.json"):
+        path.write_text("mine")
+    for name in ("predictions", "models"):
+        (tmp_path / "store").mkdir(exist_ok=True)
+        (tmp_path / "store" / name).symlink_to(mine)
+    with pytest.raises(OutputError, match="predictions is a link, and none is followed there"):
+        Entry(tmp_path / "store" / "predictions" / key, {}).tell()
+    Store(tmp_path / "store").clear()
+    assert (mine / f"{key}.json").read_text() == (mine / key / "about.json").read_text() == "mine"
 
 
 # ---------------------------------------------------------------------------------------------- the pass and the store

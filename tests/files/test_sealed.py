@@ -69,15 +69,15 @@ def test_a_missing_file_is_not_a_damaged_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_removed_meanwhile_is_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, left = Path.write_bytes, [3]
+    original, left = Path.touch, [3]
 
-    def late(file: Path, content: bytes) -> int:
+    def late(file: Path, *, exist_ok: bool) -> None:
         if left[0]:
             left[0] -= 1
             shutil.rmtree(file.parent)
-        return original(file, content)
+        original(file, exist_ok=exist_ok)
 
-    monkeypatch.setattr(Path, "write_bytes", late)
+    monkeypatch.setattr(Path, "touch", late)
     sealed.write(path, b"new", "here")
     assert (sealed.read(path, "here"), left) == (b"new", [0])
 
@@ -87,12 +87,12 @@ def test_a_folder_that_takes_no_file_ends_it_at_once_and_leaves_what_was_there(
 ) -> None:
     calls = np.zeros(1, int)
 
-    def refuse(file: Path, content: bytes) -> int:
+    def refuse(file: Path, *, exist_ok: bool) -> None:
         calls[0] += 1
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", refuse)
+        patch.setattr(Path, "touch", refuse)
         with pytest.raises(OutputError, match="Permission denied") as caught:
             sealed.write(path, b"new", "here")
     assert "--no-cache" in caught.value.hint

@@ -214,7 +214,7 @@ def written(
             "right": dict(zip(("dense", "pruned"), map(packed.flags, rights), strict=True)),
             "predicted": dict(zip(("dense", "pruned"), map(packed.positions, sides), strict=True)),
         }  # fmt: skip
-        results.put(results.place(folder, "net", seed, "m", 0.1), record | (change or {}))
+        results.put(folder, results.place(folder, "net", seed, "m", 0.1), record | (change or {}))
     return folder
 
 

@@ -40,7 +40,7 @@ def written(
                            "nonzero": 7, "worst_class": "NA"},
                            "classes": [{"stratum": name, "support": 3, "dense_recall": recall, "verdict": "fine"}
                                        for name in ("NA", "7", "x,\ny")]}  # fmt: skip
-            results.put(results.place(folder, "net", seed, method, 0.1), record)
+            results.put(folder, results.place(folder, "net", seed, method, 0.1), record)
     return folder
 
 
@@ -201,13 +201,13 @@ def test_a_file_is_of_one_key(tmp_path: Path) -> None:
     path = results.place(tmp_path, "net", 3, "m", 0.25)
     assert path == tmp_path / "runs" / "net" / "3" / "m-0.25.json"
     assert not results.is_done(path, "k")
-    results.put(path, {"key": "k"})
+    results.put(tmp_path, path, {"key": "k"})
     assert results.is_done(path, "k")
     assert json.loads(path.read_text()) == {"key": "k"}
     with pytest.raises(StudyError, match="made by another plan"):
         results.is_done(path, "l")
     with pytest.raises(OutputError, match="cannot be made"):
-        results.put(path / "below" / "x.json", {})
+        results.put(tmp_path, path / "below" / "x.json", {})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from prune_audit import audit as auditing
 from prune_audit import prune
 from prune_audit.core import DataSource, ModelSource, Settings, rows
-from prune_audit.errors import AlignmentError, ModelError, StudyError, UsageError
+from prune_audit.errors import AlignmentError, ModelError, OutputError, StudyError, UsageError
 from prune_audit.files import packed
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
@@ -282,3 +282,36 @@ def test_the_plan_of_the_documents_can_be_read() -> None:
     found = plan.read(ROOT / "docs" / "studies" / "mitigations-long-tail.toml", train=VAL, audit=VAL)
     assert len(found.cells()) == 8 * 2 * 5
     assert {method.mitigate for method in found.methods} >= {"tuned", "tuned-balanced"}
+
+
+@pytest.mark.parametrize("name", ["runs", "dense", "pruned", "predictions", "pruned/mlp", "predictions/predictions"])
+def test_no_folder_in_that_of_a_study_leads_elsewhere(name: str, tmp_path: Path) -> None:
+    mine, study = tmp_path / "mine", tmp_path / "study"
+    kept = mine / "mlp" / "0" / "magnitude-0.5" / "kept.txt"  # where pruned networks are made, and removed
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    (study / name).parent.mkdir(parents=True, exist_ok=True)
+    (study / name).symlink_to(mine)
+    once = PLAN.replace("seeds = 2", "seeds = 1").replace("[0.1, 0.5]", "[0.5]").replace("epochs = 3", "epochs = 1")
+    with pytest.raises(OutputError, match=f"{name} is a link, and none is followed there"):
+        running.run(of(tmp_path, once), study, SETTINGS)
+    assert [str(path.relative_to(mine)) for path in sorted(mine.rglob("*"))] == [
+        "mlp",
+        "mlp/0",
+        "mlp/0/magnitude-0.5",
+        "mlp/0/magnitude-0.5/kept.txt",
+    ]
+
+
+def test_no_network_of_a_study_is_written_through_a_link(tmp_path: Path) -> None:
+    mine, study = tmp_path / "mine", tmp_path / "study"
+    mine.write_text("mine")
+    links = [study / "dense" / "mlp-0.pth", study / "pruned" / "mlp" / "0" / "magnitude-0.5" / "pruned.pth"]
+    for link in links:
+        link.parent.mkdir(parents=True)
+        link.symlink_to(mine)
+    once = PLAN.replace("seeds = 2", "seeds = 1").replace("[0.1, 0.5]", "[0.5]").replace("epochs = 3", "epochs = 1")
+    running.run(of(tmp_path, once), study, SETTINGS, keep=True)
+    assert mine.read_text() == "mine"
+    assert not any(link.is_symlink() for link in links)
+    assert all(link.is_file() for link in links)

@@ -34,7 +34,7 @@ def written(folder: Path, *, seeds: int = 2, kept: bool = True, change: dict[str
         }  # fmt: skip
         if kept:
             record["right"] = {"dense": packed.flags(dense), "pruned": packed.flags(pruned)}
-        results.put(results.place(folder, "net", seed, "m", 0.5), record | (change or {}))
+        results.put(folder, results.place(folder, "net", seed, "m", 0.5), record | (change or {}))
     return folder
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -65,20 +64,15 @@ def write_predictions(
     columns |= {name: values for name, values in beside.items() if values is not None}
     if outputs.tied is not None and (outputs.tied > 1).any():
         columns["tied"] = outputs.tied
-    target = targets.target(path)
-    temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
+        with targets.replacing(path) as file:
             _WRITERS[path.suffix.lower()](file, columns)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
     except OSError as fault:
         raise OutputError(
             f"{path} cannot be written: {fault.strerror or fault}", hint="give another place, or make room"
         ) from fault
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _table(columns: Mapping[str, Array]) -> Any:
