@@ -43,16 +43,17 @@ def run(folder: Folder = Path("prune-audit-demo")) -> int:
     from prune_audit import shipped
     from prune_audit.cli import _app, _terminal
     from prune_audit.errors import OutputError
+    from prune_audit.files import target as targets
 
     _free(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        targets.folder(folder)
         # First, so that a demo that was interrupted here can be run again.
         for name, content in ((MARK, ABOUT.encode()), *shipped.demo()):
             path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # a link is replaced, and not written through
-            path.write_bytes(content)
+            targets.folder(path.parent, within=folder)
+            with targets.replacing(path, named=False) as file:
+                file.write(content)
     except OSError as error:
         told = f"{error.filename or folder}: {error.strerror or error}"
         raise OutputError(told, hint="give a folder that you may write to") from error

@@ -117,7 +117,7 @@ def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no SIGTERM to send")
-def test_a_search_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_search_that_is_terminated_leaves_the_states_of_its_trainings_alone(tmp_path: Path) -> None:
     command = ["prune", DENSE, "--until-harm", "--audit", VAL, "-o", str(tmp_path / "out.pth"), "--threads", "1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "prune_audit", *command, "--data", VAL, "--epochs", "500"],
@@ -125,7 +125,7 @@ def test_a_search_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> No
         text=True,
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".out*/*/*.resume")):
+    while not list(tmp_path.glob("out.pth.tries/*.resume")):
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -133,7 +133,8 @@ def test_a_search_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> No
     _, told = running.communicate(timeout=60)
     assert running.returncode == 143
     assert told == _interrupt.TOLD
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out.pth.tries"]
+    assert {path.suffix for path in (tmp_path / "out.pth.tries").iterdir()} == {".resume"}
 
 
 def test_onnx_in_and_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
