@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prune_audit.choices import Channels, Exif, Interpolation, Isolate, OperatingPoint, Overlap, Progress, Runtime
+from prune_audit.choices import (
+    Channels,
+    Exif,
+    Interpolation,
+    Isolate,
+    OperatingPoint,
+    Overlap,
+    Progress,
+    Runtime,
+    Scheme,
+)
 from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 
@@ -393,6 +403,13 @@ class Counting:
     max_detections: Annotated[
         int, typer.Option(min=1, help="Detections of each class in an image that count, the surest first.")
     ] = 100
+    scheme: Annotated[
+        Scheme,
+        typer.Option(
+            help="How tags of words are read as entities: leniently, as seqeval reads any of the usual schemes, or by "
+            "one of these alone, in which what is not whole is no entity."
+        ),
+    ] = "any"
 
     def settings(self) -> dict[str, Any]:
         """As fields of `prune_audit.core.Settings`."""
@@ -405,6 +422,7 @@ class Counting:
             "iou": self.iou,
             "overlap": self.overlap,
             "max_detections": self.max_detections,
+            "scheme": self.scheme,
         }
 
 

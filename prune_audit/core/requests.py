@@ -21,6 +21,7 @@ from prune_audit.core.types import (
     Overlap,
     Reference,
     Runtime,
+    Scheme,
     Scores,
     Value,
 )
@@ -153,6 +154,7 @@ class Settings:
     Where things are found at a threshold of scores, that of each model is chosen by ``operating_point``, and ``score``
     is the dense model's, None for one that is chosen for all alike. A detection takes a box that it overlaps by
     ``iou``, or a mask, as ``overlap`` has it; of each image and class the ``max_detections`` surest count.
+    Entities are read out of tags by the ``scheme``, any of the usual ones unless one is named.
     Of the dense model: it must have ``expect_accuracy``, a share, within ``expect_tolerance`` of the interval; with
     ``plausibility`` it is tried whether another usual preprocessing fits it better.
     """
@@ -192,6 +194,7 @@ class Settings:
     iou: float = field(default=0.5, metadata=UNLESS_DEFAULT)
     overlap: Overlap = field(default="boxes", metadata=UNLESS_DEFAULT)
     max_detections: int = field(default=100, metadata=UNLESS_DEFAULT)
+    scheme: Scheme = field(default="any", metadata=UNLESS_DEFAULT)
     isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)

@@ -16,6 +16,7 @@ from prune_audit.choices import OperatingPoint as OperatingPoint
 from prune_audit.choices import Overlap as Overlap
 from prune_audit.choices import Reference as Reference
 from prune_audit.choices import Runtime as Runtime
+from prune_audit.choices import Scheme as Scheme
 
 Array: TypeAlias = npt.NDArray[Any]
 Counts: TypeAlias = npt.NDArray[np.int64]

@@ -132,10 +132,9 @@ def _turns(at: Counts, pixels: int) -> Counts:
 
 def _filled(corners: Floats, width: int, height: int) -> Counts:
     """Runs (K,) of the inside of a polygon with ``corners`` (2 * C,)."""
-    if np.abs(corners).max() > 2 * max(width, height):
-        raise ValueError(
-            f"a corner at {corners[np.abs(corners).argmax()]:g}, far beyond an image of {width} x {height}"
-        )
+    beyond = corners[np.abs(corners) > 2 * max(width, height)]
+    if len(beyond):
+        raise ValueError(f"a corner at {beyond[0]:g}, far beyond an image of {width} x {height}")
     fine = np.trunc(_FINE * corners.reshape(-1, 2) + 0.5).astype(np.int64)  # (C, 2)
     ends = np.roll(fine, -1, axis=0)
     far = np.abs(ends - fine).max(axis=1)

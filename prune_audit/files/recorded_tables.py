@@ -20,7 +20,7 @@ import numpy as np
 
 from prune_audit.core import Array
 from prune_audit.errors import ModelError
-from prune_audit.files import archive, arrow, coco, json_lines, parse
+from prune_audit.files import archive, arrow, coco, json_lines, parse, tags
 from prune_audit.files.columns import IDS, PATHS, blank_first, decoded, delimiter, encoding, nameless
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def form(path: Path) -> Form | None:
         # Lines of JSON are records of something else, as are logs, and what detectors find.
         other = json_lines.is_lines(text) or json_lines.is_log(text) or coco.told_by(text) is not None
         return None if other else "json"
-    return "csv" if _is_csv(text, whole=len(head) < _HEAD) else None
+    return "csv" if _is_csv(text, whole=len(head) < _HEAD) and not tags.told_by(text) else None
 
 
 def uneven(path: Path) -> str:

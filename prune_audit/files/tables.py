@@ -21,7 +21,7 @@ import numpy as np
 from prune_audit import spelling
 from prune_audit.core import Counts, DataSource
 from prune_audit.errors import DataError
-from prune_audit.files import arrow
+from prune_audit.files import arrow, tags
 from prune_audit.files.archive import said
 from prune_audit.files.columns import (
     IDS,
@@ -261,7 +261,7 @@ def _head(source: DataSource) -> Head | None:
     if start.startswith(b"PAR1"):
         return _parquet_head(source.path)
     text = decoded(start)
-    if text is None:
+    if text is None or tags.told_by(text):
         return None
     # What is cut off by the end of the head is no row.
     text = text if len(start) < _HEAD else text.rpartition("\n")[0]

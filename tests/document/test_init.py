@@ -87,7 +87,8 @@ def test_fits_its_schema_without_undescribed_keys(name: str, validator: Draft202
 # What most audits say nothing of.
 OF_TASKS: dict[str, Any] = {
     "task": "boxes", "metric": "acc", "class_by": "subject",
-    "operating_point": "precision", "score": 0.25, "iou": 0.75, "overlap": "masks", "max_detections": 10,
+    "operating_point": "precision", "score": 0.25, "iou": 0.75, "overlap": "masks",
+    "max_detections": 10, "scheme": "bioes",
 }  # fmt: skip
 NOT_WRITTEN = ("isolate", "memory", "sample_timeout", "runner")
 
