@@ -97,7 +97,7 @@ def log(audit: Audit, files: Mapping[str, bytes]) -> str:
                 run = _write(mlflow.MlflowClient(), started.info.run_id, audit, numbers, files)
     except (mlflow.MlflowException, RequestException, OSError) as fault:
         sqlite = mlflow.get_tracking_uri().startswith("sqlite")
-        wanted = "; a SQLite store needs the whole of MLflow: pip install mlflow" if sqlite else ""
+        wanted = "; a SQLite store needs more: pip install 'prune-audit[mlflow]'" if sqlite else ""
         raise _refused(fault, wanted) from fault
     info, where = run.info, _discreet(mlflow.get_tracking_uri())
     return (

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 from mlflow.entities import Run
 
-from prune_audit import logs
+import prune_audit
+from prune_audit import logs, reports
 from prune_audit.cli import invoke
-from prune_audit.core import Audit
+from prune_audit.core import Audit, Outputs, Predictions, Settings
 from prune_audit.document import read_audit
 from prune_audit.errors import MissingExtra, OutputError, UsageError
 from prune_audit.logs.mlflow import PATIENCE, log, metrics, ready
+from tests.cli._run import process
 from tests.reports import audits
 
 FILES = {"audit.html": b"<p>", "audit.json": b"{}"}
@@ -199,3 +204,23 @@ def test_from_the_command_line(
     assert "no plugin 'wandb' in logs" in capsys.readouterr().err
     assert invoke(["compare", *models, "--data", data, "--confirm", data, "--log", "mlflow"]) == 2
     assert "--log writes one audit" in capsys.readouterr().err
+
+
+def test_where_nothing_is_said_runs_are_kept_in_sqlite_with_what_the_extra_installs(tmp_path: Path) -> None:
+    """As a user's process does it, in a folder of its own."""
+    predictions = Predictions(
+        classes=("a", "b"),
+        ids=tuple("0123"),
+        labels=np.array([0, 0, 1, 1]),
+        models=tuple(Outputs(name=name, predicted=np.array([0, 0, 1, 1])) for name in ("dense", "pruned")),
+    )
+    reports.write(prune_audit.from_predictions(predictions, "dense", ["pruned"], Settings()), tmp_path / "a.json")
+    unset = {name: "" for name in os.environ if name.startswith("MLFLOW_")}
+    done = process(["check", "a.json", "-q", "--log", "mlflow"], environment=unset, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    database = tmp_path / "mlflow.db"
+    assert f"at sqlite:///{database}" in done.stderr
+    with closing(sqlite3.connect(database)) as kept:
+        found = dict(kept.execute("select key, value from latest_metrics"))
+    assert found["pruned/accuracy"] == 1
+    assert found["pruned/recall_change/a"] == 0
