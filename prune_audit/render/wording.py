@@ -459,6 +459,20 @@ def _look(audit: Audit) -> tuple[str, str] | None:
     )
 
 
+def repeated(audit: Audit) -> str | None:
+    """The command that compares the same files on the same data; None where a model is no file."""
+    cards = [audit.comparisons[0].dense, *(comparison.pruned for comparison in audit.comparisons)]
+    if any(not card.path for card in cards):
+        return None
+    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
+    given = [
+        *(["--preprocess", preset] if preset else []),
+        *(word for each in audit.provenance.settings.by for word in ("--by", each)),
+    ]
+    data = ["--data", audit.provenance.data, *given]
+    return printable(f"prune-audit compare {' '.join(map(_typed, cards))} {' '.join(map(shlex.quote, data))}")
+
+
 def _typed(card: ModelCard) -> str:
     """A model as the command line takes it."""
     return shlex.quote(card.path if card.factory is None else f"{card.path}@{card.factory}")
