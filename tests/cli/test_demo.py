@@ -18,7 +18,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An empty folder in which the demo ran, and what it printed."""
     folder = tmp_path_factory.mktemp("empty")
     done = here(["demo"], cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "wrote audit.json\n")
     return folder, done.stdout
 
 

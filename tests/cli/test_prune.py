@@ -52,9 +52,13 @@ def test_each_method_pruned_trained_and_audited(
     assert f"Gate default: {'FAILED' if code else ''}" in seen.out
     card = told["comparisons"][0]["pruned"]
     assert card["path"] == str(output)
-    kept = sum(layer["nonzero"] for layer in card["layers"])
-    assert abs(kept - 0.5 * 29_808) <= TOLERANCE.get(method, 0) * 29_808
-    assert f"{output}: {method} kept {100 * kept / 29_808:.2f} % of the weights that may be cut" in seen.out
+    counted = getattr(plugins.load("pruning", method), "COUNTED", None)
+    if counted is None:
+        kept = sum(layer["nonzero"] for layer in card["layers"])
+        assert abs(kept - 0.5 * 29_808) <= TOLERANCE.get(method, 0) * 29_808
+        assert f"{output}: {method} kept {100 * kept / 29_808:.2f} % of the weights that may be cut" in seen.out
+    else:  # something that the weights in the file are composed of, of which the method's own tests make sure
+        assert f"{output}: {method} kept 50.00 % of the {counted}" in seen.out
     for layer in card["layers"]:
         row = next(line.split() for line in seen.out.splitlines() if line.startswith(layer["name"]))
         assert row[-4:-2] == [f"{layer['nonzero']:,}", f"{layer['total']:,}"]

@@ -55,6 +55,11 @@ APART = {
     "prune_audit/nets/examples.py cross_entropy(self.forward(model, inputs), labels, 'sum')": "a loss, with gradients",
     "prune_audit/nets/examples.py functional.cross_entropy(scores, labels, reduction=reduction)": "a loss, with "
     "gradients",
+    **{
+        f"prune_audit/pruning/deadwooding_style.py {loss}": "a loss, with gradients"
+        for loss in ("cross_entropy(scores, labels)", "given.log_softmax(1)", "to.log_softmax(1)")
+    },
+    "prune_audit/lenses/recalibrated.py labels == at": "the samples of one class, whose loss is averaged",
     "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
     "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "how much each block of weights is looked at",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
