@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from prune_audit import data, models, plugins, pruning, spelling
-from prune_audit.choices import Scope
+from prune_audit.choices import Allocate, Scope
 from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
@@ -24,6 +24,7 @@ from prune_audit.evaluate.loop import Progress
 from prune_audit.files import target as targets
 from prune_audit.nets import masking, train_loop, training_data
 from prune_audit.nets import pattern as patterns
+from prune_audit.nets.allocate import Allocation, by_regions
 from prune_audit.nets.companion import Companion, Composed, Course
 from prune_audit.nets.editable import put
 from prune_audit.nets.examples import Examples
@@ -49,10 +50,11 @@ class Recipe:
 
     ``method`` is a plugin of the pruning room; ``density`` the share of weights to keep of the layers that may be cut,
     None where ``options``, the group that the method brings (`OPTIONS`), set it, or a ``pattern`` such as ``2:4`` does
-    (`prune_audit.nets.pattern`), without which single weights are cut. ``exempt`` as in
-    `prune_audit.nets.masking.prunable`. ``schedule`` is one of `prune_audit.pruning.schedules`, with its ``rounds``;
-    None is the method's usual one. ``samples`` of the training data score, all where None. ``recalibrate`` estimates
-    the statistics of batch normalisation anew on the training data, once all else is done.
+    (`prune_audit.nets.pattern`), without which single weights are cut. ``allocate`` names what decides how much of each
+    layer is kept. ``exempt`` as in `prune_audit.nets.masking.prunable`. ``schedule`` is one of
+    `prune_audit.pruning.schedules`, with its ``rounds``; None is the method's usual one. ``samples`` of the training
+    data score, all where None. ``recalibrate`` estimates the statistics of batch normalisation anew on the training
+    data, once all else is done.
     """
 
     method: str
@@ -60,6 +62,7 @@ class Recipe:
     scope: Scope = "global"
     exempt: tuple[str, ...] = ()
     pattern: str | None = None
+    allocate: Allocate | None = None
     options: Any = None
     schedule: str | None = None
     rounds: int = 10
@@ -89,6 +92,13 @@ class Recipe:
                     hint="leave out one of the two",
                 )
             settled = True if keeps is not None and self.density is None else settled
+        if self.allocate is not None:
+            check_pattern(self.method)
+            if self.grouped is not None or self.scope != "global" or self.schedule not in (None, "one-shot"):
+                raise UsageError(
+                    "--allocate decides what each layer keeps, at one blow and of single weights",
+                    hint="leave out --pattern, --scope and --schedule",
+                )
         if self.density is not None:
             check_density(self.density)
             if settled:
@@ -112,9 +122,10 @@ class Recipe:
 class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
     weights that might be cut, or of what was ``counted`` in their place, as the weights in the file are composed of the
-    ``parts`` in another file; ``history`` says how the epochs went; ``left`` names what may be weights, too, and could
-    not be cut. ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked
-    for that, and ``stale`` those whose statistics are of the network before the cut."""
+    ``parts`` in another file; ``allocation`` decided how much of each layer is kept, None where nobody asked for that;
+    ``history`` says how the epochs went; ``left`` names what may be weights, too, and could not be cut.
+    ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked for that,
+    and ``stale`` those whose statistics are of the network before the cut."""
 
     source: ModelSource
     card: ModelCard
@@ -123,12 +134,15 @@ class Pruned:
     left: tuple[str, ...] = ()
     counted: str = WEIGHTS
     parts: Path | None = None
+    allocation: Allocation | None = None
     recalibrated: tuple[str, ...] | None = None
     stale: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of the weights and of batch normalisation, in the result and in reports."""
+        if self.allocation is not None:
+            return (f"{self.source.name}: {self.allocation.said}", *self._normalised)
         if self.parts is None:
             return self._normalised
         return (
@@ -185,6 +199,10 @@ def run(
     )
     if cut.pattern is not None:
         patterns.sides(opened.module, tuple(masks), cut.pattern)  # before anything is trained
+    allocation = None
+    if recipe.allocate is not None:
+        allocation = by_regions(opened.module, masks, recipe.share, recipe.training.seed)
+        cut = replace(cut, counts=allocation.counts)
     if recipe.options is not None:
         if not isinstance(recipe.options, getattr(method, "OPTIONS", ())):
             raise UsageError(f"{recipe.method} has no such options: {recipe.options}", hint="give those of the method")
@@ -218,6 +236,7 @@ def run(
         left=left,
         counted=getattr(method, "COUNTED", WEIGHTS),
         parts=parts,
+        allocation=allocation,
         recalibrated=recalibrated,
         stale=() if tuned else tuple(normalising(opened.module)),
     )

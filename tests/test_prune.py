@@ -734,3 +734,23 @@ def test_what_was_tuned_or_not_cut_or_has_no_batch_normalisation_is_not_stale(fe
     assert done.notes == ("d has no batch normalisation that could be recalibrated",)
     with pytest.raises(UsageError, match="recalibration needs labelled training data"):
         prune.run(DENSE, tmp_path / "e.pth", asked, Settings())
+
+
+def test_layers_keep_what_is_allocated_to_them(tmp_path: Path) -> None:
+    factory = "prune_audit.networks:mlp(4, inputs=30, hidden=(16, 8))"
+    torch.save(models.build(factory).state_dict(), tmp_path / "mlp.pth")
+    dense = ModelSource(name="mlp", path=tmp_path / "mlp.pth", factory=factory)
+    recipe = Recipe(method="magnitude", density=0.25, exempt=("last",), allocate="regions")
+    done = prune.run(dense, tmp_path / "out.pth", recipe, Settings())
+    assert done.density == pytest.approx(0.25)
+    assert done.allocation is not None
+    assert "cannot tell allocations apart" in done.notes[0]
+    state = torch.load(tmp_path / "out.pth", weights_only=True)
+    kept = [int(state[name].count_nonzero()) for name in done.allocation.counts]
+    assert kept == [*done.allocation.counts.values()] == [120, 32]
+
+
+@pytest.mark.parametrize("more", [{"pattern": "2:4"}, {"scope": "layer"}, {"schedule": "gradual"}])
+def test_an_allocation_is_at_one_blow_and_of_single_weights(more: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="--allocate decides what each layer keeps"):
+        Recipe(method="magnitude", density=None if "pattern" in more else 0.5, allocate="regions", **more)  # type: ignore[arg-type]  # parametrised

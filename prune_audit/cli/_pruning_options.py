@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prune_audit.choices import Optimizer, RateSchedule, Scope
+from prune_audit.choices import Allocate, Optimizer, RateSchedule, Scope
 from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 from prune_audit.options import OfPlugins, chosen
@@ -75,6 +75,14 @@ class Cutting:
             "an output. By default single weights are cut, wherever they are.",
         ),
     ] = None
+    allocate: Annotated[
+        Allocate | None,
+        typer.Option(
+            metavar="regions",
+            help="Experimental: decide what each of two hidden fully connected layers keeps by a bound on the linear "
+            "pieces of the network (Cai et al.), or evenly where the bound cannot tell. Takes --exempt last.",
+        ),
+    ] = None
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +134,7 @@ class Cutting:
             scope=self.scope,
             exempt=tuple(self.exempt or ()),
             pattern=self.pattern,
+            allocate=self.allocate,
             options=options,
             schedule=self.schedule,
             rounds=self.steps,

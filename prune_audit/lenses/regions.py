@@ -22,8 +22,8 @@ import typer
 
 from prune_audit.core import Drawn, Field, Measure, Table, Value
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.lenses import CannotLook, Network, Seen, Subject, _regions_bound
-from prune_audit.nets import regions
+from prune_audit.lenses import CannotLook, Network, Seen, Subject
+from prune_audit.nets import regions, regions_bound
 from prune_audit.render import rounded
 
 if TYPE_CHECKING:
@@ -268,13 +268,13 @@ def _bounds(subject: Subject, walkers: Sequence[_Walker]) -> dict[str, Any]:
         for layer, own, whole, inputs in layers:
             density = kept / size if name == EVENLY else own / whole
             width = whole // inputs
-            chances = _regions_bound.ranks(width, inputs, density, generator)
+            chances = regions_bound.ranks(width, inputs, density, generator)
             mean = sum(k * p for k, p in chances.items())
             spread = sum((k - mean) ** 2 * p for k, p in chances.items()) ** 0.5
             rows.append([layer, inputs, width, density, mean, spread])
             of_ranks.append(chances)
             widths.append(width)
-        bits = _regions_bound.log2_bound(widths, of_ranks, layers[0][3])
+        bits = regions_bound.log2_bound(widths, of_ranks, layers[0][3])
         found["networks"].append({"name": name, "bits": bits, "layers": rows})
     return found
 

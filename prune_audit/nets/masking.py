@@ -129,6 +129,19 @@ def keep_largest(scores: Tensors, masks: Tensors, density: float, scope: Scope =
     return found
 
 
+def keep_counts(scores: Tensors, masks: Tensors, counts: Mapping[str, int]) -> Masks:
+    """As `keep_largest`, of each weight as many as ``counts`` says.
+
+    Raises:
+        ModelError: a score is no number, or below 0.
+    """
+    check_scores(scores, masks)
+    found: Masks = {}
+    for name, mask in masks.items():
+        found |= _largest({name: scores[name]}, {name: mask}, counts[name])
+    return found
+
+
 def matching(names: Sequence[str], pattern: str) -> list[str]:
     """Those of the weights ``names`` whose name, or that of their layer, ``pattern`` matches, as in a shell."""
     return [name for name in names if _matches(name, pattern)]

@@ -55,7 +55,8 @@ class Cut:
     every group keeps as many, and None cuts single weights. ``seed`` draws what is random. ``weight_decay`` is the
     epsilon of the training's loss T + epsilon / 2 ||theta||^2. ``options`` are the method's own (an instance of its
     ``OPTIONS``), None where there are none, and ``fixed`` is what its ``start`` fixed before the first cut, by name of
-    parameter, None where that fixed nothing. ``companion`` is what its ``accompany`` made.
+    parameter, None where that fixed nothing. ``counts`` are how many weights of each layer to keep, None where the
+    scope decides. ``companion`` is what its ``accompany`` made.
     """
 
     scope: Scope = "global"
@@ -64,6 +65,7 @@ class Cut:
     options: Any = None
     fixed: Mapping[str, float] | None = None
     pattern: Pattern | None = None
+    counts: Mapping[str, int] | None = None
     companion: Companion | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +104,8 @@ def cut(
         return updated
     check_density(density)
     scores = method.score(model, tuple(masks), batches, settings)
+    if settings.counts is not None:
+        return masking.keep_counts(scores, masks, settings.counts)
     by_row = hasattr(method, "BY_ROW")
     if settings.pattern is None and by_row:
         return masking.keep_of_rows(scores, masks, density, pattern.sides(model, tuple(masks), pattern.Block(1, 1)))

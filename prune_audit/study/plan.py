@@ -266,7 +266,7 @@ def _methods(file: _File) -> tuple[Method, ...]:
             densities = _densities(file, table["densities"], "methods", n, "densities")
         _check_schedule(file, table, "methods", n)
         own = {"method": name} | dict(cuts) | table
-        leaves, start = ("density", "training", "options"), {"density": densities[0], "training": tuning}
+        leaves, start = ("density", "training", "options", "allocate"), {"density": densities[0], "training": tuning}
         recipe = file.filled(Recipe, ("methods", n), table=own, leaves=leaves, others=_OF_METHOD, given=start)
         known = plugins.names("pruning")
         if recipe.method not in known:

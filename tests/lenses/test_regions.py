@@ -12,7 +12,8 @@ from torch import nn
 
 from prune_audit.core import Table
 from prune_audit.errors import UsageError
-from prune_audit.lenses import CannotLook, Seen, _regions_bound, regions
+from prune_audit.lenses import CannotLook, Seen, regions
+from prune_audit.nets import regions_bound
 from tests.lenses import subjects
 from tests.lenses.explained import explain, saved, section, state
 
@@ -133,7 +134,7 @@ def test_the_bound_of_fully_connected_layers_stands_beside_and_says_where_it_tel
         ("pruned, cut evenly", "0"), ("pruned, cut evenly", "2"),
     ]  # fmt: skip
     whole = [{10: 1.0}, {12: 1.0}]
-    assert found[0]["log2_bound"] == pytest.approx(_regions_bound.log2_bound([12, 12], whole, 10))
+    assert found[0]["log2_bound"] == pytest.approx(regions_bound.log2_bound([12, 12], whole, 10))
     assert [row["density"] for row in found[2:]] == pytest.approx([6 / 120, 12 / 144, *[18 / 264] * 2])
     assert found[1]["rank"] == 12
     assert 0 < found[2]["rank"] < 12

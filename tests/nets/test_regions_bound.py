@@ -9,15 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from prune_audit.lenses import _regions_bound
-from prune_audit.nets import regions
+from prune_audit.nets import regions, regions_bound
 
 
 def dense(inputs: int, *widths: int) -> float:
     """The bound of fully connected layers, as a number of pieces."""
     sizes = (inputs, *widths)
-    whole = [_regions_bound.ranks(n, before, 1, np.random.default_rng(0)) for before, n in pairwise(sizes)]
-    found: float = 2 ** _regions_bound.log2_bound(widths, whole, inputs)
+    whole = [regions_bound.ranks(n, before, 1, np.random.default_rng(0)) for before, n in pairwise(sizes)]
+    found: float = 2 ** regions_bound.log2_bound(widths, whole, inputs)
     return found
 
 
@@ -44,17 +43,17 @@ def test_a_half_connected_layer_by_every_mask() -> None:
     chances = enumerated(2, 2, 0.5)
     assert chances[2] == pytest.approx(2 * 0.5**2 - 0.5**4)
     assert chances[0] == pytest.approx(0.5**4)
-    assert 2 ** _regions_bound.log2_bound([2], [chances], 2) == pytest.approx(3.3125, rel=1e-12)
+    assert 2 ** regions_bound.log2_bound([2], [chances], 2) == pytest.approx(3.3125, rel=1e-12)
 
 
 @pytest.mark.parametrize(("rows", "columns", "density"), [(2, 2, 0.5), (3, 2, 0.3), (2, 4, 0.6)])
 def test_drawn_ranks_are_those_of_every_mask(rows: int, columns: int, density: float) -> None:
     """Of many draws, within four standard errors."""
     generator = np.random.default_rng(0)
-    many = [_regions_bound.ranks(rows, columns, density, generator) for _ in range(20)]
+    many = [regions_bound.ranks(rows, columns, density, generator) for _ in range(20)]
     for rank, chance in enumerated(rows, columns, density).items():
         mean = np.mean([each.get(rank, 0) for each in many])
-        assert mean == pytest.approx(chance, abs=4 * (chance * (1 - chance) / (20 * _regions_bound.DRAWS)) ** 0.5)
+        assert mean == pytest.approx(chance, abs=4 * (chance * (1 - chance) / (20 * regions_bound.DRAWS)) ** 0.5)
     assert all(sum(each.values()) == pytest.approx(1) for each in many)
 
 
@@ -65,8 +64,8 @@ def test_of_a_wide_network_the_bound_is_flat_where_the_sheet_of_figures_says_so(
     def of(second: float) -> float:
         kept = 0.02 * (784 * 100 + 100 * 100)
         first = (kept - second * 100 * 100) / (784 * 100)
-        both = [_regions_bound.ranks(100, 784, first, generator), _regions_bound.ranks(100, 100, second, generator)]
-        return _regions_bound.log2_bound([100, 100], both, 784)
+        both = [regions_bound.ranks(100, 784, first, generator), regions_bound.ranks(100, 100, second, generator)]
+        return regions_bound.log2_bound([100, 100], both, 784)
 
     assert of(0.02) == pytest.approx(199.08, abs=0.05)
     assert of(0.1) == pytest.approx(199.08, abs=0.05)
