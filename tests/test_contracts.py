@@ -195,8 +195,9 @@ def test_no_mitigation_is_named_outside_its_file_but_in_an_example() -> None:
     assert found == {("prune_audit/cli/mitigate.py", "equal-loss")}
 
 
-# Lenses that are called by words which mean other things elsewhere: options, columns, controls.
-WORDS = {"layers", "limit", "recalibrated", "weights"}
+# Lenses that are called by words which mean other things elsewhere: options, columns, controls,
+# what allocates.
+WORDS = {"layers", "limit", "recalibrated", "regions", "weights"}
 # The runner that is the default, and a number of threads.
 STANDARD = {"prune_audit/cli/_options.py", "prune_audit/core/requests.py", "prune_audit/document/__init__.py"}
 
