@@ -1,10 +1,15 @@
-"""What a wheel holds that lies elsewhere in the repository: the guide, and the models and images of the demo.
+"""What a wheel holds that lies elsewhere in the repository: the guide, and the models and images of the demo; and where
+its README leads.
 
-An editable installation takes both from where they lie, and so does a clone.
+An editable installation takes guide and demo from where they lie, and so does a clone. Who hosts the repository is not
+known here: PRUNE_AUDIT_REPOSITORY says it, which the release workflow sets. Without it a package names no address, and
+links of the README are as in the repository.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import runpy
 import tempfile
 from pathlib import Path
@@ -12,6 +17,29 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+
+class Published(MetadataHookInterface):
+    """The README as an index shows it, and the addresses of the project."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Fill in the dynamic fields."""
+        home = os.environ.get("PRUNE_AUDIT_REPOSITORY", "").rstrip("/")
+        text = (Path(self.root) / "README.md").read_text("utf-8")
+        if home:
+            tag = f"v{metadata['version']}"
+            text = re.sub(r"\]\((?![a-z]+:|#)", f"]({home}/blob/{tag}/", text)
+            text = re.sub(r'src="(?![a-z]+:)', f'src="{home}/raw/{tag}/', text)
+            metadata["urls"] = {
+                "Repository": home,
+                "Documentation": f"{home}/tree/{tag}/docs",
+                "Changelog": f"{home}/blob/{tag}/CHANGELOG.md",
+                "Issues": f"{home}/issues",
+            }
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
 
 
 class Shipped(BuildHookInterface):  # type: ignore[type-arg]

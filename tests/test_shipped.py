@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -14,13 +17,17 @@ import pytest
 from prune_audit import shipped
 from tests.conftest import ROOT
 
+HOME = "https://github.com/acme/prune-audit"
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this repository."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, ROOT], check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PRUNE_AUDIT_REPOSITORY"}
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, env=environment)
     return folder / f"prune_audit-{version('prune-audit')}-py3-none-any.whl"
 
 
@@ -39,6 +46,37 @@ def test_the_wheel_holds_what_lies_elsewhere_in_the_repository(unpacked: Path) -
     with ZipFile(package / shipped.DEMO) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == dict(shipped.demo())
     assert not (unpacked / "sample_models").exists()
+
+
+def published() -> dict[str, Any]:
+    """What the hook of the build fills in."""
+    metadata: dict[str, Any] = {"version": "1.2"}
+    runpy.run_path(str(ROOT / "hatch_build.py"))["Published"](str(ROOT), {}).update(metadata)
+    return metadata
+
+
+def test_an_index_shows_the_readme_with_whole_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which lead to files that are there, at the tag of the version."""
+    monkeypatch.setenv("PRUNE_AUDIT_REPOSITORY", f"{HOME}/")
+    made = published()
+    assert made["urls"]["Repository"] == HOME
+    links = re.findall(r"""(?:\]\(|src=")([^)"]+)""", made["readme"]["text"])
+    assert all(link.startswith("https://") for link in links)
+    ours = {match[1] for link in links if (match := re.fullmatch(HOME + r"/(?:blob|raw)/v1\.2/(.*)", link))}
+    assert {"docs/terminal.svg", "docs/reading-an-audit.md", "CONTRIBUTING.md"} <= ours
+    assert all((ROOT / path).is_file() for path in ours)
+    assert f'src="{HOME}/raw/v1.2/docs/terminal.svg"' in made["readme"]["text"]
+
+
+def test_without_an_address_a_package_names_none(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PRUNE_AUDIT_REPOSITORY", raising=False)
+    assert "urls" not in published()
+    with ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        head, _, text = archive.read(name).decode().partition("\n\n")
+    assert "Author: prune-audit contributors" in head
+    assert "\nProject-URL" not in head
+    assert text.strip() == (ROOT / "README.md").read_text("utf-8").strip()
 
 
 def test_it_stays_small(wheel: Path) -> None:
@@ -64,6 +102,6 @@ def test_the_demo_runs_from_the_wheel(unpacked: Path, tmp_path: Path) -> None:
         env=environment,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "wrote audit.json\n")
     assert "What to type next:" in done.stdout
     assert (tmp_path / "prune-audit-demo" / "audit.json").is_file()
