@@ -5,6 +5,7 @@ Time is left out, because no two runs have it in common and the picture is under
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from dataclasses import replace
@@ -33,11 +34,13 @@ THEME = TerminalTheme(
 )  # fmt: skip
 
 
-def terminal(models: Path) -> str:
-    """The SVG of what the first command of the README prints."""
+def terminal() -> str:
+    """The SVG of what the first command of the README prints, in the folder in which the README says so."""
+    models = Path("sample_models")
     dense, pruned = (ModelSource(name=name, path=models / f"{name}.pt") for name in ("dense", "pruned-90"))
-    done = audit.run(dense, [pruned], DataSource(path=models / "val"), Settings())
-    shown = replace(done, provenance=replace(done.provenance, data="sample_models/val", run={}))
+    with contextlib.chdir(ROOT):
+        done = audit.run(dense, [pruned], DataSource(path=models / "val"), Settings())
+    shown = replace(done, provenance=replace(done.provenance, run={}))
     console = Console(
         file=io.StringIO(), width=WIDTH, height=50, record=True, force_terminal=True, color_system="truecolor",
         markup=False, highlight=False, emoji=False,
@@ -50,7 +53,7 @@ def terminal(models: Path) -> str:
 
 def main() -> None:
     """Write the picture."""
-    FILE.write_text(terminal(ROOT / "sample_models"), encoding="utf-8")
+    FILE.write_text(terminal(), encoding="utf-8")
     print(FILE.relative_to(ROOT))
 
 

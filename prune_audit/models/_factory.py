@@ -32,8 +32,19 @@ SYNTAX = "a factory is package.module:name or package.module:name(10, width=0.5)
 _OFFERED = 8  # names in a hint
 LIBRARIES = frozenset(
     {
-        *("PIL", "huggingface_hub", "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "pandas", "platformdirs"),
-        *("pyarrow", "requests", "rich", "safetensors", "scipy", "soundfile", "tokenizers", "torch", "transformers"),
+        *("PIL", "huggingface_hub", "markdown_it", "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "pandas"),
+        *(
+            "platformdirs",
+            "pyarrow",
+            "requests",
+            "rich",
+            "safetensors",
+            "scipy",
+            "soundfile",
+            "tokenizers",
+            "torch",
+            "transformers",
+        ),
         *("typer", "vl_convert"),
     }
 )

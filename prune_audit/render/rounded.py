@@ -101,16 +101,17 @@ def several(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """``a, b, c and 4 more``: as many as fit a line; semicolons where names hold commas, as those of ImageNet do.
+def listed(names: Sequence[str], room: int = FITS) -> str:
+    """``a, b, c and 4 more``: as many as fit ``room`` columns.
 
-    One alone is never left out, since saying so takes as much room.
+    Semicolons stand between them where names hold commas, as those of ImageNet do. One alone is never left out, since
+    saying so takes as much room.
     """
     shown: list[str] = []
     width = 0
     for name in map(printable, names):
         width += len(name) + 2
-        if width > FITS and shown and len(names) > len(shown) + 1:
+        if width > room and shown and len(names) > len(shown) + 1:
             break
         shown.append(name)
     more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""

@@ -378,8 +378,8 @@ def _notes(
     fewest = min(seeds.values(), default=0)
     if missing := list(_missing(alphas, seeds)):
         yield (
-            f"Not every seed has an alpha: {rounded.listed(missing)}. Alpha, its intervals and its tests are of "
-            "those that have one."
+            f"Not every seed has an alpha: {rounded.listed(missing, room=6 * rounded.FITS)}. Alpha, its "
+            "intervals and its tests are of those that have one."
         )
     if unjudged := int(finished_of(runs)["harmed"].isna().sum()):
         few = rounded.several(unjudged, "run")

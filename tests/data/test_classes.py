@@ -57,7 +57,7 @@ def test_a_list_that_makes_no_sense(tmp_path: Path, text: str, message: str) -> 
 
 
 def test_a_list_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.txt: there is no such file$") as caught:
+    with pytest.raises(DataError, match=r"(?m)none\.txt: there is no such file$") as caught:
         _classes.read(tmp_path / "none.txt")
     assert "class list" in caught.value.hint
 

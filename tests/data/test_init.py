@@ -37,7 +37,9 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_an_unknown_form(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.touch()
-    with pytest.raises(DataError, match=r"x\.csv is in no form of labelled data .*: it is an empty file$") as raised:
+    with pytest.raises(
+        DataError, match=r"(?m)x\.csv is in no form of labelled data .*: it is an empty file$"
+    ) as raised:
         data.load(DataSource(path=path), Expects(), Settings())
     assert all(name in raised.value.hint for name in ("image-folder", "manifest", "npz", "list data"))
 

@@ -145,7 +145,7 @@ def test_the_first_usual_column_counts(images: Path) -> None:
         (
             {"path": ["a.png", "x.png", "y.png", "z.png"], "label": ["x"] * 4},
             {},
-            r"row 2: there is no file .*x\.png \(3 of 4 files are missing\)$",
+            r"(?m)row 2: there is no file .*x\.png \(3 of 4 files are missing\)$",
         ),
     ],
 )

@@ -54,7 +54,7 @@ def test_looks_in_the_working_directory_and_leaves_the_path_as_it_was(write: Cal
 def test_restores_the_path_when_the_factory_fails(write: Callable[[str], None]) -> None:
     write("def broken(): raise ValueError('no such depth\\nmore')")
     before = list(sys.path)
-    with pytest.raises(ModelError, match=r"raised ValueError: no such depth$"):
+    with pytest.raises(ModelError, match=r"(?m)raised ValueError: no such depth$"):
         build(f"{MODULE}:broken")
     assert sys.path == before
 

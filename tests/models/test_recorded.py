@@ -588,7 +588,7 @@ def test_a_row_of_another_length_is_named(path: Path) -> None:
     with pytest.raises(ModelError, match="whose row 4 has 3 cells, and its line of names 2"):
         load(path)
     path.write_text("Once, she predicted\nrain, wind, and hail\n")
-    with pytest.raises(ModelError, match=r"text beginning 'Once, she predicted'$"):
+    with pytest.raises(ModelError, match=r"(?m)text beginning 'Once, she predicted'$"):
         load(path)
 
 

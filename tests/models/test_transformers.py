@@ -126,7 +126,7 @@ def test_masks_of_pruning_are_applied(images: Path) -> None:
 def test_a_network_far_larger_than_its_weights_is_not_made(images: Path) -> None:
     change(images, hidden_size=16_000)  # more than 8 GB
     with pytest.raises(
-        ModelError, match=r"describes a network of 2,05\d,\d\d\d,\d\d\d numbers, and its files hold \d,\d\d\d$"
+        ModelError, match=r"(?m)describes a network of 2,05\d,\d\d\d,\d\d\d numbers, and its files hold \d,\d\d\d$"
     ):
         load(images)
 

@@ -141,7 +141,7 @@ def test_two_sets_in_one_dict_are_told_apart_by_their_prefixes() -> None:
     for key in ("ema_model", "state_dict.ema_model"):
         assert_holds(content, state(1), key=key)
     flat = {**state(), **prefixed("ema.", state(1))}
-    with pytest.raises(ModelError, match=r"differ: \., ema$"):
+    with pytest.raises(ModelError, match=r"(?m)differ: \., ema$"):
         fitted(flat)
     assert_holds(flat, state(), key=".")
     assert_holds(flat, state(1), key="ema")

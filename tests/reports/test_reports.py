@@ -103,10 +103,11 @@ def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a stand-in for the system's refusal, since root is refused nothing."""
 
-    def refuse(self: Path, mode: str = "r", *rest: object) -> object:
+    def refuse(self: Path, *rest: object, **more: object) -> object:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     for act in (reports.check_writable, lambda path: reports.write(audits.ten(), path)):
         with pytest.raises(OutputError, match="Permission denied"):
             act(tmp_path / "a.csv")

@@ -71,7 +71,7 @@ def test_comments_say_what_values_mean_or_where_they_are_from(tmp_path: Path) ->
     assert told['level = "warn"']  # of several rules the last, from the preset
     assert "# its limit is margin" in meaning
     assert meaning[meaning.index("[rules.recall-drop]") - 1] == (
-        "# No class may be shown to lose more recall than the margin."
+        "# Fails if a class is shown to lose more recall than the margin."
     )
-    assert not any(line.startswith("# No class") for line in origin)
+    assert not any(line.startswith("# Fails if") for line in origin)
     assert any(line.startswith("# limit = ...") for line in meaning)  # of a rule that is off and has no default
