@@ -458,6 +458,7 @@ class _Work:
                 opened=opened,
                 training=given.examples,
                 held_out=training_data.split(self.dense.labels, self.training.held_out, self.training.seed)[1],
+                classes=self.dense.classes,
                 labels=self.dense.labels,
                 groups=self.groups,
                 names=self.names,

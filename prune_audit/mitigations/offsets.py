@@ -91,8 +91,8 @@ def mend(subject: Subject, asked: Asked) -> Mended:
     if counts.min() < FEWEST:
         few = int(counts.argmin())
         raise DataError(
-            f"offsets are fitted on {FEWEST} samples of every class at least, which no tuning saw; of class number "
-            f"{few} there are {counts[few]}",
+            f"offsets are fitted on {FEWEST} samples of every class at least, which no tuning saw; of class "
+            f"{subject.classes[few]} there are {counts[few]}",
             hint="give more --data, or a larger --hold-out with which the network was tuned, too; where it was not "
             "tuned on --data at all: --fit-on all",
         )

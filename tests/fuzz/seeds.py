@@ -80,6 +80,9 @@ def make_light(folder: Path) -> None:
         _sounds()
         _boxes()
         _questions()
+        _masks()
+        _tags()
+        _labels()
         _plans()
         _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
         _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
@@ -444,6 +447,92 @@ SEEDS = [
         makes=("h.html", "h.csv", "h.svg", "r.html"),
         keeps=("releases",),
         proven=True,
+    ),
+    Seed(
+        kind="masks",
+        targets=("masked.json", "masks.json"),
+        needs=("masks2.json",),
+        commands=(
+            (
+                *("compare", "masks2.json", "masks.json", "--data", "masked.json", "--overlap", "masks"),
+                *(*COMPARE, "-o", "out.json"),
+            ),
+        ),
+        makes=("out.json",),
+    ),
+    Seed(
+        kind="tags",
+        targets=("gold.conll", "tagged.conll"),
+        needs=("tagged2.conll",),
+        commands=(
+            ("compare", "tagged2.conll", "tagged.conll", "--data", "gold.conll", *COMPARE, "-o", "out.json"),
+            ("compare", "tagged2.conll", "tagged.conll", "--data", "gold.conll", "--scheme", "iob2", "--no-cache"),
+        ),
+        makes=("out.json",),
+    ),
+    Seed(
+        kind="tag-lines",
+        targets=("gold.jsonl", "tagged.jsonl"),
+        needs=("tagged2.jsonl",),
+        commands=(
+            ("compare", "tagged2.jsonl", "tagged.jsonl", "--data", "gold.jsonl", "--by", "words", *COMPARE),
+            ("compare", "tagged2.jsonl", "tagged.jsonl", "--data", "gold.jsonl", "--cluster", "source", "--no-cache"),
+        ),
+    ),
+    *(
+        Seed(
+            kind=f"label-{form}",
+            targets=(data, scored),
+            needs=("scored2.csv", "named2.csv"),
+            commands=(
+                ("compare", f"{scored[:-4]}2.csv", scored, "--data", data, *more, *COMPARE, "-o", "out.json"),
+                ("compare", scored, f"{scored[:-4]}2.csv", "--data", data, *more, "--by", "site", "--no-cache"),
+            ),
+            makes=("out.json",),
+            share=3,
+        )
+        for form, data, scored, more in (
+            ("lists", "sets.parquet", "scored.csv", ()),
+            ("texts", "sets.csv", "scored.csv", ("--label-separator", ";")),
+            ("columns", "marks.csv", "scored.csv", ("--label-columns", ",".join(CLASSES))),
+            ("names", "sets.csv", "named.csv", ("--label-separator", ";")),
+        )
+    ),
+    Seed(
+        kind="quotas",
+        targets=("audit.json", "train.csv"),
+        commands=(
+            ("quotas", "audit.json", "--train", "train.csv", "--keep", "0.5", "-q", "-o", "keep.csv"),
+            (
+                *(
+                    "quotas",
+                    "audit.json",
+                    "--train",
+                    "train.csv",
+                    "--keep",
+                    "0.3",
+                    "--quota",
+                    "error",
+                    "--model",
+                    "dense",
+                ),
+                *("-q", "-o", "keep.csv"),
+            ),
+        ),
+        makes=("keep.csv",),
+    ),
+    Seed(
+        kind="offsets",
+        targets=("pruned.onnx", "x.npz", "held.npz"),
+        needs=("dense.onnx",),
+        commands=(
+            (
+                *("mitigate", "dense.onnx", "pruned.onnx", "--method", "offsets", "--data", "held.npz"),
+                *("--audit", "x.npz", "--fit-on", "all", *COMPARE, "-o", "fair.onnx"),
+            ),
+        ),
+        makes=("fair.onnx",),
+        share=2,
     ),
     Seed(
         kind="settled",
@@ -879,6 +968,80 @@ def _questions() -> None:
             for at, of in enumerate(right)
         ]
         Path(f"asked-{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _masks() -> None:
+    """The boxes again, each with a mask: polygons, and runs in both forms."""
+    from pycocotools import mask as coco
+
+    content = json.loads(Path("truth.json").read_text())
+
+    def shape(box: list[float], at: int) -> Any:
+        x, y, width, height = box
+        polygon = [x, y, x + width, y, x + width / 2, y + height]
+        if at % 3 == 0:
+            return [polygon]
+        [runs] = coco.frPyObjects([polygon], 120, 200)
+        if at % 3 == 1:
+            return {"size": runs["size"], "counts": runs["counts"].decode()}
+        flat = coco.decode(runs).ravel(order="F")
+        edges = np.flatnonzero(np.diff(flat)) + 1
+        counts = np.diff([0, *edges, flat.size]).tolist()
+        return {"size": [120, 200], "counts": counts if not flat[0] else [0, *counts]}
+
+    for at, box in enumerate(content["annotations"]):
+        box["segmentation"] = shape(box["bbox"], 1 + at % 2 if box["iscrowd"] else at)
+    Path("masked.json").write_text(json.dumps(content))
+    for name in ("boxes", "boxes2"):
+        found = json.loads(Path(f"{name}.json").read_text())
+        for at, box in enumerate(found):
+            box["segmentation"] = shape(box.pop("bbox"), 1 + at % 2)
+        Path(name.replace("boxes", "masks") + ".json").write_text(json.dumps(found))
+
+
+def _tags() -> None:
+    """Twelve sentences with an entity of each of two types, some of which are tagged wrong, in both forms."""
+    sentences = [
+        {"tokens": [f"word{at}", "Ada", "Byron", "saw", "Paris"], "tags": ["O", "B-PER", "I-PER", "O", "B-LOC"],
+         "source": "ab"[at % 2]}
+        for at in range(12)
+    ]  # fmt: skip
+    for name, wrong in (("gold", 0), ("tagged", 3), ("tagged2", 5)):
+        made = [
+            each | {"tags": ["O", "B-PER", "O", "O", "B-PER"] if wrong and at % wrong == 0 else each["tags"]}
+            for at, each in enumerate(sentences)
+        ]
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in made))
+        blocks = ["\n".join(f"{w} X {t}" for w, t in zip(each["tokens"], each["tags"], strict=True)) for each in made]
+        Path(f"{name}.conll").write_text("-DOCSTART- X O\n\n" + "\n\n".join(blocks) + "\n")
+
+
+def _labels() -> None:
+    """Twenty samples with several labels each, in three forms, and what two models make of them."""
+    import pyarrow
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(9)
+    marks = rng.random((20, 3)) < [0.7, 0.5, 0.4]
+    marks[marks.sum(axis=1) == 0, 0] = True
+    ids = [f"s{at}" for at in range(20)]
+    site = [("a", "b")[at % 2] for at in range(20)]
+    sets = [[name for name, mark in zip(CLASSES, row, strict=True) if mark] for row in marks.tolist()]
+    parquet.write_table(pyarrow.table({"id": ids, "labels": sets, "site": site}), "sets.parquet")
+    _table(
+        "sets.csv", ["id", "labels", "site"], [[i, ";".join(s), at] for i, s, at in zip(ids, sets, site, strict=True)]
+    )
+    cells = [[i, *map(str, map(int, row)), at] for i, row, at in zip(ids, marks.tolist(), site, strict=True)]
+    _table("marks.csv", ["id", *CLASSES, "site"], cells)
+    for name, noise in (("", 0.5), ("2", 0.3)):
+        scores = np.clip(marks * 0.6 + 0.2 + rng.normal(size=marks.shape) * noise / 2, 0.01, 0.99).round(3)
+        rows = [[i, *map(str, row)] for i, row in zip(ids, scores.tolist(), strict=True)]
+        _table(f"scored{name}.csv", ["id", *(f"score_{each}" for each in CLASSES)], rows)
+        named = [";".join(c for c, s in zip(CLASSES, row, strict=True) if s > 0.5) for row in scores.tolist()]
+        _table(f"named{name}.csv", ["id", "predicted"], [[i, n] for i, n in zip(ids, named, strict=True)])
+    _table("train.csv", ["id", "label", "a"], [[f"t{at}", CLASSES[at % 3], str(at)] for at in range(60)])
+    x, y = pictures(seed=5, each=110)
+    np.savez("held.npz", x=x[:, None].astype(np.float32) / 255, y=y)
 
 
 class _Runs:
