@@ -88,8 +88,8 @@ class Subject:
     ``opened`` is changed in place. ``training`` are all samples of the data, None where it cannot run in torch, and
     ``held_out`` (H,) are those rows that tuning with the same share to hold out and seed does not see. ``labels`` (M,)
     as positions in ``classes``, ``groups`` (M,) as positions in ``names``, and whether the dense model is ``right``
-    (M,) are of all samples. ``scores`` takes rows (K,) and gives the scores (K, C) of the network as it then is, as logits or log-probabilities,
-    (K, 1) of a binary one. ``shift`` adds offsets (C,) to them, (1,) of a binary one.
+    (M,) are of all samples. ``scores`` takes rows (K,) and gives the scores (K, C) of the network as it then is, as
+    logits or log-probabilities, (K, 1) of a binary one. ``shift`` adds offsets (C,) to them, (1,) of a binary one.
     """
 
     opened: Editable

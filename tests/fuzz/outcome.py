@@ -85,7 +85,7 @@ def _ended(ran: Ran, seed: Seed, command: Command) -> str:
         return "fault: " + err.partition("installation: ")[2].partition("\n")[0]
     if ran.code == 2 and not ("error: " in err and "hint: " in err):
         return "refused without error and hint"
-    judged = command[0] == "check" or "--gate" in command
+    judged = command[0] in ("check", "mitigate") or "--gate" in command
     if ran.code not in ((0, 1, 2, 3) if judged else (0, 2)):
         return f"exit code {ran.code} of {command[0]}"
     if ran.memory > MEMORY:
