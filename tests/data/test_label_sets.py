@@ -233,6 +233,46 @@ def test_names_of_labels_are_compared_as_recorded(
         assert "and no scores" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("as_scores", [False, True])
+def test_whole_numbers_in_a_column_of_predictions_name_labels_unless_they_are_said_to_be_scores(
+    as_scores: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of three labels a sample, so that lists are as long as one another, and no scores of three classes."""
+    sets = [[0, 1], [0, 2], [1, 2], [2, 0]]
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=sets)
+    dense = table(tmp_path / "dense.parquet", id=list("wxyz"), predicted=sets)
+    pruned = table(tmp_path / "pruned.parquet", id=list("wxyz"), predicted=[*sets[:3], [0, 1]])
+    out = tmp_path / "audit.json"
+    asked = ["compare", str(dense), str(pruned), "--data", str(labels), "-o", str(out)]
+    assert invoke([*asked, "--scores", "probabilities"] if as_scores else asked) == (2 if as_scores else 0)
+    told = capsys.readouterr()
+    if as_scores:
+        assert "2 scores a sample, the data have 3 labels" in told.err
+        return
+    assert "(lists of whole numbers in a column of predictions; --scores" in " ".join(told.out.split())
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert (view["both"], view["lost"]) == ([3, 2, 2], [0, 0, 1])
+
+
+def test_numbers_for_labels_that_have_names_are_positions_in_the_order_that_is_told_and_ones_and_zeros_marks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=LABELS)
+    path = table(tmp_path / "p.parquet", id=list("wxyz"), predicted=[[0, 1], [1], [1], [2, 0]])
+    names = table(tmp_path / "n.parquet", id=list("wxyz"), predicted=FOUND)
+    out = tmp_path / "audit.json"
+    assert invoke(["compare", str(names), str(path), "--data", str(labels), "-o", str(out)]) == 0
+    assert "class order: sorted by name: cat, dog, sky" in " ".join(capsys.readouterr().out.split())
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert (view["lost"], view["gained"]) == ([0, 0, 0], [0, 0, 0])
+    beyond = table(tmp_path / "b.parquet", id=list("wxyz"), predicted=[[0, 3], [1], [1], [2, 0]])
+    assert invoke(["compare", str(names), str(beyond), "--data", str(labels)]) == 2
+    assert "'3', found in sample 'w', is none of the 3 labels" in " ".join(capsys.readouterr().err.split())
+    marks = table(tmp_path / "m.parquet", id=list("wxyz"), predicted=[[1, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 1]])
+    assert invoke(["compare", str(marks), str(marks), "--data", str(labels)]) == 0
+    assert "(all are 1 or 0; --scores" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_model_with_scores_beside_one_without_is_asked_at_the_score_that_was_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,7 +37,7 @@ from prune_audit.core import (
 from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.files import recorded_tables
 from prune_audit.files.columns import shown
-from prune_audit.files.recorded_tables import EACH, Table
+from prune_audit.files.recorded_tables import EACH, PREDICTED, Table
 from prune_audit.models.recorded import join, label_sets
 from prune_audit.models.recorded.columns import TRUTH, Columns, choose
 from prune_audit.tasks.classification import broken, keep, reading, right
@@ -107,6 +107,8 @@ class RecordedPredictions:
         table = self.table.read(texts, [*([c.scores] if c.scores is not None else []), *c.each.values()])
         given = None if c.ids is None else table.column(c.ids)
         at = label_sets.rows(given, cells.ids, c.ids, path, table.num_rows)
+        if named is None and c.scores is not None and self.asked is None and c.scores.strip().lower() in PREDICTED:
+            named = c.scores if label_sets.numbers(table.column(c.scores), len(things.classes)) else None
         if named is not None:
             answer, told = label_sets.named(table.column(named), at, cells, things.classes, self.card.name, path)
             if self.asked is not None:

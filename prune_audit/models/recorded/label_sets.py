@@ -57,12 +57,27 @@ def found(scores: Array, at: Counts, cells: Cells, name: str, path: str, asked: 
     return _answer(chances, cells, name), told
 
 
+def numbers(column: pa.ChunkedArray, classes: int) -> bool:
+    """Whether ``column``, of lists of numbers and called predictions, holds labels that are numbers, and no scores.
+
+    They are whole, and not a 1 or 0 for each of the ``classes``.
+    """
+    from pyarrow import compute, types
+
+    if not types.is_list(column.type) or not types.is_integer(column.type.value_type):
+        return False
+    widths = set(compute.unique(compute.list_value_length(column)).to_pylist())
+    marks = set(compute.unique(compute.list_flatten(column)).to_pylist()) <= {0, 1}
+    return not (marks and widths == {classes})
+
+
 def named(
     column: pa.ChunkedArray, at: Counts, cells: Cells, classes: tuple[str, ...], name: str, path: str
 ) -> tuple[Found, Assumption]:
     """What a model found that recorded the names of labels in ``column`` (R,), the samples being in rows ``at`` (N,).
 
-    Texts are taken apart by what parts the labels of the data.
+    Texts are taken apart by what parts the labels of the data. Numbers are positions in ``classes``, unless these are
+    numbers themselves.
 
     Raises:
         AlignmentError: a name is no label of the data.
@@ -90,9 +105,11 @@ def named(
                 raise AlignmentError(
                     f"{path}: {text!r}, found in sample {cells.ids[row]!r}, is none of the {len(classes):,} labels of "
                     "the data",
-                    hint="name all labels with --classes FILE",
+                    hint="record the names that the data have; where these lack some, --classes FILE names all",
                 )
             called[row, position[text]] = True
+    if numbers(column, len(classes)):
+        return _called(called, cells, name, "lists of whole numbers in a column of predictions", _OPTION)
     return _called(called, cells, name, "names of labels were recorded", AS_SCORES)
 
 
