@@ -16,7 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from prune_audit.core import Measure, Outputs, Pair, Predictions, Settings
-from prune_audit.stats import _tango, measures
+from prune_audit.stats import _check, _tango, measures
 from prune_audit.tasks import classification
 from tests.stats.pairs import measured, pairs, quick, same, table
 
@@ -144,3 +144,15 @@ def test_a_published_pair_agrees_with_scipy_statsmodels_and_scikit_learn() -> No
     for name, values in expected.items():
         np.testing.assert_allclose(column(name), values, rtol=1e-12, atol=1e-14, err_msg=name)
     np.testing.assert_allclose(np.array(found["change"].high, float), [-lower(c) for c in range(10)], atol=1e-11)
+
+
+def test_what_a_plugin_of_another_package_gives_is_checked() -> None:
+    own = measures(Pair.of([(5, 2, 1, 2), (7, 0, 0, 1)]), Settings())
+    _check(own, 2, set())
+    for found in (list(own), (*own, "recall")):
+        with pytest.raises(TypeError, match="expected a tuple of Measure, found"):
+            _check(found, 2, set())  # type: ignore[arg-type]  # what a plugin should not give
+    with pytest.raises(ValueError, match="there is another measure called support"):
+        _check(own, 2, {"support"})
+    with pytest.raises(ValueError, match="2 values for 3 strata"):
+        _check(own, 3, set())
