@@ -329,13 +329,14 @@ def _brought(model: Classifier | Recorded) -> Things:
 
 
 def _check_task(dataset: Dataset, settings: Settings) -> None:
-    """Check that ``dataset`` is of the task that was asked for, if one was."""
+    """Check that ``dataset`` is of the task that was asked for, if one was, and all options are of that."""
     task = dataset.task if isinstance(dataset, Things) else CLASSIFICATION.name
     if settings.task is not None and tasks.of(settings.task).TASK.name != task:
         raise UsageError(
             f"--task {settings.task}: {dataset.path} holds labels for the task {task}",
             hint=f"leave --task out, or give labelled data of the task {settings.task}",
         )
+    tasks.check_options(task, dataset.path, settings)
 
 
 def _check_names(settings: Settings, names: Sequence[str]) -> None:

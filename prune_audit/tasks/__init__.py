@@ -9,6 +9,9 @@ of outcomes per class, and every statistic of them - does not know what an answe
   ``flips(predictions, dense, pruned, most)``, some on which one of two is. `tasks/_pairs.py` has them for every
   task that says which things were found.
 
+``READS`` names the fields of `prune_audit.core.Settings` that a task, or the forms of what was recorded for it, goes
+by; to set one of another task's is refused.
+
 A task of models that ran elsewhere has, beside that, ``judge(things, found, settings) -> Judged``: from what each model
 found of the things of the data, with which score, to which of them count as found. It chooses the threshold, and raises
 `AlignmentError` where models and data do not fit together. The one whose models are run here, ``classification``, has
@@ -23,14 +26,15 @@ told by the content of the data or of the models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from prune_audit import plugins, spelling
-from prune_audit.core import Assumption, Predictions
+from prune_audit.core import Assumption, Predictions, Settings
+from prune_audit.core.requests import UNLESS_DEFAULT
 from prune_audit.errors import UsageError
 
 CONTRACT = ("TASK", "right_of", "pair", "samples", "flips", "keep or judge")
@@ -55,6 +59,27 @@ def of(name: str) -> Any:
     if name not in plugins.names("tasks"):
         raise UsageError(f"there is no task {name!r}", hint=spelling.hint(name, plugins.names("tasks")))
     return plugins.load("tasks", name)
+
+
+def check_options(name: str, path: str, settings: Settings) -> None:
+    """Check that ``settings`` ask for nothing that the task ``name``, of the data at ``path``, does not know.
+
+    Raises:
+        UsageError: an option of another task was given.
+    """
+    own = (f for f in fields(Settings) if f.metadata == UNLESS_DEFAULT and f.name != "task")
+    given = [f.name for f in own if getattr(settings, f.name) != f.default]
+    if not given:
+        return
+    known = getattr(of(name), "READS", ())
+    for task, module in plugins.loaded("tasks"):
+        for field in getattr(module, "READS", ()):
+            if field in given and field not in known:
+                option = f"--{field.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is of the task {task}, and {path} holds labels for the task {name}",
+                    hint=f"leave {option} out; it would change nothing here",
+                )
 
 
 def right(predictions: Predictions, model: str) -> npt.NDArray[np.bool_]:

@@ -27,6 +27,7 @@ TASK = Task(
         "guessing": "what guessing gets depends on the choices of each question",
     },
 )
+READS = ("metric", "class_by")
 FEW = 0.05
 """The share of right answers below which a dense model is likely to have been asked, or judged, in a wrong way."""
 

@@ -46,6 +46,7 @@ TASK = Task(
         "guessing": "nobody finds labels by guessing among classes",
     },
 )
+READS = ("operating_point", "score")
 WRONG = "false positives"
 AS_RECORDED = "as recorded"
 """`Found.detail` of a model that has no scores: it recorded which labels it finds, at whatever threshold that was."""

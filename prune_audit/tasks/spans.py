@@ -46,6 +46,7 @@ TASK = Task(
     },
     missed="missed",
 )
+READS = ("scheme", "operating_point", "score")  # the last two to be refused, with the reason
 FEW = 0.05
 """The share of entities below which a dense model is taken for one of other types or another scheme."""
 LIKE_SEQEVAL = "as seqeval reads tags where no scheme is named"

@@ -157,6 +157,20 @@ def test_a_task_that_was_named_must_be_that_of_the_data() -> None:
         audit.run(DENSE, [PRUNED], None, Settings(task="classification"))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (Settings(scheme="iob2"), "--scheme is of the task spans, and riddles.txt holds labels for the task riddles"),
+        (Settings(iou=0.6), "--iou is of the task detection"),
+        (Settings(class_by="level"), "--class-by is of the task language-models"),
+    ],
+)
+def test_options_of_other_tasks_are_refused(settings: Settings, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        audit.run(DENSE, [PRUNED], None, settings)
+    assert "would change nothing" in caught.value.hint
+
+
 def test_without_data_the_dense_model_has_to_bring_them() -> None:
     @dataclass(frozen=True)
     class Silent:

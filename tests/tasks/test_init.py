@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from prune_audit import plugins, stats, tasks
 from prune_audit.core import Pair, Settings, Task
+from prune_audit.core.requests import UNLESS_DEFAULT
 from prune_audit.errors import UsageError
 from tests.conftest import ROOT
 
@@ -129,6 +130,11 @@ def test_what_statistics_need_is_what_tasks_may_lack() -> None:
     needed = {need for _, module in plugins.loaded("stats") for need in getattr(module, "NEEDS", ())}
     assert needed == {"answers", "calls", "scores", "guessing"}
     assert {need for name in NAMES for need in tasks.of(name.replace("_", "-")).TASK.lacks} <= needed
+
+
+def test_what_only_some_tasks_go_by_is_what_tasks_say_that_they_read() -> None:
+    read = {field for name in NAMES for field in getattr(tasks.of(name.replace("_", "-")), "READS", ())}
+    assert read | {"task"} == {f.name for f in fields(Settings) if f.metadata == UNLESS_DEFAULT}
 
 
 def test_a_statistic_without_what_it_needs_is_absent_with_the_reason_of_the_task() -> None:

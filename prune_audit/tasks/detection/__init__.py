@@ -9,4 +9,6 @@ from prune_audit.tasks._pairs import flips, right_of, samples
 from prune_audit.tasks._precision import pair
 from prune_audit.tasks.detection.judging import TASK, judge
 
-__all__ = ["TASK", "flips", "judge", "pair", "right_of", "samples"]
+READS = ("operating_point", "score", "iou", "overlap", "max_detections")
+
+__all__ = ["READS", "TASK", "flips", "judge", "pair", "right_of", "samples"]
