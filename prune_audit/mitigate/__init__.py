@@ -366,8 +366,10 @@ class _Work:
             )
         shown = [learnt.fingerprint(False), learnt.preprocess, names]
         key = hashlib.sha256(repr([opened.card.digest, opened.card.factory, mitigation, shown]).encode())
-        for array in (predictions.labels, groups, predictions.models[0].predicted, predictions.models[0].true_score):
-            key.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        for array in (predictions.labels, groups):
+            key.update(np.ascontiguousarray(array).tobytes())
+        # Its file and not its scores, whose last bits go with the size of batches.
+        key.update(f"{dense.factory} {dense.column} {_digest(dense.path)}".encode())
         return cls(
             pruned=pruned,
             output=output,
@@ -561,6 +563,15 @@ def _with_factory(pruned: ModelSource, dense: ModelSource, settings: Settings) -
 def _state(output: Path, stage: str) -> Path:
     """Where the state of a training for ``output`` lies."""
     return output.with_name(f"{output.name}.{stage}.resume")
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of all files in a folder."""
+    whole = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file()):
+        with file.open("rb") as content:
+            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _check_fit(dense: ModelCard, pruned: ModelCard) -> None:

@@ -873,7 +873,7 @@ _BY_NAME: tuple[tuple[tuple[str, ...], Change], ...] = (
     ((".toml",), of_toml),
     ((".onnx",), of_protobuf),
     ((".jsonl",), of_json_lines),
-    ((".txt", ".yaml", ".py", ".debug_pkl_text"), of_lines),
+    ((".txt", ".yaml", ".py", ".conll", ".debug_pkl_text"), of_lines),
     ((".safetensors",), of_safetensors),
     ((".arrow",), of_arrow),
 )

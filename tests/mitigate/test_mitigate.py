@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,9 @@ def test_a_run_that_is_interrupted_keeps_what_is_done_and_goes_on(
         data = DataSource(path=few_digits)
         (tmp_path / output).mkdir(exist_ok=True)
         path = tmp_path / output / "fair.pth"
-        return mitigate.run(DENSE, cut, path, wanted, Settings(), source=others, audited=data, progress=progress)
+        # Batches as large whatever the machine is at, since the last bits of scores go with that.
+        fixed = Settings(batch_size=64)
+        return mitigate.run(DENSE, cut, path, wanted, fixed, source=others, audited=data, progress=progress)
 
     with pytest.raises(KeyboardInterrupt):
         run("stopped", stop=True)
@@ -154,6 +157,29 @@ def test_a_run_that_is_interrupted_keeps_what_is_done_and_goes_on(
     assert again.audit.comparisons[0].looks == whole.audit.comparisons[0].looks
     one, other = (state(tmp_path / name / "fair.pth") for name in ("stopped", "whole"))
     assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_what_batches_change_in_scores_makes_no_other_run(
+    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+) -> None:
+    stopped: list[str] = []
+
+    def progress(now: str) -> Any:
+        def step(done: int, total: int) -> None:
+            if now == TRAINED[0] and not stopped and done > total / 2:
+                stopped.append(now)
+                raise KeyboardInterrupt
+
+        return step
+
+    wanted = Mitigation(method=TRAINED[0], training=TRAINING)
+    for size in (64, 7):
+        with pytest.raises(KeyboardInterrupt) if size == 64 else nullcontext():
+            mitigate.run(
+                DENSE, cut, tmp_path / "fair.pth", wanted, Settings(batch_size=size),
+                source=others, audited=DataSource(path=few_digits), progress=progress,
+            )  # fmt: skip
+    assert [each.name for each in tmp_path.iterdir()] == ["fair.pth"]
 
 
 def test_a_cut_that_is_mended_in_the_same_run_goes_on_as_well(
