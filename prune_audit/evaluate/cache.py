@@ -419,7 +419,10 @@ def _read(path: Path) -> Kept | None:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pyarrow.py_buffer(sealed.read(path, path.parent.name)))
+        content = pyarrow.py_buffer(sealed.read(path, path.parent.name))
+        # Not by `read_table`: a thread of its own lets go of Python's buffer, which aborts a process that just ends.
+        with parquet.ParquetFile(content, pre_buffer=False) as file:
+            table = file.read(use_threads=False)
     except sealed.DamagedFile:
         return None
     return Kept(**{name: table.column(name).to_numpy() for name in table.column_names})
