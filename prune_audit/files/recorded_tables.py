@@ -195,7 +195,11 @@ def _csv(path: Path) -> tuple[pa.Schema, _Read]:
         return arrow.read_csv(source(), parse_options=parsing, convert_options=wanted)
 
     def source() -> Any:
-        return path if content is None else pa.BufferReader(content)
+        if content is None:
+            return path
+        owned = pa.BufferOutputStream()  # of Arrow's own: a thread of its that let go of Python's could abort the end
+        owned.write(content)
+        return pa.BufferReader(owned.getvalue())
 
     with arrow.open_csv(source(), parse_options=parsing) as reader:
         # What looks like a date or a time is a name here.
