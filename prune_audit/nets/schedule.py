@@ -30,6 +30,12 @@ def one_shot(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
     return ((0, density),)
 
 
+def halfway(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
+    """One cut, after the first half of the training, in which a method learns what to cut."""
+    del rounds, seed
+    return ((int(PRUNING_SHARE * steps), density),)
+
+
 def iterative(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
     """``rounds`` cuts, each of the same share of what is left, with equal trainings after each (Han et al. 2015)."""
     del seed

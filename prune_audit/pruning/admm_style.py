@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from prune_audit.nets import masking
 from prune_audit.nets.companion import Companion, Course
-from prune_audit.nets.schedule import PRUNING_SHARE, Plan
+from prune_audit.nets.schedule import halfway
 from prune_audit.pruning import Cut, magnitude
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ def score(
     return magnitude.score(model, names, batches, settings)
 
 
-def schedule(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
-    """One cut, after the first half, in which weights are drawn to where they will be."""
-    del rounds, seed
-    return ((int(PRUNING_SHARE * steps), density),)
+schedule = halfway
 
 
 def accompany(model: torch.nn.Module, masks: Masks, settings: Cut, course: Course) -> Companion:

@@ -30,7 +30,7 @@ from prune_audit.errors import ModelError
 from prune_audit.nets import masking
 from prune_audit.nets.companion import Companion, Course
 from prune_audit.nets.gradients import task_gradients
-from prune_audit.nets.schedule import PRUNING_SHARE, Plan
+from prune_audit.nets.schedule import halfway
 from prune_audit.pruning import Cut, magnitude
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ STRAIGHT_THROUGH = True
 OWN = 0.2
 
 
-def schedule(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
-    """One cut, after the first half, in which gates are learnt."""
-    del rounds, seed
-    return ((int(PRUNING_SHARE * steps), density),)
+schedule = halfway
 
 
 def score(

@@ -28,7 +28,7 @@ import typer
 from prune_audit.errors import ModelError, UsageError
 from prune_audit.nets import masking
 from prune_audit.nets.companion import Companion, Course
-from prune_audit.nets.schedule import PRUNING_SHARE, Plan
+from prune_audit.nets.schedule import halfway
 from prune_audit.nets.scope import check_density
 from prune_audit.pruning import Cut
 
@@ -84,10 +84,7 @@ def start(model: torch.nn.Module, masks: Masks, settings: Cut) -> Cut:
     return settings
 
 
-def schedule(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
-    """One cut, after the first half, in which bases and coefficients are learnt."""
-    del rounds, seed
-    return ((int(PRUNING_SHARE * steps), density),)
+schedule = halfway
 
 
 def update(model: torch.nn.Module, masks: Masks, density: float, batches: Examples | None, settings: Cut) -> Masks:

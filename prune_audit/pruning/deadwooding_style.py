@@ -29,7 +29,7 @@ from prune_audit.nets.companion import Companion, Course
 from prune_audit.nets.examples import cross_entropy
 from prune_audit.nets.gradients import untouched
 from prune_audit.nets.radius import QUARTER, USUAL, parse
-from prune_audit.nets.schedule import PRUNING_SHARE, Plan
+from prune_audit.nets.schedule import halfway
 from prune_audit.pruning import Cut, magnitude
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ def score(
     return magnitude.score(model, names, batches, settings)
 
 
-def schedule(density: float, *, steps: int, rounds: int, seed: int) -> Plan:
-    """One cut, after the first half, in which weights become small."""
-    del rounds, seed
-    return ((int(PRUNING_SHARE * steps), density),)
+schedule = halfway
 
 
 def accompany(model: torch.nn.Module, masks: Masks, settings: Cut, course: Course) -> Companion:
