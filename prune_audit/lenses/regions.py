@@ -34,7 +34,6 @@ DEFAULT = False
 NEEDS = "gradients"
 WITHIN, BETWEEN = "within the class", "to other classes"
 TRIED = 2  # lines after which it is known whether any can be counted
-FLAT = 0.5  # bits: what a bound differs by less than that, it does not tell apart
 EVENLY = "pruned, cut evenly"
 
 
@@ -320,7 +319,7 @@ def _of_bounds(bounds: dict[str, Any]) -> list[str]:
     dense, pruned, *others = (float(each["bits"]) for each in bounds["networks"])
     layers = [str(each[0]) for each in bounds["networks"][1]["layers"]]
     of = f"The bound of Cai et al. for {rounded.listed(layers)}, the hidden fully connected layers at the end,"
-    if abs(dense - pruned) < FLAT:
+    if abs(dense - pruned) < regions_bound.FLAT:
         said = f"{of} is 2^{dense:.1f} pieces dense and 2^{pruned:.1f} pruned: it cannot tell these apart."
     else:
         said = (
@@ -331,7 +330,7 @@ def _of_bounds(bounds: dict[str, Any]) -> list[str]:
 
 
 def _of_even(pruned: float, evenly: float) -> str:
-    if abs(pruned - evenly) < FLAT:
+    if abs(pruned - evenly) < regions_bound.FLAT:
         return f"From a cut that keeps as much of each of these layers (2^{evenly:.1f}) it cannot tell this one either."
     return f"Cut evenly, as much of each of these layers, they could make 2^{evenly:.1f}."
 
@@ -362,7 +361,7 @@ def _bound_tables(bounds: dict[str, Any]) -> tuple[Table, ...]:
             rows=rows,
             notes=(
                 "no interval: the bound is of what such layers could do, and nothing that was measured",
-                f"what differs by less than {FLAT:g} bit it cannot tell apart",
+                f"what differs by less than {regions_bound.FLAT:g} bit it cannot tell apart",
             ),
         ),
     )

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from prune_audit.nets.masking import Masks
 
-FLAT = 0.5  # bits that two bounds must be apart to tell two allocations apart
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
@@ -40,7 +38,7 @@ class Allocation:
     def said(self) -> str:
         """What the bound decided, or that it decided nothing."""
         kept = ", ".join(f"{count:,} weights of {name}" for name, count in self.counts.items())
-        if self.bits - self.even < FLAT:
+        if self.bits - self.even < regions_bound.FLAT:
             return (
                 f"the bound on linear pieces cannot tell allocations apart, so that each layer keeps one share: {kept}"
             )
@@ -83,7 +81,7 @@ def by_regions(model: torch.nn.Module, masks: Masks, density: float, seed: int) 
     if least < even < most:
         best = vertex((least, even, most), (bound(least), of_even, bound(most)))
         at = even if best is None else min(most, max(least, round(best)))
-        if (found := bound(at)) - of_even >= FLAT:
+        if (found := bound(at)) - of_even >= regions_bound.FLAT:
             chosen, of_chosen = at, found
     return Allocation(counts={name: total - chosen, after: chosen}, bits=of_chosen, even=of_even)
 

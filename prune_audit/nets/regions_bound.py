@@ -14,6 +14,7 @@ import numpy as np
 from prune_audit.core import Floats
 
 DRAWS = 50  # for each rank between the smallest and the largest that came
+FLAT = 0.5  # bits: what a bound differs by less than that, it does not tell apart
 
 
 def ranks(rows: int, columns: int, density: float, generator: np.random.Generator) -> dict[int, float]:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.nets import allocate, masking
-from prune_audit.nets.allocate import FLAT, by_regions, vertex
+from prune_audit.nets import masking
+from prune_audit.nets.allocate import by_regions, vertex
+from prune_audit.nets.regions_bound import FLAT
 
 
 def network(*sizes: int, between: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -84,9 +85,3 @@ def test_other_networks_are_refused() -> None:
 def test_a_density_that_leaves_a_layer_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="less than a weight for each layer"):
         by_regions(model := network(6, 5, 4, 3), hidden(model), 0.02, seed=0)
-
-
-def test_the_half_bit_is_what_the_lens_calls_flat() -> None:
-    from prune_audit.lenses import regions
-
-    assert regions.FLAT == allocate.FLAT
