@@ -263,7 +263,8 @@ def apply(
     with targets.scratch(output) as folder:
         place, kept = folder / f"pruned{output.suffix}", _state(output, PRUNED)
         pruned = prune.run(dense, place, cut, settings, source=source, state=kept)
-        work = _Work.of(dense, pruned.source, output, mitigation, settings, source)
+        card = models.load(dense, settings).card
+        work = _Work.of(dense, card, pruned.source, output, mitigation, settings, source)
         if method in (TUNED, BALANCED):
             work.tuned(output, replace(training, balanced=method == BALANCED), stage=method)
         elif method == RECALIBRATED:
@@ -305,7 +306,7 @@ def _begun(
     if not mitigation.same_data and learnt.fingerprint(False) == judged.fingerprint(False):
         raise _same(len(judged.labels), len(judged.labels), learnt, judged)
     auditing.trial(dense, [pruned], judged, settings)
-    work = _Work.of(dense, pruned, output, mitigation, settings, learnt, store=store, progress=progress)
+    work = _Work.of(dense, whole.card, pruned, output, mitigation, settings, learnt, store=store, progress=progress)
     if not mitigation.same_data:
         work = replace(work, notes=(*_check_apart(work.dense, learnt, judged, settings.seed), *work.notes))
     return work, judged
@@ -334,6 +335,7 @@ class _Work:
     def of(
         cls,
         dense: ModelSource,
+        card: ModelCard,
         pruned: ModelSource,
         output: Path,
         mitigation: Mitigation,
@@ -343,7 +345,7 @@ class _Work:
         store: Store | None = None,
         progress: Stages | None = None,
     ) -> _Work:
-        """See how the ``dense`` model does on the data to learn from, ``learnt``. Raises as `run`."""
+        """See how the ``dense`` model of that ``card`` does on the data to learn from, ``learnt``. Raises as `run`."""
         opened = models.editable(pruned, settings)
         predictions, _ = auditing.predict(dense, learnt, settings, store=store)
         if predictions.ids != learnt.ids:
@@ -365,11 +367,11 @@ class _Work:
                 f"--balanced, or --batch-size {NOISY}, is better",
             )
         shown = [learnt.fingerprint(False), learnt.preprocess, names]
-        key = hashlib.sha256(repr([opened.card.digest, opened.card.factory, mitigation, shown]).encode())
+        # Of the dense model its file and not its scores, whose last bits go with the size of batches.
+        files = [part for each in (opened.card, card) for part in (each.digest, each.factory)]
+        key = hashlib.sha256(repr([*files, mitigation, shown]).encode())
         for array in (predictions.labels, groups):
             key.update(np.ascontiguousarray(array).tobytes())
-        # Its file and not its scores, whose last bits go with the size of batches.
-        key.update(f"{dense.factory} {dense.column} {_digest(dense.path)}".encode())
         return cls(
             pruned=pruned,
             output=output,
@@ -563,15 +565,6 @@ def _with_factory(pruned: ModelSource, dense: ModelSource, settings: Settings) -
 def _state(output: Path, stage: str) -> Path:
     """Where the state of a training for ``output`` lies."""
     return output.with_name(f"{output.name}.{stage}.resume")
-
-
-def _digest(path: Path) -> str:
-    """Of a file, or of all files in a folder."""
-    whole = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file()):
-        with file.open("rb") as content:
-            whole.update(hashlib.file_digest(content, "sha256").digest())
-    return whole.hexdigest()
 
 
 def _check_fit(dense: ModelCard, pruned: ModelCard) -> None:
