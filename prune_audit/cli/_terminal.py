@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
+from prune_audit import choices
 from prune_audit.cli import _streams
 from prune_audit.printable import printable
 from prune_audit.render.consoles import Console, Text
@@ -27,7 +28,6 @@ SUMMARY = 1024 * 1024 - 1024  # bytes of a step's summary that GitHub takes, and
 HEIGHT = 50  # of no consequence, since nothing here is paged
 _DRAWING: list[Console] = []  # on which bars are drawn
 
-Shows: TypeAlias = Literal["auto", "never", "plain"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -86,7 +86,7 @@ def note(line: str) -> None:
 
 
 @contextmanager
-def progress(how: Shows, *, quiet: bool) -> Iterator[Callable[[str], Progress]]:
+def progress(how: choices.Progress, *, quiet: bool) -> Iterator[Callable[[str], Progress]]:
     """Bars on standard error: what is yielded takes the name of a stage and gives a callback of (done, total).
 
     Nothing is drawn where standard error is no terminal, colours or not, or on request; ``plain`` gives lines anywhere.

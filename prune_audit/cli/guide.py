@@ -62,8 +62,8 @@ def _listed(sections: tuple[Section, ...]) -> list[str]:
 
 
 def _hint(topic: str, sections: tuple[Section, ...]) -> str:
-    from difflib import get_close_matches
+    from prune_audit import spelling
 
     words = {word: each.anchor for each in sections for word in (each.anchor, *each.anchor.split("-")) if len(word) > 3}
-    near = get_close_matches(topic.lower(), words, n=1)
+    near = spelling.near(topic, words)
     return f"did you mean {words[near[0]]}?" if near else "`prune-audit guide` lists the topics"

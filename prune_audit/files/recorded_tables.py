@@ -187,7 +187,7 @@ def _csv(path: Path) -> tuple[pa.Schema, _Read]:
     parsing = arrow.ParseOptions(delimiter=between, newlines_in_values=True)
     plain = how != "utf-16" and not blank_first(line)
     # Arrow reads plain UTF-8 alone: what is written otherwise is written again for it.
-    content = None if plain else _plain(path, how, between, blank=blank_first(line))
+    content = None if plain else _owned(_plain(path, how, between, blank=blank_first(line)))
 
     def read(texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
         types = {name: pa.string() for name in texts} | {name: pa.float64() for name in numbers}
@@ -195,16 +195,21 @@ def _csv(path: Path) -> tuple[pa.Schema, _Read]:
         return arrow.read_csv(source(), parse_options=parsing, convert_options=wanted)
 
     def source() -> Any:
-        if content is None:
-            return path
-        owned = pa.BufferOutputStream()  # of Arrow's own: a thread of its that let go of Python's could abort the end
-        owned.write(content)
-        return pa.BufferReader(owned.getvalue())
+        return path if content is None else pa.BufferReader(content)
 
     with arrow.open_csv(source(), parse_options=parsing) as reader:
         # What looks like a date or a time is a name here.
         found = [each if kind(each.type) != "other" else each.with_type(pa.string()) for each in reader.schema]
         return pa.schema(found), read
+
+
+def _owned(content: bytes) -> pa.Buffer:
+    """``content`` in memory of Arrow's own: a thread of it that lets go of Python's may abort a process that ends."""
+    import pyarrow
+
+    stream = pyarrow.BufferOutputStream()
+    stream.write(content)
+    return stream.getvalue()
 
 
 def _plain(path: Path, how: str, between: str, *, blank: bool) -> bytes:

@@ -38,6 +38,7 @@ from prune_audit.errors import AlignmentError, ModelError, UsageError
 from prune_audit.files import recorded_tables
 from prune_audit.files.columns import shown
 from prune_audit.files.recorded_tables import EACH, PREDICTED, Table
+from prune_audit.models._elsewhere import no_factory
 from prune_audit.models.recorded import join, label_sets
 from prune_audit.models.recorded.columns import TRUTH, Columns, choose
 from prune_audit.tasks.classification import broken, keep, reading, right
@@ -107,10 +108,13 @@ class RecordedPredictions:
         table = self.table.read(texts, [*([c.scores] if c.scores is not None else []), *c.each.values()])
         given = None if c.ids is None else table.column(c.ids)
         at = label_sets.rows(given, cells.ids, c.ids, path, table.num_rows)
-        if named is None and c.scores is not None and self.asked is None and c.scores.strip().lower() in PREDICTED:
-            named = c.scores if label_sets.numbers(table.column(c.scores), len(things.classes)) else None
+        taken = label_sets.NAMES
+        called = c.scores is not None and self.asked is None and c.scores.strip().lower() in PREDICTED
+        if named is None and called and label_sets.numbers(table.column(c.scores), len(things.classes)):
+            named, taken = c.scores, label_sets.NUMBERS
         if named is not None:
-            answer, told = label_sets.named(table.column(named), at, cells, things.classes, self.card.name, path)
+            column = table.column(named)
+            answer, told = label_sets.named(column, at, cells, things.classes, self.card.name, path, taken)
             if self.asked is not None:
                 raise UsageError(f"--scores {self.asked}: {path} has names of labels", hint="leave --scores out")
         else:
@@ -287,11 +291,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:
         ModelError: the file is damaged, or holds no predictions.
         UsageError: there is no such column, several may be meant and none was chosen, or there is a factory.
     """
-    if source.factory is not None:
-        raise UsageError(
-            f"{source.path} holds predictions, which need no factory {source.factory}",
-            hint=f"give the path alone: {source.path}",
-        )
+    no_factory(source, "predictions")
     table = recorded_tables.opened(source.path)
     columns = choose(source, table)
     with source.path.open("rb") as file:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _OPTION = "--scores [NAME=]KIND"
+NAMES = ("names of labels were recorded", AS_SCORES)
+NUMBERS = ("lists of whole numbers in a column of predictions", _OPTION)
 
 
 def cells_of(things: Things, path: str) -> Cells:
@@ -72,12 +74,18 @@ def numbers(column: pa.ChunkedArray, classes: int) -> bool:
 
 
 def named(
-    column: pa.ChunkedArray, at: Counts, cells: Cells, classes: tuple[str, ...], name: str, path: str
+    column: pa.ChunkedArray,
+    at: Counts,
+    cells: Cells,
+    classes: tuple[str, ...],
+    name: str,
+    path: str,
+    why: tuple[str, str] = NAMES,
 ) -> tuple[Found, Assumption]:
     """What a model found that recorded the names of labels in ``column`` (R,), the samples being in rows ``at`` (N,).
 
     Texts are taken apart by what parts the labels of the data. Numbers are positions in ``classes``, unless these are
-    numbers themselves.
+    numbers themselves. ``why`` it is taken for names, and the option that says otherwise.
 
     Raises:
         AlignmentError: a name is no label of the data.
@@ -108,9 +116,7 @@ def named(
                     hint="record the names that the data have; where these lack some, --classes FILE names all",
                 )
             called[row, position[text]] = True
-    if numbers(column, len(classes)):
-        return _called(called, cells, name, "lists of whole numbers in a column of predictions", _OPTION)
-    return _called(called, cells, name, "names of labels were recorded", AS_SCORES)
+    return _called(called, cells, name, *why)
 
 
 def _called(called: Array, cells: Cells, name: str, why: str, option: str) -> tuple[Found, Assumption]:
