@@ -38,12 +38,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Things:  #
     path = source.path
     _unsupported.refuse(source, "tagged words", has=(), but=("classes", "class_map", "label_column"))
     read = tags.read(path, DataError)
-    found = []
-    for where, each in zip(read.where, read.tags, strict=True):
-        try:
-            found.append(spans.entities(each, settings.scheme))
-        except ValueError as fault:
-            raise DataError(f"{where}: {fault}", hint="name another --scheme, or none") from fault
+    found = spans.read(zip(read.where, read.tags, strict=True), settings.scheme, DataError)
     if not any(found):
         raise DataError(f"{path}: no word is tagged as an entity", hint=f"expected are {tags.EXPECTED}")
     classes = tuple(sorted({of for each in found for of, _, _ in each}))

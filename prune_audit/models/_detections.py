@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import ClassVar
 
 import numpy as np
 
-from prune_audit.core import Assumption, Counts, Expects, Found, ModelCard, ModelSource, Outputs, Scores, Things
-from prune_audit.core.things import refuse
-from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.core import Assumption, Expects, Found, ModelCard, Things
+from prune_audit.errors import AlignmentError
+from prune_audit.models._elsewhere import OfThings
 from prune_audit.tasks.detection.boxes import Boxes, Detections
 from prune_audit.tasks.detection.matching import FALSE, Detected
 
-HOLDS = "detections in images"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecordedBoxes:
+class RecordedBoxes(OfThings):
     """What every recorded detector is, but for how its format finds boxes: `prune_audit.core.Finds` without ``found``.
 
     ``iou`` is the overlap at which a detection takes a box, and ``most`` detections count in each image and class.
     ``told`` is what `found` takes for granted when it joins images and classes with those of the labels.
     """
+
+    HOLDS: ClassVar[str] = "detections in images"
 
     card: ModelCard
     expects: Expects
@@ -36,32 +36,13 @@ class RecordedBoxes:
         """How images and classes were joined, after `found`."""
         return tuple(self.told.values())
 
-    def outputs(
-        self,
-        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
-        labels: Counts,  # noqa: ARG002
-        classes: tuple[str, ...],  # noqa: ARG002
-        like: Scores | None = None,  # noqa: ARG002
-    ) -> Outputs:
-        """Raises `AlignmentError`: samples with one label have no boxes."""
-        raise refuse(self.card, HOLDS)
-
-
-def no_factory(source: ModelSource) -> None:
-    """Raises `UsageError` where a function is to build what was recorded."""
-    if source.factory is not None:
-        raise UsageError(
-            f"{source.path} holds detections, which need no factory {source.factory}",
-            hint=f"give the path alone: {source.path}",
-        )
-
 
 def labelled(card: ModelCard, things: Things) -> Boxes:
     """The boxes of ``things``. Raises `AlignmentError` where these are no boxes."""
     boxes = things.detail
     if not isinstance(boxes, Boxes):
         raise AlignmentError(
-            f"{card.path} holds {HOLDS}, and {things.path} labels for the task {things.task}",
+            f"{card.path} holds {RecordedBoxes.HOLDS}, and {things.path} labels for the task {things.task}",
             hint="give labelled boxes with --data",
         )
     return boxes

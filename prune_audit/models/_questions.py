@@ -9,25 +9,22 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from prune_audit import spelling
 from prune_audit.core import (
     Assumption,
-    Counts,
     Expects,
     Found,
     ModelCard,
     ModelSource,
-    Outputs,
-    Scores,
     Settings,
     Things,
 )
-from prune_audit.core.things import refuse
 from prune_audit.errors import AlignmentError, ModelError, UsageError
+from prune_audit.models._elsewhere import OfThings, no_factory
 from prune_audit.tasks import language_models
 
 SHOWN = 500
@@ -73,8 +70,10 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecordedAnswers:
+class RecordedAnswers(OfThings):
     """A `prune_audit.core.Finds` and `Brings` model; its files are read when they are asked for."""
+
+    HOLDS: ClassVar[str] = "answers to questions"
 
     card: ModelCard
     read: Callable[[], Read]
@@ -86,13 +85,6 @@ class RecordedAnswers:
     def assumptions(self) -> tuple[Assumption, ...]:
         """What was taken for granted of the answers, once they were read."""
         return self.known["read"].assumptions if self.known else ()
-
-    def outputs(
-        self, ids: Sequence[str], labels: Counts, classes: tuple[str, ...], like: Scores | None = None
-    ) -> Outputs:
-        """Raises `AlignmentError`: these are no predictions of samples."""
-        del ids, labels, classes, like
-        raise refuse(self.card, "answers to questions")
 
     def things(self) -> Things:
         """The questions that were asked."""
@@ -220,11 +212,7 @@ def source_of(
     Raises:
         UsageError: a factory or a column was given.
     """
-    if source.factory is not None:
-        raise UsageError(
-            f"{source.path} holds recorded answers, which need no factory {source.factory}",
-            hint=f"give the path alone: {source.path}",
-        )
+    no_factory(source, "recorded answers")
     digest, size = hashlib.sha256(), 0
     for path in files:
         with path.open("rb") as file:

@@ -27,7 +27,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError
 from prune_audit.files import coco
-from prune_audit.models import _detections
+from prune_audit.models import _detections, _elsewhere
 from prune_audit.tasks.detection import alignment
 from prune_audit.tasks.detection.boxes import Boxes
 from prune_audit.tasks.detection.matching import Detected
@@ -161,7 +161,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedDetections:
         ModelError: the file is damaged, or holds no detections.
         UsageError: there is a factory.
     """
-    _detections.no_factory(source)
+    _elsewhere.no_factory(source, "detections")
     results = coco.results(source.path, settings.overlap)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

@@ -6,17 +6,17 @@ that differs stops the run. The tag is the last column, so that a file of words,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from prune_audit.choices import Scheme
-from prune_audit.core import Counts, Expects, Found, ModelCard, ModelSource, Outputs, Scores, Settings, Things
-from prune_audit.core.things import refuse
-from prune_audit.errors import AlignmentError, ModelError, UsageError
+from prune_audit.core import Expects, Found, ModelCard, ModelSource, Settings, Things
+from prune_audit.errors import AlignmentError, ModelError
 from prune_audit.files import tags
+from prune_audit.models._elsewhere import OfThings, no_factory
 from prune_audit.tasks import spans
 from prune_audit.tasks.spans import Tagged
 
@@ -24,24 +24,16 @@ TASK = spans.TASK.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecordedTags:
+class RecordedTags(OfThings):
     """A `prune_audit.core.Finds` model; entities are read out of ``sentences`` when they are asked for."""
+
+    HOLDS: ClassVar[str] = "tags of words"
 
     card: ModelCard
     sentences: tags.Sentences
     scheme: Scheme
     expects: Expects = field(default_factory=lambda: Expects(runs=False))
     assumptions: tuple[()] = ()
-
-    def outputs(
-        self,
-        ids: Sequence[str],  # noqa: ARG002  # every recorded model's signature
-        labels: Counts,  # noqa: ARG002
-        classes: tuple[str, ...],  # noqa: ARG002
-        like: Scores | None = None,  # noqa: ARG002
-    ) -> Outputs:
-        """Raises `AlignmentError`: samples with one label have no entities."""
-        raise refuse(self.card, "tags of words")
 
     def found(self, things: Things) -> Found:
         """Which entities of ``things`` the tags find.
@@ -73,12 +65,7 @@ class RecordedTags:
                     f"{where}: the sentence is another one than that of {things.path}: {differs}",
                     hint="tag the sentences of the data in their order, a tag for each of their words",
                 )
-        found = []
-        for where, each in zip(read.where, read.tags, strict=True):
-            try:
-                found.append(spans.entities(each, self.scheme))
-            except ValueError as fault:
-                raise ModelError(f"{where}: {fault}", hint="name another --scheme, or none") from fault
+        found = spans.read(zip(read.where, read.tags, strict=True), self.scheme, ModelError)
         hit, taken, labels, within, stray = spans.matched(things, found)
         return Found(
             name=self.card.name,
@@ -103,11 +90,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedTags:
         ModelError: the file is damaged, or holds what is no tag.
         UsageError: there is a factory.
     """
-    if source.factory is not None:
-        raise UsageError(
-            f"{source.path} holds tags of words, which need no factory {source.factory}",
-            hint=f"give the path alone: {source.path}",
-        )
+    no_factory(source, RecordedTags.HOLDS)
     read = tags.read(source.path, ModelError)
     return RecordedTags(
         card=ModelCard(

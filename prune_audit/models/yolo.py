@@ -24,7 +24,7 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError
 from prune_audit.files import yolo
-from prune_audit.models import _detections
+from prune_audit.models import _detections, _elsewhere
 from prune_audit.tasks.detection.boxes import Boxes
 from prune_audit.tasks.detection.matching import Detected
 
@@ -137,7 +137,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedDetections:
         ModelError: a file is damaged, or holds no detections.
         UsageError: there is a factory, or masks are to overlap.
     """
-    _detections.no_factory(source)
+    _elsewhere.no_factory(source, "detections")
     path = source.path
     yolo.no_masks(path, settings.overlap)
     files = yolo.files(path if yolo.told(path) else path / "labels")

@@ -9,7 +9,7 @@ models are compared as recorded. The sentence is what entities lie in together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,7 +29,7 @@ from prune_audit.core import (
     Task,
     Things,
 )
-from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.errors import AlignmentError, AuditError, UsageError
 from prune_audit.tasks import Judged
 from prune_audit.tasks._pairs import flips, right_of, samples
 from prune_audit.tasks._precision import pair
@@ -86,6 +86,21 @@ def entities(tags: Sequence[str], scheme: Scheme = "any") -> list[Span]:
         if before != "O" and (begins or kind == "O"):
             found.append((of_before, begun, at - 1))
         begun, before, of_before = at if begins else begun, kind, of
+    return found
+
+
+def read(sentences: Iterable[tuple[str, Sequence[str]]], scheme: Scheme, error: type[AuditError]) -> list[list[Span]]:
+    """The entities in ``sentences``, each of where it stands and its tags.
+
+    Raises:
+        AuditError: of the kind ``error``: a tag is not of the ``scheme``.
+    """
+    found = []
+    for where, tags in sentences:
+        try:
+            found.append(entities(tags, scheme))
+        except ValueError as fault:
+            raise error(f"{where}: {fault}", hint="name another --scheme, or none") from fault
     return found
 
 
@@ -204,7 +219,8 @@ def matched(things: Things, spans: Sequence[Sequence[Span]]) -> tuple[Counts, Co
         said = {(first, last): of for of, first, last in own}
         hit += [said.get((first, last)) == of for of, first, last in truth]
         taken += [at.get(said.get((first, last), ""), -1) for _, first, last in truth]
-        wrong = [each for each in own if each not in set(truth)]
+        known = set(truth)
+        wrong = [each for each in own if each not in known]
         false += [(at[of], sentence) for of, _, _ in wrong if of in at]
         stray += [of for of, _, _ in wrong if of not in at]
     pairs = np.array(false, np.int64).reshape(-1, 2)
