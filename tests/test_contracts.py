@@ -12,6 +12,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -169,34 +170,36 @@ PLAIN = ("basis", "gradient", "magnitude", "random")
 NAMING = {("prune_audit/cli/_pruning_options.py", "undecayed"), ("prune_audit/cli/_pruning_options.py", "magnitude")}
 
 
+def texts_outside(room: str) -> Iterator[tuple[str, str]]:
+    """Every text in the code that is in no file of ``room``, with the file that it stands in."""
+    for file in (ROOT / "prune_audit").rglob("*.py"):
+        if file.parent.name != room:
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield file.relative_to(ROOT).as_posix(), node.value
+
+
 def test_no_method_of_pruning_is_named_outside_its_file() -> None:
     found = set()
-    for file in (ROOT / "prune_audit").rglob("*.py"):
-        where = file.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for name in plugins.names("pruning"):
-                    rare = name not in PLAIN and re.search(rf"\b{name}\b", node.value)
-                    if (rare or node.value == name != "random") and file.parent.name != "pruning":
-                        found.add((where, name))
+    for where, text in texts_outside("pruning"):
+        for name in plugins.names("pruning"):
+            rare = name not in PLAIN and re.search(rf"\b{name}\b", text)
+            if rare or text == name != "random":
+                found.add((where, name))
     assert found <= NAMING, found - NAMING
 
 
 def test_no_mitigation_is_named_outside_its_file_but_in_an_example() -> None:
     found = set()
-    for file in (ROOT / "prune_audit").rglob("*.py"):
-        where = file.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and file.parent.name != "mitigations":
-                for name in plugins.names("mitigations"):
-                    # Of words of their own the whole text alone; others are looked for within texts.
-                    if node.value == name or ("-" in name and name in node.value):
-                        found.add((where, name))
+    for where, text in texts_outside("mitigations"):
+        for name in plugins.names("mitigations"):
+            # Of words of their own the whole text alone; others are looked for within texts.
+            if text == name or ("-" in name and name in text):
+                found.add((where, name))
     assert found == {("prune_audit/cli/mitigate.py", "equal-loss")}
 
 
-# Lenses that are called by words which mean other things elsewhere: options, columns, controls,
-# what allocates.
+# Lenses that are called by words which mean other things elsewhere: options, columns, controls, what allocates.
 WORDS = {"layers", "limit", "recalibrated", "regions", "weights"}
 # The runner that is the default, and a number of threads.
 STANDARD = {"prune_audit/cli/_options.py", "prune_audit/core/requests.py", "prune_audit/document/__init__.py"}
@@ -204,13 +207,9 @@ STANDARD = {"prune_audit/cli/_options.py", "prune_audit/core/requests.py", "prun
 
 def test_no_lens_and_no_runner_is_named_outside_its_file_but_as_a_default() -> None:
     found = set()
-    for file in (ROOT / "prune_audit").rglob("*.py"):
-        where = file.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for room in ("lenses", "runners"):
-                    if file.parent.name != room and node.value in set(plugins.names(room)) - WORDS:
-                        found.add((where, node.value))
+    for room in ("lenses", "runners"):
+        names = set(plugins.names(room)) - WORDS
+        found |= {(where, text) for where, text in texts_outside(room) if text in names}
     assert found == {(where, "threads") for where in STANDARD}
 
 
