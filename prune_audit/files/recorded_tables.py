@@ -66,13 +66,13 @@ def form(path: Path) -> Form | None:
     if head.startswith(b"PK"):
         return "npz" if _is_npz(path) else None
     text = decoded(head)
-    if text is None:
+    if text is None or tags.told_by(text):
         return None
     if _JSON.match(text):
         # Lines of JSON are records of something else, as are logs, and what detectors find.
         other = json_lines.is_lines(text) or json_lines.is_log(text) or coco.told_by(text) is not None
         return None if other else "json"
-    return "csv" if _is_csv(text, whole=len(head) < _HEAD) and not tags.told_by(text) else None
+    return "csv" if _is_csv(text, whole=len(head) < _HEAD) else None
 
 
 def uneven(path: Path) -> str:

@@ -15,7 +15,11 @@ COLUMNS = "EU B-ORG\nrejects O\n\n"
 
 
 @pytest.mark.parametrize(
-    "text", [COLUMNS, COLUMNS.replace(" ", "\t"), '", O\nid O\n\n', '{"tokens": ["a"], "tags": ["O"]}\n' * 2]
+    "text",
+    [
+        *(COLUMNS, COLUMNS.replace(" ", "\t"), '", O\nid O\n\n'),
+        *(number * '{"tokens": ["a"], "tags": ["O"]}\n' for number in (1, 2)),
+    ],
 )
 def test_told_by_content_and_by_no_other_format(tmp_path: Path, text: str) -> None:
     path = tmp_path / "words.txt"
