@@ -446,16 +446,14 @@ def _look(audit: Audit) -> tuple[str, str] | None:
     if not explained and any(comparison.looks for comparison in audit.comparisons):
         return None  # it was mended already
     names = listed(list(dict.fromkeys(stratum for _, stratum in found)))
-    data = f"--data {TRAINING} --audit {shlex.quote(audit.provenance.data)}"
-    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
-    read = f" --preprocess {shlex.quote(preset)}" if preset else ""
+    data = " ".join(["--data", TRAINING, "--audit", *map(shlex.quote, [audit.provenance.data, *_read(audit)])])
     if not explained:
         models = " ".join(map(_typed, cards))
-        return f"Next: to see why {names} suffered:", f"prune-audit explain {models} {data}{read}"
+        return f"Next: to see why {names} suffered:", f"prune-audit explain {models} {data}"
     models, suffix = " ".join(map(_typed, cards[:2])), PurePath(cards[1].path).suffix
     return (
         f"Next: to mend {names}, by a METHOD of `prune-audit list mitigations`:",
-        f"prune-audit mitigate {models} --method METHOD {data}{read} -o mended{suffix}",
+        f"prune-audit mitigate {models} --method METHOD {data} -o mended{suffix}",
     )
 
 
@@ -464,13 +462,15 @@ def repeated(audit: Audit) -> str | None:
     cards = [audit.comparisons[0].dense, *(comparison.pruned for comparison in audit.comparisons)]
     if any(not card.path for card in cards):
         return None
-    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
-    given = [
-        *(["--preprocess", preset] if preset else []),
-        *(word for each in audit.provenance.settings.by for word in ("--by", each)),
-    ]
-    data = ["--data", audit.provenance.data, *given]
+    groups = [word for each in audit.provenance.settings.by for word in ("--by", each)]
+    data = ["--data", audit.provenance.data, *_read(audit), *groups]
     return printable(f"prune-audit compare {' '.join(map(_typed, cards))} {' '.join(map(shlex.quote, data))}")
+
+
+def _read(audit: Audit) -> list[str]:
+    """How the command line says that images are read as they were, where that has a name."""
+    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
+    return ["--preprocess", preset] if preset else []
 
 
 def _typed(card: ModelCard) -> str:
