@@ -468,9 +468,25 @@ def repeated(audit: Audit) -> str | None:
 
 
 def _read(audit: Audit) -> list[str]:
-    """How the command line says that images are read as they were, where that has a name."""
-    preset = audit.provenance.preprocess.name if audit.provenance.preprocess else None
-    return ["--preprocess", preset] if preset else []
+    """How the command line says that images are read as they were; what follows from the model it need not say."""
+    steps = audit.provenance.preprocess
+    if steps is None:
+        return []
+    if steps.name:
+        return ["--preprocess", steps.name]
+    resize = (steps.resize,) if isinstance(steps.resize, int) else steps.resize
+    numbers = (
+        ("--resize", "x", resize),
+        ("--crop", "x", steps.crop),
+        ("--mean", ",", steps.mean),
+        ("--std", ",", steps.std),
+    )
+    given = [(option, by.join(f"{each:.12g}" for each in values)) for option, by, values in numbers if values]
+    if steps.channels == "bgr":
+        given.append(("--channels", "bgr"))
+    if steps.interpolation not in (None, "bilinear"):
+        given.append(("--interpolation", str(steps.interpolation)))
+    return [word for pair in given for word in pair]
 
 
 def _typed(card: ModelCard) -> str:

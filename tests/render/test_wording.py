@@ -53,6 +53,29 @@ def test_models_are_named_as_they_are_typed_and_only_files_can_be_looked_into() 
 
 
 @pytest.mark.parametrize(
+    ("steps", "typed"),
+    [
+        (Preprocess(size=(32, 32), channels="rgb", mean=(0.5,), std=(0.25,)), "--mean 0.5 --std 0.25"),
+        (
+            Preprocess(
+                resize=256, crop=(224, 200), mean=(0.485, 0.456, 0.406), std=(1 / 3,) * 3, interpolation="bilinear"
+            ),
+            "--resize 256 --crop 224x200 --mean 0.485,0.456,0.406 --std 0.333333333333,0.333333333333,0.333333333333",
+        ),
+        (
+            Preprocess(resize=(40, 48), channels="bgr", interpolation="bicubic"),
+            "--resize 40x48 --channels bgr --interpolation bicubic",
+        ),
+        (Preprocess(size=(8, 8)), ""),
+    ],
+)
+def test_a_command_repeats_a_preprocessing_without_a_name_step_by_step(steps: Preprocess, typed: str) -> None:
+    audit = audits.ten()
+    [(_, command)] = looked(replace(audit, provenance=replace(audit.provenance, preprocess=steps)))
+    assert command.partition(" --audit data/val")[2].strip() == typed
+
+
+@pytest.mark.parametrize(
     ("names", "said"),
     [
         (["airplane", "cat"], "airplane, cat"),
