@@ -20,6 +20,7 @@ from prune_audit.core import Array, ModelSource, Outputs, Recorded, Settings
 from prune_audit.errors import AlignmentError, AuditError, ModelError, OutputError, UsageError
 from prune_audit.models import recorded, write_predictions
 from prune_audit.tasks import classification
+from tests import arrow_memory
 
 CLASSES = ("cat", "dog", "ship")
 IDS = ("a/0010.png", "0011", "x,y", "é")
@@ -625,16 +626,16 @@ def test_published_predictions_are_read_as_they_are(shared: Path) -> None:
 
 
 def test_arrow_gives_back_what_it_has_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    released, pool = [], pa.default_memory_pool()
+    released = []
 
     class Pool:
         def release_unused(self) -> None:
-            released.append(pool.bytes_allocated())
+            released.append(arrow_memory.held(before))
 
     monkeypatch.setattr(pa, "default_memory_pool", Pool)
     path = tmp_path / "m.csv"
     path.write_text("id,predicted\na,x\nb,y\n")
-    before = pool.bytes_allocated()
+    before = arrow_memory.still()
     recorded.load(ModelSource(name="m", path=path), Settings()).outputs(["a", "b"], np.array([0, 1]), ("x", "y"))
     assert released == [before]  # with the table itself gone
 
