@@ -97,6 +97,11 @@ PRUNE = (
     *("prune", f"state.pth@{FACTORY}", "--density", "0.5", "--method", "magnitude"),
     *("--data", "x.npz", "--epochs", "3", "--threads", "1"),
 )
+SEARCH = (*PRUNE, "--until-harm", "--accept-unsettled", "--audit", "x.npz")
+MITIGATE = (
+    *("mitigate", f"whole.pth@{FACTORY}", f"state.pth@{FACTORY}", "--method", "weighted", "--data", "x.npz"),
+    *("--audit", "x.npz", "--same-data", "--epochs", "2", "--threads", "1"),
+)
 EXPLAIN = (
     *("explain", f"whole.pth@{FACTORY}", f"state.pth@{FACTORY}", "--data", "x.npz", "--audit", "x.npz"),
     *("--same-data", "--threads", "1", "--samples", "9", *COMPARE, "-o", "out.json"),
@@ -574,6 +579,26 @@ SEEDS = [
         needs=("state.pth", "x.npz"),
         commands=((*PRUNE, *COMPARE, "-o", "out.pth"),),
         keeps=("out.pth", "out.pth.resume"),  # what was trained stays where its audit fails
+        share=2,
+        proven=True,
+    ),
+    Seed(
+        kind="tries",
+        targets=("found.pth.tries",),
+        needs=("state.pth", "x.npz"),
+        commands=((*SEARCH, *COMPARE, "-o", "found.pth"),),
+        makes=("found.pth",),
+        keeps=("found.pth.tries",),
+        share=2,
+        proven=True,
+    ),
+    Seed(
+        kind="mitigate",
+        targets=("fair.pth.weighted.resume",),
+        needs=("whole.pth", "state.pth", "x.npz"),
+        commands=((*MITIGATE, *COMPARE, "-o", "fair.pth"),),
+        makes=("fair.pth",),
+        keeps=("fair.pth.weighted.resume",),
         share=2,
         proven=True,
     ),
@@ -1115,7 +1140,13 @@ PLAN = """\
 title = "Bands"
 seeds = 2
 densities = [0.5]
-methods = ["magnitude"]
+methods = ["magnitude", "random"]
+
+[contrasts]
+outcome = "worst-recall"
+against = "magnitude"
+methods = ["random"]
+density = 0.5
 
 [networks]
 mlp = "prune_audit.networks:mlp(3, inputs=64, hidden=[4])"
@@ -1156,7 +1187,8 @@ def _releases() -> None:
 
 
 def _stopped() -> None:
-    """The state of a training after its first epoch."""
+    """The states of three trainings after their first epoch: of a cut, of a search and of a mitigation."""
+    from prune_audit.cli import invoke
     from prune_audit.nets.resume import Resume
 
     class Stop(Exception):
@@ -1170,13 +1202,16 @@ def _stopped() -> None:
 
     Resume.write = once  # type: ignore[method-assign]
     try:
-        from prune_audit.cli import invoke
-
-        invoke((*PRUNE, *COMPARE, "-o", "out.pth"))
+        for command, state in (
+            ((*PRUNE, *COMPARE, "-o", "out.pth"), "out.pth.resume"),
+            ((*SEARCH, *COMPARE, "-o", "found.pth"), "found.pth.tries/*.resume"),
+            ((*MITIGATE, *COMPARE, "-o", "fair.pth"), "fair.pth.weighted.resume"),
+        ):
+            invoke(command)
+            if not list(Path().glob(state)):
+                raise SystemExit(f"a seed is no seed: no training was stopped by prune-audit {' '.join(command)}")
     finally:
         Resume.write = write  # type: ignore[method-assign]
-    if not Path("out.pth.resume").exists():
-        raise SystemExit("a seed is no seed: no training was stopped")
 
 
 def _study() -> None:
