@@ -1,6 +1,6 @@
 """What a wheel holds beside our code, and a clone of the repository keeps where people look for it: guide and demo.
 
-There is one copy of each. The hook of the build (``hatch_build.py``) reads it by this file and puts it into the wheel.
+There is one copy of each. The hook of the build (``.ci/wheel.py``) reads it by this file and puts it into the wheel.
 """
 
 from __future__ import annotations
