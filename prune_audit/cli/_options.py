@@ -139,7 +139,7 @@ class Labels:
     label_separator: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT", help="What parts several labels of one sample in the column of labels, as ; does."
+            metavar="TEXT", help="Text that separates several labels of one sample in the label column, such as ;."
         ),
     ] = None
     label_columns: Annotated[
@@ -244,7 +244,7 @@ class Other:
         Path | None, typer.Option(metavar="FILE", help="The tokenizer.json that makes inputs of texts.")
     ] = None
     max_length: Annotated[
-        int | None, typer.Option(metavar="N", help="Most tokens of a text that a model receives.")
+        int | None, typer.Option(metavar="N", help="Maximum number of tokens of a text that the model receives.")
     ] = None
     sample_rate: Annotated[
         int | None, typer.Option(metavar="HZ", help="Sample rate of the sounds that the model was trained on.")
@@ -401,7 +401,7 @@ class Counting:
         ),
     ] = "boxes"
     max_detections: Annotated[
-        int, typer.Option(min=1, help="Detections of each class in an image that count, the surest first.")
+        int, typer.Option(min=1, help="Maximum number of detections of each class in an image; those with the highest scores count.")
     ] = 100
     scheme: Annotated[
         Scheme,

@@ -174,7 +174,7 @@ def _lists(source: DataSource, name: str, column: Any) -> Sequence[Sequence[str]
     else:
         raise DataError(
             f"{source.path}: the column {name!r} holds one text a row",
-            hint="say what parts several labels: --label-separator ';'",
+            hint="say what separates several labels: --label-separator ';'",
         )
     for row, each in enumerate(listed):
         if len(set(each)) < len(each):

@@ -33,10 +33,10 @@ class Options:
     PANEL: ClassVar[str] = "Mitigation"
 
     least_weight: Annotated[
-        float, typer.Option(metavar="SHARE", help="Weight of a sample that the dense model is sure of, from 0 to 1.")
+        float, typer.Option(metavar="SHARE", help="Weight of a sample that the dense model is certain of, from 0 to 1.")
     ] = 0.75
     gamma: Annotated[
-        float, typer.Option(metavar="POWER", help="How fast the weight falls as the dense model gets surer.")
+        float, typer.Option(metavar="POWER", help="How fast the weight falls as the dense model becomes more certain.")
     ] = 5.0
 
     def __post_init__(self) -> None:

@@ -89,7 +89,7 @@ def named(
 
     Raises:
         AlignmentError: a name is no label of the data.
-        ModelError: a sample has no list, or one text where nobody knows what parts several labels.
+        ModelError: a sample has no list, or one text where nothing says what separates several labels.
     """
     held = column.take(at).to_pylist()
     if not any(isinstance(each, list) for each in held) and cells.separator is None:
