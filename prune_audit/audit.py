@@ -52,6 +52,7 @@ from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.things import check as check_things
 from prune_audit.evaluate.things import evaluate as evaluate_things
 from prune_audit.evaluate.thumbnail import with_thumbnails
+from prune_audit.files import regular
 
 Model: TypeAlias = ModelSource | Classifier | Recorded
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
@@ -458,7 +459,7 @@ def _agree(field: str, mine: object, theirs: object) -> bool:
     """Whether two declarations say the same; a file may lie in the folder of each model."""
     if not (isinstance(mine, Path) and isinstance(theirs, Path)):
         return mine == theirs
-    if mine.read_bytes() == theirs.read_bytes():
+    if regular.content(mine) == regular.content(theirs):
         return True
     # The same steps may be written down in several ways.
     return field == "preprocess" and data.preprocess(str(mine), Preprocess()) == data.preprocess(

@@ -332,6 +332,21 @@ def printed_with(path: Path) -> set[str]:
     return found & PRINTING
 
 
+def test_no_file_of_somebody_is_read_whole_another_way() -> None:
+    """What leads to a device would be read without an end. Our own files and those of the system are known."""
+    ours = {
+        *("evaluate/cache_key.py", "explain/__init__.py", "files/regular.py", "models/_operators.py", "plugins.py"),
+        *("render/page.py", "sandbox/limits.py", "shipped.py"),
+    }
+    reads = {
+        path.relative_to(ROOT / "prune_audit").as_posix()
+        for path in (ROOT / "prune_audit").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("read_text", "read_bytes")
+    }
+    assert reads == ours
+
+
 def test_nothing_prints_another_way() -> None:
     """What is foreign is spelled out by the streams and consoles, so nothing may go round these."""
     for path in sorted((ROOT / "prune_audit").rglob("*.py")):

@@ -196,13 +196,13 @@ def _cells(study: Path) -> list[tuple[str, float]]:
     """Method and density of every run that a file plans or a folder holds; none where it cannot be read."""
     import csv
 
-    from prune_audit.files import parse
+    from prune_audit.files import parse, regular
 
     try:
         if study.is_dir():
             with (study / "runs.csv").open(encoding="utf-8", newline="") as file:
                 return [(row["method"], float(row["density"])) for row in csv.DictReader(file)]
-        plan = parse.toml(study.read_text(encoding="utf-8"))
+        plan = parse.toml(regular.text(study))
         methods = [{"name": each} if isinstance(each, str) else each for each in plan["methods"]]
         return [(each["name"], d) for each in methods for d in each.get("densities", plan.get("densities", ()))]
     # A line that is being typed is no place to say what is wrong with a file.

@@ -401,7 +401,8 @@ class Counting:
         ),
     ] = "boxes"
     max_detections: Annotated[
-        int, typer.Option(min=1, help="Maximum number of detections of each class in an image; those with the highest scores count.")
+        int,
+        typer.Option(min=1, help="Most detections of each class in an image; those with the highest scores count."),
     ] = 100
     scheme: Annotated[
         Scheme,

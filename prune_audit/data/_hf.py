@@ -23,7 +23,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from prune_audit.errors import DataError
-from prune_audit.files import arrow, parse, tables
+from prune_audit.files import arrow, parse, regular, tables
 from prune_audit.files.archive import said
 
 Media = Literal["image", "sound"]
@@ -149,7 +149,7 @@ def _saved(path: Path) -> Table:
     import pyarrow as pa
 
     try:
-        state = parse.json((path / _STATE).read_text(encoding="utf-8"))
+        state = parse.json(regular.text(path / _STATE))
         files = [path / each for each in _file_names(state["_data_files"])]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path / _STATE} does not list files: {error!r}", hint="save the data again") from error

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from prune_audit.core import Channels, Interpolation, Preprocess
 from prune_audit.errors import DataError
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 
 OURS = tuple(f.name for f in fields(Preprocess))
 
@@ -93,7 +93,7 @@ def read(path: Path) -> Preprocess:
         DataError: the file is neither JSON nor TOML, or holds something that we cannot do exactly.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular.text(path, "utf-8-sig", pipe=True)
         values = parse.json(text) if text.lstrip().startswith("{") else parse.toml(text)
     except (OSError, ValueError) as error:
         raise DataError(
@@ -176,7 +176,7 @@ def _type(values: Mapping[str, Any], path: Path) -> str:
     named = values.get("image_processor_type") or values.get("feature_extractor_type")
     if named is None:
         try:
-            model = parse.json((path.parent / "config.json").read_text(encoding="utf-8"))["model_type"]
+            model = parse.json(regular.text(path.parent / "config.json"))["model_type"]
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(
                 "it names no type of processor (image_processor_type), and no config.json beside it a model_type"

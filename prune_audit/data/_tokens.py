@@ -19,7 +19,7 @@ import numpy as np
 
 from prune_audit.core import Array, Counts
 from prune_audit.errors import DataError, MissingExtra, UsageError
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 
 PADS = ("[PAD]", "<pad>", "<PAD>")
 _BLOCK = 4096
@@ -87,7 +87,7 @@ def read(path: Path) -> Tokenizer:
         ) from fault
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
-        content = file.read_bytes()
+        content = regular.content(file)
     except OSError as fault:
         raise DataError(
             f"{file}: the tokenizer cannot be read: {fault.strerror}",
@@ -195,7 +195,7 @@ def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = parse.json(path.read_text(encoding="utf-8"), finite=False)
+        found = parse.json(regular.text(path), finite=False)
     except (OSError, ValueError) as fault:
         raise DataError(f"{path}: no JSON: {fault}", hint=_REPAIR) from fault
     if not isinstance(found, dict):

@@ -18,7 +18,7 @@ from prune_audit.core import DATA, Assumption, DataSource, Expects, Floats, Sett
 from prune_audit.data import _boxes, _classes, _folders, _unsupported
 from prune_audit.data._pixels import header, quiet_pillow, suffixes
 from prune_audit.errors import DataError
-from prune_audit.files import yolo
+from prune_audit.files import regular, yolo
 from prune_audit.files.flat_yaml import Value
 from prune_audit.tasks.detection.boxes import IMAGE, Boxes
 from prune_audit.tasks.detection.matching import Labelled
@@ -238,7 +238,7 @@ def _in_list(path: Path) -> list[Path]:
     if path.stat().st_size > _MOST:
         raise DataError(f"{path} has more than {_MOST:,} bytes", hint="expected is a list of images, one a line")
     try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+        lines = regular.content(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected text in UTF-8, found other bytes", hint="list images, one a line") from error
     found = []

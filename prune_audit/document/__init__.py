@@ -85,7 +85,7 @@ from prune_audit.document.codec import (
     wrong,
 )
 from prune_audit.errors import InputError, UsageError
-from prune_audit.files import packed, parse
+from prune_audit.files import packed, parse, regular
 
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parents[1] / "audit-1.schema.json"
@@ -147,7 +147,7 @@ def read_audit(path: str | Path) -> Audit:
     """
     path = Path(path)
     try:
-        document = parse.json(path.read_text(encoding="utf-8"))
+        document = parse.json(regular.text(path, pipe=True))
     except OSError as error:
         hint = "give an audit that `prune-audit compare ... -o audit.json` wrote"
         raise InputError(f"{path}: {error.strerror or error}", hint=hint) from error

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from prune_audit.core import Counts, Floats, Masks, Overlap
 from prune_audit.errors import AuditError, DataError, ModelError
-from prune_audit.files import coco_masks, parse
+from prune_audit.files import coco_masks, parse, regular
 from prune_audit.files.columns import decoded
 
 Id: TypeAlias = int | str
@@ -241,7 +241,7 @@ def _read(path: Path, error: type[AuditError], expected: str, pairs: Callable[[p
             f"{path} has {size:,} bytes, and no more than {_MOST:,} are read",
             hint="record fewer detections: of a higher lowest score, or at most 100 an image",
         )
-    text = decoded(path.read_bytes())
+    text = decoded(regular.content(path))
     if text is None:
         raise error(f"{path}: expected text in UTF-8, found other bytes", hint=f"expected is {expected}")
     try:

@@ -20,7 +20,7 @@ import numpy as np
 
 from prune_audit.core import Array
 from prune_audit.errors import ModelError
-from prune_audit.files import archive, arrow, coco, json_lines, parse, tags
+from prune_audit.files import archive, arrow, coco, json_lines, parse, regular, tags
 from prune_audit.files.columns import IDS, PATHS, blank_first, decoded, delimiter, encoding, nameless
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _plain(path: Path, how: str, between: str, *, blank: bool) -> bytes:
 def _json(path: Path) -> tuple[pa.Schema, _Read]:
     import pyarrow as pa
 
-    held = path.read_bytes()
+    held = regular.content(path)
     content = parse.json(held.decode(encoding(held)), finite=False)  # which of the scores are, is looked at later
     columns: Mapping[str, Any]
     if isinstance(content, list) and all(isinstance(each, dict) for each in content):

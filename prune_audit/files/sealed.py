@@ -11,6 +11,7 @@ import hashlib
 from pathlib import Path
 
 from prune_audit.errors import OutputError
+from prune_audit.files import regular
 from prune_audit.files import target as targets
 
 _HEAD = 65  # bytes of the first line: a SHA-256 in hexadecimal digits, and its end
@@ -58,11 +59,12 @@ def read(path: Path, of: str) -> bytes:
         DamagedFile: it is not what was written there.
         OSError: there is no such file, or it cannot be read.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a device would be read without an end
-        raise DamagedFile
-    whole = path.read_bytes()
-    content = whole[_HEAD:]
-    if whole[:_HEAD] != _digest(content, of) + b"\n":
+    try:
+        held = regular.content(path)
+    except regular.NoFile as fault:
+        raise DamagedFile from fault
+    content = held[_HEAD:]
+    if held[:_HEAD] != _digest(content, of) + b"\n":
         raise DamagedFile
     return content
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prune_audit.errors import AuditError
-from prune_audit.files import json_lines
+from prune_audit.files import json_lines, regular
 from prune_audit.files.columns import decoded
 
 EXPECTED = 'lines of a word and its tag (B-PER, I-PER, O), or JSON lines with "tokens" and "tags"'
@@ -61,7 +61,7 @@ def read(path: Path, error: type[AuditError]) -> Sentences:
     Raises:
         AuditError: of the kind ``error``: it is damaged, or holds what is no tagged word.
     """
-    content = path.read_bytes() if path.stat().st_size <= _MOST else b""
+    content = regular.content(path) if path.stat().st_size <= _MOST else b""
     text = decoded(content)
     if not content or text is None:
         raise error(f"{path}: expected text in UTF-8 of 1 to {_MOST:,} bytes", hint=f"expected are {EXPECTED}")

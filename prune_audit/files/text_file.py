@@ -9,6 +9,7 @@ import csv
 from pathlib import Path
 
 from prune_audit.errors import DataError
+from prune_audit.files import regular
 
 
 def read(path: Path, what: str, forms: str) -> str:
@@ -18,7 +19,7 @@ def read(path: Path, what: str, forms: str) -> str:
         DataError: there is no such file, it cannot be read, or it is no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return regular.text(path, "utf-8-sig", pipe=True)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file", hint=f"check the path of the {what}") from error
     except OSError as error:

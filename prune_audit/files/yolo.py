@@ -20,7 +20,7 @@ import numpy as np
 
 from prune_audit.core import Counts, Floats, Overlap
 from prune_audit.errors import AuditError, DataError, ModelError, UsageError
-from prune_audit.files import flat_yaml
+from prune_audit.files import flat_yaml, regular
 
 Kind = Literal["labels", "detections"]
 LABELS = 'lines of "class x y width height", the centre and sides of a box as shares of the image'
@@ -91,7 +91,7 @@ def description(path: Path) -> dict[str, flat_yaml.Value]:
     if path.stat().st_size > _MOST:
         raise DataError(f"{path} has more than {_MOST:,} bytes", hint=f"expected is {DESCRIPTION}")
     try:
-        found = flat_yaml.entries(path.read_bytes().decode("utf-8-sig"))
+        found = flat_yaml.entries(regular.content(path).decode("utf-8-sig"))
         wanted = ("path", "val", "test", "train", "names", "nc", "kpt_shape")
         return {name: flat_yaml.value(found[name]) for name in wanted if name in found}
     except ValueError as error:  # no text in UTF-8, too
@@ -250,7 +250,7 @@ def _content(file: Path, error: type[AuditError]) -> bytes:
                 f"{file} has {file.stat().st_size:,} bytes, and no more than {_MOST:,} are read",
                 hint="one image has a few thousand boxes at most",
             )
-        return file.read_bytes()
+        return regular.content(file)
     except OSError as fault:
         raise error(f"{file} cannot be read: {fault.strerror}", hint="check that it is a file you may read") from fault
 

@@ -38,7 +38,8 @@ class Options:
         int, typer.Option(metavar="N", help="Samples of each class of --data that curvature is computed over.")
     ] = 60
     curvature_steps: Annotated[
-        int, typer.Option(metavar="N", help="Maximum number of Lanczos steps for a class; each keeps a copy of the weights.")
+        int,
+        typer.Option(metavar="N", help="Most steps of Lanczos for a class; each keeps a copy of the weights."),
     ] = curvature.STEPS
 
     def __post_init__(self) -> None:

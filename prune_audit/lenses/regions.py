@@ -44,7 +44,10 @@ class Options:
     segments: Annotated[
         int, typer.Option(metavar="N", help="Lines within each class, and as many from it to others, drawn by --seed.")
     ] = 5
-    most_pieces: Annotated[int, typer.Option(metavar="N", help="Maximum number of pieces of a line; one with more is left out.")] = 2000
+    most_pieces: Annotated[
+        int,
+        typer.Option(metavar="N", help="Most pieces of a line; one with more is left out."),
+    ] = 2000
 
     def __post_init__(self) -> None:
         for name, value in (("segments", self.segments), ("most-pieces", self.most_pieces)):

@@ -48,7 +48,8 @@ class Options:
     PANEL: ClassVar[str] = "Mitigation"
 
     window: Annotated[
-        int, typer.Option(metavar="N", help="Number of latest samples that the accuracy of a group in training is computed from.")
+        int,
+        typer.Option(metavar="N", help="Latest samples that the accuracy of a group in training is computed from."),
     ] = 40
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from prune_audit import spelling
 from prune_audit.core import Assumption, ModelSource, Settings
 from prune_audit.errors import ModelError, UsageError
-from prune_audit.files import json_lines, parse
+from prune_audit.files import json_lines, parse, regular
 from prune_audit.models import _questions as questions
 from prune_audit.models._questions import Answer, Read, RecordedAnswers
 
@@ -39,7 +39,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedAnswers:
 
 def _read(path: Path, name: str, metric: str | None) -> Read:
     try:
-        log = parse.json(path.read_text(encoding="utf-8"), finite=False)
+        log = parse.json(regular.text(path), finite=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected a log of inspect_ai, found {error}", hint=_HINT) from error
     about = log.get("eval") if isinstance(log, dict) else None

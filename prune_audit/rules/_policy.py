@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from prune_audit import plugins, spelling
 from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 from prune_audit.files.toml_lines import Key, line_of, lines
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import HINT, Given, overlaid
@@ -212,7 +212,7 @@ def _day(value: object, refuse: Any) -> date:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return regular.text(path, pipe=True)
     except OSError as e:
         meant = spelling.meant(str(path), PRESETS)
         hint = f"{meant}give the path of a TOML policy file, or a preset: {', '.join(PRESETS)}"

@@ -21,7 +21,7 @@ import pandas as pd
 from prune_audit import reports
 from prune_audit.core import rows
 from prune_audit.errors import StudyError, UsageError
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 from prune_audit.files import target as targets
 from prune_audit.study import samples
 from prune_audit.study.analysis import OF_RUNS
@@ -120,7 +120,7 @@ def audited(folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
         try:
             if not path.is_file():  # a device would be read without an end
                 raise ValueError("there is no such file")
-            header, *listed = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+            header, *listed = csv.reader(io.StringIO(regular.text(path), newline=""), strict=True)
             found.setdefault(tuple((name, of) for name, of in listed), path)
             if header != ["id", "class"] or not listed:
                 raise ValueError("expected the columns id and class, and samples")
@@ -163,7 +163,7 @@ def announced(folders: Sequence[Path]) -> Contrasts | None:
         if not path.is_file():
             continue
         try:
-            header, *rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
+            header, *rows = csv.reader(io.StringIO(regular.text(path), newline=""), strict=True)
             ((outcome, against, density),) = {(row[0], row[2], row[3]) for row in rows}
             methods = tuple(row[1] for row in rows)
             asked = Contrasts(outcome=outcome, against=against, methods=methods, density=float(density))
@@ -282,7 +282,7 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     if files:
         title = folder / TITLE
         try:
-            called = title.read_text(encoding="utf-8") if title.is_file() else folder.name
+            called = regular.text(title) if title.is_file() else folder.name
         except (OSError, UnicodeDecodeError) as fault:
             raise StudyError(f"{title} cannot be read: {fault}", hint="write the title of the study there") from fault
         try:
@@ -332,7 +332,7 @@ def _frames(study: str, records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFr
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = parse.json(path.read_text(encoding="utf-8"))
+        record = parse.json(regular.text(path))
         if isinstance(record, dict) and isinstance(record.get("key"), str):
             return record
     except (OSError, ValueError):
@@ -404,7 +404,7 @@ def _table(path: Path) -> pd.DataFrame:
     header: list[str] = []
     limit = csv.field_size_limit(FIELD)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular.text(path)
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         for row in reader:
             if tuple(row[: len(FACTORS)]) == FACTORS:

@@ -16,7 +16,7 @@ from typing import Any
 from prune_audit.core import Expects, Input, ModelSource, Settings
 from prune_audit.errors import ModelError, UnsafeFile
 from prune_audit.evaluate.model_output import of
-from prune_audit.files import on_disk, parse
+from prune_audit.files import on_disk, parse, regular
 from prune_audit.models import _classes
 from prune_audit.models._factory import refuse_factory
 from prune_audit.models.transformers import pretrained
@@ -35,7 +35,7 @@ def recognises(path: Path) -> bool:
     """Whether ``path`` is a folder whose config.json names an architecture; runs nothing."""
     try:
         # A link to a device would be read without an end.
-        text = (path / _CONFIG).read_text(encoding="utf-8") if (path / _CONFIG).is_file() else ""
+        text = regular.text(path / _CONFIG) if (path / _CONFIG).is_file() else ""
     except (OSError, ValueError):
         return False
     return any(f'"{key}"' in text for key in ("architectures", "architecture", "model_type"))
@@ -104,7 +104,7 @@ def _config(file: Path) -> dict[str, Any]:
     """The configuration in ``file``, as far as it is read here; the library says what is wrong with the rest."""
     hint = "copy or save the model again"
     try:
-        config = parse.json(file.read_text(encoding="utf-8"), finite=False)
+        config = parse.json(regular.text(file), finite=False)
     except (OSError, ValueError) as fault:
         raise ModelError(f"{file} cannot be read: {fault}", hint=hint) from fault
     if not isinstance(config, dict):
@@ -187,7 +187,7 @@ def _text_inputs(path: Path, network: Any) -> list[str]:
     """The inputs that the tokenizer is to make: those it says, else the usual ones, of those that the network takes."""
     told_in = path / "tokenizer_config.json"
     try:
-        found = parse.json(told_in.read_text(encoding="utf-8"), finite=False) if told_in.is_file() else None
+        found = parse.json(regular.text(told_in), finite=False) if told_in.is_file() else None
     except (OSError, ValueError):
         found = None  # which the tokenizer says, where it is one
     told = found.get("model_input_names") if isinstance(found, dict) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UnsafeFile
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 from prune_audit.models import _unpickle, _weights
 from prune_audit.models.transformers import known_architectures
 
@@ -42,7 +42,7 @@ def files_of(path: Path) -> list[Path]:
         index = path / f"{name}.index.json"
         if index.is_file():
             try:
-                parts = sorted(set(parse.json(index.read_text(encoding="utf-8"))["weight_map"].values()))
+                parts = sorted(set(parse.json(regular.text(index))["weight_map"].values()))
                 files = [path / Path(part).name for part in parts]
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
                 raise ModelError(f"{index} is damaged: {fault!r}", hint="copy or save the model again") from fault
