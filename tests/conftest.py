@@ -42,6 +42,7 @@ settings.register_profile(
 settings.load_profile("suite")
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests reach no network
+os.environ["WANDB_ERROR_REPORTING"] = "false"
 ISOLATE = os.environ.setdefault("PRUNE_AUDIT_ISOLATE", "never")  # of commands, those in processes of their own too
 
 _skipped: list[str] = []

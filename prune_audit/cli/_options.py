@@ -715,8 +715,8 @@ class Logged:
     log: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="mlflow",
-            help="Service whose active run takes the numbers and reports; repeats.",
+            metavar="SERVICE",
+            help="Service whose active run takes the numbers and reports: see `list logs`; repeats.",
             autocompletion=complete.plugin("logs"),
         ),
     ] = None

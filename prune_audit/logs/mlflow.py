@@ -3,8 +3,7 @@
 Active is the run of this process, else that of MLFLOW_RUN_ID, whose status stays as it is, since whoever started it is
 still at work. Where runs are kept is MLflow's own business: MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME and the like.
 
-Metrics are called ``VARIANT/accuracy`` and ``VARIANT/recall_change/CLASS``. Shares are shares and nothing is rounded. A
-character that MLflow does not allow in a name becomes an underscore, and names that are then equal get numbers.
+Metrics are called as `prune_audit.logs._numbers` says.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Audit
-from prune_audit.core.rows import overall_of
 from prune_audit.errors import MissingExtra, OutputError
+from prune_audit.logs._numbers import facts, metrics
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,14 +28,6 @@ FOLDER = "prune-audit"  # of the artifacts in the run
 # How a server is first asked for. MLflow itself would try for more than a minute, and for many where nothing answers.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 BATCH = 1000  # metrics that MLflow takes at once
-LONGEST = 250  # characters of a metric's name
-# Of the model as a whole, and the columns of `prune_audit.core.rows.overall_of` that are called otherwise there.
-OVERALL = (
-    *("density", "kept", "macs", "dense_accuracy", "accuracy", "change", "change_low", "change_high"),
-    *("regressed", "harmed", "cannot_tell", "worst_plausible_drop", "churn"),
-    *("alpha", "alpha_r_squared", "alpha_corrected", "alpha_corrected_low", "alpha_corrected_high"),
-)
-COLUMNS = {"alpha": "intensification", "alpha_r_squared": "r_squared"}
 
 
 def ready() -> None:
@@ -122,41 +113,6 @@ def _discreet(text: str) -> str:
     return re.sub(r"//[^/@\s]+@", "//", text)
 
 
-def metrics(audit: Audit) -> dict[str, float]:
-    """What is logged, by name: the numbers of each variant as a whole and the change of each class's recall."""
-    found: dict[str, float] = {}
-    for name, value in _metrics(audit):
-        at, number = name, 1
-        while at in found:
-            number += 1
-            at = f"{name[: LONGEST - 8]}_{number}"
-        found[at] = value
-    return found
-
-
-def _metrics(audit: Audit) -> Iterator[tuple[str, float]]:
-    wholes = {row["variant"]: row for row in overall_of(audit.comparisons, audit.outcomes) if row["by"] == "class"}
-    for comparison in audit.comparisons:
-        variant = _safe(comparison.pruned.name)
-        row = wholes.get(comparison.pruned.name, {})
-        for name in OVERALL:
-            value = row.get(COLUMNS.get(name, name))
-            if isinstance(value, (int, float)):
-                yield f"{variant}/{name}"[:LONGEST], float(value)
-        for view in comparison.views:
-            changes = next((m.by_stratum for m in view.measures if m.name == "change"), ())
-            group = "recall_change" if view.by == "class" else f"recall_change_{_safe(view.by)}"
-            for stratum, change in zip(view.strata, changes, strict=False):
-                if isinstance(change, (int, float)):
-                    yield f"{variant}/{group}/{_safe(stratum)}"[:LONGEST], float(change)
-
-
-def _safe(name: str) -> str:
-    """``name`` as a part of a metric's name: of letters, digits, blanks, dots, dashes; never a path of its own."""
-    safe = re.sub(r"[^\w.\- ]", "_", name).strip()[:100].strip()
-    return re.sub(r"^\.*$", "_", safe)
-
-
 def _write(
     client: MlflowClient, run_id: str, audit: Audit, numbers: Mapping[str, float], files: Mapping[str, bytes]
 ) -> Any:
@@ -167,17 +123,7 @@ def _write(
     entries = [Metric(name, value, now, 0) for name, value in numbers.items()]
     for batch in _batches(entries):
         client.log_batch(run_id, metrics=batch)
-    p = audit.provenance
-    said = {
-        "outcome": audit.outcome,
-        "policy": audit.policy.name if audit.policy is not None else "none",
-        "data": p.data,
-        "data-digest": p.data_digest,
-        "samples": f"{p.samples} of {p.available}",
-        "dense": audit.comparisons[0].dense.digest,
-        "version": p.versions.get("prune-audit", ""),
-    }
-    client.log_batch(run_id, tags=[RunTag(f"prune-audit.{name}", value) for name, value in said.items()])
+    client.log_batch(run_id, tags=[RunTag(f"prune-audit.{name}", value) for name, value in facts(audit).items()])
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)

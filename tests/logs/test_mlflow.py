@@ -23,7 +23,8 @@ from prune_audit.cli import invoke
 from prune_audit.core import Audit, Outputs, Predictions, Settings
 from prune_audit.document import read_audit
 from prune_audit.errors import MissingExtra, OutputError, UsageError
-from prune_audit.logs.mlflow import PATIENCE, log, metrics, ready
+from prune_audit.logs._numbers import metrics
+from prune_audit.logs.mlflow import PATIENCE, log, ready
 from tests.cli._run import process
 from tests.reports import audits
 
@@ -176,8 +177,8 @@ def test_who_may_not_list_experiments_may_write_all_the_same(store: Path, monkey
 
 
 def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no plugin 'wandb' in logs"):
-        logs.check(["wandb"])
+    with pytest.raises(UsageError, match="no plugin 'neptune' in logs"):
+        logs.check(["neptune"])
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(MissingExtra) as caught:
         logs.check(["mlflow"])
@@ -200,8 +201,8 @@ def test_from_the_command_line(
     assert (kept / "audit.html").read_text().startswith("<!DOCTYPE html>")
     assert invoke(["check", saved, "--policy", "report-only", "--quiet", "--log", "mlflow"]) == 0
     assert {run.data.tags["prune-audit.policy"] for run in runs()} == {"default", "report-only"}
-    assert invoke(["check", saved, "--log", "wandb"]) == 2
-    assert "no plugin 'wandb' in logs" in capsys.readouterr().err
+    assert invoke(["check", saved, "--log", "neptune"]) == 2
+    assert "no plugin 'neptune' in logs" in capsys.readouterr().err
     assert invoke(["compare", *models, "--data", data, "--confirm", data, "--log", "mlflow"]) == 2
     assert "--log writes one audit" in capsys.readouterr().err
 
