@@ -74,7 +74,7 @@ def _write(run: Run, audit: Audit, numbers: Mapping[str, float], files: Mapping[
     import wandb
 
     run.summary.update(dict(numbers))
-    run.config.update({CALLED: facts(audit)}, allow_val_change=True)
+    run.config.update({CALLED: facts(audit)}, allow_val_change=True)  # type: ignore[no-untyped-call]
     artifact = wandb.Artifact(CALLED, "audit")
     for name, content in files.items():
         with artifact.new_file(name, "wb") as file:

@@ -53,7 +53,7 @@ def records(folder: Path) -> Iterator[Any]:
             held += content[at + 7 : at + 7 + size]
             at += 7 + size
             if kind in (1, 4):
-                record = wandb_internal_pb2.Record.FromString(held)
+                record = wandb_internal_pb2.Record.FromString(held)  # type: ignore[attr-defined]
                 yield getattr(record, record.WhichOneof("record_type"))
                 held = b""
 
@@ -61,7 +61,8 @@ def records(folder: Path) -> Iterator[Any]:
 def kept(folder: Path) -> tuple[list[Any], dict[str, Any], dict[str, Any], list[Any]]:
     """The runs, the last values of the summary and of the configuration, and the artifacts."""
     wandb.teardown()  # waits until all is written
-    runs, summary, config, artifacts = [], {}, {}, []
+    runs, artifacts = list[Any](), list[Any]()
+    summary, config = dict[str, Any](), dict[str, Any]()
     for record in records(folder):
         kind = type(record).__name__
         if kind == "RunRecord":
