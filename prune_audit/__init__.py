@@ -14,6 +14,7 @@ else made:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from prune_audit.document import read_audit
     from prune_audit.errors import AuditError
     from prune_audit.gate import judge
+
+# Since 1.29 ONNX Runtime tells its maker of every model that it loads: names of file and graph, digests, the machine.
+# Nobody who audits a model has asked for that. It is read once, when the library is loaded, so it is said before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Audit",

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -328,6 +329,30 @@ def test_class_names_are_read_from_the_metadata(tmp_path: Path, text: str) -> No
     assert load(linear(tmp_path / "a", weight, metadata={"names": text})).expects.classes == ("ant", "bee", "cat")
     other = linear(tmp_path / "b", np.ones((4, 2), np.float32), metadata={"names": text})
     assert load(other).expects.classes is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ONNX Runtime keeps such things elsewhere")
+def test_onnx_runtime_tells_its_maker_nothing(tmp_path: Path) -> None:
+    """What it keeps to be sent lies below the home, and a session of it among temporary files."""
+    path = linear(tmp_path / "m.onnx", np.ones((4, 3), np.float32))
+    home = tmp_path / "home"
+    where = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(home)}
+    telling = {name: os.environ[name] for name in os.environ if name not in ("CI", "ORT_DISABLE_TELEMETRY")} | where
+
+    def left(*command: str) -> set[str]:
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        done = subprocess.run([sys.executable, *command], env=telling, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return {each.relative_to(home).as_posix() for each in home.rglob("*") if each.is_file()}
+
+    def told(names: set[str]) -> bool:
+        return any("onnxruntime" in name for name in names)
+
+    assert told(left("-c", "import onnxruntime"))  # so this is where it would be
+    assert left("-m", "prune_audit", "inspect", str(path)) == set()
+    telling["ORT_DISABLE_TELEMETRY"] = "0"
+    assert told(left("-m", "prune_audit", "inspect", "--isolate", "never", str(path)))  # whoever wants to tell, does
 
 
 def test_an_audit_of_onnx_alone_never_imports_torch(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ called .onnx is no ONNX and a truncated download still is one, and can be named 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -318,6 +319,8 @@ def session(path: Path, threads: int | None) -> Any:
     """An onnxruntime session of the model at ``path``. Raises `ModelError` where there can be none."""
     import onnxruntime
 
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
+        onnxruntime.disable_telemetry_events()  # it may have been loaded before the package said so
     try:
         str(path).encode()
     except UnicodeEncodeError as fault:
