@@ -22,11 +22,11 @@ from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.files import target as targets
-from prune_audit.nets import masking, train_loop, training_data
+from prune_audit.nets import masking, serialised, train_loop, training_data
 from prune_audit.nets import pattern as patterns
 from prune_audit.nets.allocate import Allocation, by_regions
 from prune_audit.nets.companion import Companion, Composed, Course
-from prune_audit.nets.editable import put
+from prune_audit.nets.editable import put, written
 from prune_audit.nets.examples import Examples
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
@@ -266,7 +266,8 @@ def train(
         start = folder / output.name
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            torch.save(models.build(factory).state_dict(), start)
+            with written(output):
+                start.write_bytes(serialised.content(models.build(factory).state_dict()))
         opened = models.editable(ModelSource(name=output.stem, path=start, factory=factory), settings)
     given = open_data(opened, training, source, settings, trains=True, trained=False)
     assert given.examples is not None  # it trains

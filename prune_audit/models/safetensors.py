@@ -93,6 +93,6 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
 
 
 def _write(classifier: TorchClassifier, metadata: dict[str, str], path: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    save_file(state(classifier), path, metadata)
+    path.write_bytes(save(state(classifier), metadata))  # the library's own errors of a full disk are no OSError

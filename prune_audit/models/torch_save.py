@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from prune_audit.core import Assumption, ModelCard, ModelSource, Settings, chosen
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
 from prune_audit.models import _bare, _checkpoint, _container, _factory, _tree, _unpickle, _weights
+from prune_audit.nets import serialised
 from prune_audit.nets.editable import Editable, of_torch, state
 from prune_audit.nets.module import TorchClassifier
 
@@ -99,11 +100,10 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
 
 
 def _write(classifier: TorchClassifier, path: Path, *, whole: bool) -> None:
-    import torch
-
     names = classifier.expects.classes
     content = classifier.module.cpu() if whole else state(classifier)
-    torch.save(content if names is None else {"model" if whole else "state_dict": content, "classes": [*names]}, path)
+    named = content if names is None else {"model" if whole else "state_dict": content, "classes": [*names]}
+    path.write_bytes(serialised.content(named))
 
 
 def _settle(module: torch.nn.Module) -> None:

@@ -6,7 +6,8 @@ whole or not at all, and loads in plain PyTorch or onnxruntime: nothing of this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,10 +150,17 @@ def put(path: Path, write: Callable[[Path], None]) -> None:
     """
     with targets.scratch(path) as folder:
         made = folder / path.name
-        try:
+        with written(path):
             write(made)
-        except OSError as fault:
-            raise OutputError(
-                f"{path} cannot be written: {fault.strerror or fault}", hint="make room, or write elsewhere"
-            ) from fault
         targets.move(made, path)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Have an `OSError` of whatever is written for ``path`` end as an `OutputError` that names it."""
+    try:
+        yield
+    except OSError as fault:
+        raise OutputError(
+            f"{path} cannot be written: {fault.strerror or fault}", hint="make room, or write elsewhere"
+        ) from fault

@@ -16,6 +16,7 @@ from typing import Any
 from prune_audit.errors import UsageError
 from prune_audit.files import sealed
 from prune_audit.files import target as targets
+from prune_audit.nets import serialised
 
 OF = "training"
 """What a state belongs to, in its digest."""
@@ -68,11 +69,8 @@ class Resume:
         Raises:
             OutputError: it cannot be written.
         """
-        import torch
-
-        held = io.BytesIO()
-        torch.save({"key": self.key, "state": state}, held)
-        sealed.write(self.path, held.getvalue(), OF, what="states of a training", hint="make room, or write elsewhere")
+        content = bytes(serialised.content({"key": self.key, "state": state}))
+        sealed.write(self.path, content, OF, what="states of a training", hint="make room, or write elsewhere")
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +262,31 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("out", "old")]
     with pytest.raises(OutputError, match="cannot be written"):
         put(tmp_path / "gone" / "out", fail)
+
+
+@pytest.fixture
+def full() -> Iterator[Callable[[], None]]:
+    """Call it, and from then on no file may have more than 100 bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["dense.pth", "dense.safetensors", "dense.onnx", "folder"])
+def test_a_full_disk_is_told_as_such_by_every_format(name: str, full: Callable[[], None], tmp_path: Path) -> None:
+    """By torch, safetensors and transformers as well, whose own errors are of other kinds."""
+    source = sample(name)
+    if name == "folder":
+        transformers = pytest.importorskip("transformers")
+        config = transformers.ResNetConfig(
+            num_channels=1, embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic"
+        )
+        transformers.ResNetForImageClassification(config).save_pretrained(tmp_path / "in")
+        source = ModelSource(name="in", path=tmp_path / "in")
+    opened = editable(source, Settings())
+    (tmp_path / "out").mkdir()
+    full()
+    with pytest.raises(OutputError, match=f"out/{name} cannot be written: .*File too large"):
+        opened.save(tmp_path / "out" / name)
+    assert not list((tmp_path / "out").iterdir())

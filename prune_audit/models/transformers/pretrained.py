@@ -170,9 +170,18 @@ def _refuse_excess(maker: Any, config: Any, weights: Mapping[str, object], path:
 
 
 def save(network: Any, path: Path) -> None:
-    """Write ``network`` as a folder, by the library's own means."""
+    """Write ``network`` as a folder, by the library's own means.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors import SafetensorError
+
     with _quiet():
-        network.save_pretrained(path)
+        try:
+            network.save_pretrained(path)
+        except SafetensorError as fault:
+            raise OSError(str(fault)) from fault
 
 
 def refuse_adapter(path: Path) -> None:
