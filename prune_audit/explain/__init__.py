@@ -54,6 +54,7 @@ GENERAL = (
     "Nothing here says what to change. What may help without a cause: `prune-audit mitigate`, which trains for the "
     "classes that lost most at the same density, or more weights or epochs of `prune-audit prune`; then compare again."
 )
+NOBODY = "No class is shown to have lost, so no measure is called an explanation, however it ranks their losses."
 RULE = "rule"  # what the table of what was tried is called among the lenses
 SAME = 0.5  # share of the training samples among those audited from which both are one set of data
 
@@ -160,6 +161,8 @@ class _Story:
             import torch
 
             torch.set_num_threads(self._settings.threads)
+        given = [models.with_factory(each, self._dense, self._settings) for each in pruned]
+        pruned, taken = [source for source, _ in given], [said for _, all_said in given for said in all_said]
         networks = [_network(each, self._settings, self._store) for each in (self._dense, *pruned)]
         self._check_needs(networks)
         others = {each: self._besides(*of, networks[0]) for each, of in besides(self._asked).items()}
@@ -194,12 +197,12 @@ class _Story:
             told.append(self._explained(subject, comparison))
             if made is not None:
                 self._write(subject, made)
-        provenance = replace(done.provenance, notes=(*done.provenance.notes, *notes))
+        provenance = replace(done.provenance, notes=(*done.provenance.notes, *taken, *notes))
         return replace(done, comparisons=tuple(told), provenance=provenance)
 
     def _check_needs(self, networks: Sequence[Network]) -> None:
         """Refuse, before a long run, what no lens could look at."""
-        if all(_absent(module.NEEDS, networks[0], each) for _, module in self._chosen for each in networks[1:]):
+        if all(_closed(module.NEEDS, networks[0], each) for _, module in self._chosen for each in networks[1:]):
             raise ModelError(
                 f"{', '.join(name for name, _ in self._chosen)}: {FACTORY}",
                 hint="give the weights with the factory of their network, or choose lenses that need none: "
@@ -207,21 +210,20 @@ class _Story:
             )
 
     def _besides(self, lens: str, source: ModelSource, dense: Network) -> tuple[ModelSource, Network]:
-        """What ``lens`` looks at besides: weights that name no factory are of the dense network's.
+        """What ``lens`` looks at besides, built as the dense network is where it names no factory.
 
         Raises:
             AuditError: as `models.load`; or it is the dense network, or the lens cannot look at it.
         """
-        if source.factory is None and source.path.exists() and models.bare(source, self._settings) is not None:
-            source = replace(source, factory=self._dense.factory)
+        source, _ = models.with_factory(source, self._dense, self._settings)
         network = _network(source, self._settings, self._store)
         if network.card.digest == dense.card.digest:
             raise UsageError(
                 f"{source.path} and {self._dense.path} are equal files: there is nothing to look at besides",
                 hint="give another network, trained by itself",
             )
-        if (why := _absent(plugins.load("lenses", lens).NEEDS, network)) is not None:
-            raise ModelError(f"{lens}: {why}", hint=FACTORY)
+        if _closed(plugins.load("lenses", lens).NEEDS, network) is not None:
+            raise ModelError(f"{lens}: {_why(network)}", hint=FACTORY)
         return source, network
 
     def _subject(
@@ -271,12 +273,16 @@ class _Story:
     def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:
         looks: list[Look] = []
         seen: list[Seen] = []
+        blind: dict[str, Network] = {}
         view = comparison.view()
         shared = sorted(plugins.folder("lenses").glob("_*.py"))
         common = self._remember(subject, [], shared)
         for name, module in self._chosen:
             title = plugins.help_line("lenses", name)
-            why = _absent(module.NEEDS, subject.dense, subject.pruned)
+            if (closed := _closed(module.NEEDS, subject.dense, subject.pruned)) is not None:
+                blind[name] = closed
+                looks.append(Look(lens=name, title=title, absent=_why(closed)))
+                continue
             file, options = Path(str(module.__file__)), self._asked.lenses[name]
             typed = module.besides(options) if hasattr(module, "besides") else ()
             more = [self._others[each][0] for each in typed]
@@ -286,17 +292,15 @@ class _Story:
                 common=common,
             )
             try:
-                if why is not None:
-                    raise CannotLook(why, hint=FACTORY)
                 with plugins.blamed("lenses", name):
                     found: Seen = module.look(own, options)
-            except CannotLook as blind:
-                looks.append(Look(lens=name, title=title, absent=blind.message))
+            except CannotLook as nothing:
+                looks.append(Look(lens=name, title=title, absent=nothing.message))
                 continue
             seen.append(found)
             view = view.beside(*found.measures)
             looks.append(Look(lens=name, title=title, sentences=found.sentences, tables=found.tables))
-        look, sentences = _ruled(subject, seen, same_data=self._asked.same_data)
+        look, sentences = _ruled(subject, seen, blind, same_data=self._asked.same_data)
         others = tuple(each for each in comparison.views if each.by != "class")
         return replace(comparison, views=(view, *others), looks=(look, *looks), explained=sentences)
 
@@ -364,13 +368,16 @@ def _network(source: ModelSource, settings: Settings, store: Store) -> Network:
     return Network(card=loaded.card, expects=loaded.expects, editable=editable)
 
 
-def _absent(need: str, *networks: Network) -> str | None:
-    """Why a lens with this ``need`` cannot look at ``networks``, None where it can."""
+def _closed(need: str, *networks: Network) -> Network | None:
+    """The first of ``networks`` that a lens with this ``need`` cannot look into, None where it can into all."""
     for network in networks:
-        runs = network.editable is not None and network.editable.classifier is not None
-        if need == "gradients" and not runs:
-            return f"{network.card.name} is {network.card.format}, and this lens {FACTORY}"
+        if need == "gradients" and (network.editable is None or network.editable.classifier is None):
+            return network
     return None
+
+
+def _why(closed: Network) -> str:
+    return f"{closed.card.name} is {closed.card.format}, and this lens {FACTORY}"
 
 
 def _same(source: Path, audited: Path) -> UsageError:
@@ -403,8 +410,13 @@ def _pieces(rows: Counts) -> int:
 # ------------------------------------------------------------------------------------------------- what explains it
 
 
-def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[Look, tuple[str, ...]]:
-    """What was tried as an explanation, as a section of its own, and the sentences with which a report opens."""
+def _ruled(
+    subject: Subject, seen: Sequence[Seen], blind: Mapping[str, Network], *, same_data: bool
+) -> tuple[Look, tuple[str, ...]]:
+    """What was tried as an explanation, as a section of its own, and the sentences with which a report opens.
+
+    ``blind`` are the lenses that could not look, by name, each with the network that is closed to it.
+    """
     outcome, measured = _outcome(subject)
     # Which losses are ranked depends on all classes together and on no account, so that the p of `rule` holds.
     for left in (each.left for each in seen if each.left is not None):
@@ -412,13 +424,15 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
     # On the samples that are judged, what is predicted is known already.
     accounts = [a for each in seen for a in each.accounts if not (a.of_samples and same_data)]
     tried = rule.tried(accounts, outcome, subject.seed) if accounts else ()
-    named = [each for each in tried if each.named]
+    lost = _lost(subject)
+    named = [each for each in tried if each.named and lost]  # what nobody lost needs no explanation
     finds = [said for each in seen for said in each.finds]
     excludes = [said for each in seen for said in each.excludes]
-    steps = [said for each in seen for said in each.steps] or [GENERAL]
-    who = _who(subject)
-    ranked = _ranked(named, tried, accounts, outcome, measured)
-    nothing = () if finds or named else ("Nothing that was measured here explains who lost.",)
+    steps = [said for each in seen for said in each.steps]
+    steps += [each.account.step for each in named if each.account.step is not None][:1]
+    who = _who(subject, lost)
+    ranked = _ranked(named, tried, accounts, outcome, measured) if lost else NOBODY
+    nothing = () if finds or named or not lost else ("Nothing that was measured here explains who lost.",)
     table = Table(
         name="tried",
         title="What was tried as an explanation",
@@ -431,7 +445,7 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
             Field(name="verdict", title="verdict", unit="label"),
         ),
         rows=tuple(
-            (each.account.title, each.rho, each.p, "explains" if each.named else _failed(each)) for each in tried
+            (each.account.title, each.rho, each.p, "explains" if each in named else _failed(each)) for each in tried
         ),
     )
     look = Look(
@@ -440,8 +454,26 @@ def _ruled(subject: Subject, seen: Sequence[Seen], *, same_data: bool) -> tuple[
         sentences=(ranked,),
         tables=(table,) if tried else (),
     )
-    lost = bool(lookup.those(subject.view, "verdict", [REGRESSED]))
-    return look, (who, *finds, *([ranked] if named else nothing), *excludes, *(steps if lost else ()))
+    regressed = lookup.those(subject.view, "verdict", [REGRESSED])
+    return look, (
+        who,
+        *finds,
+        *([ranked] if named else nothing),
+        *excludes,
+        *_unseen(blind),
+        *((steps or [GENERAL]) if regressed else ()),
+    )
+
+
+def _unseen(blind: Mapping[str, Network]) -> tuple[str, ...]:
+    """Which lenses could not look, and in which form they could: what nobody looked at explains nothing."""
+    if not blind:
+        return ()
+    formats = dict.fromkeys(f"{network.card.name} is {network.card.format}" for network in blind.values())
+    return (
+        f"Not looked through: {rounded.listed(list(blind))}, since {' and '.join(formats)}. What asks for gradients "
+        "takes both networks as WEIGHTS@module:factory.",
+    )
 
 
 def _failed(tried: rule.Tried) -> str:
@@ -463,14 +495,20 @@ def _outcome(subject: Subject) -> tuple[Floats, str]:
         return np.where(counts > 0, sums / counts, np.nan), measured
 
 
-def _who(subject: Subject) -> str:
-    """Which classes lost, the most first."""
+def _lost(subject: Subject) -> dict[int, float]:
+    """The classes that are shown to have lost, each with the change of its recall, the largest loss first."""
     view = subject.view
-    regressed, harmed = lookup.those(view, "verdict", [REGRESSED]), lookup.those(view, "distortion", HARMED)
-    lost = {i: moved for i in (*regressed, *harmed) if isinstance(moved := lookup.moves(view)[i], float | int)}
-    order = sorted(lost, key=lambda i: lost[i])
+    shown = (*lookup.those(view, "verdict", [REGRESSED]), *lookup.those(view, "distortion", HARMED))
+    lost = {i: moved for i in shown if isinstance(moved := lookup.moves(view)[i], float | int)}
+    return dict(sorted(lost.items(), key=lambda each: each[1]))
+
+
+def _who(subject: Subject, lost: Mapping[int, float]) -> str:
+    """Which classes lost, the most first."""
+    view, order = subject.view, list(lost)
     if not order:
         return f"No class of {subject.pruned.card.name} is shown to have lost: there is little to explain."
+    regressed = lookup.those(view, "verdict", [REGRESSED])
     told = [f"{view.strata[i]} ({rounded.points(lost[i])})" for i in order[:NAMED]]
     more = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
     return (

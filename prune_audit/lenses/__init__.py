@@ -122,7 +122,7 @@ class Account:
     ``values`` (C,) hold None where there is none. ``title`` begins a sentence. ``larger`` is what it means by a larger
     number: that a class loses "more", as a predicted loss does, or "either" more or less, as of what only describes a
     class; in the first case the opposite order explains nothing. ``of_samples`` says that it comes of samples of
-    ``data``, and of weights alone otherwise.
+    ``data``, and of weights alone otherwise. ``step`` is what to try where it is called an explanation.
     """
 
     name: str
@@ -130,6 +130,7 @@ class Account:
     values: tuple[Value, ...]
     larger: Literal["more", "either"]
     of_samples: bool = True
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

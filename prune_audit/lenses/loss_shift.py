@@ -68,8 +68,7 @@ def look(subject: Subject, options: None) -> Seen:
         sentences=tuple(sentences),
         tables=(table, *layers),
         measures=_measures(rows),
-        accounts=_accounts(found, risk, fits=fits),
-        steps=_steps(found, rows, fits=fits),
+        accounts=_accounts(subject.classes, found, risk, fits=fits),
     )
 
 
@@ -114,7 +113,9 @@ def _fits(found: Sequence[Any], labels: Counts, mean: float | None) -> bool:
     return abs(predicted - mean) <= MISSED * abs(mean)
 
 
-def _accounts(found: Sequence[Any], risk: Sequence[Value], *, fits: bool) -> tuple[Account, ...]:
+def _accounts(
+    classes: Sequence[str], found: Sequence[Any], risk: Sequence[Value], *, fits: bool
+) -> tuple[Account, ...]:
     def column(name: str) -> tuple[Value, ...]:
         return tuple(None if each is None else each[name] for each in found)
 
@@ -126,12 +127,14 @@ def _accounts(found: Sequence[Any], risk: Sequence[Value], *, fits: bool) -> tup
             title="The second-order prediction of the loss",
             values=column("second"),
             larger="more",
+            step=_step(classes, found, "second"),
         ),
         Account(
             name="predicted_first",
             title="The first-order prediction of the loss",
             values=column("first"),
             larger="more",
+            step=_step(classes, found, "first"),
         ),
     )
     return (
@@ -155,8 +158,9 @@ def _said(rows: Sequence[tuple[Value, ...]], mean: float | None, *, fits: bool) 
         return ["No class has audited samples, so no loss can be compared."]
     worst = max(known, key=lambda row: float(row[4] or 0))
     interval = "" if worst[5] is None else f", 95 % interval {rounded.nats(worst[5])} to {rounded.nats(worst[6])}"
+    all_of_them = f"rose by {rounded.nats(mean)}" if mean >= 0 else f"fell by {rounded.nats(-mean)}"
     first = (
-        f"The loss rose by {rounded.nats(mean)} nats a sample on average, most in {worst[0]}: "
+        f"The loss {all_of_them} nats a sample on average; the largest rise is that of {worst[0]}: "
         f"{rounded.nats(worst[4])} ({rounded.nats(worst[2])} to {rounded.nats(worst[3])}{interval})."
     )
     if fits:
@@ -178,13 +182,11 @@ def _split(rows: Sequence[tuple[Value, ...]], *, tuned: bool) -> list[str]:
     ]
 
 
-def _steps(found: Sequence[Any], rows: Sequence[tuple[Value, ...]], *, fits: bool) -> tuple[str, ...]:
-    if not fits:
-        return ()
+def _step(classes: Sequence[str], found: Sequence[Any], order: str) -> str:
     known = [i for i, each in enumerate(found) if each is not None]
-    worst = sorted(known, key=lambda i: -found[i]["second"])[:3]
-    names = rounded.listed([str(rows[i][0]) for i in worst])
-    return (f"Tune {names} first, or draw all classes equally often (`--balanced`): they are predicted to lose most.",)
+    worst = sorted(known, key=lambda i: -found[i][order])[:3]
+    names = rounded.listed([classes[i] for i in worst])
+    return f"Tune {names} first, or draw all classes equally often (`--balanced`): they are predicted to lose most."
 
 
 def _measures(rows: Sequence[tuple[Value, ...]]) -> tuple[Measure, ...]:
@@ -233,10 +235,11 @@ def _table(rows: list[tuple[Value, ...]], *, tuned: bool) -> Table:
             name="at_risk", title="at risk", unit="share", meaning="of right samples, margin below the median change"
         ),
     )
-    if not tuned:  # both are the same
-        keep = [at for at, field in enumerate(fields) if field.name not in ("first_cut", "second_cut")]
-        fields = tuple(fields[at] for at in keep)
-        rows = [tuple(row[at] for at in keep) for row in rows]
+    # What was predicted beside what was measured, since narrow terminals show the first columns alone.
+    first = ["class", "n", "excess_loss", "excess_low", "excess_high", "predicted_second", "predicted_first"]
+    same = () if tuned else ("first_cut", "second_cut")
+    at = {field.name: position for position, field in enumerate(fields)}
+    order = [at[name] for name in (*first, *(name for name in at if name not in (*first, *same)))]
     rows = sorted(rows, key=lambda row: -float(row[4] or 0))
     drawn = (
         Drawn(
@@ -265,8 +268,8 @@ def _table(rows: list[tuple[Value, ...]], *, tuned: bool) -> Table:
     return Table(
         name="classes",
         title="Class by class, the largest excess loss first",
-        fields=fields,
-        rows=tuple(rows),
+        fields=tuple(fields[position] for position in order),
+        rows=tuple(tuple(row[position] for position in order) for row in rows),
         notes=notes,
         drawn=drawn,
     )

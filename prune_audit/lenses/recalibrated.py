@@ -12,7 +12,8 @@ cost a little.
 
 from __future__ import annotations
 
-from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value
+from prune_audit import stats
+from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value, View, lookup
 from prune_audit.lenses import CannotLook, Left, Seen, Subject, _changed, loss
 from prune_audit.nets.recalibrate import normalising
 from prune_audit.render import rounded
@@ -98,7 +99,9 @@ def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: l
     what = "New statistics of batch normalisation alone, with every weight as it is,"
     if not step.shown:
         worse = step.change.overall_high is not None and step.change.overall_high < 0
-        return f"{what} {'make it worse' if worse else 'are not shown to give anything back'} ({sure}).", False
+        gains, losses = _moved(subject, step)
+        moved = f" Single classes do move, beyond luck: {rounded.listed([*gains, *losses])}." if gains or losses else ""
+        return f"{what} {'make it worse' if worse else 'are not shown to give anything back'} ({sure}).{moved}", False
     share = f", {100 * gain / -total:.0f} % of what was lost" if total < 0 else ""
     most = _most(step, harm)
     rose = sorted(range(len(subject.classes)), key=lambda i: _rise(recalls, i), reverse=True)[:NAMED]
@@ -107,11 +110,31 @@ def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: l
         for i in rose
         if _rise(recalls, i) > 0
     ]
+    losses = _moved(subject, step)[1]
+    cost = f" New statistics cost others, beyond luck: {rounded.listed(losses)}." if losses else ""
     return (
         f"{what} give back {sure}{share}: {' and '.join(told)}. "
-        + ("Most of the harm is the statistics, and not the weights that were cut." if most else "The rest is not."),
+        + ("Most of the harm is the statistics, and not the weights that were cut." if most else "The rest is not.")
+        + cost,
         True,
     )
+
+
+def _moved(subject: Subject, step: _changed.Step) -> tuple[list[str], list[str]]:
+    """The classes that gain and that lose beyond luck, each with its change; corrected for all classes."""
+    settings = subject.settings
+    view = View(pair=step.pair, measures=stats.measures(step.pair, settings))
+    q, moves = lookup.column(view, "q_value"), lookup.moves(view)
+    moved = sorted(
+        (float(moves[i] or 0), i)
+        for i, each in enumerate(q)
+        if each is not None and float(each) < 1 - settings.confidence
+    )
+
+    def told(found: list[int]) -> list[str]:
+        return [f"{subject.classes[i]} ({rounded.points(moves[i])})" for i in found]
+
+    return told([i for by, i in reversed(moved) if by > 0]), told([i for by, i in moved if by < 0])
 
 
 def _rise(recalls: list[list[float]], i: int) -> float:
@@ -128,28 +151,28 @@ def _table(subject: Subject, step: _changed.Step, recalls: list[list[float]]) ->
         (
             name,
             int(step.pair.support[i]),
-            *(cell(values, i) for values in recalls),
-            int(step.pair.gained[i]),
-            int(step.pair.lost[i]),
             change.by_stratum[i],
             change.low[i] if change.low else None,
             change.high[i] if change.high else None,
+            *(cell(values, i) for values in recalls),
+            int(step.pair.gained[i]),
+            int(step.pair.lost[i]),
         )
         for i, name in enumerate(subject.classes)
     ]
-    rows.sort(key=lambda row: -float(row[7] or 0))
+    rows.sort(key=lambda row: -float(row[2] or 0))
     sure = f"{rounded.limit(subject.settings.confidence)} % interval"
     fields = (
         Field(name="class", title="class", unit="label"),
         Field(name="n", title="n", unit="count", meaning="samples audited"),
+        Field(name="change", title="change of recall", unit="points", meaning="by new statistics"),
+        Field(name="change_low", title="from", unit="points", meaning=f"{sure} of the change"),
+        Field(name="change_high", title="to", unit="points"),
         Field(name="dense_recall", title="dense", unit="share"),
         Field(name="pruned_recall", title="pruned", unit="share"),
         Field(name="recalibrated_recall", title="new statistics", unit="share"),
         Field(name="given_back", title="given back", unit="count", meaning="samples wrong before, right now"),
         Field(name="newly_lost", title="newly lost", unit="count", meaning="samples right before, wrong now"),
-        Field(name="change", title="change of recall", unit="points", meaning="by new statistics"),
-        Field(name="change_low", title="from", unit="points", meaning=f"{sure} of the change"),
-        Field(name="change_high", title="to", unit="points"),
     )
     drawn = Drawn(
         kind="dots",

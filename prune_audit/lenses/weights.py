@@ -8,7 +8,7 @@ weights than the dense one had, and what was cut is then what the dense network 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prune_audit.core import Drawn, Field, Measure, Table, Value
@@ -46,7 +46,7 @@ def look(subject: Subject, options: None) -> Seen:
     del options
     dense, pruned = subject.dense.editable, subject.pruned.editable
     if dense is None or pruned is None:
-        return _by_cards(subject)
+        return _by_cards(subject, [each.card.format for each in (subject.dense, subject.pruned) if not each.editable])
     before, after = _tensors(dense.module), _tensors(pruned.module)
     rows: list[tuple[Value, ...]] = []
     for name, values in after.items():
@@ -68,15 +68,16 @@ def look(subject: Subject, options: None) -> Seen:
     )
 
 
-def _by_cards(subject: Subject) -> Seen:
-    """What can be said where single weights cannot be seen: the density of each layer."""
+def _by_cards(subject: Subject, closed: Sequence[str]) -> Seen:
+    """What can be said where single weights cannot be seen, in the ``closed`` formats: the density of each layer."""
     card = subject.pruned.card
     if not card.layers:
         raise CannotLook(f"no weights can be seen in {card.name} ({card.format})", hint="give the weights")
     rows: list[tuple[Value, ...]] = [
         (each.name.removesuffix(".weight"), each.total, each.kept / each.total, *(None,) * 5) for each in card.layers
     ]
-    note = f"single weights of {card.format} cannot be seen, so of layers there is the density alone"
+    formats = " and ".join(dict.fromkeys(closed))
+    note = f"single weights of {formats} cannot be seen, so of layers there is the density alone"
     return Seen(sentences=(_most(rows),), tables=(_table(tuple(rows), note),))
 
 

@@ -155,7 +155,7 @@ def run(
         raise UsageError(f"{output} is the pruned model itself", hint="write the mended one under another name")
     asked, module = mitigation.asked(), plugins.load("mitigations", mitigation.method)
     prune.use(settings.threads)
-    pruned, taken = _with_factory(pruned, dense, settings)
+    pruned, taken = models.with_factory(pruned, dense, settings)
     work, judged = _begun(dense, pruned, output, mitigation, settings, source, audited, store, progress)
     with targets.scratch(output) as folder:
         (place := folder / "made").mkdir()
@@ -550,16 +550,6 @@ def _chosen(history: Sequence[Epoch]) -> str:
     """Which epoch was chosen, from 1 on, of how many."""
     order = [(each.judged or 0.0, each.held_out or 0.0) for each in history]
     return f"{order.index(min(order)) + 1} of {len(order)}"
-
-
-def _with_factory(pruned: ModelSource, dense: ModelSource, settings: Settings) -> tuple[ModelSource, tuple[str, ...]]:
-    """``pruned`` with the factory of ``dense`` where it holds weights alone and names none, and what that takes."""
-    if pruned.factory is not None or dense.factory is None or not pruned.path.exists():
-        return pruned, ()
-    if models.bare(pruned, settings) is None:
-        return pruned, ()
-    said = f"{pruned.name} is taken for weights of {dense.factory}, as the dense model's are"
-    return replace(pruned, factory=dense.factory), (said,)
 
 
 def _state(output: Path, stage: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -172,6 +173,18 @@ def bare(source: ModelSource, settings: Settings) -> ModelCard | None:
     _, module = _format(source)
     card: ModelCard | None = module.bare(source, settings) if hasattr(module, "bare") else None
     return card
+
+
+def with_factory(source: ModelSource, like: ModelSource, settings: Settings) -> tuple[ModelSource, tuple[str, ...]]:
+    """``source`` with the factory of ``like`` where it holds weights alone and names none, and what that takes.
+
+    Raises:
+        ModelError, UnsafeFile, UsageError: as `load`.
+    """
+    if source.factory is not None or like.factory is None or not source.path.exists() or bare(source, settings) is None:
+        return source, ()
+    said = f"{source.name} is taken for weights of {like.factory}, as the dense model's are"
+    return replace(source, factory=like.factory), (said,)
 
 
 def can_be_edited(source: ModelSource) -> bool:

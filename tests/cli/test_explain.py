@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from prune_audit import plugins, prune
+from prune_audit import explain, plugins, prune
 from prune_audit.core import Settings
 from prune_audit.document import read_audit
 from tests.cli._run import here, process
@@ -173,6 +173,17 @@ def test_the_usual_lenses_and_the_network_that_was_judged(
     assert row["change"] == pytest.approx(change - gained, abs=1e-9)
 
 
+def test_weights_that_name_no_factory_are_the_dense_network_s(
+    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "why.json"
+    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--lens", "weights", "-q", "-o", report]
+    assert here(["explain", cut[0], cut[1], *sides]).returncode == 0
+    audit = read_audit(report)
+    assert audit.comparisons[0].looks[1].tables[0].rows[0][3] is not None  # single weights are seen
+    assert f"cut is taken for weights of {FACTORY}, as the dense model's are" in audit.provenance.notes
+
+
 def test_a_second_run_repeats_nothing(
     cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path, cache: Path
 ) -> None:
@@ -191,18 +202,43 @@ def test_a_second_run_repeats_nothing(
     assert {path: path.stat().st_mtime_ns for path in (cache / "models").iterdir()} == kept
 
 
+FORM = "needs gradients: give WEIGHTS@module:factory"
+
+
+@pytest.mark.parametrize(
+    ("dense", "pruned", "closed"),
+    [
+        (*ONNX, "dense is ONNX"),
+        ("sample_models/dense.pt", "sample_models/pruned-90.pt", "dense is TorchScript"),
+        (
+            "sample_models/dense.pth@sample_models.make:network",
+            "sample_models/pruned-90.pt",
+            "pruned-90 is TorchScript",
+        ),
+    ],
+)
 def test_where_gradients_are_needed_the_form_is_named_and_the_others_look(
-    few_digits: Path, others: Path, tmp_path: Path
+    dense: str, pruned: str, closed: str, few_digits: Path, others: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "why.json"
-    arguments: list[str | Path] = ["--data", others, "--audit", few_digits, "-q"]
-    assert here(["explain", *ONNX, *arguments, "-o", report]).returncode == 0
-    looks = {look.lens: look for look in read_audit(report).comparisons[0].looks}
-    assert "needs gradients: give WEIGHTS@module:factory" in str(looks["layers"].absent)
-    assert looks["weights"].absent is None
-    done = here(["explain", *ONNX, *arguments, "--lens", "layers"])
+    sides: list[str | Path] = ["--data", others, "--audit", few_digits, "-q"]
+    lenses = [*explain.usual(), "privacy"]
+    chosen = [part for name in lenses for part in ("--lens", name)]
+    assert here(["explain", dense, pruned, *sides, *chosen, "-o", report]).returncode == 0
+    comparison = read_audit(report).comparisons[0]
+    absent = {look.lens: look.absent for look in comparison.looks if look.absent is not None}
+    assert absent == dict.fromkeys(["recalibrated", "loss-shift", "layers"], f"{closed}, and this lens {FORM}")
+    assert {look.lens for look in comparison.looks} == {"rule", *lenses}
+    assert (
+        f"Not looked through: recalibrated, loss-shift, layers, since {closed}. What asks for gradients takes both "
+        "networks as WEIGHTS@module:factory."
+    ) in comparison.explained
+
+
+def test_where_no_lens_could_look_nothing_is_run(few_digits: Path, others: Path) -> None:
+    done = here(["explain", *ONNX, "--data", others, "--audit", few_digits, "--lens", "layers"])
     assert done.returncode == 2
-    assert "layers: needs gradients: give WEIGHTS@module:factory" in done.stderr
+    assert f"layers: {FORM}" in done.stderr
 
 
 def test_a_network_that_no_lens_was_asked_to_make(cut: tuple[str, Path], few_digits: Path, others: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from prune_audit import explain
 from prune_audit.core import DataSource, ModelSource, Settings
+from prune_audit.explain import rule
 from prune_audit.lenses import Account, CannotLook, Left, Seen, Subject, of_class, weights
 from tests.lenses import subjects
 
@@ -56,14 +59,32 @@ def test_what_is_left_of_the_harm_is_ranked_where_a_lens_found_most_of_it() -> N
     """One class lost all; once that is mended, the others lost in the order that was predicted."""
     dense = subjects.planted()
     judged = subjects.subject(dense, subjects.cut_in_second(dense), subjects.one_hot(0), subjects.one_hot(1))
-    order = Account(name="order", title="Some order", values=tuple(range(10)), larger="more")
-    whole, said = explain._ruled(judged, [Seen(sentences=("seen",), accounts=(order,))], same_data=False)
-    assert said[1] == "Nothing that was measured here explains who lost."
+    order = Account(name="order", title="Some order", values=tuple(range(10)), larger="more", step="Tune them.")
+    whole, said = explain._ruled(judged, [Seen(sentences=("seen",), accounts=(order,))], {}, same_data=False)
+    assert said[1:] == ("Nothing that was measured here explains who lost.", explain.GENERAL)
     assert whole.sentences[0].startswith("No measure ranks the classes by their excess loss beyond luck")
     left = Left(values=tuple(k / 10 for k in range(10)), title="the excess loss that something leaves them")
     seen = Seen(sentences=("seen",), accounts=(order,), left=left, finds=("It was that.",))
-    ranked, said = explain._ruled(judged, [seen], same_data=False)
+    ranked, said = explain._ruled(judged, [seen], {}, same_data=False)
     assert said[1] == "It was that."
     assert said[2].startswith("Some order ranks the classes by the excess loss that something leaves them: those with")
+    assert said[-1] == "Tune them."
     (row,) = ranked.tables[0].rows
     assert row[1] == pytest.approx(1)
+
+
+def test_where_nobody_lost_no_measure_is_called_an_explanation() -> None:
+    """Scores of later classes are smaller by up to a fifth: their loss rises in that order, and all are right still."""
+    dense = subjects.planted()
+    pruned = copy.deepcopy(dense)
+    with torch.no_grad():
+        pruned[4].weight.mul_(1 - torch.arange(10)[:, None] / 50)
+    judged = subjects.subject(dense, pruned, subjects.one_hot(0), subjects.one_hot(1))
+    order = Account(name="order", title="Some order", values=tuple(range(10)), larger="more", step="Tune them.")
+    whole, said = explain._ruled(judged, [Seen(sentences=("seen",), accounts=(order,))], {}, same_data=False)
+    assert said == ("No class of pruned is shown to have lost: there is little to explain.",)
+    assert whole.sentences == (explain.NOBODY,)
+    ((_, rho, p, verdict),) = whole.tables[0].rows
+    assert rho > 0.9
+    assert p < rule.LEVEL
+    assert verdict == "explains nothing"

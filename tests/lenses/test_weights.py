@@ -88,6 +88,13 @@ def test_of_torchscript_there_is_the_density_alone(tmp_path: Path, few_digits: P
     assert "single weights of TorchScript cannot be seen" in look["tables"][0]["notes"][0]
 
 
+def test_the_note_names_the_format_that_is_closed(tmp_path: Path, few_digits: Path) -> None:
+    """The pruned one is ONNX, whose weights could be seen."""
+    document = explain(tmp_path, "sample_models/dense.pt", "sample_models/pruned-90.onnx", few_digits, "--same-data")
+    note = section(document, "weights")["tables"][0]["notes"][0]
+    assert note == "single weights of TorchScript cannot be seen, so of layers there is the density alone"
+
+
 def test_axes_of_layers() -> None:
     module = nn.ModuleDict(
         {
