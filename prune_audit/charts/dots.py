@@ -7,6 +7,7 @@ from typing import Any
 from prune_audit.charts import _tables
 from prune_audit.charts._rows import MARK, MOST, TOLD, frame
 from prune_audit.core import Audit, Drawn, Table
+from prune_audit.render.colors import color
 from prune_audit.render.picture import Chart
 
 RANK = 120
@@ -30,6 +31,9 @@ def _spec(table: Table, drawn: Drawn) -> dict[str, Any] | None:
     x = {"type": "quantitative", "axis": {"title": _tables.axis(table, drawn.x), "tickCount": 6}}
     shift = {"yOffset": {"field": "group", "type": "nominal"}} if len({row.get("group") for row in rows}) > 1 else {}
     layers: list[dict[str, Any]] = []
+    if any(row[name] < 0 for row in rows for name in ("x", "low") if name in row):  # it tells gains from losses
+        zero = {"type": "rule", "strokeWidth": 1.5, "color": color("muted"), "aria": False}
+        layers.append({"mark": zero, "encoding": {"x": {"datum": 0, **x}, "y": None}})
     if any({"low", "high"} <= row.keys() for row in rows):
         layers.append(
             {

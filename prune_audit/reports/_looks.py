@@ -39,28 +39,45 @@ def sections(comparison: Comparison, width: int, glyphs: Glyphs, show_all: bool)
             yield Text(printable(sentence))
         yield Text()
         for table in (each for each in look.tables if not each.detail):
-            yield from _table(table.spread, width, glyphs, show_all)
+            yield from _table(table, width, glyphs, show_all)
 
 
 def _table(table: Table, width: int, glyphs: Glyphs, show_all: bool) -> Iterator[RenderableType]:
-    shown = table.rows if show_all else table.rows[:ROWS]
-    yield Text(printable(table.title), style="bold")
+    spread = table.spread
+    shown = spread.rows if show_all else spread.rows[:ROWS]
+    units = {field.unit for field in spread.fields[1:]}
+    shared = units.pop() if table.spread is not table and len(units) == 1 else None  # said once, of all columns
+    yield Text(printable(rounded.headed(spread.title, shared) if shared else spread.title), style="bold")
+    ranks = _ranks(spread)
     columns = [
         classes.Column(
-            title=printable(rounded.headed(field.title, field.unit)),
+            title=printable(field.title if shared else rounded.headed(field.title, field.unit)),
             cells=tuple(rounded.in_unit(field.unit, row[at]) for row in shown),
-            rank=at,  # the first ones are needed most
+            rank=ranks[field.name],
             number=field.unit != "label",
             measure=field.name,
         )
-        for at, field in enumerate(table.fields)
+        for at, field in enumerate(spread.fields)
     ]
     fitted = classes.fit(tuple(columns), width)
     yield classes.table(fitted, [False] * len(shown), glyphs)
-    if len(shown) < len(table.rows):
-        yield Text(f"{len(table.rows) - len(shown):,} more rows; --all shows them", style="dim")
     kept = {column.measure for column in fitted.columns}
-    said = [f"{each.title}: {each.meaning}" for each in table.fields if each.meaning and each.name in kept]
-    for line in (["; ".join(said)] if said else []) + list(table.notes):
+    if without := [field.title for field in spread.fields if field.name not in kept]:
+        yield Text(
+            f"no room for {printable(rounded.listed(without))}: a wider terminal shows them, and files do", style="dim"
+        )
+    if len(shown) < len(spread.rows):
+        yield Text(f"{len(spread.rows) - len(shown):,} more rows; --all shows them", style="dim")
+    said = [f"{each.title}: {each.meaning}" for each in spread.fields if each.meaning and each.name in kept]
+    for line in (["; ".join(said)] if said else []) + list(spread.notes):
         yield Text(printable(line), style="dim")
     yield Padding("", 0)
+
+
+def _ranks(table: Table) -> dict[str, int]:
+    """How soon each column goes where room is short: the last ones first, and both ends of an interval together."""
+    ranks = {field.name: at for at, field in enumerate(table.fields)}
+    for drawn in table.drawn:
+        if drawn.low and drawn.high:
+            ranks[drawn.low] = ranks[drawn.high] = max(ranks[drawn.low], ranks[drawn.high])
+    return ranks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prune_audit.charts import dots
 from prune_audit.render.picture import svg
 from tests.lenses.looks import looked
@@ -17,8 +19,21 @@ def test_a_row_for_each_layer_with_its_interval() -> None:
         ("conv2", "7", 0.4, -1, 2),
     ]
     assert rows[0]["said"] == "conv1, 7: change -20.0 (interval -30 to -10)"
-    assert chart.spec["layer"][0]["mark"]["type"] == "rule"
+    zero, intervals, _ = chart.spec["layer"]
+    assert zero["encoding"]["x"]["datum"] == 0
+    assert intervals["encoding"]["x"]["field"] == "low"
     assert "conv1, 7: change -20.0 (interval -30 to -10)" in svg([chart])
+
+
+def test_where_nothing_is_negative_there_is_no_line_at_zero() -> None:
+    audit = looked("dots")
+    (comparison,) = audit.comparisons
+    seen, blind = comparison.looks
+    (table,) = seen.tables
+    above = replace(table, rows=table.rows[1:2])  # +10, 5 to 15
+    shown = replace(comparison, looks=(replace(seen, tables=(above,)), blind))
+    (chart,) = dots.draw(replace(audit, comparisons=(shown,)))
+    assert [layer["encoding"]["x"].get("field") for layer in chart.spec["layer"]] == ["low", "x"]
 
 
 def test_nothing_is_drawn_where_nobody_asked() -> None:

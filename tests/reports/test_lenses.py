@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from prune_audit import reports
+from prune_audit.render.consoles import Console
 from prune_audit.reports import html, lenses, markdown
 from prune_audit.reports import table as terminal
 from tests.lenses.looks import looked
@@ -36,6 +38,23 @@ def test_the_terminal_opens_with_why_and_has_a_section_for_each_lens() -> None:
     plain = terminal.render(looked("dots"))
     line = next(line for line in plain.splitlines() if line.startswith("conv1  7"))
     assert line.split() == ["conv1", "7", "-20.0", "-30.0", "-10.0", "1.500"]
+
+
+def test_the_terminal_says_which_columns_it_has_no_room_for_and_shows_both_ends_of_an_interval_or_none() -> None:
+    wide, narrow = (
+        terminal.text(looked("dots"), Console(io.StringIO(), width, 200, colours=False)) for width in (80, 45)
+    )
+    heads = [next(line.split() for line in text.splitlines() if line.startswith("layer ")) for text in (wide, narrow)]
+    assert heads[0] == ["layer", "class", "change,", "points", "low,", "points", "high,", "points", "loss,", "nats"]
+    assert heads[1] == ["layer", "class", "change,", "points"]
+    assert "no room for" not in wide
+    assert "no room for low, high, loss: a wider terminal shows them, and files do" in narrow.replace("\n", " ")
+
+
+def test_the_unit_of_a_grid_is_said_once() -> None:
+    lines = terminal.render(looked()).splitlines()
+    title = lines.index("Layers and classes: change, points")
+    assert lines[title + 1].split() == ["layer", "7", "=8"]
 
 
 def test_the_page_opens_with_why_and_draws_in_the_section_of_the_lens() -> None:
