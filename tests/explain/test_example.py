@@ -1,4 +1,4 @@
-"""The finding that docs/explain.md shows, on the weights and images that it is of."""
+"""The finding that README.md and docs/explain.md show, on the weights and images that it is of."""
 
 from __future__ import annotations
 
@@ -31,13 +31,22 @@ def test_the_finding_that_is_shown(shared: Path, tmp_path: Path) -> None:
     lens = ["--lens", "recalibrated", "--samples", "100", "-q"]
     done = here(["explain", *models, *sides, *images, *lens, "-o", report])
     assert done.returncode == 0, done.stderr
-    shown = " ".join(re.findall(r"^> (.*)$", (ROOT / "docs" / "explain.md").read_text(encoding="utf-8"), re.M))
-    for sentence in read_audit(report).comparisons[0].explained[:2]:
-        # A sample on a boundary may be told otherwise where sums are made in another order: .05 points, 1 % in 200.
-        pattern = "".join(
-            r"(-?\d+(?:\.\d+)?)" if NUMBER.fullmatch(part) else re.escape(part) for part in NUMBER.split(sentence)
-        )
-        found = re.search(pattern, shown)
-        assert found is not None, sentence
-        for number, written in zip(NUMBER.findall(sentence), found.groups(), strict=True):
-            assert float(written) == pytest.approx(float(number), abs=1.01)
+    who, found = read_audit(report).comparisons[0].explained[:2]
+    assert_shown(who, "docs/explain.md")
+    assert_shown(found, "docs/explain.md")
+    assert_shown(found, "README.md")
+
+
+def assert_shown(sentence: str, document: str) -> None:
+    """Whether ``sentence`` is quoted in ``document``.
+
+    A sample on a boundary may be told otherwise where sums are made in another order: .05 points, 1 % in 200.
+    """
+    quoted = " ".join(re.findall(r"^> (.*)$", (ROOT / document).read_text(encoding="utf-8"), re.M))
+    pattern = "".join(
+        r"(-?\d+(?:\.\d+)?)" if NUMBER.fullmatch(part) else re.escape(part) for part in NUMBER.split(sentence)
+    )
+    written = re.search(pattern, quoted)
+    assert written is not None, f"{document} does not show: {sentence}"
+    for number, shown in zip(NUMBER.findall(sentence), written.groups(), strict=True):
+        assert float(shown) == pytest.approx(float(number), abs=1.01)
