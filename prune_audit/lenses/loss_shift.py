@@ -158,9 +158,10 @@ def _said(rows: Sequence[tuple[Value, ...]], mean: float | None, *, fits: bool) 
         return ["No class has audited samples, so no loss can be compared."]
     worst = max(known, key=lambda row: float(row[4] or 0))
     interval = "" if worst[5] is None else f", 95 % interval {rounded.nats(worst[5])} to {rounded.nats(worst[6])}"
-    all_of_them = f"rose by {rounded.nats(mean)}" if mean >= 0 else f"fell by {rounded.nats(-mean)}"
+    rose, fell = f"rose by {rounded.nats(mean)}", f"fell by {rounded.nats(-mean)}"
+    worst_is = f", most in {worst[0]}: " if mean >= 0 else f"; the worst change is that of {worst[0]}: "
     first = (
-        f"The loss {all_of_them} nats a sample on average; the largest rise is that of {worst[0]}: "
+        f"The loss {rose if mean >= 0 else fell} nats a sample on average{worst_is}"
         f"{rounded.nats(worst[4])} ({rounded.nats(worst[2])} to {rounded.nats(worst[3])}{interval})."
     )
     if fits:

@@ -169,6 +169,10 @@ def test_a_class_that_lives_in_one_layer_is_named_with_that_layer() -> None:
     assert int(np.argmax(found[3]["layers"])) == 1  # of the three layers the second
     seen = loss_shift.look(shown, None)
     assert "most in 3: " in seen.sentences[0]
+    assert "The loss rose by" in seen.sentences[0]
+    back = loss_shift.look(subject(cut_in_second(dense), dense, LEARNT, JUDGED), None)
+    assert back.sentences[0].startswith(seen.sentences[0].split(" nats")[0].replace("rose", "fell"))
+    assert "the worst change is that of" in back.sentences[0]
     row = {each[0]: each for each in weights.look(shown, None).tables[0].rows}["2"]
     assert row[5] == 1 + 10  # the unit of the class, and ten that had no weight before
 
