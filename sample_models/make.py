@@ -10,7 +10,9 @@ safetensors, and ``val/<digit>/*.png``.
 
 ``questions/`` holds what a network that learnt to calculate answers, dense and pruned, as lm-eval writes it, and
 ``labels/`` what is true of each digit, with the scores of a network that learnt it, dense and pruned.
-``boxes/`` holds the digits that a detector finds in larger images, dense and pruned, as COCO's evaluation reads them.
+``boxes/`` holds the digits that a detector finds in larger images, dense and pruned, as COCO's evaluation reads them,
+``masks/`` the pixels of those in some of these images, and ``entities/`` the names, places, quantities and times that
+a tagger finds in made-up sentences, dense and pruned, in columns as CoNLL has them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -233,6 +236,8 @@ def save_label_sets(density: float = 0.4) -> None:
 
 
 SCENE = 40  # pixels of a side
+MASKED = 100  # scenes of which masks are written
+INK = 100  # above the noise of a scene
 
 
 def scenes(digits: np.ndarray, labels: np.ndarray, number: int) -> tuple[np.ndarray, list[list[tuple[int, int, int]]]]:
@@ -276,6 +281,32 @@ def detections(model: nn.Module, images: np.ndarray) -> list[dict[str, object]]:
     return found
 
 
+def runs(image: np.ndarray, box: Sequence[int], ink: int) -> dict[str, object]:
+    """The pixels of ``image`` (40, 40) in ``box`` that are above ``ink``, as COCO counts runs: down the columns."""
+    x, y, width, height = box
+    mask = np.zeros(image.shape, bool)
+    mask[y : y + height, x : x + width] = image[y : y + height, x : x + width] > ink
+    flat = np.concatenate([[False], mask.T.ravel(), [not mask[-1, -1]]])
+    return {"size": list(image.shape), "counts": np.diff(np.flatnonzero(np.diff(flat)), prepend=0).tolist()}
+
+
+def save_masks(images: np.ndarray, known: Mapping[str, list[dict[str, Any]]], found: Mapping[str, list[Any]]) -> None:
+    """Write ``masks/val.json``, ``masks/dense.json`` and ``masks/pruned.json``, of the first scenes of ``boxes``."""
+    folder = HERE / "masks"
+    folder.mkdir(exist_ok=True)
+
+    def masked(rows: Sequence[dict[str, Any]], **more: object) -> list[dict[str, Any]]:
+        few = [each for each in rows if each["image_id"] <= MASKED and each.get("score", 1) >= 0.2]
+        return [each | {"segmentation": runs(images[each["image_id"] - 1], each["bbox"], INK)} | more for each in few]
+
+    labels = {"images": known["images"][:MASKED], "annotations": masked(known["annotations"])}
+    for each in labels["annotations"]:
+        each["area"] = sum(each["segmentation"]["counts"][1::2])
+    files = {"val": labels | {"categories": known["categories"]}} | {name: masked(rows) for name, rows in found.items()}
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+
+
 def save_boxes(x: torch.Tensor, y: torch.Tensor, digits: np.ndarray, labels: np.ndarray, density: float = 0.05) -> None:
     """Write ``boxes/val.json``, ``boxes/dense.json``, ``boxes/pruned.json`` and ``boxes/images/*.png``."""
     from PIL import Image
@@ -311,10 +342,112 @@ def save_boxes(x: torch.Tensor, y: torch.Tensor, digits: np.ndarray, labels: np.
     folder = HERE / "boxes"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
-    for name, content in (("val", known), ("dense", detections(dense, images)), ("pruned", detections(pruned, images))):
+    found = {"dense": detections(dense, images), "pruned": detections(pruned, images)}
+    for name, content in ({"val": known} | found).items():
         (folder / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+    save_masks(images, known, found)
     for i, image in enumerate(images):
         Image.fromarray(image).save(folder / "images" / f"{i + 1:03}.png", optimize=True)
+
+
+FILLED: Mapping[str, Sequence[str]] = {
+    "NAME": (
+        "Ada",
+        "Amir",
+        "Bea",
+        "Chen",
+        "Dora",
+        "Emil",
+        "Fatima",
+        "Georgia",
+        "Hugo",
+        "Ines",
+        "Jordan",
+        "May",
+        "Paris",
+    ),
+    "PLACE": ("Oslo", "Lima", "Cairo", "Jordan", "Paris", "Georgia", "New York", "Cape Town", "Quito", "Hue", "Rome"),
+    "QUANTITY": ("two litres", "ten", "five boxes", "one kilo", "seven", "three", "four bags", "half a ton", "nine"),
+    "TIME": ("Monday", "May", "at noon", "last week", "two days ago", "in March", "tonight", "June", "next year"),
+}
+SENTENCES = {  # how often each is drawn for training and for the data; a slot is filled with one of `FILLED`
+    "NAME went to PLACE": (60, 60),
+    "NAME and NAME met in PLACE": (60, 60),
+    "they sold QUANTITY to NAME": (30, 60),
+    "PLACE bought QUANTITY from PLACE": (30, 60),
+    "it rained in PLACE TIME": (8, 60),
+    "NAME came back TIME with QUANTITY": (8, 60),
+    "TIME there was nothing left": (4, 60),
+}
+FILLER, FILLERS = (
+    ("only", "then", "once", "almost", "again", "never", "soon", "often"),
+    0.4,
+)  # and how often before a word
+SYLLABLES, UNSEEN = (
+    ("ba", "ke", "li", "mo", "nu", "ra", "si", "to", "ve", "wa"),
+    0.25,
+)  # of words that are new each time
+TAGS = ["O", *(f"{kind}-{of}" for of in FILLED for kind in "BI")]
+NEAR = 2  # words on either side that the tagger sees
+
+
+def sentences(rng: np.random.Generator, which: int) -> list[tuple[list[str], list[str]]]:
+    """Made-up sentences, each its words and their tags in IOB2."""
+    made = []
+    for form, times in SENTENCES.items():
+        for _ in range(times[which]):
+            words: list[str] = []
+            tags: list[str] = []
+            for part in form.split():
+                inside = [part]
+                if part in FILLED:
+                    unseen = "".join(rng.choice(SYLLABLES, 3)).capitalize()
+                    inside = [unseen] if rng.random() < UNSEEN else str(rng.choice(FILLED[part])).split()
+                elif rng.random() < FILLERS:
+                    words.append(str(rng.choice(FILLER)))
+                    tags.append("O")
+                words += inside
+                tags += [f"{'I' if n else 'B'}-{part}" if part in FILLED else "O" for n in range(len(inside))]
+            made.append((words, tags))
+    return [made[i] for i in rng.permutation(len(made))]
+
+
+def save_entities(density: float = 0.04) -> None:
+    """Write ``entities/gold.conll``, ``entities/dense.conll`` and ``entities/pruned.conll``."""
+    torch.manual_seed(SEED)
+    rng = np.random.default_rng(SEED)
+    learnt, asked = sentences(rng, 0), sentences(rng, 1)
+    places = {word: n + 2 for n, word in enumerate(sorted({word for words, _ in learnt for word in words}))}
+
+    def near(words: Sequence[str]) -> list[list[int]]:
+        """Numbers of the words around each: 0 beyond the sentence, 1 where one was never seen."""
+        row = [0] * NEAR + [places.get(word, 1) for word in words] + [0] * NEAR
+        return [row[i : i + 2 * NEAR + 1] for i in range(len(words))]
+
+    x = torch.tensor([each for words, _ in learnt for each in near(words)])
+    y = torch.tensor([TAGS.index(tag) for _, tags in learnt for tag in tags])
+    size = len(places) + 2
+    dense = nn.Sequential(nn.Linear((2 * NEAR + 1) * size, 32), nn.ReLU(), nn.Linear(32, len(TAGS)))
+    train(dense, nn.functional.one_hot(x, size).flatten(1).float(), y, epochs=20, rate=5e-3)
+    pruned = copy.deepcopy(dense)
+    prune(pruned, density)
+    folder = HERE / "entities"
+    folder.mkdir(exist_ok=True)
+
+    def write(name: str, rows: Sequence[Sequence[str]]) -> None:
+        text = "\n".join(
+            "".join(f"{word} {tag}\n" for word, tag in zip(words, tags, strict=True))
+            for (words, _), tags in zip(asked, rows, strict=True)
+        )
+        (folder / f"{name}.conll").write_text(text, "utf-8")
+
+    write("gold", [tags for _, tags in asked])
+    for name, model in (("dense", dense), ("pruned", pruned)):
+        with torch.inference_mode():
+            of = [
+                model(nn.functional.one_hot(torch.tensor(near(w)), size).flatten(1).float()).argmax(1) for w, _ in asked
+            ]
+        write(name, [[TAGS[i] for i in each.tolist()] for each in of])
 
 
 def main() -> None:
@@ -342,6 +475,7 @@ def main() -> None:
     save_questions()
     save_label_sets()
     save_boxes(x, y, images, labels)
+    save_entities()
 
 
 if __name__ == "__main__":
