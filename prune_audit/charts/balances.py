@@ -54,7 +54,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
                 shows=shows,
                 reading=(
-                    f"A {one} at 0 is recognised as often as {lookup.things(view)[1]} are on average. On the dashed "
+                    f"On a {one} at 0 a model is right as often as on all {lookup.things(view)[1]}. On the dashed "
                     f"line nothing changed; a weak {one} below it fell further behind.{line}"
                 ),
                 spec=_spec(points, slope, fits),

@@ -29,17 +29,18 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         rows = _rows(view) if view and len(view.strata) > MOST else []
         if view is None or not rows:
             continue
+        one, many = lookup.noun(view)
         made.append(
             Chart(
-                title=f"Change of all {len(rows):,} classes",
+                title=f"Change of all {len(rows):,} {many}",
                 of=f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}",
                 shows=wording.drops(view, settings),
                 reading=(
-                    f"Line: change of recall, the worst class on the left. Band: its "
+                    f"Line: change of {lookup.rate(view)}, the worst {one} on the left. Band: its "
                     f"{rounded.limit(settings.confidence)} % "
                     f"interval. Dashed: the margin of {rounded.loss(settings.margin)}."
                 ),
-                spec=_spec(rows, settings.margin),
+                spec=_spec(rows, settings.margin, many, lookup.rate(view)),
                 variant=variant,
             )
         )
@@ -58,12 +59,12 @@ def _rows(view: View) -> list[dict[str, float]]:
     return [{"rank": n, "change": m, "low": low, "high": high} for n, (m, low, high) in enumerate(sorted(known), 1)]
 
 
-def _spec(rows: list[dict[str, float]], margin: float) -> dict[str, Any]:
+def _spec(rows: list[dict[str, float]], margin: float, many: str, rate: str) -> dict[str, Any]:
     x = {
         "field": "rank", "type": "quantitative", "scale": {"domain": [1, len(rows)], "nice": False},
-        "axis": {"title": "classes, worst first", "grid": False, "tickCount": 5},
+        "axis": {"title": f"{many}, worst first", "grid": False, "tickCount": 5},
     }  # fmt: skip
-    axis = {"title": "change of recall, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6}
+    axis = {"title": f"change of {rate}, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6}
 
     def level(value: float, look: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -34,16 +34,17 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     if len(variants) < 2:
         return ()
     classes = _worst(variants)
+    (one, many), rate = lookup.noun(variants[0][1]), lookup.rate(variants[0][1])
     rows = [row for c, view in variants for row in _cells(c, view, classes)]
     broken = sum(any(row["broken"] for row in rows if row["class"] == name) for name in classes)
     cut = f", the {len(classes)} worst of {len(variants[0][1].strata):,}" if len(variants[0][1].strata) > MOST else ""
     return (
         Chart(
-            title=f"Change of each class by variant{cut}",
+            title=f"Change of each {one} by variant{cut}",
             of=f"against {printable(variants[0][0].dense.name)}",
-            shows=f"{rounded.several(broken, 'class', 'classes')} drawn regressed or harmed in some variant.",
+            shows=f"{rounded.several(broken, one, many)} drawn regressed or harmed in some variant.",
             reading=(
-                "Columns: variants, the densest first. Number: change of recall in points. Triangle: the class "
+                f"Columns: variants, the densest first. Number: change of {rate} in points. Triangle: the {one} "
                 "regressed or is harmed there."
             ),
             spec=_spec(rows, len(variants)),

@@ -47,7 +47,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 shows=f"Of {lost}: {'; '.join(told)}.",
                 reading=f"Left: what the {things[1]} are and the dense model said. "
                 f"Right: what the pruned one says.{rest}",
-                spec=_spec(shown, names, things),
+                spec=_spec(shown, names, things, len(view.pair.classes)),
                 variant=variant,
             )
         )
@@ -60,7 +60,7 @@ def _flows(pair: Pair) -> list[tuple[int, int, int]]:
     return sorted(lost, key=lambda flow: (-flow[2], flow[0], flow[1]))
 
 
-def _spec(flows: list[tuple[int, int, int]], names: list[str], things: tuple[str, str]) -> dict[str, Any]:
+def _spec(flows: list[tuple[int, int, int]], names: list[str], things: tuple[str, str], missed: int) -> dict[str, Any]:
     scale = min(SAMPLE, THICK / sum(count for _, _, count in flows))
     left, left_place = _stack([(a, n) for a, _, n in flows], scale)
     right, right_place = _stack([(b, n) for _, b, n in flows], scale)
@@ -68,7 +68,7 @@ def _spec(flows: list[tuple[int, int, int]], names: list[str], things: tuple[str
     bands = [
         {
             "flow": i, "x": x, "top": at - n * scale / 2, "bottom": at + n * scale / 2,
-            "said": f"{names[a]} taken for {names[b]}: {rounded.several(n, *things)}",
+            "said": f"{names[a]} {'' if b == missed else 'taken for '}{names[b]}: {rounded.several(n, *things)}",
         }
         for i, (a, b, n) in enumerate(flows)
         for x, at in zip(BEND, (left_place[i], left_place[i], right_place[i], right_place[i]), strict=True)

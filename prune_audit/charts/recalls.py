@@ -29,11 +29,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     for variant, comparison in enumerate(audit.comparisons):
         for view, rows in drawn[variant]:
             if rows:
-                what = (
-                    f"Recall of each {lookup.noun(view)[0]}"
-                    if view.by == "class"
-                    else f"Accuracy by {printable(view.by)}"
-                )
+                of = f"of each {lookup.noun(view)[0]}" if view.by == "class" else f"by {printable(view.by)}"
+                what = f"{lookup.rate(view).capitalize()} {of}"
                 cut = f", the {MOST} worst of {len(view.strata):,}" if len(view.strata) > MOST else ""
                 reading = (
                     "Tick: dense model. Mark: pruned model, its shape the verdict. Band: where the pruned model may "

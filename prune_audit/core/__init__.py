@@ -56,7 +56,7 @@ from prune_audit.core.requests import (
     chosen,
 )
 from prune_audit.core.scores import Calibration, Counted, FalseCounts, Scored, Ties, TopK, in_units
-from prune_audit.core.task import CLASSIFICATION, Task
+from prune_audit.core.task import CLASSIFICATION, RECALLS, Task
 from prune_audit.core.things import Brings, Finds, Found, Things
 from prune_audit.core.types import (
     CANNOT_TELL,
@@ -96,6 +96,7 @@ __all__ = [
     "EXIF",
     "FINE",
     "HARMED",
+    "RECALLS",
     "REGRESSED",
     "SINCE",
     "THRESHOLD",

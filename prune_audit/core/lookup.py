@@ -33,7 +33,7 @@ def densest_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def noun(view: View) -> tuple[str, str]:
     """What the strata of ``view`` are called, one and many."""
-    return view.pair.task.stratum if view.by == "class" else ("group", "groups")
+    return view.pair.task.strata(view.by)
 
 
 def heading(view: View) -> str:
@@ -44,6 +44,16 @@ def heading(view: View) -> str:
 def things(view: View | None) -> tuple[str, str]:
     """What is counted in ``view`` is called, one and many."""
     return (CLASSIFICATION if view is None else view.pair.task).thing
+
+
+def rate(view: View) -> str:
+    """What the share of things of a stratum of ``view`` is called that a model gets right."""
+    return view.pair.task.rate(view.by)
+
+
+def overall_rate(view: View | None) -> str:
+    """What the share of all things in ``view`` is called that a model gets right."""
+    return (CLASSIFICATION if view is None else view.pair.task).overall
 
 
 def subject(view: View, stratum: str) -> str:

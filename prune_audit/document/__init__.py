@@ -564,6 +564,11 @@ _TASK = named(
             "name": TEXT,
             "thing": _WORDS,
             "stratum": _WORDS,
+            "source": said("What holds things, for one, for many.", _WORDS),
+            "rates": said(
+                "What the share of things that a model gets right is called: of a class, of another group, of all.",
+                many(TEXT, 3),
+            ),
             "lacks": said("What statistics may need and there is none of -> why.", mapping(TEXT)),
             "missed": said(
                 "The answer that is no class, which moves call by the position behind the last class; null where every "

@@ -59,16 +59,16 @@ def check(
 
 def notes(predictions: Predictions, settings: Settings) -> tuple[str, ...]:
     """What must be said of the samples beside any number."""
-    said = list(_copies(predictions))
+    said, things = list(_copies(predictions)), predictions.task.thing[1]
     if settings.cluster is not None:
         found = len(np.unique(predictions.groups[settings.cluster]))
         if found < CLUSTERS_ENOUGH:
             clusters = "1 cluster" if found == 1 else f"{found} clusters"
             said.append(
                 f"only {clusters} of {settings.cluster}, too few clusters: hardly anything can be shown with fewer "
-                f"than {FEW}, however many samples they have"
+                f"than {FEW}, however many {things} they have"
                 if found < FEW
-                else f"only {clusters} of {settings.cluster}: how alike their samples are is a rough guess from fewer "
+                else f"only {clusters} of {settings.cluster}: how alike their {things} are is a rough guess from fewer "
                 f"than {CLUSTERS_ENOUGH}, and intervals are wide by it"
             )
         said += [note for by in settings.by if (note := _alone(predictions, by, settings.cluster))]
@@ -100,7 +100,7 @@ def _alone(predictions: Predictions, by: str, cluster: str) -> str | None:
 
 def _copies(predictions: Predictions) -> list[str]:
     """Exact copies among the samples, and among these such with another label."""
-    digests, labels, ids = predictions.digests, predictions.labels, predictions.ids
+    digests, labels, ids, thing = predictions.digests, predictions.labels, predictions.ids, predictions.task.thing
     first, group = np.unique(digests, return_index=True, return_inverse=True)[1:]  # (D,), (N,)
     original = first[group] if len(digests) else group  # (N,) the first sample of the same content
     copies = np.flatnonzero(original != np.arange(len(digests)))
@@ -108,19 +108,19 @@ def _copies(predictions: Predictions) -> list[str]:
         return []
     one = int(copies[0])
     said = [
-        f"{_samples(len(copies), 'is an exact copy', 'are exact copies')} of others (first: {ids[original[one]]}, "
-        f"{ids[one]}): copies are no further evidence, and intervals are too narrow by them"
+        f"{_several(len(copies), thing, 'is an exact copy', 'are exact copies')} of others (first: "
+        f"{ids[original[one]]}, {ids[one]}): copies are no further evidence, and intervals are too narrow by them"
     ]
     torn = copies[labels[copies] != labels[original[copies]]]
     if len(torn):
         one = int(torn[0])
         names = predictions.classes[labels[original[one]]], predictions.classes[labels[one]]
         said.append(
-            f"{_samples(len(torn), 'has the content', 'have the content')} of a sample with another label (first: "
-            f"{ids[original[one]]} is {names[0]}, {ids[one]} is {names[1]}): no model can be right on both"
+            f"{_several(len(torn), thing, 'has the content', 'have the content')} of a {thing[0]} with another label "
+            f"(first: {ids[original[one]]} is {names[0]}, {ids[one]} is {names[1]}): no model can be right on both"
         )
     return said
 
 
-def _samples(count: int, one: str, many: str) -> str:
-    return f"1 sample {one}" if count == 1 else f"{count:,} samples {many}"
+def _several(count: int, thing: tuple[str, str], one: str, many: str) -> str:
+    return f"1 {thing[0]} {one}" if count == 1 else f"{count:,} {thing[1]} {many}"

@@ -72,7 +72,7 @@ def flagged(view: View) -> list[bool]:
 
 def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> tuple[Column, ...]:
     """Every column that the view has something for, in the order of the table, for the strata at ``rows``."""
-    pair = view.pair
+    pair, rate = view.pair, view.pair.task.rates[0]
     change = lookup.find(view, "change")
     limits = zip(change.low, change.high, strict=True) if change else ()
     names = {"stratum": [printable(name) for name in view.strata]}
@@ -90,9 +90,9 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
     plan = (
         (lookup.heading(view), "stratum", str, 0, ""),
         ("n", "support", str, 4, lookup.things(view)[1]),
-        ("dense\nrecall", "dense_recall", rounded.percent, 3, ""),
+        (f"dense\n{rate}", "dense_recall", rounded.percent, 3, ""),
         ("bar", "bar", str, 5, glyphs.legend),
-        ("pruned\nrecall", "pruned_recall", rounded.percent, 3, ""),
+        (f"pruned\n{rate}", "pruned_recall", rounded.percent, 3, ""),
         ("change", "change", rounded.points, 1, ""),
         (f"{rounded.limit(settings.confidence)} % {kind}", "interval", str, 2, meaning),
         *(shared if pair.ties is not None else ()),
@@ -103,8 +103,8 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("e fine", "e_fine", rounded.ratio, 7, "what bets on a drop below the assurance limit have made of 1"),
         ("q", "q_value", rounded.probability, 8, "corrected p-value of no change at all"),
         ("detectable", "detectable_drop", rounded.percent, 9, detectable),
-        ("retention", "retention", rounded.ratio, 7, "recall kept, relative to what the rest kept"),
-        ("I_c", "intensification", rounded.ratio, 10, "pruned over dense recall balance"),
+        ("retention", "retention", rounded.ratio, 7, f"{rate} kept, relative to what the rest kept"),
+        ("I_c", "intensification", rounded.ratio, 10, f"pruned over dense {rate} balance"),
         ("dense AP", "dense_average_precision", rounded.percent, 11, "COCO's average precision, which is not judged"),
         ("pruned AP", "pruned_average_precision", rounded.percent, 11, ""),
         ("verdict", "verdict", rounded.label, 0, ""),

@@ -20,6 +20,7 @@ from prune_audit.core import (
     Comparison,
     ModelCard,
     Settings,
+    Task,
     View,
     lookup,
 )
@@ -80,7 +81,8 @@ def stratum(view: View, i: int, settings: Settings) -> str:
     interval = between(limits.low[i], limits.high[i]) if limits and limits.low and limits.high else DASH
     sure = f" ({limit(settings.confidence)} % interval {interval})" if interval != DASH else ""
     verdicts = [label(value) for name in ("verdict", "distortion") if (value := column(view, name)[i]) is not None]
-    said = f"recall {percent(before)} to {percent(after)} %, change {points(change)} points{sure}; {counts}"
+    rates = f"{lookup.rate(view)} {percent(before)} to {percent(after)} %"
+    said = f"{rates}, change {points(change)} points{sure}; {counts}"
     return f"{said}: {', '.join(verdicts)}" if verdicts else said
 
 
@@ -112,10 +114,10 @@ def weights(card: ModelCard) -> str:
 
 def scope(audit: Audit) -> str:
     """What the numbers are about, and how many variants were put to these data."""
-    tried = several(len(audit.comparisons), "variant")
+    tried, source = several(len(audit.comparisons), "variant"), task(audit).source[1]
     best = "" if len(audit.comparisons) == 1 else ": the best one is partly luck"
     return (
-        "these models only, on new samples like these; training again could give another result; "
+        f"these models only, on new {source} like these; training again could give another result; "
         f"{tried} tried in this run{best}"
     )
 
@@ -173,7 +175,12 @@ def sequential(audit: Audit) -> list[str]:
 
 def things(audit: Audit) -> tuple[str, str]:
     """What was counted is called, one and many."""
-    return lookup.things(audit.comparisons[0].views[0])
+    return task(audit).thing
+
+
+def task(audit: Audit) -> Task:
+    """What was counted, in words."""
+    return audit.comparisons[0].views[0].pair.task
 
 
 def _for_every(audit: Audit) -> str:
@@ -202,7 +209,9 @@ def counted(audit: Audit) -> list[str]:
     if settings.weights is not None:
         said.append("accuracy is that of the class shares in use (--weights), by class; recalls are as they are")
     if settings.reference == "balanced":
-        said.append("classes are compared with the mean of recalls, not with accuracy (--reference balanced)")
+        rate, whole, many = task(audit).rates[0], task(audit).overall, task(audit).stratum[1]
+        mean = "recalls" if rate == "recall" else f"their {rate}"
+        said.append(f"{many} are compared with the mean of {mean}, not with {whole} (--reference balanced)")
     return said
 
 
@@ -256,7 +265,8 @@ def slope(view: View, settings: Settings) -> str:
     if low <= 1 and (high is None or high >= 1):
         return f"{said}: no change shown"
     side = "below" if value >= 0 else "above"
-    return f"{said}: a {noun(view)[0]} 10 % below accuracy is now {abs(10 * value):.0f} % {side} it, on average"
+    one, overall = noun(view)[0], lookup.overall_rate(view)
+    return f"{said}: a {one} 10 % below {overall} is now {abs(10 * value):.0f} % {side} it, on average"
 
 
 def from_to(low: float, high: float | None) -> str:
@@ -311,7 +321,8 @@ def fall(view: View, settings: Settings) -> str | None:
         return None
     interval = f"{percent(-change.overall_high, 2)} to {percent(-change.overall_low, 2)}"
     return (
-        f"Accuracy fell by {percent(-change.overall, 2)} points ({limit(settings.confidence)} % interval {interval})."
+        f"{lookup.overall_rate(view).capitalize()} fell by {percent(-change.overall, 2)} points "
+        f"({limit(settings.confidence)} % interval {interval})."
     )
 
 

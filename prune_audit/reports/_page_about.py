@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prune_audit.core import Audit, ModelCard, Settings
+from prune_audit.core import Audit, ModelCard
 from prune_audit.core.requests import told
 from prune_audit.render import guide, rounded, wording
 from prune_audit.render.page import Head, facts, fold, table, text, word
@@ -46,19 +46,23 @@ def checks(audit: Audit) -> str:
     )
 
 
-def words(settings: Settings) -> str:
+def words(audit: Audit) -> str:
     """What the words mean, in short, and behind that the sections of the guide that say how to decide on them."""
+    settings, task = audit.provenance.settings, wording.task(audit)
+    (one, many), things, overall = task.stratum, task.thing[1], task.overall
+    recall, within, _ = task.rates
+    in_group = "" if within == recall else f" Within a group it is the {within}."
     margin, assure = rounded.loss(settings.margin), rounded.loss(settings.assure)
     kept, sure = rounded.limit(settings.retention_margin), rounded.limit(settings.confidence)
     drop = [
         (
             "regressed",
-            f"A loss of more than {margin} is shown, even after allowing for how many classes were looked at.",
+            f"A loss of more than {margin} is shown, even after allowing for how many {many} were looked at.",
         ),
         ("fine", f"A loss of more than {assure} is ruled out. It does not say that nothing was lost."),
         (
             "cannot tell",
-            "These samples show neither. This is not a soft fine: collect more samples of just these classes.",
+            f"These {things} show neither. This is not a soft fine: collect more {things} of just these {many}.",
         ),
     ]
     harm = [
@@ -66,31 +70,31 @@ def words(settings: Settings) -> str:
         ("flipped", "Harmed: shown to be strong before, and weak now."),
         ("created", "Harmed: shown to stand level with the model before."),
         ("harmed", f"Shown to have kept less than {kept} % of what the rest of the model kept."),
-        ("cannot tell", "The samples neither show that nor rule it out, as in a small class without a flip."),
-        ("no harm shown", "That is ruled out; or only the rest gained, and the class lost nothing on balance."),
+        ("cannot tell", f"The {things} neither show that nor rule it out, as in a small {one} without a flip."),
+        ("no harm shown", f"That is ruled out; or only the rest gained, and the {one} lost nothing on balance."),
         ("levelled down, held better", "Descriptions, which decide nothing: nearer to the rest, or kept more than it."),
     ]
     terms = [
-        ("recall", "Of all samples of a class, the share that a model gets right. Within a group it is the accuracy."),
+        (recall, f"Of all {things} of a {one}, the share that a model gets right.{in_group}"),
         ("lost, gained", "The dense model was right and the pruned one is wrong; the reverse."),
         ("points", "Differences of percentages: from 97 % to 95 % is 2 points."),
         (
             f"{sure} % interval",
-            "The values that the samples do not rule out. Read its ends, not the number in the middle.",
+            f"The values that the {things} do not rule out. Read its ends, not the number in the middle.",
         ),
         (
             "alpha",
-            "A slope: how far off accuracy a class stands now, for each step that it stood off before, on average. It "
-            "does not say whether gaps grew. Quote it only with its interval, and where r^2 is near 1.",
+            f"A slope: how far off {overall} a {one} stands now, for each step that it stood off before, on average. "
+            "It does not say whether gaps grew. Quote it only with its interval, and where r^2 is near 1.",
         ),
         (
             "gaps",
-            "How far the classes lie apart, relative to accuracy: above 1 the spread of their balances grew, below 1 "
-            "it shrank. It is said only where the whole interval lies on one side of 1.",
+            f"How far the {many} lie apart, relative to {overall}: above 1 the spread of their balances grew, below "
+            "1 it shrank. It is said only where the whole interval lies on one side of 1.",
         ),
         (
             "a pass",
-            "Says that no failure was shown with these data. It is no clearance: see what no class lost more than.",
+            f"Says that no failure was shown with these data. It is no clearance: see what no {one} lost more than.",
         ),
     ]
     if settings.until_settled:
@@ -109,7 +113,7 @@ def words(settings: Settings) -> str:
         ]
     return (
         '<section id="words" aria-labelledby="words-title"><h2 id="words-title">How to read this</h2>\n'
-        + fold("Verdict: has this class lost more than the margin?", facts(drop) + _more(GUIDE[0], GUIDE[1]))
+        + fold(f"Verdict: has this {one} lost more than the margin?", facts(drop) + _more(GUIDE[0], GUIDE[1]))
         + fold("Distortion: did it pay more than the rest of the model?", facts(harm) + _more(GUIDE[0], GUIDE[5]))
         + fold("Other words", facts(terms) + _more(GUIDE[3], GUIDE[2]))
         + '<h3 id="guide">How to decide: from the guide</h3>\n'

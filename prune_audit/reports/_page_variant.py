@@ -20,13 +20,13 @@ from prune_audit.reports._words import words as words_of
 ROWS = 4_000  # of the tables of all variants together
 CELLS = 80_000  # of the tables of every measure, likewise
 
-MAIN = (  # what the table of classes shows, the most telling first: a telephone shows the first few
+MAIN = (  # what the table of classes shows, the most telling first: a telephone shows the first few; {} is its rate
     ("verdict", "verdict", "has it lost more than the margin?"),
-    ("change", "change", "pruned less dense recall, in points"),
-    ("dense_recall", "dense", "recall of the dense model, %"),
-    ("pruned_recall", "pruned", "recall of the pruned model, %"),
-    ("distortion", wording.PAID, "did it keep less of its recall than the rest of the model?"),
-    ("retention", "retention", "recall kept, relative to what the rest kept"),
+    ("change", "change", "pruned less dense {}, in points"),
+    ("dense_recall", "dense", "{} of the dense model, %"),
+    ("pruned_recall", "pruned", "{} of the pruned model, %"),
+    ("distortion", wording.PAID, "did it keep less of its {} than the rest of the model?"),
+    ("retention", "retention", "{} kept, relative to what the rest kept"),
     ("e_regressed", "e (regressed)", "what bets on a drop beyond the margin have made of 1"),
     ("e_fine", "e (fine)", "what bets on a drop below the assurance limit have made of 1"),
     ("samples_spared", "spared", "samples that were there and were not run"),
@@ -70,12 +70,11 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     """The figures of the whole model."""
     before, after = (lookup.overall(view, name) for name in ("dense_recall", "pruned_recall"))
     sure = f"{rounded.limit(settings.confidence)} % interval"
+    whole = lookup.overall_rate(view)
     tiles = [("weights left", wording.kept(comparison), "of the dense model")]
     if after is not None:
-        tiles.append(
-            ("accuracy", f"{rounded.percent(before, 2)} → {rounded.percent_sign(after, 2)}", "dense to pruned")
-        )
-    for name, title in (("change", "change of accuracy"), ("calibration_change", "change of calibration error")):
+        tiles.append((whole, f"{rounded.percent(before, 2)} → {rounded.percent_sign(after, 2)}", "dense to pruned"))
+    for name, title in (("change", f"change of {whole}"), ("calibration_change", "change of calibration error")):
         measure = lookup.find(view, name)
         if measure and measure.overall is not None:
             interval = rounded.between(measure.overall_low, measure.overall_high, 2)
@@ -106,7 +105,9 @@ def _classes(audit: Audit, view: View, name: str) -> str:
                 sure = f"{rounded.limit(settings.confidence)} % sequence"
                 heads.append(Head(title=sure, meaning="of the change, in points; it holds at any time"))
                 continue
-            heads.append(Head(title=title, meaning=meaning, number=measure.unit != "label"))
+            heads.append(
+                Head(title=title, meaning=meaning.format(view.pair.task.rates[0]), number=measure.unit != "label")
+            )
             if shows == "change" and measure.low:
                 sure = f"{rounded.limit(settings.confidence)} % interval"
                 heads.append(Head(title=sure, meaning="of the change, in points"))

@@ -130,7 +130,7 @@ def _card(finding: _Finding, audit: Audit) -> str:
     else:
         unit, sure = "points", f"{confidence} % interval {interval}"
         bar = f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
-        counts = f"Recall {before} % → {after} %: {counts}"
+        counts = f"{lookup.rate(view).capitalize()} {before} % → {after} %: {counts}"
     return (
         f'<li class="card"><p class="name">{text(name)} {of}</p>'
         f'<p class="by">{rounded.points(finding.change)} <small>{unit}</small></p>'
@@ -141,21 +141,21 @@ def _card(finding: _Finding, audit: Audit) -> str:
     )
 
 
-COLUMNS = (
-    Head(title="density", meaning="weights that are left, of the dense model's"),
-    Head(title="accuracy"),
-    Head(title="change", meaning="of accuracy, in points"),
-    Head(title="regressed", meaning="classes shown to have lost more than the margin"),
-    Head(title="harmed", meaning="classes shown to have paid more than the rest"),
-    Head(title="cannot tell", meaning="classes too small for a verdict on their loss"),
-    Head(title="at worst", meaning="no class lost more, for all classes at once"),
-)
-
-
-def _missing(audit: Audit) -> tuple[str, ...]:
-    """The columns of which a sequential audit knows nothing."""
+def _columns(audit: Audit) -> dict[str, Head]:
+    """The columns of the summary, without those of which a sequential audit knows nothing."""
+    (one, many), overall = wording.task(audit).stratum, wording.task(audit).overall
+    columns = {
+        "density": Head(title="density", meaning="weights that are left, of the dense model's"),
+        "overall": Head(title=overall),
+        "change": Head(title="change", meaning=f"of {overall}, in points"),
+        "regressed": Head(title="regressed", meaning=f"{many} shown to have lost more than the margin"),
+        "harmed": Head(title="harmed", meaning=f"{many} shown to have paid more than the rest"),
+        "cannot tell": Head(title="cannot tell", meaning=f"{many} too small for a verdict on their loss"),
+        "at worst": Head(title="at worst", meaning=f"no {one} lost more, for all {many} at once"),
+    }
     sequential = any(view.pair.sequential for comparison in audit.comparisons for view in comparison.views)
-    return ("accuracy", "change", "harmed", "at worst") if sequential else ()
+    missing = ("overall", "change", "harmed", "at worst") if sequential else ()
+    return {name: head for name, head in columns.items() if name not in missing}
 
 
 def summary(audit: Audit, *, linked: bool = True) -> str:
@@ -164,7 +164,7 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
         Head(title="variant", number=False),
         # A telephone cuts what is on the right.
         *([Head(title="gate", number=False)] if audit.policy is not None else []),
-        *(head for head in COLUMNS if head.title not in _missing(audit)),
+        *_columns(audit).values(),
     ]
     rows = [_summary_row(audit, comparison, linked) for comparison in lookup.densest_first(audit.comparisons)]
     return table(f"{len(rows)} variants, the densest first", heads, rows)
@@ -181,18 +181,17 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
 
     change = lookup.find(view, "change")
     interval = rounded.between(change.overall_low, change.overall_high, 2) if change else rounded.DASH
-    cells = [
-        wording.kept(comparison),
-        rounded.percent_sign(lookup.overall(view, "pruned_recall"), 2),
-        f"{rounded.points(lookup.overall(view, 'change'), 2)} <small>({interval})</small>",
-        count("verdict", (REGRESSED,), "bad"),
-        count("distortion", HARMED, "bad"),
-        count("verdict", (CANNOT_TELL,), "unsure"),
-        f"-{rounded.percent(worst)}"
+    cells = {
+        "density": wording.kept(comparison),
+        "overall": rounded.percent_sign(lookup.overall(view, "pruned_recall"), 2),
+        "change": f"{rounded.points(lookup.overall(view, 'change'), 2)} <small>({interval})</small>",
+        "regressed": count("verdict", (REGRESSED,), "bad"),
+        "harmed": count("distortion", HARMED, "bad"),
+        "cannot tell": count("verdict", (CANNOT_TELL,), "unsure"),
+        "at worst": f"-{rounded.percent(worst)}"
         if (worst := lookup.overall(view, "worst_plausible_drop")) is not None
         else rounded.DASH,
-    ]
-    cells = [cell for head, cell in zip(COLUMNS, cells, strict=True) if head.title not in _missing(audit)]
+    }
     outcome = ""
     if audit.policy is not None:
         verdict, comma, waived = gate.short_outcome(audit, comparison).partition(",")
@@ -200,4 +199,8 @@ def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:
     name = text(comparison.pruned.name)
     if linked:
         name = f'<a href="#variant-{audit.comparisons.index(comparison)}">{name}</a>'
-    return f'<tr><th scope="row">{name}</th>{outcome}' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return (
+        f'<tr><th scope="row">{name}</th>{outcome}'
+        + "".join(f"<td>{cells[name]}</td>" for name in _columns(audit))
+        + "</tr>"
+    )

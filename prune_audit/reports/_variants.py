@@ -52,6 +52,7 @@ def summary(audit: Audit) -> tuple[Column, ...]:
     comparisons = lookup.densest_first(audit.comparisons)
     views = [lookup.by_class(comparison) for comparison in comparisons]
     worst = [wording.worst(view) for view in views]
+    one = wording.task(audit).stratum[0]
 
     def overall(name: str) -> list[Value]:
         return [lookup.overall(view, name) for view in views]
@@ -65,7 +66,9 @@ def summary(audit: Audit) -> tuple[Column, ...]:
         Column(title="variant", cells=tuple(printable(c.pruned.name) for c in comparisons), rank=0),
         Column(title="density", cells=tuple(wording.kept(c) for c in comparisons), rank=2),
         Column(
-            title="accuracy", cells=tuple(rounded.percent_sign(value, 2) for value in overall("pruned_recall")), rank=4
+            title=lookup.overall_rate(views[0]).replace(" ", "\n"),
+            cells=tuple(rounded.percent_sign(value, 2) for value in overall("pruned_recall")),
+            rank=4,
         ),
         Column(title="change,\npoints", cells=tuple(rounded.points(value, 2) for value in overall("change")), rank=1),
         Column(title="alpha", cells=tuple(rounded.ratio(value) for value in overall("intensification")), rank=5),
@@ -74,7 +77,7 @@ def summary(audit: Audit) -> tuple[Column, ...]:
         Column(title="harmed", cells=counted("distortion", HARMED), rank=0),
         Column(title="harm:\ncannot tell", cells=counted("distortion", [CANNOT_TELL]), rank=7),
         Column(
-            title="worst class",
+            title=f"worst {one}",
             cells=tuple(f"{_short(printable(each[0]))} {each[1]}" if each else rounded.DASH for each in worst),
             rank=3,
             number=False,
@@ -121,7 +124,7 @@ def breaks(audit: Audit, strata: Sequence[str]) -> tuple[Column, ...]:
         columns.append(Column(title=title, cells=tuple(cells), rank=1 + len(comparisons) - n))
     names = tuple(printable(stratum) for stratum in strata)
     return (
-        Column(title="class", cells=names, rank=0),
+        Column(title=wording.task(audit).stratum[0], cells=names, rank=0),
         *columns,
         Column(title="breaks at", cells=tuple(at.values()), rank=0),
     )

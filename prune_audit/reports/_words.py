@@ -16,7 +16,7 @@ def words(view: View, rows: Sequence[int], settings: Settings) -> str:
         "created": "harmed: level with the model before",
         "harmed": f"kept less than {rounded.limit(settings.retention_margin)} % of what the rest kept",
         "levelled down": "fell towards the rest, from above it; no harm",
-        "held better": "kept more of its recall than the rest did",
+        "held better": f"kept more of its {view.pair.task.rates[0]} than the rest did",
     }
     found = {lookup.column(view, "distortion")[i] for i in rows}
     return "; ".join(f"{word}: {meaning}" for word, meaning in meanings.items() if word in found)

@@ -47,16 +47,17 @@ def _results(audit: Audit, comparison: Comparison) -> list[str]:
     if view is None or not isinstance(accuracy, (int, float)):
         return []
     recalls = [(r, s) for r, s in zip(lookup.column(view, "pruned_recall"), view.strata, strict=True) if r is not None]
-    metrics = [("accuracy", "accuracy", accuracy)]
+    task = view.pair.task
+    metrics = [(task.overall.split()[-1], task.overall, accuracy)]  # the last word is the name of the metric
     if recalls:
         least, worst = min((float(r), s) for r, s in recalls)
         mean = sum(float(r) for r, _ in recalls) / len(recalls)
         metrics += [
-            ("recall", "mean recall of classes", mean),
-            ("recall", f"recall of the worst class, {worst}", least),
+            (task.rates[0], f"mean {task.rates[0]} of {task.stratum[1]}", mean),
+            (task.rates[0], f"{task.rates[0]} of the worst {task.stratum[0]}, {worst}", least),
         ]
     data = json.dumps(PurePath(p.data).name or p.data)
-    kind = IMAGES if p.preprocess is not None else view.pair.task.name
+    kind = IMAGES if p.preprocess is not None else task.name
     return [
         f"- name: {json.dumps(comparison.pruned.name)}",
         "  results:",
@@ -69,7 +70,8 @@ def _results(audit: Audit, comparison: Comparison) -> list[str]:
 
 def _section(audit: Audit, comparison: Comparison) -> Iterator[str]:
     p, settings = audit.provenance, audit.provenance.settings
-    yield from (f"## Evaluation of {code(comparison.pruned.name)}, class by class", "")
+    one = lookup.noun(view)[0] if (view := lookup.by_class(comparison)) else "class"
+    yield from (f"## Evaluation of {code(comparison.pruned.name)}, {one} by {one}", "")
     things = rounded.several(p.samples, *wording.things(audit))
     kept = "" if comparison.kept is None else f", with {wording.kept(comparison)} of its weights,"
     yield (
@@ -95,7 +97,7 @@ def _table(audit: Audit, view: View) -> Iterator[str]:
     """Every stratum, the worst first, and all together; recalls with their intervals."""
     sure = f"{rounded.limit(audit.provenance.settings.confidence)} % interval"
     change = lookup.find(view, "change")
-    columns = [("dense", "dense_recall"), ("recall, %", "pruned_recall")]
+    columns = [("dense", "dense_recall"), (f"{lookup.rate(view)}, %", "pruned_recall")]
     shown = [(title, found) for title, name in columns if (found := lookup.find(view, name))]
     heads = [prose(lookup.heading(view)), "n"]
     for title, measure in shown:
@@ -124,7 +126,7 @@ def _table(audit: Audit, view: View) -> Iterator[str]:
     if view.by == "class" and before and after and after.overall is not None:
         moved = wording.change_of_accuracy(view, audit.provenance.settings)
         dense, pruned = (rounded.percent_sign(measure.overall, 2) for measure in (before, after))
-        yield f"Accuracy: {dense} dense, {pruned} here, change {prose(moved)}."
+        yield f"{lookup.overall_rate(view).capitalize()}: {dense} dense, {pruned} here, change {prose(moved)}."
         yield ""
 
 

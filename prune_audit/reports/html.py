@@ -41,7 +41,7 @@ def render(audit: Audit) -> str:
         + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
         + "".join(variant(audit, n, drawn) for n in order)
         + checks(audit)
-        + words(p.settings)
+        + words(audit)
         + measured(audit)
     )
     return page(title, f"{p.data}: {rounded.several(p.samples, *wording.things(audit))}{of}", links, content)

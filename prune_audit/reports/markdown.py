@@ -63,7 +63,7 @@ def _lines(audit: Audit) -> Iterator[str]:
 
 def _variants(audit: Audit) -> Iterator[str]:
     """One row per variant."""
-    rows = []
+    rows, one = [], wording.task(audit).stratum[0]
     for comparison in lookup.densest_first(audit.comparisons):
         view = lookup.by_class(comparison)
         worst = wording.worst(view)
@@ -76,7 +76,7 @@ def _variants(audit: Audit) -> Iterator[str]:
             "alpha": rounded.ratio(lookup.overall(view, "intensification")),
             "regressed": str(len(lookup.those(view, "verdict", [REGRESSED]))) if view else rounded.DASH,
             "harmed": str(len(lookup.those(view, "distortion", HARMED))) if view else rounded.DASH,
-            "worst class": f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
+            f"worst {one}": f"{code(worst[0])} {worst[1]}" if worst else rounded.DASH,
             "gate": gate.short_outcome(audit, comparison) if audit.policy else "not asked for",
         }
         if view is not None and view.pair.sequential:
@@ -84,7 +84,7 @@ def _variants(audit: Audit) -> Iterator[str]:
             row = {name: row[name] for name in ("variant", "density", "regressed")} | {
                 "fine": fine,
                 "cannot tell": unsure,
-                "worst class, at least": row["worst class"],
+                f"worst {one}, at least": row[f"worst {one}"],
                 "gate": row["gate"],
             }
         rows.append(row)
@@ -109,7 +109,7 @@ def _checks(audit: Audit) -> Iterator[str]:
         for name, check in told[:CHECKS]
     ]
     if rows:
-        yield from table(["check", "rule", "variant", "class", "why"], rows, texts=range(5))
+        yield from table(["check", "rule", "variant", wording.task(audit).stratum[0], "why"], rows, texts=range(5))
     if len(told) > CHECKS:
         yield from (f"{len(told) - CHECKS:,} more checks of these kinds.", "")
 
@@ -122,8 +122,9 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         yield from (f"#### {title}", "")
         rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows[: max(ROWS, sum(marks))]
-        heads = [view.by, "n", "dense", "pruned", "change", f"{rounded.limit(settings.confidence)} % interval"]
-        heads = [*map(prose, heads), "lost", "gained", "verdict", wording.PAID]
+        sure = f"{rounded.limit(settings.confidence)} % interval"
+        heads = [prose(lookup.heading(view)), "n", "dense", "pruned", "change", sure]
+        heads += ["lost", "gained", "verdict", wording.PAID]
         if view.pair.sequential:
             heads = ["class", "n", "spared", f"{rounded.limit(settings.confidence)} % sequence of the change"]
             heads += ["lost", "gained", "e (regressed)", "e (fine)", "verdict"]

@@ -61,7 +61,7 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         return _sequential(audit, view, caption)
     change = lookup.find(view, "change")
     heads = [
-        Head(title=view.by, number=False),
+        Head(title=lookup.heading(view), number=False),
         *(Head(title=name) for name in ("n", "dense", "pruned", "change")),
         Head(title=f"{rounded.limit(audit.provenance.settings.confidence)} % interval"),
         *(Head(title=name) for name in ("lost", "gained")),
@@ -84,7 +84,7 @@ def _table(audit: Audit, view: View, caption: str) -> str:
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
     said = words_of(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
     words = f"<p><small>{prose(said)}</small></p>" if said else ""
-    return table(f"{caption}: recall in %, change in points", heads, rows) + words + _left(view, rows)
+    return table(f"{caption}: {lookup.rate(view)} in %, change in points", heads, rows) + words + _left(view, rows)
 
 
 def _left(view: View, rows: list[str]) -> str:
@@ -96,7 +96,7 @@ def _left(view: View, rows: list[str]) -> str:
 def _sequential(audit: Audit, view: View, caption: str) -> str:
     """The same where drawing stopped once classes were settled: what holds of them then."""
     change, rows = view.measure("change"), []
-    heads = [Head(title=view.by, number=False), Head(title="n"), Head(title="spared")]
+    heads = [Head(title=lookup.heading(view), number=False), Head(title="n"), Head(title="spared")]
     heads += [Head(title=f"{rounded.limit(audit.provenance.settings.confidence)} % sequence")]
     heads += [*(Head(title=name) for name in ("lost", "gained")), Head(title="verdict", number=False)]
     for i in lookup.worst_first(view)[:ROWS]:

@@ -83,7 +83,8 @@ class _Report:
             yield from _variant(audit, comparison, width, glyphs, self.show_all)
             yield from looks.sections(comparison, width, glyphs, self.show_all)
         if not told:
-            yield _below(Text("Nothing is flagged in any variant; --all shows every class of each.", style="bold"))
+            said = f"Nothing is flagged in any variant; --all shows every {wording.task(audit).stratum[0]} of each."
+            yield _below(Text(said, style="bold"))
         yield from _checks(audit, self.show_all)
         yield Text(gate.told(audit), style=classes.STYLES.get(audit.outcome, "bold"))
         if chosen := gate.sparsest(audit):
@@ -176,9 +177,9 @@ def _variant(
                 f"by {printable(view.by)}: {rounded.several(len(view.strata), *lookup.noun(view))}", style="bold"
             )
         elif before and after:
+            was, now = (rounded.percent_sign(measure.overall, 2) for measure in (before, after))
             yield Text(
-                f"accuracy {rounded.percent_sign(before.overall, 2)} -> {rounded.percent_sign(after.overall, 2)}, "
-                f"change {wording.change_of_accuracy(view, settings)}"
+                f"{lookup.overall_rate(view)} {was} -> {now}, change {wording.change_of_accuracy(view, settings)}"
             )
         yield Text()
         fitted = classes.fit(classes.columns(view, settings, shown, glyphs), width)
@@ -200,7 +201,9 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     """What the model as a whole did, and why there are dashes."""
     notes = wording.model(view, settings)
     meanings = [f"{column.title}: {column.meaning}" for column in fitted.columns if column.meaning]
-    recall = "recall" if view.by == "class" else "recall (within a group: accuracy)"
+    task = view.pair.task
+    recall, within = task.rates[0], task.rate(view.by)
+    recall = recall if within == recall else f"{recall} (within a group: {within})"
     shown = "change in points" if lookup.find(view, "dense_recall") is None else f"{recall} in %, change in points"
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")

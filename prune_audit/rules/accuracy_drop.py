@@ -7,6 +7,7 @@ inconclusive. A model that has collapsed fails whatever the interval. The limit 
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, Outcome, RuleSetting
+from prune_audit.core.lookup import overall_rate
 
 LIMIT = 0.02
 DEFAULT = RuleSetting(level="error", limit=LIMIT)
@@ -25,7 +26,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
         outcome, message = "skipped", change.overall_absent or ""
     else:
         low, high = 0.0 - change.overall_high, 0.0 - change.overall_low
-        found = f"interval of the drop of accuracy {100 * low:.1f} to {100 * high:.1f} points"
+        found = f"interval of the drop of {overall_rate(view)} {100 * low:.1f} to {100 * high:.1f} points"
         if view.measure("collapsed").overall == "yes":
             outcome, observed, message = "failed", low, f"the pruned model has collapsed; {found}"
         elif low > limit:

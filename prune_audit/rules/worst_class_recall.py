@@ -10,7 +10,7 @@ suits every model.
 from __future__ import annotations
 
 from prune_audit.core import Check, Comparison, Outcome, RuleSetting
-from prune_audit.core.lookup import subject
+from prune_audit.core.lookup import rate, subject
 from prune_audit.rules._bounds import limit_of, unsettled
 
 NAME = "worst-class-recall"
@@ -31,7 +31,7 @@ def check(comparison: Comparison, setting: RuleSetting) -> tuple[Check, ...]:
                 checks.append(unsettled(NAME, name, setting.level, floor, "skipped", recall.absent[i]))
                 continue
             outcome: Outcome = "failed" if high < floor else "passed" if low >= floor else "inconclusive"
-            found = f"recall {recall.by_stratum[i]:.1%}, at least {low:.1%} and at most {high:.1%}"
+            found = f"{rate(view)} {recall.by_stratum[i]:.1%}, at least {low:.1%} and at most {high:.1%}"
             where = {"failed": "below", "passed": "not below", "inconclusive": "across"}[outcome]
             checks.append(
                 Check(

@@ -69,6 +69,7 @@ def _without(module: ModuleType, pair: Pair, settings: Settings, why: str) -> tu
     """The columns of a statistic that ``pair`` has no value of, because of ``why``: those of a pair without samples."""
     nothing = np.zeros((len(pair.strata), 4), np.int64)
     empty = replace(Pair.of(nothing, by=pair.by, strata=pair.strata), classes=pair.classes)
+    empty = replace(empty, task=replace(pair.task, lacks={}))  # whose words columns are headed with
     absent = dict.fromkeys(range(len(pair.strata)), why)
     return tuple(
         replace(

@@ -23,7 +23,7 @@ import numpy as np
 
 from prune_audit.core import Array, Floats, Pair, Settings
 from prune_audit.stats._collapse import collapsed
-from prune_audit.stats._column import NO_FLIPS
+from prune_audit.stats._column import no_flips
 from prune_audit.stats._effective_counts import share_of, sides
 
 ESTIMABLE = 0.5
@@ -47,19 +47,24 @@ def counts(pair: Pair, settings: Settings) -> tuple[Array, Array, str | None]:
     right, n = (pair.both + pair.lost)[usable], pair.support[usable]
     why_not = collapsed(pair, settings)
     if why_not is None and len(cells) < 2:
-        why_not = "fewer than two strata have two samples or more"
+        why_not = f"fewer than two strata have two {pair.task.thing[1]} or more"
     # One right sample would leave none when the jackknife drops it.
     if why_not is None and min(own.dense[usable].sum(), own.pruned[usable].sum()) < 2:
         why_not = "a model is hardly ever right"
     if why_not is None and (right * n[0] == n * right[0]).all():
-        why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
+        why_not = no_gaps(pair)
     if why_not is None and pair.identical and not pair.same_model:
-        why_not = NO_FLIPS
+        why_not = no_flips(pair)
     return cells, mass, why_not
 
 
-def unseen(cells: Array) -> str | None:
-    """Why the noise of classes with counts (C, 4) cannot be seen, None where it can.
+def no_gaps(pair: Pair) -> str:
+    """Why there are no gaps between strata that all stood at the dense model's level."""
+    return f"all {pair.task.strata(pair.by)[1]} stood at the dense model's {pair.task.overall}: no gaps to intensify"
+
+
+def unseen(pair: Pair, cells: Array) -> str | None:
+    """Why the noise of classes of ``pair`` with counts (C, 4) cannot be seen, None where it can.
 
     A class that is all right, or all wrong, shows no noise, whatever it has. That is nothing where others have it as
     well, and decides where the noise would be mostly its own: by the degrees of freedom of the sum of the variances of
@@ -74,7 +79,8 @@ def unseen(cells: Array) -> str | None:
     alike = ((right <= 0) | (right >= n)).any(axis=0) & (parts == parts.max())
     if _freedom(parts, n) >= FEWEST or not alike.any():
         return None
-    return f"the noise is mostly that of a class of {n[alike][0]:.0f} samples, which are all alike"
+    one, many = pair.task.strata(pair.by)[0], pair.task.thing[1]
+    return f"the noise is mostly that of a {one} of {n[alike][0]:.0f} {many}, which are all alike"
 
 
 def too_noisy(reliability: float) -> str:

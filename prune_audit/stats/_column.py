@@ -9,16 +9,28 @@ from collections.abc import Mapping
 
 from prune_audit.core import Array, Floats, Measure, Pair, Unit, Value
 
-NO_SAMPLES = "no samples"
 NO_TIES = "no two classes were seen to share a highest score"
-NOTHING_TO_LOSE = "dense recall is 0: nothing to lose"
 SAME = "both models are the same file"
-NO_FLIPS = "no sample flipped: nothing shows how far the models may differ"
+
+
+def no_things(pair: Pair) -> str:
+    """Why nothing can be said where nothing was observed."""
+    return f"no {pair.task.thing[1]}"
+
+
+def nothing_to_lose(pair: Pair) -> str:
+    """Why there is no loss where the dense model is never right."""
+    return f"dense {pair.task.rates[0]} is 0: nothing to lose"
+
+
+def no_flips(pair: Pair) -> str:
+    """Why no spread can be told of two models that are right on the same things."""
+    return f"no {pair.task.thing[0]} flipped: nothing shows how far the models may differ"
 
 
 def without_samples(pair: Pair) -> dict[int, str]:
     """The strata that nothing can be said of, because nothing was observed there."""
-    return {int(i): NO_SAMPLES for i in (pair.support == 0).nonzero()[0]}
+    return {int(i): no_things(pair) for i in (pair.support == 0).nonzero()[0]}
 
 
 def column(

@@ -133,7 +133,7 @@ def too_few(pair: Pair, i: int) -> str:
     """Of what there is too little where nothing can be told of stratum ``i``: clusters, or else samples."""
     worth = alike(pair).own[i]
     if pair.clusters is None or worth >= FEW:
-        return "too few samples"
+        return f"too few {pair.task.thing[1]}"
     number = int(pair.clusters.number[i])
     as_good = "" if round(worth) >= number else f", as good as {worth:.1f} of one size"
     return f"too few clusters ({number}{as_good})"

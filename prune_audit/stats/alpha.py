@@ -38,22 +38,22 @@ interval."""
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Corrected alpha with its interval, its state, lambda and kappa, p-value of alpha = 1; all of the model."""
     cells, mass, why_not = counts(pair, settings)
-    why_not = why_not or unseen(cells)
+    why_not = why_not or unseen(pair, cells)
     if why_not:
-        return _measures(why_not)
+        return _measures(pair, why_not)
 
     found, errors = fit(cells, mass)
     reliability = float(found.reliability)
     if pair.same_model:
-        return _measures(None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)
+        return _measures(pair, None, "steady", (1.0, 1.0, 1.0), reliability, 1.0, 1.0)
     excess = float(found.excess)
     p = 2 * float(ndtr(-abs(excess) / errors.excess)) if excess and errors.excess else 1.0
     pull = float(found.pull) if np.isfinite(found.pull) else None
     if reliability < ESTIMABLE or not np.isfinite(errors.alpha):
-        return _measures(None, "not estimable", too_noisy(reliability), reliability, pull, p)
+        return _measures(pair, None, "not estimable", too_noisy(reliability), reliability, pull, p)
     low, high = _interval(found, errors, float(stdtrit(errors.freedom, (1 + settings.confidence) / 2)))
     state = "steady" if reliability >= STEADY else "unsteady"
-    return _measures(None, state, (float(found.alpha), low, high), reliability, pull, p)
+    return _measures(pair, None, state, (float(found.alpha), low, high), reliability, pull, p)
 
 
 def _interval(found: Fit, errors: Errors, t: float) -> tuple[float, float | None]:
@@ -72,6 +72,7 @@ def _interval(found: Fit, errors: Errors, t: float) -> tuple[float, float | None
 
 
 def _measures(
+    pair: Pair,
     why_not: str | None,
     state: str | None = None,
     alpha: tuple[float, float, float | None] | str | None = None,
@@ -82,7 +83,7 @@ def _measures(
     """The columns; ``why_not`` makes all of them absent, and ``alpha`` may be its own reason."""
     value, low, high = alpha if isinstance(alpha, tuple) else (None, None, None)
     no_alpha = alpha if isinstance(alpha, str) else why_not
-    no_pull = None if pull is not None else why_not or "no recall shows sampling noise"
+    no_pull = None if pull is not None else why_not or f"no {pair.task.rates[0]} shows sampling noise"
     return (
         Measure(
             name="alpha_corrected",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._column import column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 
 RANK = 155
 
@@ -32,9 +32,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
                 f"{model} AP",
                 "share",
                 values,
-                without_samples(pair) | {int(i): "no samples" for i in np.flatnonzero(~known)},
+                without_samples(pair) | {int(i): no_things(pair) for i in np.flatnonzero(~known)},
                 overall=float(values[known].mean()) if known.any() else None,
-                overall_absent=None if known.any() else "no samples",
+                overall_absent=None if known.any() else no_things(pair),
             )
         )
     return tuple(found)

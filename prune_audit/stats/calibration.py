@@ -27,7 +27,7 @@ import numpy as np
 from prune_audit.core import Array, Floats, Measure, Pair, Settings, Unit
 from prune_audit.core.scores import UNIT, Bins
 from prune_audit.stats._clusters import DENSE, PRUNED, Contrast, alike, effects, freedom, quantile
-from prune_audit.stats._column import NO_SAMPLES, column
+from prune_audit.stats._column import column, no_things
 
 RANK = 170
 NEEDS = ("scores",)
@@ -64,11 +64,11 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     pruned = estimate(found.pruned, _effect(pair, PRUNED), t)
     change = pruned.error - dense.error
     low, high = (change, change) if pair.same_model else change_limits(dense, pruned, found.covariance)
-    empty = "never predicted" if _by_class(pair) else NO_SAMPLES
+    empty = "never predicted" if _by_class(pair) else no_things(pair)
     no_dense, no_pruned = (
         {int(i): empty for i in (bins.number[:-1] == 0).nonzero()[0]} for bins in (found.dense, found.pruned)
     )
-    why_not = None if found.dense.number[-1] else NO_SAMPLES
+    why_not = None if found.dense.number[-1] else no_things(pair)
 
     def overall(values: Floats) -> float | None:
         return None if why_not else float(values[-1])

@@ -18,7 +18,7 @@ import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _tango
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._effective_counts import overall, sides, weights, whole
 
 RANK = 30
@@ -48,6 +48,6 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             limits=(low[:-1], high[:-1]),
             overall=float(change[-1]) if n[-1] else None,
             overall_limits=(float(low[-1]), float(high[-1])) if n[-1] else None,
-            overall_absent=None if n[-1] else NO_SAMPLES,
+            overall_absent=None if n[-1] else no_things(pair),
         ),
     )

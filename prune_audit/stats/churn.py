@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._prediction_counts import unknown
 
 RANK = 110
@@ -23,7 +23,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
     """Churn per stratum and over all; share of changed predictions over all."""
     flips = pair.lost + pair.gained  # (S,)
     n = int(pair.support.sum())
-    why_not = unknown(pair) if n else NO_SAMPLES
+    why_not = unknown(pair) if n else no_things(pair)
     return (
         column(
             "churn",
@@ -32,7 +32,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
             flips / np.maximum(pair.support, 1),
             without_samples(pair),
             overall=int(flips.sum()) / n if n else None,
-            overall_absent=None if n else NO_SAMPLES,
+            overall_absent=None if n else no_things(pair),
         ),
         Measure(
             name="changed_predictions",

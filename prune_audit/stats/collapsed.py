@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._collapse import chance, collapsed
-from prune_audit.stats._column import NO_SAMPLES
+from prune_audit.stats._column import no_things
 
 RANK = 200
 NEEDS = ("guessing",)
@@ -28,8 +28,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """``collapsed`` is "yes" or "no" for the model; ``chance_accuracy`` is what guessing gets on these labels."""
     if not pair.support.any():
         return (
-            Measure(name="collapsed", title="collapsed", unit="label", overall_absent=NO_SAMPLES),
-            Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall_absent=NO_SAMPLES),
+            Measure(name="collapsed", title="collapsed", unit="label", overall_absent=no_things(pair)),
+            Measure(name="chance_accuracy", title="accuracy of guessing", unit="share", overall_absent=no_things(pair)),
         )
     answer = "yes" if collapsed(pair, settings) else "no"
     return (

@@ -25,7 +25,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
     Classes that stop at different times are not mixed as they are in the data, so that their sum is of nothing.
     """
     columns: tuple[tuple[str, str, Counts], ...] = (
-        ("support", "samples", pair.support),
+        ("support", pair.task.thing[1], pair.support),
         ("both", "both right", pair.both),
         ("lost", "lost", pair.lost),
         ("gained", "gained", pair.gained),

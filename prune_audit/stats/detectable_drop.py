@@ -34,8 +34,6 @@ from prune_audit.stats._planning import POWER
 
 RANK = 80
 
-TOO_FEW = "undetectable: even if all samples were lost, it could be chance"
-
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """Detectable drop of recall; absent, "undetectable", where not even the loss of every sample would show."""
@@ -46,7 +44,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     enough = int(np.ceil(-np.log2(level)))
     planned = _at_churn(n, churn, level)
     drop = np.where(planned <= churn, planned, np.maximum(churn, _losses_alone(n, enough)))
-    absent = {int(i): TOO_FEW for i in (n < enough).nonzero()[0]}
+    too_few = f"undetectable: even if all {pair.task.thing[1]} were lost, it could be chance"
+    absent = {int(i): too_few for i in (n < enough).nonzero()[0]}
     return (column("detectable_drop", "detectable drop", "points", drop, absent | without_samples(pair)),)
 
 

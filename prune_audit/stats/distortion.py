@@ -32,7 +32,7 @@ from prune_audit.stats._adjust import adjusted
 from prune_audit.stats._balance import balance
 from prune_audit.stats._clusters import DENSE, PRUNED
 from prune_audit.stats._collapse import collapsed
-from prune_audit.stats._column import NOTHING_TO_LOSE, SAME, column, without_samples
+from prune_audit.stats._column import SAME, column, nothing_to_lose, without_samples
 from prune_audit.stats._effective_counts import share_of, sides, student, too_few
 from prune_audit.stats._retention import Side
 
@@ -41,8 +41,6 @@ RANK = 100
 LEVELLED: Distortion = "levelled down"
 BETTER: Distortion = "held better"
 NO_HARM: Distortion = "no harm shown"
-
-ALONE = "there are no other samples to compare with"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
@@ -87,7 +85,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         NO_HARM,
     )
     m = int(tested.sum())
-    noun = "classes" if pair.by == "class" else "groups"
+    many, things = pair.task.strata(pair.by)[1], pair.task.thing[1]
 
     def reason(i: int) -> str:
         if pair.same_model:
@@ -99,10 +97,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         if distortion[i] == CANNOT_TELL:
             few = high[i] >= margin
             found = (
-                f"{too_few(pair, i)}: {found}" if few else f"suspect: {found}, but not after correction for {m} {noun}"
+                f"{too_few(pair, i)}: {found}" if few else f"suspect: {found}, but not after correction for {m} {many}"
             )
         elif shown[i] and not fell[i]:
-            found += ", without losing samples on balance"
+            found += f", without losing {things} on balance"
         elif shown[i] and not harmed[i]:
             found += ", and still stands above the model"
         return f"{found}; this row and the other are one finding" if two else found
@@ -118,6 +116,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     )
 
 
+def _alone(pair: Pair) -> str:
+    return f"there are no other {pair.task.thing[1]} to compare with"
+
+
 def _absent(pair: Pair, own: Side, rest: Side, settings: Settings) -> dict[int, str]:
     """Why a stratum has no distortion, the first reason that applies."""
     why_not = collapsed(pair, settings)
@@ -125,8 +127,8 @@ def _absent(pair: Pair, own: Side, rest: Side, settings: Settings) -> dict[int, 
     for mask, reason in (
         (rest.pruned == 0, "the rest kept nothing"),
         (rest.dense == 0, "the dense model is never right on the rest"),
-        (own.dense == 0, NOTHING_TO_LOSE),
-        (rest.n == 0, ALONE),
+        (own.dense == 0, nothing_to_lose(pair)),
+        (rest.n == 0, _alone(pair)),
         (np.full(len(own.n), why_not is not None), why_not or ""),
     ):
         reasons |= {int(i): reason for i in mask.nonzero()[0]}
@@ -139,7 +141,7 @@ def _standing_of(pair: Pair, which: str, settings: Settings) -> tuple[Array, dic
     own, rest = sides(pair, settings, contrast, confidence=settings.confidence)
     right, rest_right = (own.dense, rest.dense) if which == "dense" else (own.pruned, rest.pruned)
     absent = {int(i): f"the {which} model is never right" for i in (right + rest_right == 0).nonzero()[0]}
-    absent |= {int(i): ALONE for i in (rest.n == 0).nonzero()[0]} | without_samples(pair)
+    absent |= {int(i): _alone(pair) for i in (rest.n == 0).nonzero()[0]} | without_samples(pair)
     usable = np.ones(len(right), bool)
     usable[list(absent)] = False
     a, b, c, d = (np.where(usable, counts, 1) for counts in (right, own.n, rest_right, rest.n))

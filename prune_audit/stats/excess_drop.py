@@ -24,7 +24,7 @@ import numpy as np
 
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import _exact, _tango
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._effective_counts import overall, reference, share_of, sides
 
 RANK = 70
@@ -48,7 +48,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         column("excess_drop", "excess drop", "points", excess, without_samples(pair), limits=(low, high)),
         column(
             "least_excess_drop",
-            "excess drop at least, of all classes at once",
+            f"excess drop at least, of all {pair.task.strata(pair.by)[1]} at once",
             "points",
             all_low,
             without_samples(pair),
@@ -60,7 +60,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             overall=value,
             overall_low=least,
             overall_high=most,
-            overall_absent=None if largest else NO_SAMPLES,
+            overall_absent=None if largest else no_things(pair),
         ),
     )
 

@@ -35,9 +35,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """The gap of drops with its limits, and between whom it is; of the view, absent where it is of classes."""
     some = pair.support > 0  # (S,)
     if "class" in pair.by.split(","):
-        return _measures("of groups alone; classes have excess drops")
+        return _measures(f"of groups alone; {pair.task.stratum[1]} have excess drops")
     if some.sum() < 2:
-        return _measures("fewer than two groups have samples")
+        return _measures(f"fewer than two groups have {pair.task.thing[1]}")
     names = [name for name, has in zip(pair.strata, some, strict=True) if has]
     drop: Floats = ((pair.lost - pair.gained) / np.maximum(pair.support, 1))[some]  # (G,)
     most, least = int(drop.argmax()), int(drop.argmin())

@@ -16,13 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
+from prune_audit.stats._alpha import no_gaps
 from prune_audit.stats._balance import balance
 from prune_audit.stats._collapse import collapsed
-from prune_audit.stats._column import NO_SAMPLES, column
+from prune_audit.stats._column import column, no_things
 
 RANK = 60
-
-LEVEL = "the class stood exactly at the dense model's accuracy"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
@@ -30,17 +29,19 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     x, absent = balance(pair, "dense", settings)  # (S,)
     y, pruned_absent = balance(pair, "pruned", settings)
     absent = absent | pruned_absent
-    ratio_absent = {int(i): LEVEL for i in (x == 0).nonzero()[0]} | absent
+    (one, many), accuracy = pair.task.strata(pair.by), pair.task.overall
+    level = f"the {one} stood exactly at the dense model's {accuracy}"
+    ratio_absent = {int(i): level for i in (x == 0).nonzero()[0]} | absent
     ratio = y / np.where(x == 0, 1.0, x)
 
     here = [i for i in range(len(x)) if i not in absent]
     xx, xy, yy = float(x[here] @ x[here]), float(x[here] @ y[here]), float(y[here] @ y[here])
     why_not = collapsed(pair, settings)
     if not here:
-        why_not = next(iter(absent.values()), NO_SAMPLES)
+        why_not = next(iter(absent.values()), no_things(pair))
     elif why_not is None and not xx:
-        why_not = "all classes stood at the dense model's accuracy: no gaps to intensify"
-    why_no_fit = why_not or (None if yy else "all classes stand at the pruned model's accuracy")
+        why_not = no_gaps(pair)
+    why_no_fit = why_not or (None if yy else f"all {many} stand at the pruned model's {accuracy}")
     return (
         column(
             "intensification",

@@ -32,7 +32,8 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
     for label, _, now, times in lost[first]:
         where[label] = f"{pair.answers[now]}, {times} of {pair.lost[label]}"
     why_not = unknown(pair)
-    absent = {int(i): "no sample was lost" for i in (pair.lost == 0).nonzero()[0]} | without_samples(pair)
+    none = f"no {pair.task.thing[0]} was lost"
+    absent = {int(i): none for i in (pair.lost == 0).nonzero()[0]} | without_samples(pair)
     if why_not:
         absent = dict.fromkeys(range(len(pair.strata)), why_not) | absent
     top = None
@@ -42,11 +43,11 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:  # noqa: ARG
     return (
         column(
             "lost_to",
-            "lost samples went to",
+            f"lost {pair.task.thing[1]} went to",
             "label",
             where,
             absent,
             overall=top,
-            overall_absent=None if top else why_not or "no sample was lost",
+            overall_absent=None if top else why_not or none,
         ),
     )

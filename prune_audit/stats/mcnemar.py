@@ -17,7 +17,7 @@ import numpy as np
 
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats._adjust import adjusted
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._effective_counts import sides, student, whole
 from prune_audit.stats._mcnemar import mid_p
 
@@ -33,6 +33,6 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     some = bool(pair.support.any())
     overall = float(2 * student(pair, mid_p(all_.lost, all_.gained) / 2, "whole")[0]) if some else None
     return (
-        column("p_value", "p", "p", p, absent, overall=overall, overall_absent=None if some else NO_SAMPLES),
+        column("p_value", "p", "p", p, absent, overall=overall, overall_absent=None if some else no_things(pair)),
         column("q_value", "q", "p", q, absent),
     )

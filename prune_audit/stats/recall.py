@@ -23,7 +23,7 @@ import numpy as np
 from prune_audit.core import Counts, Measure, Pair, Settings
 from prune_audit.stats import _share_interval
 from prune_audit.stats._clusters import DENSE, PRUNED, Contrast
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._effective_counts import overall, sides, weights, whole
 
 RANK = 20
@@ -49,10 +49,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             limits=(low[:-1], high[:-1]),
             overall=overall(pair, right, shares),
             overall_limits=(float(low[-1]), float(high[-1])) if n.any() else None,
-            overall_absent=None if n.any() else NO_SAMPLES,
+            overall_absent=None if n.any() else no_things(pair),
         )
 
     return (
-        recall("dense_recall", "dense recall", pair.both + pair.lost, DENSE, "dense"),
-        recall("pruned_recall", "pruned recall", pair.both + pair.gained, PRUNED, "pruned"),
+        recall("dense_recall", f"dense {pair.task.rates[0]}", pair.both + pair.lost, DENSE, "dense"),
+        recall("pruned_recall", f"pruned {pair.task.rates[0]}", pair.both + pair.gained, PRUNED, "pruned"),
     )

@@ -22,12 +22,10 @@ from scipy.special import gammaincc
 
 from prune_audit.core import Floats, Measure, Pair, Settings
 from prune_audit.stats import _tango
-from prune_audit.stats._column import NO_FLIPS, column
+from prune_audit.stats._column import column, no_flips
 from prune_audit.stats._effective_counts import sides
 
 RANK = 130
-
-FEW = "fewer than two samples: their noise cannot be seen"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
@@ -36,10 +34,10 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     samples = pair.support[usable]  # (C,)
     classes = len(samples)
     if classes < 2:
-        why_not = "fewer than two strata have two samples or more"
+        why_not = f"fewer than two strata have two {pair.task.thing[1]} or more"
         return _measures(pair, None, why_not)
     if pair.identical and not pair.same_model:
-        return _measures(pair, None, NO_FLIPS)
+        return _measures(pair, None, no_flips(pair))
     own = sides(pair, settings)[0]  # as many independent ones as the samples are worth
     lost, gained, n = (np.asarray(getattr(own, c)[usable], np.float64) for c in ("lost", "gained", "n"))
     drop = (pair.lost - pair.gained)[usable] / samples
@@ -113,7 +111,8 @@ def _measures(
 ) -> tuple[Measure, ...]:
     """The columns: the model's from ``found`` (tau, low, high, p), the strata's from ``shrunken`` (S,)."""
     tau, low, high, p = found or (None, None, None, None)
-    few = {int(i): FEW for i in (pair.support < 2).nonzero()[0]}
+    alone = f"fewer than two {pair.task.thing[1]}: their noise cannot be seen"
+    few = {int(i): alone for i in (pair.support < 2).nonzero()[0]}
     if shrunken is None or not tau:
         reason = why_not or "no spread between the drops is seen: a ranking would be chance"
         few = dict.fromkeys(range(len(pair.strata)), reason) | few

@@ -39,9 +39,9 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     if found.reliability < ESTIMABLE:
         return _measures(too_noisy(found.reliability))
     if not math.isfinite(found.freedom + sum(found.variance)):
-        return _measures("not estimable: without one sample no gaps would be left")
+        return _measures(f"not estimable: without one {pair.task.thing[0]} no gaps would be left")
     if not any(found.variance):
-        return _measures("not estimable: no recall shows sampling noise")
+        return _measures(f"not estimable: no {pair.task.rates[0]} shows sampling noise")
     low, high = _interval(found, len(cells), float(stdtrit(found.freedom, (1 + settings.confidence) / 2)))
     return _measures(None, _root(found.pruned / found.dense), (_root(low), None if high is None else _root(high)))
 

@@ -40,7 +40,7 @@ import numpy as np
 from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Array, Floats, Measure, Pair, Settings, Value
 from prune_audit.stats import _margin_test, _tango
 from prune_audit.stats._adjust import adjusted, next_level
-from prune_audit.stats._column import NO_SAMPLES, NO_TIES, NOTHING_TO_LOSE, SAME, column, without_samples
+from prune_audit.stats._column import NO_TIES, SAME, column, no_things, nothing_to_lose, without_samples
 from prune_audit.stats._effective_counts import sides, student, too_few
 from prune_audit.stats._mcnemar import mid_p
 from prune_audit.stats._planning import MOST, POWER, samples_to_settle
@@ -48,7 +48,6 @@ from prune_audit.stats._planning import MOST, POWER, samples_to_settle
 RANK = 90
 
 SETTLED = "settled"
-HOPELESS = f"the drop seen is all but the margin: more than {MOST:,} samples"
 
 
 def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
@@ -60,7 +59,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
 def judgements(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     """All of `measure` but the samples needed, which take longer than the rest together."""
     some, tested = pair.support > 0, pair.both + pair.lost > 0  # (S,)
-    absent = {int(i): NOTHING_TO_LOSE for i in (~tested).nonzero()[0]} | without_samples(pair)
+    absent = {int(i): nothing_to_lose(pair) for i in (~tested).nonzero()[0]} | without_samples(pair)
     m, alpha = int(tested.sum()), 1 - settings.confidence
     lost, gained, n = _counted(pair, settings, settings.confidence)
     low, high = _tango.interval(lost, gained, n, settings.confidence)
@@ -76,7 +75,7 @@ def judgements(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     suspect = ~regressed & ~fine & (low > settings.margin)
     p = 2 * student(pair, mid_p(*_counted(pair, settings)[:2]) / 2)
     real = adjusted(np.where(some, p, np.nan), settings.correction) <= alpha
-    noun = "classes" if pair.by == "class" else "groups"
+    noun = pair.task.strata(pair.by)[1]
     margin, assure = f"{100 * settings.margin:g}", f"{100 * settings.assure:g}"
 
     def reason(i: int) -> str:
@@ -108,7 +107,7 @@ def judgements(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
             high,
             absent,
             overall=worst,
-            overall_absent=None if m else NOTHING_TO_LOSE if some.any() else NO_SAMPLES,
+            overall_absent=None if m else nothing_to_lose(pair) if some.any() else no_things(pair),
         ),
         column(
             "verdict_ties_shared",
@@ -184,9 +183,11 @@ def needed(pair: Pair, settings: Settings, verdicts: Sequence[Value], power: flo
     # What samples are worth comes from sums of squares of counts, in which the last digits are rounded.
     samples[open_] = np.ceil(worth[which.reshape(-1)] * pair.support[open_] / n[open_] * (1 - 1e-12))
     absent = {i: SETTLED for i, label in enumerate(verdicts) if label in (REGRESSED, FINE)}
-    absent |= {i: NOTHING_TO_LOSE for i, label in enumerate(verdicts) if label is None} | without_samples(pair)
-    hopeless = {int(i): HOPELESS for i in np.isinf(samples).nonzero()[0]}
-    return column("samples_needed", "samples needed", "count", _whole(samples), hopeless | absent)
+    absent |= {i: nothing_to_lose(pair) for i, label in enumerate(verdicts) if label is None} | without_samples(pair)
+    things = pair.task.thing[1]
+    too_many = f"the drop seen is all but the margin: more than {MOST:,} {things}"
+    hopeless = {int(i): too_many for i in np.isinf(samples).nonzero()[0]}
+    return column("samples_needed", f"{things} needed", "count", _whole(samples), hopeless | absent)
 
 
 def _whole(needed: Floats) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 from prune_audit.core import Measure, Pair, Settings
 from prune_audit.stats import _exact, _share_interval
 from prune_audit.stats._clusters import PRUNED
-from prune_audit.stats._column import NO_SAMPLES, column, without_samples
+from prune_audit.stats._column import column, no_things, without_samples
 from prune_audit.stats._effective_counts import sides
 
 RANK = 25
@@ -33,12 +33,13 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
     alone, all_ = (sides(pair, settings, PRUNED, confidence=c)[0] for c in (settings.confidence, shared))
     low = _share_interval.interval(alone.pruned, np.where(some, alone.n, 1), settings.confidence)[0]
     high = _exact.share(all_.pruned, np.where(some, all_.n, 1), shared)[1]
-    ceiling = column("recall_at_most", "recall at most, of all classes at once", "share", high, without_samples(pair))
+    (one, many), rate = pair.task.strata(pair.by), pair.task.rates[0]
+    ceiling = column("recall_at_most", f"{rate} at most, of all {many} at once", "share", high, without_samples(pair))
     if not some.any():
         return (
             ceiling,
-            Measure(name="worst_recall", title="worst recall", unit="share", overall_absent=NO_SAMPLES),
-            Measure(name="worst_class", title="worst class", unit="label", overall_absent=NO_SAMPLES),
+            Measure(name="worst_recall", title=f"worst {rate}", unit="share", overall_absent=no_things(pair)),
+            Measure(name="worst_class", title=f"worst {one}", unit="label", overall_absent=no_things(pair)),
         )
     recall = np.where(some, (pair.both + pair.gained) / np.maximum(pair.support, 1), np.inf)
     worst = int(recall.argmin())
@@ -46,11 +47,11 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         ceiling,
         Measure(
             name="worst_recall",
-            title="worst recall",
+            title=f"worst {rate}",
             unit="share",
             overall=float(recall[worst]),
             overall_low=float(low[some].min()),
             overall_high=float(high[some].min()),
         ),
-        Measure(name="worst_class", title="worst class", unit="label", overall=pair.strata[worst]),
+        Measure(name="worst_class", title=f"worst {one}", unit="label", overall=pair.strata[worst]),
     )

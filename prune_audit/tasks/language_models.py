@@ -20,6 +20,8 @@ TASK = Task(
     name="language-models",
     thing=("question", "questions"),
     stratum=("task", "tasks"),
+    source=("question", "questions"),
+    rates=("accuracy", "accuracy", "overall accuracy"),
     lacks={
         "answers": "answers to questions are no classes",
         "calls": "answers to questions are no classes",

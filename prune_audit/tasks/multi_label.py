@@ -14,6 +14,7 @@ import numpy as np
 
 from prune_audit.choices import OperatingPoint
 from prune_audit.core import (
+    RECALLS,
     Array,
     Assumption,
     Counts,
@@ -40,6 +41,7 @@ DEFAULT = 0.5
 TASK = Task(
     name="multi-label",
     thing=("label", "labels"),
+    rates=RECALLS,
     lacks={
         "answers": "a label that is lost is taken for no other",
         "scores": "scores are of each class by itself, and only whether they reach the threshold is kept",

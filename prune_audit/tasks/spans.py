@@ -17,6 +17,7 @@ import numpy as np
 
 from prune_audit.choices import Scheme
 from prune_audit.core import (
+    RECALLS,
     Answers,
     Array,
     Assumption,
@@ -40,6 +41,8 @@ TASK = Task(
     name="spans",
     thing=("entity", "entities"),
     stratum=("type", "types"),
+    source=("sentence", "sentences"),
+    rates=RECALLS,
     lacks={
         "scores": "tags carry no scores",
         "guessing": "nobody finds entities by guessing among types",

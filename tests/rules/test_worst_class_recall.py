@@ -51,7 +51,7 @@ def test_classes_and_groups_are_named_and_the_empty_skipped() -> None:
         ("dog", "skipped"),
         ("sex=female", "failed"),
     ]
-    assert checks[2].message == "recall 44.4%, at least 34.5% and at most 55.3%; below the floor of 70 %"
+    assert checks[2].message == "accuracy 44.4%, at least 34.5% and at most 55.3%; below the floor of 70 %"
 
 
 def test_it_has_no_floor_of_its_own() -> None:

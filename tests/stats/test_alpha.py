@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from prune_audit.core import Array, Floats, Pair, Settings
 from prune_audit.stats import alpha
 from prune_audit.stats._alpha import fit
-from prune_audit.stats._column import NO_FLIPS
+from prune_audit.stats._column import no_flips
 from tests.stats.pairs import measured, same
 
 
@@ -202,7 +202,7 @@ def test_without_flips_there_is_nothing_to_estimate_noise_from() -> None:
     few = Pair.of([(5, 0, 0, 1), (4, 0, 0, 2), (6, 0, 0, 0)])
     found = measured(few)
     for name in ("alpha_corrected", "alpha_p", "spread", "spread_p"):
-        assert (found[name].overall, found[name].overall_absent) == (None, NO_FLIPS)
+        assert (found[name].overall, found[name].overall_absent) == (None, no_flips(Pair.of([])))
 
 
 @pytest.mark.parametrize("counts", [[(1, 1, 0, 0), (0, 1, 2, 0)], [(1, 1, 0, 1), (2, 0, 0, 0), (2, 2, 0, 0)]])

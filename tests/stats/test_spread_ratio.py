@@ -12,7 +12,7 @@ from scipy import stats
 from prune_audit.core import Array, Floats, Measure, Pair, Settings
 from prune_audit.stats import alpha, spread_ratio
 from prune_audit.stats._alpha import squares
-from prune_audit.stats._column import NO_FLIPS
+from prune_audit.stats._column import no_flips
 from tests.stats.pairs import measured, pairs, quick, same
 
 
@@ -233,7 +233,7 @@ def test_one_file_has_the_same_gaps() -> None:
         ([(8, 0, 0, 2), (80, 0, 0, 20)], "no gaps to intensify"),
         ([(1, 0, 0, 9), (0, 0, 0, 10)], "hardly ever right"),
         ([(10, 80, 0, 10)] * 10, "collapsed"),
-        ([(5, 0, 0, 1), (4, 0, 0, 2), (6, 0, 0, 0)], NO_FLIPS),
+        ([(5, 0, 0, 1), (4, 0, 0, 2), (6, 0, 0, 0)], no_flips(Pair.of([]))),
         ([(9, 1, 0, 0), (8, 1, 1, 0), (9, 0, 1, 0)], "not estimable: 0 % of the spread is real"),
         ([(90, 0, 0, 0), (0, 90, 0, 0), (90, 0, 0, 0), (0, 0, 0, 90)], "no recall shows sampling noise"),
     ],

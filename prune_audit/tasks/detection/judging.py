@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from prune_audit.core import (
+    RECALLS,
     Answers,
     Assumption,
     Counts,
@@ -35,6 +36,8 @@ _SCORES = "detections have scores of their own class, and none of the others"
 TASK = Task(
     name="detection",
     thing=("box", "boxes"),
+    source=("image", "images"),
+    rates=RECALLS,
     lacks={
         "scores": _SCORES,
         "guessing": "nobody finds boxes by guessing among classes",
