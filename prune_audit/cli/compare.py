@@ -213,6 +213,7 @@ def run(
         until_settled=sequential.until_settled or sequential.append is not None,
         **of_models.expected.settings(),
         **counting.settings(),
+        named=tuple(name for name in counting.settings() if g.origin(context, name)),
     )
     source = reading.source_if_any(data)
     sources = models.parse(dense), [models.parse(each) for each in pruned]

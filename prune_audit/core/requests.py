@@ -147,7 +147,8 @@ class Settings:
     Files that hold programs run in processes of their own where ``isolate`` is "auto". Each may take ``memory`` bytes
     beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. The
     pass runs as ``runner`` has it, a plugin of `prune_audit.runners`. What is predicted is the same, so that these four
-    are not part of an audit's document.
+    are not part of an audit's document. Neither is ``named``, the fields below that somebody asked for, be it with the
+    value that they have anyway: those of another task are refused.
     ``task`` is what is counted, None where the data or the models tell. ``metric`` is the one of several by which an
     answer that was recorded is right, with its filter behind a comma; ``class_by`` the key of a document that is its
     class there, where that is not its task.
@@ -195,6 +196,7 @@ class Settings:
     overlap: Overlap = field(default="boxes", metadata=UNLESS_DEFAULT)
     max_detections: int = field(default=100, metadata=UNLESS_DEFAULT)
     scheme: Scheme = field(default="any", metadata=UNLESS_DEFAULT)
+    named: tuple[str, ...] = field(default=(), compare=False)
     isolate: Isolate = field(default="auto", compare=False)
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)

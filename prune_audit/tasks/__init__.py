@@ -68,7 +68,7 @@ def check_options(name: str, path: str, settings: Settings) -> None:
         UsageError: an option of another task was given.
     """
     own = (f for f in fields(Settings) if f.metadata == UNLESS_DEFAULT and f.name != "task")
-    given = [f.name for f in own if getattr(settings, f.name) != f.default]
+    given = [f.name for f in own if f.name in settings.named or getattr(settings, f.name) != f.default]
     if not given:
         return
     known = getattr(of(name), "READS", ())

@@ -147,7 +147,8 @@ def judge(things: Things, found: Sequence[Found], settings: Settings) -> Judged:
         AlignmentError: the dense model finds next to nothing.
         UsageError: a threshold of scores was asked for.
     """
-    if settings.score is not None or settings.operating_point != "false-detections":
+    asked = {"score", "operating_point"} & set(settings.named)
+    if asked or settings.score is not None or settings.operating_point != "false-detections":
         raise UsageError(
             "--score and --operating-point need scores, and tags carry none",
             hint="leave them out: models are compared as recorded",

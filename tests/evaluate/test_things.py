@@ -162,6 +162,7 @@ def test_a_task_that_was_named_must_be_that_of_the_data() -> None:
     [
         (Settings(scheme="iob2"), "--scheme is of the task spans, and riddles.txt holds labels for the task riddles"),
         (Settings(iou=0.6), "--iou is of the task detection"),
+        (Settings(iou=0.5, named=("iou",)), "--iou is of the task detection"),  # which is its default
         (Settings(class_by="level"), "--class-by is of the task language-models"),
     ],
 )

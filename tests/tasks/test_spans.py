@@ -152,8 +152,11 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         compared(tmp_path, [(LABELLED[0][0][:2], ("B-PER", "O")), LABELLED[1]], LABELLED)
     with pytest.raises(AlignmentError, match=r"holds 1 sentences, and .* 2"):
         compared(tmp_path, LABELLED[:1], LABELLED)
-    with pytest.raises(UsageError, match="tags carry none"):
-        compared(tmp_path, LABELLED, LABELLED, Settings(score=0.5))
+    with pytest.raises(AlignmentError, match=r"line \d+: the sentence is another one"):
+        compared(tmp_path, [LABELLED[1]], LABELLED)  # which says more than how many there are
+    for asked in (Settings(score=0.5), Settings(named=("operating_point",))):
+        with pytest.raises(UsageError, match="tags carry none"):
+            compared(tmp_path, LABELLED, LABELLED, asked)
 
 
 def test_a_model_against_itself_flips_nothing(tmp_path: Path) -> None:

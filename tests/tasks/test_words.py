@@ -69,3 +69,9 @@ def test_reports_call_things_what_they_are(name: str, tmp_path: Path) -> None:
         assert not stray
     assert f"interval of the drop of {overall}" in done.stdout
     assert f"{overall.capitalize()} fell by" in shown(tmp_path / "page.html")
+
+
+def test_an_option_of_another_task_is_refused_with_the_value_that_it_has_anyway() -> None:
+    done = here(["compare", "questions/dense", "questions/pruned", "--iou", "0.5"], cwd=SAMPLES)
+    assert done.returncode == 2
+    assert "--iou is of the task detection" in done.stderr
