@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def told(path: Path) -> bool:
 
 
 def told_by(head: str) -> bool:
-    """Whether a file that begins with ``head`` holds tagged words."""
+    """Whether a file that begins with ``head`` holds tagged words: most lines do, so that `read` names others."""
     if head.lstrip().startswith("{"):
         first = json_lines.first(head)
         return first is not None and isinstance(first.get("tokens"), list) and isinstance(first.get("tags"), list)
@@ -51,8 +52,8 @@ def told_by(head: str) -> bool:
     if len(lines) > 1 and not head.endswith("\n"):
         lines.pop()  # it may be cut off
     words = [cells for cells in map(str.split, lines) if cells and cells[0] != DOCUMENT]
-    columns = {*map(len, words)}
-    return len(columns) == 1 and columns != {1} and all(_TAG.fullmatch(each[-1]) for each in words)
+    tagged = Counter(len(each) for each in words if len(each) > 1 and _TAG.fullmatch(each[-1]))
+    return bool(tagged) and 2 * max(tagged.values()) > len(words)
 
 
 def read(path: Path, error: type[AuditError]) -> Sentences:
@@ -68,12 +69,6 @@ def read(path: Path, error: type[AuditError]) -> Sentences:
     rows = _of_lines(path, error) if text.lstrip("\ufeff \r\n\t").startswith("{") else _of_columns(path, text, error)
     if not rows:
         raise error(f"{path} holds no sentence", hint=f"expected are {EXPECTED}")
-    for where, _, tags, _ in rows:
-        if (stray := next((each for each in tags if not _TAG.fullmatch(each)), None)) is not None:
-            raise error(
-                f"{where}: expected O, or a tag such as B-PER, found {stray[:40]!r}",
-                hint="write tags by name, in the last column; numbers of tags say nothing of what they are",
-            )
     return Sentences(
         words=tuple(words for _, words, _, _ in rows),
         tags=tuple(tags for _, _, tags, _ in rows),
@@ -82,6 +77,15 @@ def read(path: Path, error: type[AuditError]) -> Sentences:
         digest=hashlib.sha256(content).hexdigest(),
         size=len(content),
     )
+
+
+def _check(where: str, tag: str, error: type[AuditError]) -> None:
+    """Raises ``error`` where ``tag`` is none."""
+    if not _TAG.fullmatch(tag):
+        raise error(
+            f"{where}: expected O, or a tag such as B-PER, found {tag[:40]!r}",
+            hint="write tags by name, in the last column; numbers of tags say nothing of what they are",
+        )
 
 
 _Row = tuple[str, tuple[str, ...], tuple[str, ...], dict[str, str]]
@@ -110,6 +114,7 @@ def _of_columns(path: Path, text: str, error: type[AuditError]) -> list[_Row]:
                 f"{path}, line {number}: expected {columns or 2} columns, found {len(cells)}",
                 hint="a line is a word, its tag last; an empty line ends a sentence",
             )
+        _check(f"{path}, line {number}", cells[-1], error)
         columns, begun = len(cells), begun if words else number
         words.append((cells[0], cells[-1]))
     end()
@@ -125,6 +130,8 @@ def _of_lines(path: Path, error: type[AuditError]) -> list[_Row]:
                 f"{where}: expected lists of texts, tokens and tags, as many of the one as of the other",
                 hint='{"tokens": ["Ada", "writes"], "tags": ["B-PER", "O"]}; write tags by name, not by number',
             )
+        for tag in tags:
+            _check(where, tag, error)
         keys = {
             name: str(value)
             for name, value in row.items()

@@ -48,12 +48,7 @@ class RecordedTags(OfThings):
                 f"{self.card.path} holds tags of words, and {things.path} labels for the task {things.task}",
                 hint="give tagged sentences with --data",
             )
-        if len(read.words) != len(tagged.words):
-            raise AlignmentError(
-                f"{self.card.path} holds {len(read.words):,} sentences, and {things.path} {len(tagged.words):,}",
-                hint="tag all sentences of the data, cut as they are there",
-            )
-        for where, own, theirs in zip(read.where, read.words, tagged.words, strict=True):
+        for where, own, theirs in zip(read.where, read.words, tagged.words, strict=False):
             if own != theirs:
                 at = next((i for i, (a, b) in enumerate(zip(own, theirs, strict=False)) if a != b), None)
                 differs = (
@@ -65,6 +60,12 @@ class RecordedTags(OfThings):
                     f"{where}: the sentence is another one than that of {things.path}: {differs}",
                     hint="tag the sentences of the data in their order, a tag for each of their words",
                 )
+        if len(read.words) != len(tagged.words):
+            raise AlignmentError(
+                f"{self.card.path} holds {len(read.words):,} sentences, and {things.path} {len(tagged.words):,}, which "
+                "begin alike",
+                hint="tag all sentences of the data, cut as they are there",
+            )
         found = spans.read(zip(read.where, read.tags, strict=True), self.scheme, ModelError)
         hit, taken, labels, within, stray = spans.matched(things, found)
         return Found(

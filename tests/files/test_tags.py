@@ -55,12 +55,20 @@ def test_other_texts_are_none(tmp_path: Path, text: str) -> None:
     assert not tags.told(tmp_path)
 
 
+@pytest.mark.parametrize("line", ["b c O", "b", "b PER", "b 3"])
+def test_a_line_that_is_none_does_not_make_it_another_text(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path, f"a O\n{line}\nd O\n")
+    assert tags.told(path)
+    with pytest.raises(DataError, match="line 2: expected"):
+        tags.read(path, DataError)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a O\nb c O\n", "line 2: expected 2 columns, found 3"),
+        ("a O\nb c O\nd O\n", "line 2: expected 2 columns, found 3"),
         ("a O\nb\n", "line 2: expected 2 columns, found 1"),
-        ("a O\nb PER\n", "line 1: expected O, or a tag such as B-PER, found 'PER'"),
+        ("a O\nb PER\n", "line 2: expected O, or a tag such as B-PER, found 'PER'"),
         ('{"tokens": ["a"], "tags": [3]}\n', "line 1: expected lists of texts"),
         ('{"tokens": ["a"], "tags": []}\n', "expected lists of texts"),
         ('{"tokens": [], "tags": []}\n', "expected lists of texts"),
