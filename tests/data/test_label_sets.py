@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from prune_audit import data, plugins
@@ -250,6 +252,19 @@ def test_whole_numbers_in_a_column_of_predictions_name_labels_unless_they_are_sa
         assert "2 scores a sample, the data have 3 labels" in told.err
         return
     assert "(lists of whole numbers in a column of predictions; --scores" in " ".join(told.out.split())
+    view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
+    assert (view["both"], view["lost"]) == ([3, 2, 2], [0, 0, 1])
+
+
+def test_lists_of_whole_numbers_as_polars_writes_them_name_labels_too(tmp_path: Path) -> None:
+    sets = [[0, 1], [0, 2], [1, 2], [2, 0]]
+    labels = table(tmp_path / "t.parquet", id=list("wxyz"), labels=sets)
+    dense, pruned = (tmp_path / f"{name}.parquet" for name in ("dense", "pruned"))
+    for path, found in ((dense, sets), (pruned, [*sets[:3], [0, 1]])):
+        large = pa.array(found, pa.large_list(pa.int64()))
+        pq.write_table(pa.table({"id": list("wxyz"), "predicted": large}), path)
+    out = tmp_path / "audit.json"
+    assert invoke(["compare", str(dense), str(pruned), "--data", str(labels), "-o", str(out)]) == 0
     view = json.loads(out.read_text("utf-8"))["comparisons"][0]["views"][0]
     assert (view["both"], view["lost"]) == ([3, 2, 2], [0, 0, 1])
 

@@ -66,7 +66,8 @@ def numbers(column: pa.ChunkedArray, classes: int) -> bool:
     """
     from pyarrow import compute, types
 
-    if not types.is_list(column.type) or not types.is_integer(column.type.value_type):
+    listed = types.is_list(column.type) or types.is_large_list(column.type)  # as Arrow and as polars write them
+    if not listed or not types.is_integer(column.type.value_type):
         return False
     widths = set(compute.unique(compute.list_value_length(column)).to_pylist())
     marks = set(compute.unique(compute.list_flatten(column)).to_pylist()) <= {0, 1}
