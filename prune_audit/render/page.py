@@ -127,12 +127,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def fold(title: str, content: str, *, paper: bool = True, name: str = "") -> str:
+def fold(title: str, content: str, *, paper: bool = True, name: str = "", opened: bool = False) -> str:
     """What is read on demand; without ``paper`` it stays folded in print, where it would be cut.
 
-    ``name`` is its identifier in the page, if links lead to it.
+    ``name`` is its identifier in the page, if links lead to it. One that is ``opened`` can be folded away.
     """
-    kept = (f' id="{name}"' if name else "") + ("" if paper else ' class="screen"')
+    kept = (f' id="{name}"' if name else "") + ("" if paper else ' class="screen"') + (" open" if opened else "")
     return f"<details{kept}><summary>{text(title)}</summary>\n{content}</details>\n"
 
 

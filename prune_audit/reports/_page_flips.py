@@ -37,7 +37,8 @@ def flips(comparison: Comparison, position: int) -> str:
         for flip in kept
     ]
     listed = table(title, heads, rows, kind="sorts")
-    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{fold(f"The list of these {many}", listed)}'
+    named = fold(f"The list of these {many}", listed, opened=bool(asked))  # texts are read as pictures are looked at
+    return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{named}'
 
 
 def _said(flip: Flip, asked: tuple[str, ...]) -> tuple[str, ...]:
