@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from prune_audit import data, gate, models, plugins, runners, sequential, spelling, stats, tasks
 from prune_audit.core import (
     CLASSIFICATION,
+    WHOLE,
     Assumption,
     Audit,
     Brings,
@@ -36,6 +37,7 @@ from prune_audit.core import (
     Provenance,
     Recorded,
     Settings,
+    Shard,
     Things,
     View,
     data_digest,
@@ -45,6 +47,7 @@ from prune_audit.evaluate import plausible
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.drop_outputs import dropped
 from prune_audit.evaluate.loop import FIRST, Evaluation, Progress, evaluate
+from prune_audit.evaluate.pin import Pins
 from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
@@ -85,6 +88,7 @@ def run(
     *,
     policy: Policy | None = None,
     store: Store | None = None,
+    pins: Pins | None = None,
     thumbnails: int = 0,
     earlier: Audit | None = None,
     progress: Callable[[str], Progress | None] | None = None,
@@ -93,10 +97,10 @@ def run(
 
     Without a ``source`` the dense model brings what was asked of it.
 
-    What ``store`` knows is not predicted again. Of flipped images, up to ``thumbnails`` a variant are kept as small
-    pictures. ``earlier`` is an audit that ended when all was settled, or its data did, to which as many samples are
-    added as are needed still. ``progress`` is given the name of a stage and returns a callback that takes (done,
-    total).
+    What ``store`` knows is not predicted again, and ``pins`` say by what the run is pinned. Of flipped images, up to
+    ``thumbnails`` a variant are kept as small pictures. ``earlier`` is an audit that ended when all was settled, or its
+    data did, to which as many samples are added as are needed still. ``progress`` is given the name of a stage and
+    returns a callback that takes (done, total).
 
     Raises:
         AuditError: a model or the data cannot be read, or they do not fit together.
@@ -105,7 +109,7 @@ def run(
         settings = replace(settings, until_settled=True)
     if settings.until_settled and policy is not None:
         settings = gate.settings_of(policy, settings)  # which say what is settled, and so when the run ends
-    opened = _open((dense, *_distinct(dense, pruned)), source, settings, store)
+    opened = _open((dense, *_distinct(dense, pruned)), source, settings, store, pins)
     if earlier is not None:
         sequential.check(earlier, [model.card for model in opened.models], opened.dataset, settings)
     things = opened.dataset if isinstance(opened.dataset, Things) else None
@@ -163,14 +167,21 @@ def confirm(
 
 
 def trial(
-    dense: ModelSource, pruned: Sequence[ModelSource], source: DataSource | Dataset | None, settings: Settings
+    dense: ModelSource,
+    pruned: Sequence[ModelSource],
+    source: DataSource | Dataset | None,
+    settings: Settings,
+    *,
+    pins: Pins | None = None,
 ) -> Trial:
     """Do what `run` does before its long run: load everything, and see on a few hundred samples whether it fits.
+
+    The pin is made where there is none.
 
     Raises:
         AuditError: as `run`.
     """
-    opened = _open((dense, *_distinct(dense, pruned)), source, settings, None)
+    opened = _open((dense, *_distinct(dense, pruned)), source, settings, None, pins)
     evaluation = opened.evaluate(None, first_only=True)
     provenance = opened.provenance(evaluation)
     return Trial(
@@ -191,20 +202,22 @@ def predict(
     settings: Settings,
     *,
     store: Store | None = None,
+    pins: Pins | None = None,
+    shard: Shard = WHOLE,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> tuple[Predictions, Provenance]:
-    """The predictions of one model on labelled data, and what must be said of them.
+    """The predictions of one model on labelled data, or of a ``shard`` of a pinned run, and what must be said of them.
 
     Raises:
-        AuditError: as `run`.
+        AuditError: as `run`; or the shard is empty.
     """
-    opened = _open((model,), source, settings, store)
+    opened = _open((model,), source, settings, store, pins)
     if isinstance(opened.dataset, Things):
         raise UsageError(
             f"{source.path} holds labels for the task {opened.dataset.task}, for which nothing can be predicted here",
             hint="compare takes what models answered, as files",
         )
-    evaluation = opened.evaluate(progress)
+    evaluation = opened.evaluate(progress, shard=shard)
     return evaluation.predictions, opened.provenance(evaluation)
 
 
@@ -218,6 +231,8 @@ class _Opened:
     rows: Counts  # (R,) what is to be audited
     settings: Settings
     store: Store | None
+    pins: Pins | None
+    threads: int  # of each model
 
     def rounds(self, earlier: Audit | None) -> Rounds:
         """The samples in rounds, until every class is settled, with what ``earlier`` knew."""
@@ -230,8 +245,11 @@ class _Opened:
         *,
         first_only: bool = False,
         rounds: Rounds | None = None,
+        shard: Shard = WHOLE,
     ) -> Evaluation:
         if isinstance(self.dataset, Things):
+            if self.pins is not None:
+                raise UsageError("--pin: no model runs, all answers are recorded", hint="leave --pin out")
             return evaluate_things(self.models, self.dataset, self.settings)
         evaluation = evaluate(
             self.models,
@@ -242,6 +260,9 @@ class _Opened:
             store=self.store,
             first_only=first_only,
             rounds=rounds,
+            pins=self.pins,
+            threads=self.threads,
+            shard=shard,
         )
         predictions = evaluation.predictions
         # Again, because an indexed data set learns its last classes from the models.
@@ -291,13 +312,21 @@ class _Opened:
 
 
 def _open(
-    sources: Sequence[Model], source: DataSource | Dataset | None, settings: Settings, store: Store | None
+    sources: Sequence[Model],
+    source: DataSource | Dataset | None,
+    settings: Settings,
+    store: Store | None,
+    pins: Pins | None,
 ) -> _Opened:
     """Load ``sources`` and the data at ``source``, and check what can be checked without a run."""
     # The models run side by side, each in a thread of its own, and share the cores.
     _check_names(settings, [_name(each) for each in sources])
     runners.check(settings.runner)
-    share = replace(settings, threads=settings.threads or max(1, runners.cores() // len(sources)))
+    known = pins.known() if pins is not None else None
+    if known is not None:
+        settings = replace(settings, batch_size=settings.batch_size or known.asked)
+    threads = settings.threads or (known.threads if known is not None else max(1, runners.cores() // len(sources)))
+    share = replace(settings, threads=threads)
     ids = source.id_column if isinstance(source, DataSource) else None
     loaded = [
         models.load(replace(each, id_column=ids), share, store) if isinstance(each, ModelSource) else each
@@ -315,7 +344,16 @@ def _open(
     check_sample(settings, dataset.classes, dataset.labels, dataset.groups, complete=not dataset.indexed)
     most = None if settings.until_settled else settings.limit  # which rounds keep to by themselves
     rows = stratified(dataset.labels, most or len(dataset.labels), settings.seed)
-    return _Opened(loaded=tuple(loaded), models=opened, dataset=dataset, rows=rows, settings=settings, store=store)
+    return _Opened(
+        loaded=tuple(loaded),
+        models=opened,
+        dataset=dataset,
+        rows=rows,
+        settings=settings,
+        store=store,
+        pins=pins,
+        threads=threads,
+    )
 
 
 def _brought(model: Classifier | Recorded) -> Things:

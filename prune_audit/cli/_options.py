@@ -28,8 +28,9 @@ from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
 
 if TYPE_CHECKING:
-    from prune_audit.core import DataSource, Preprocess, Settings
+    from prune_audit.core import DataSource, Preprocess, Settings, Shard
     from prune_audit.evaluate.cache import Store
+    from prune_audit.evaluate.pin import Pins
 
 STANDARD_OUTPUT = Path("-")
 MODELS, DATA, OUTPUT, RUN = "Models", "Data", "Output", "Run"
@@ -103,6 +104,10 @@ Cache = Annotated[
         help="Folder of the predictions that are kept, so that none is made twice; by default the user's cache folder.",
         rich_help_panel=RUN,
     ),
+]
+Part = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Run the I-th of N parts, on this machine.", rich_help_panel=RUN),
 ]
 SameData = Annotated[
     bool,
@@ -613,6 +618,47 @@ class CachingOfData:
         return self.caching.store(verify=self.verify_data)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What is kept of predictions, and what decides them to the last bit."""
+
+    PANEL: ClassVar[str] = RUN
+
+    of_data: CachingOfData
+    pin: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Pin what decides predictions to the last bit (batches, threads, versions, processor, models, data): "
+            "as FILE has it, which is made where it is not there. By default pin.json in --cache DIR, if it is there.",
+        ),
+    ] = None
+
+    def store(self) -> Store | None:
+        """As `CachingOfData.store`."""
+        return self.of_data.store()
+
+    def pins(self, *, shard: bool = False) -> Pins | None:
+        """By what a run is pinned; None where it is not. That of a ``shard`` is beside what it keeps, too.
+
+        Raises:
+            UsageError: a shard has no folder of its own to be kept in.
+        """
+        from prune_audit.evaluate.cache import PIN
+        from prune_audit.evaluate.pin import Pins
+
+        caching = self.of_data.caching
+        if shard and (caching.cache is None or caching.no_cache):
+            raise UsageError(
+                "--shard: the predictions of a shard are what is kept of it, and no folder is named for them",
+                hint="--cache DIR, a folder that all shards share, or one for each that `prune-audit cache --merge` "
+                "puts together",
+            )
+        kept = None if caching.no_cache else caching.cache
+        store = kept if kept is not None and (shard or (self.pin is None and (kept / PIN).exists())) else None
+        return None if self.pin is None and store is None else Pins(file=self.pin, store=store)
+
+
 def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
     """How models are to run over data; statistics are as by default."""
     from prune_audit.core import Settings
@@ -758,6 +804,18 @@ def apart(outputs: Iterable[Path], read: Iterable[object]) -> None:
 def of_source(source: DataSource | None) -> tuple[object, ...]:
     """What is read of data at ``source``, for `apart`."""
     return () if source is None else (source.path, source.classes, source.class_map, source.tokenizer)
+
+
+def shard(text: str | None) -> Shard:
+    """The part that ``I/N`` names, the only one where nothing is asked."""
+    from prune_audit.core import WHOLE, Shard
+
+    if text is None:
+        return WHOLE
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise UsageError(f"--shard: expected I/N with I from 1 to N, found {text!r}", hint="--shard 2/8")
+    return Shard(number=int(number), of=int(of))
 
 
 def dialects(values: list[str] | None, *formats: str) -> dict[str, str]:

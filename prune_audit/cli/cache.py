@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from prune_audit.cli import _options as o
+from prune_audit.errors import UsageError
 
 
 def run(
     cache: o.Cache = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is kept.")] = False,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Take over the shards that another folder holds (`predict --shard`), pinned alike; repeats.",
+        ),
+    ] = None,
 ) -> None:
     """List the predictions that are kept, so that no model sees a sample twice; those used last come first.
 
     A line is a model on a set of data. Models, data, preprocessing or libraries that changed make lines of their own.
 
-    Example: prune-audit cache --clear
+    Shards that were predicted into several folders are put together by --merge, into the folder --cache; those of a run
+    that was pinned otherwise are refused, by what differs. A later `compare --cache` has them.
+
+    Example: prune-audit cache --cache all --merge node-1 --merge node-2
     """
     from datetime import datetime
 
@@ -25,10 +37,15 @@ def run(
     from rich.table import Table
 
     from prune_audit.cli import _terminal
+    from prune_audit.evaluate import merging
     from prune_audit.evaluate.cache import Store, folder
     from prune_audit.render.consoles import Text
 
+    if merge and (cache is None or clear):
+        raise UsageError("--merge: no folder is named that takes the shards", hint="--cache DIR, without --clear")
     kept = Store(cache if cache is not None else folder())
+    if merge:
+        merging.merge(kept, merge, lambda line: _terminal.note(f"note: {line}"))
     entries = kept.entries()
     total = sum(entry.size for entry in entries)
     if clear:

@@ -185,7 +185,7 @@ def run(
     judging: Gate,
     output: Output,
     running: o.Running,
-    caching: o.CachingOfData,
+    pinned: o.Pinned,
     progress: o.Watched = "auto",
     dry_run: DryRun = False,
 ) -> int:
@@ -217,7 +217,7 @@ def run(
     )
     source = reading.source_if_any(data)
     sources = models.parse(dense), [models.parse(each) for each in pruned]
-    store = None if dry_run else caching.store()
+    store, pins = None if dry_run else pinned.store(), pinned.pins()
     read = [*(each.path for each in (sources[0], *sources[1])), *o.of_source(source), judging.confirm]
     o.apart(written.output or (), read)
     models.prepare([sources[0], *sources[1]], settings, store)
@@ -227,7 +227,7 @@ def run(
 
     earlier = None if sequential.append is None else document.read_audit(sequential.append)
     if dry_run:
-        _dry_run.show(audit.trial(*sources, source, settings))
+        _dry_run.show(audit.trial(*sources, source, settings, pins=pins))
         if written.output:
             names = ", ".join(map(str, written.output))
             _terminal.note(f"note: a dry run makes no report: {names} not written")
@@ -243,6 +243,7 @@ def run(
             settings,
             policy=judged,
             store=store,
+            pins=pins,
             thumbnails=output.thumbnails,
             earlier=earlier,
             progress=stages,

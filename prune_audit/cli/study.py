@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from prune_audit.core import DataSource
     from prune_audit.render.gallery import Picture
     from prune_audit.study.contrasts import Contrasts
-    from prune_audit.study.running import Shard
     from prune_audit.study.tables import Analysis
 
 Given = Annotated[
@@ -42,10 +41,6 @@ Data = Annotated[
 ]
 AuditData = Annotated[
     Path | None, typer.Option("--audit", help="Data to audit on, in place of the file's.", rich_help_panel=o.DATA)
-]
-Part = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="I/N", help="Run the I-th of N parts, on this machine.", rich_help_panel=o.RUN),
 ]
 Keep = Annotated[
     bool, typer.Option("--keep-models", help="Keep every pruned network; dense ones stay.", rich_help_panel=o.RUN)
@@ -93,7 +88,7 @@ def run(
     output: Folder = None,
     data: Data = None,
     audit: AuditData = None,
-    shard: Part = None,
+    shard: o.Part = None,
     keep_models: Keep = False,
     control: Control = None,
     quiet: o.Quiet = False,
@@ -148,7 +143,7 @@ def run(
                 wanted,
                 folder,
                 settings,
-                shard=_shard(shard),
+                shard=o.shard(shard),
                 keep=keep_models,
                 told=told,
                 progress=stages("runs"),
@@ -251,14 +246,3 @@ def _write(
         targets.remove(stale)  # of an earlier, larger plan
     for name, content in files.items():
         reports.put(folder / name, content, named=False)
-
-
-def _shard(text: str | None) -> Shard:
-    from prune_audit.study.running import Shard
-
-    if text is None:
-        return Shard()
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError(f"--shard: expected I/N with I from 1 to N, found {text!r}", hint="--shard 2/8")
-    return Shard(number=int(number), of=int(of))

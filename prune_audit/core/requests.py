@@ -123,6 +123,18 @@ class DataSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """The part ``number`` of ``of`` equal ones of what is to be done, from 1 on."""
+
+    number: int = 1
+    of: int = 1
+
+
+WHOLE = Shard()
+"""All that is to be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every number that an audit can be asked for; shares are shares (2 points are .02).
 

@@ -2,10 +2,11 @@
 
 An entry belongs to one model on one set of data, and its name is a digest of everything that decides a prediction, so
 that nothing has to be invalidated: whoever touches a model, the data or the preprocessing asks for another entry.
-Rows are added in parts, each written to a temporary file and then renamed, so a part is whole or absent whenever a
-run is killed. A part is removed only after a file that holds all its rows is in place, so two runs at once lose
-nothing: at worst both evaluate the same rows, and a row that is there twice says the same twice. Every file proves what
-it holds (`prune_audit.files.sealed`); one that does not is removed, which is said, and its rows are evaluated again.
+Rows are added in parts, with what the run that made them learnt, each written to a temporary file and then renamed, so
+a part is whole or absent whenever a run is killed. A part is removed only after a file that holds all of it is in
+place, so two runs at once lose nothing: at worst both evaluate the same rows, and a row that is there twice says the
+same twice. Every file proves what it holds (`prune_audit.files.sealed`); one that does not is removed, which is said,
+and its rows are evaluated again. A store may have come from another machine, so what a part holds is looked at besides.
 """
 
 from __future__ import annotations
@@ -38,19 +39,23 @@ from prune_audit.core import (
     chosen,
 )
 from prune_audit.errors import OutputError
+from prune_audit.evaluate import facts as noted
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache_key import source_digest, versions
-from prune_audit.files import sealed
+from prune_audit.files import arrow, parse, sealed
+from prune_audit.files import target as targets
 
-FORM = 4  # of what is kept; another one makes other entries, and so do other fields
+FORM = 5  # of what is kept; another one makes other entries, and so do other fields
 _FIELDS = [each.name for kind in (Kept, ModelCard, Layer, Expects, Input) for each in fields(kind)]
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
-ABOUT = "about.json"
+PIN = "pin.json"
+"""Beside what a store keeps: by what the run is pinned that it holds shards of (`prune_audit.evaluate.pin`)."""
+ABOUT = b"about"  # in the schema of a part: what the run that made it learnt
 AGAIN = "what it held is predicted"  # where a file of an entry is no good
 # File names that the cache owns; listing and clearing touch nothing else.
 _KEY = re.compile(r"[0-9a-f]{64}")
-_OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|about\.json|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
+_OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +152,11 @@ class Store:
 
     def unchanged(self, dataset: Dataset) -> bool:
         """Whether ``dataset`` is still what it was when its entries were asked for."""
-        return dataset.fingerprint(self._verify) == self._fingerprint(dataset)
+        return dataset.fingerprint(self._verify) == self.fingerprint(dataset)
 
     def assumptions(self, dataset: Dataset) -> tuple[Assumption, ...]:
         """What is taken for granted where predictions that are kept of ``dataset`` are used."""
-        if not self._fingerprint(dataset).startswith(BY_TIMES):
+        if not self.fingerprint(dataset).startswith(BY_TIMES):
             return ()
         what, value = "data unchanged since predictions were kept", "by paths, sizes and times of files"
         why = "they are not read to tell where they are large"
@@ -182,6 +187,10 @@ class Store:
         known = {"card": asdict(card), "expects": asdict(expects)}
         sealed.write(path, json.dumps(known).encode(), path.stem, within=self.root)
 
+    def parts(self) -> list[Path]:
+        """The files that hold predictions, entry by entry."""
+        return [part for folder in self._folders() for part in _parts(folder) if _OWN.fullmatch(part.name)]
+
     def entries(self) -> list[Listed]:
         """All entries, those used last first."""
         found = [listed for folder in self._folders() if (listed := _listed(folder)) is not None]
@@ -196,6 +205,7 @@ class Store:
         own = (self.root / "predictions", self.root / "models")
         folders = [each for each in (*self._folders(), *own) if not each.is_symlink()]
         try:
+            targets.remove(self.root / PIN)
             for folder in folders:
                 for path in _inside(folder):
                     if _OWN.fullmatch(path.name):
@@ -207,7 +217,8 @@ class Store:
                 f"{fault.filename} cannot be removed: {fault.strerror or fault}", hint="check whose folder it is"
             ) from fault
 
-    def _fingerprint(self, dataset: Dataset) -> str:
+    def fingerprint(self, dataset: Dataset) -> str:
+        """That of ``dataset`` when it was asked for first."""
         if self._content is None or self._content[0] is not dataset:
             self._content = dataset, dataset.fingerprint(self._verify)
         return self._content[1]
@@ -222,7 +233,7 @@ class Store:
         return {
             "form": [FORM, *_FIELDS],
             "model": [card.digest, card.format, card.factory, source, card.reads, repr(expects)],
-            "data": [self._fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
+            "data": [self.fingerprint(dataset), dataset.indexed, _digest(dataset.labels.tobytes())],
             "classes": list(dataset.classes),
             "preprocess": repr(dataset.preprocess),
             "settings": [settings.device, settings.runtime, list(settings.drop_class)],
@@ -251,6 +262,7 @@ class Entry:
     def __init__(self, folder: Path, about: Mapping[str, object], told: Callable[[str], None] | None = None) -> None:
         self._folder = folder
         self._about = dict(about)
+        self._facts: Mapping[str, Any] = {}
         self._told = told or _silent
         self._found: list[Path] = []  # parts of earlier runs
         self._mine: list[Path] = []
@@ -263,7 +275,7 @@ class Entry:
         missing: set[Path] = set()
         while True:
             self._found = _parts(self._folder)
-            kept, gone = _together(self._found, self._told)
+            kept, self._facts, gone = _together(self._found, self._told, self._about)
             if gone <= missing:
                 break
             missing |= gone  # another run has just put its parts together
@@ -274,12 +286,8 @@ class Entry:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What runs noted beside the rows; empty where there is nothing."""
-        try:
-            return _about(self._folder)
-        except sealed.DamagedFile:
-            _drop(self._folder / ABOUT, AGAIN, self._told)
-            return {}
+        """What runs noted beside the rows that were read; empty where there is nothing."""
+        return self._facts
 
     def note(self, **facts: object) -> None:
         """Facts to write beside the rows, before the next of them."""
@@ -287,7 +295,7 @@ class Entry:
 
     def tell(self) -> None:
         """Write the facts that were noted, though no row may follow. Raises `OutputError` as `add` does."""
-        self._put(ABOUT, json.dumps(self._about).encode(), noted_of(self._folder))
+        self._mine.append(self._write(Kept(rows=np.empty(0, np.int64), digests=np.empty(0, np.uint64)), self._about))
 
     def add(self, kept: Kept) -> None:
         """Keep further rows. They are on disk some `FLUSH_SECONDS` later, while further rows come, or after `flush`.
@@ -305,16 +313,17 @@ class Entry:
         """Write what waits. Raises `OutputError` as `add` does."""
         if self._waiting:
             new, self._waiting = Kept.concat(self._waiting), []
-            self.tell()
-            self._mine.append(self._write(new))
+            self._mine.append(self._write(new, self._about))
             if len(self._mine) > PARTS_MOST:
                 self._mine = self._joined(self._mine)
         self._flushed = time.monotonic()
 
-    def close(self) -> None:
-        """Write what waits, and put all parts into one."""
+    def close(self, *, own: bool = False) -> None:
+        """Write what waits, and put all parts into one: the ``own`` ones alone of a run beside many others."""
         self.flush()
-        if self._mine and len(self._mine) + len(self._found) > 1:
+        if own:
+            self._mine = self._joined(self._mine) if len(self._mine) > 1 else self._mine
+        elif (self._mine and len(self._mine) + len(self._found) > 1) or len(self._found) > PARTS_MOST:
             self._found, self._mine = [], self._joined([*self._found, *self._mine])
 
     def forget(self) -> None:
@@ -326,24 +335,22 @@ class Entry:
 
     def _joined(self, paths: list[Path]) -> list[Path]:
         """Put the parts at ``paths`` into one; what another run has put together meanwhile is in a part of its own."""
-        kept, _ = _together(paths, self._told)
-        written = [] if kept is None else [self._write(kept)]
+        kept, facts, _ = _together(paths, self._told, self._about)
+        written = [] if kept is None else [self._write(kept, facts)]
         for path in paths:
             with suppress(OSError):  # elsewhere a file that is being read cannot be removed
                 path.unlink(missing_ok=True)
         return written
 
-    def _write(self, kept: Kept) -> Path:
+    def _write(self, kept: Kept, facts: Mapping[str, object]) -> Path:
         import pyarrow
         from pyarrow import parquet
 
-        table = pyarrow.table(kept.columns)
+        table = pyarrow.table(kept.columns).replace_schema_metadata({ABOUT: json.dumps(facts).encode()})
         buffer = pyarrow.BufferOutputStream()
         parquet.write_table(table, buffer, compression="zstd")
-        return self._put(f"part-{uuid.uuid4().hex}.parquet", buffer.getvalue().to_pybytes(), self._folder.name)
-
-    def _put(self, name: str, content: bytes, of: str) -> Path:
-        sealed.write(path := self._folder / name, content, of, within=self._folder.parent.parent)
+        path = self._folder / f"part-{uuid.uuid4().hex}.parquet"
+        sealed.write(path, buffer.getvalue().to_pybytes(), self._folder.name, within=self._folder.parent.parent)
         return path
 
 
@@ -383,49 +390,63 @@ def _parts(folder: Path) -> list[Path]:
     return [path for path in _inside(folder) if path.match("part-*.parquet")]
 
 
-def _together(paths: list[Path], told: Callable[[str], None]) -> tuple[Kept | None, set[Path]]:
-    """The rows of the parts at ``paths``, each once and in the order of the data, and those of the paths that are gone.
+def _together(
+    paths: list[Path], told: Callable[[str], None], wanted: Mapping[str, Any]
+) -> tuple[Kept | None, Mapping[str, Any], set[Path]]:
+    """The rows of the parts at ``paths``, each once and in the order of the data, what was noted of them all, and those
+    of the paths that are gone.
 
-    Of a row that is in several parts, the first counts.
+    Of a row that is in several parts, the first counts. A part that is not of the samples and columns that are
+    ``wanted``, or that others are of, is none of these.
     """
     parts: list[Kept] = []
+    facts: list[Mapping[str, Any]] = []
     gone: set[Path] = set()
     for path in paths:
         try:
-            part = _read(path)
+            part, about = read_part(path)
+            if not noted.alike([wanted, *facts, about]):
+                raise sealed.DamagedFile
         except FileNotFoundError:
             gone.add(path)
         except OSError as fault:
             told(f"{path} cannot be read: {fault.strerror or fault}; {AGAIN} again")
+        except sealed.DamagedFile:
+            _drop(path, AGAIN, told)
         else:
-            if part is None:
-                _drop(path, AGAIN, told)
-            else:
-                parts.append(part)
+            parts.append(part)
+            facts.append(about)
     if not parts:
-        return None, gone
+        return None, {}, gone
     kept = Kept.concat(parts)
-    return kept.take(np.unique(kept.rows, return_index=True)[1]), gone
+    return kept.take(np.unique(kept.rows, return_index=True)[1]), noted.together(facts), gone
 
 
-def _read(path: Path) -> Kept | None:
-    """The rows of a part; None where it is damaged.
+def read_part(path: Path) -> tuple[Kept, Mapping[str, Any]]:
+    """The rows of the part at ``path``, and what the run that made it noted of them.
 
     Raises:
+        DamagedFile: it is not what was written there, or such as no run writes.
         FileNotFoundError: it is gone.
         OSError: it cannot be read.
     """
+    return parsed(sealed.read(path, path.parent.name))
+
+
+def parsed(content: bytes) -> tuple[Kept, Mapping[str, Any]]:
+    """As `read_part`, of the ``content`` of a part. Raises `DamagedFile` where no run writes such."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        content = pyarrow.py_buffer(sealed.read(path, path.parent.name))
         # Not by `read_table`: a thread of its own lets go of Python's buffer, which aborts a process that just ends.
-        with parquet.ParquetFile(content, pre_buffer=False) as file:
-            table = file.read(use_threads=False)
-    except sealed.DamagedFile:
-        return None
-    return Kept(**{name: table.column(name).to_numpy() for name in table.column_names})
+        with parquet.ParquetFile(pyarrow.py_buffer(content), pre_buffer=False) as file:
+            facts = noted.checked(parse.json((file.schema_arrow.metadata or {})[ABOUT]))
+            if file.metadata.num_rows > facts.get("samples", 0):  # however few bytes it takes
+                raise ValueError("it holds more rows than the data")
+            return noted.rows(arrow.validated(file.read(use_threads=False)), facts), facts
+    except arrow.faults() as fault:
+        raise sealed.DamagedFile from fault
 
 
 def _drop(path: Path, then: str, told: Callable[[str], None]) -> None:
@@ -437,44 +458,28 @@ def _drop(path: Path, then: str, told: Callable[[str], None]) -> None:
 
 def _listed(entry: Path) -> Listed | None:
     """The entry in the folder ``entry``, None where it has just been removed."""
-    about: Mapping[str, Any] = {}
-    with suppress(sealed.DamagedFile):
-        about = _about(entry)
-    size, parts = 0, [np.empty(0, np.int64)]
+    size, parts, noted_ = 0, [np.empty(0, np.int64)], list[Mapping[str, Any]]()
     for path in _parts(entry):
-        with suppress(OSError):
+        with suppress(OSError, sealed.DamagedFile):
             size += path.stat().st_size
-            part = _read(path)
-            parts += [] if part is None else [part.rows]
+            part, facts = read_part(path)
+            parts.append(part.rows)
+            noted_.append(facts)
+    about = noted.together(noted_)
     rows = len(np.unique(np.concatenate(parts)))  # runs at once may each have written the same
-    samples = about.get("samples")
     try:
         used = entry.stat().st_mtime
     except OSError:
         return None
     return Listed(
         folder=entry,
-        model=str(about.get("model", "unknown")),
-        data=str(about.get("data", "unknown")),
+        model=about.get("model", "unknown"),
+        data=about.get("data", "unknown"),
         rows=rows,
-        samples=samples if isinstance(samples, int) else rows,
+        samples=about.get("samples", rows),
         size=size,
         used=used,
     )
-
-
-def noted_of(entry: Path) -> str:
-    """What the notes on an entry are sealed for: not for what its parts are, or a part would do in their place."""
-    return f"{entry.name} {ABOUT}"
-
-
-def _about(entry: Path) -> Mapping[str, Any]:
-    """What runs noted of the entry in the folder ``entry``; empty where there is nothing. Raises `DamagedFile`."""
-    try:
-        found: dict[str, Any] = json.loads(sealed.read(entry / ABOUT, noted_of(entry)))
-    except OSError:
-        return {}
-    return found
 
 
 def _silent(line: str) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from math import lcm
 from typing import Any
 
 import numpy as np
 
 from prune_audit import runners
 from prune_audit.core import (
+    WHOLE,
     Assumption,
     Batch,
     Chooses,
@@ -28,12 +30,16 @@ from prune_audit.core import (
     Predictions,
     Recorded,
     Settings,
+    Shard,
     Value,
 )
-from prune_audit.errors import AlignmentError, DataError
+from prune_audit.errors import AlignmentError, DataError, UsageError
 from prune_audit.evaluate import diagnose, plausible, sample_checks, watch
+from prune_audit.evaluate.batch_size import Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
+from prune_audit.evaluate.pin import Pin, Pins, fastest
+from prune_audit.evaluate.pin import of as pin_of
 from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sampling import stratified
 from prune_audit.evaluate.tally import Given, Tally
@@ -80,6 +86,9 @@ def evaluate(
     store: Store | None = None,
     first_only: bool = False,
     rounds: Rounds | None = None,
+    pins: Pins | None = None,
+    threads: int = 1,
+    shard: Shard = WHOLE,
 ) -> Evaluation:
     """Run ``models``, the dense one first, once over the samples of ``dataset`` at ``rows`` (R,), sorted.
 
@@ -87,14 +96,16 @@ def evaluate(
     stratified few hundred go first, and the rest only where models and labels fit together on these; the
     predictions come in the order of the data all the same. ``first_only`` ends the pass after these; ``rounds`` of
     these rows say what goes first and next, and the pass ends where they do. Recorded models run nowhere, and where
-    there are no others the data are not read.
+    there are no others the data are not read. Where the run is pinned by ``pins``, batches are cut once from all rows;
+    a ``shard`` has every so many of them, and ``threads`` are those that each model was loaded with.
 
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data, or recorded ones not its samples.
         DataError: more than ``settings.skip_bad`` samples cannot be read, or one holds NaN or infinities and so do
             the scores of a model; or the data were changed meanwhile.
         ModelError: a model cannot run, gives NaN or infinities, or answers at random.
-        OutputError: the store cannot be written.
+        OutputError: the store or the pin cannot be written.
+        UsageError: the run is pinned otherwise, or cannot be; or the shard is empty.
     """
     started = time.perf_counter()
     for model in models:
@@ -103,20 +114,35 @@ def evaluate(
     reads = store is None and not all(isinstance(model, Recorded) for model in models)
     before = watch.of_data(dataset) if reads else {}
     head = stratified(dataset.labels[rows], FIRST, settings.seed)
-    planned = (rows[head],) if first_only else (rows[head], np.delete(rows, head))
+    whole = (rows[head], np.delete(rows, head))
+    planned: tuple[Counts, ...] = whole[:1] if first_only else whole
     first = planned[0] if rounds is None else rounds.first
     fixed = max(model.expects.batch or 1 for model in models)
     chunk = None if settings.batch_size is None else -(-settings.batch_size // fixed) * fixed
     checked = sample_checks.check(models, dataset, first, settings, store)
+    plans = {
+        model.card.name: sample_checks.plan(model.card.name, model.expects, checked.get(model.card.name), settings)
+        for model in models
+        if not isinstance(model, Recorded)
+    }
+    pin, together = None, planned if rounds is None else None
+    if pins is not None:
+        if rounds is not None:
+            raise UsageError("--pin: which samples are drawn hangs on earlier predictions", hint="leave --pin out")
+        pin = _pinned(pins, models, plans, dataset, whole, settings, store, threads)
+        chunk = lcm(pin.batch, *(model.expects.batch or 1 for model in models))
+        planned = _shared_out(planned, chunk, shard)
     tallies: list[Tally | Given] = []
     for model in models:
         if isinstance(model, Recorded):
             tallies.append(Given(model, dataset))
             continue
-        plan = sample_checks.plan(model.card.name, model.expects, checked.get(model.card.name), settings)
-        company = sample_checks.company(model.card.name, plan, planned if rounds is None else None, chunk)
+        plan = plans[model.card.name]
+        company = sample_checks.company(model.card.name, plan, together, chunk if pin is None else plan.batch)
+        if pin is not None:
+            company = f"{company or 'any'} under {pin.key}"
         entry = None if store is None else store.entry(model.card, model.expects, dataset, settings, company)
-        tallies.append(Tally(model, dataset, settings, entry, plan))
+        tallies.append(Tally(model, dataset, settings, entry, plan, None if pin is None else pin.batch))
     running = [tally for tally in tallies if isinstance(tally, Tally)]
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or runners.cores()
@@ -127,7 +153,7 @@ def evaluate(
         nonlocal done
         done += samples
         if progress is not None and samples:
-            progress(done, len(first) if first_only else len(rows))
+            progress(done, sum(map(len, planned)) if rounds is None else len(rows))
 
     def tasks(batch: Batch) -> list[Callable[[], Kept | None]]:
         """What is to be done with a batch: each model to be asked."""
@@ -173,7 +199,7 @@ def evaluate(
                 hint="audit a copy of data that are still being written",
             )
         for tally in running:
-            tally.finish()
+            tally.finish(own=shard.of > 1)
     except BaseException:  # whatever stops the run, what it has done is kept
         _keep(running, dataset, store)
         raise
@@ -197,6 +223,49 @@ def evaluate(
         },
         facts={tally.name: tally.facts for tally in running},
     )
+
+
+def _pinned(
+    pins: Pins,
+    models: Sequence[Classifier | Recorded],
+    plans: Mapping[str, Plan],
+    dataset: Dataset,
+    stages: Sequence[Counts],
+    settings: Settings,
+    store: Store | None,
+    threads: int,
+) -> Pin:
+    """The pin of a run over all rows of ``stages``; what it leaves free is chosen here."""
+    running = [model for model in models if not isinstance(model, Recorded)]
+    if not running:
+        raise UsageError("--pin: no model runs, all predictions are recorded", hint="leave --pin out")
+
+    def make(found: Pin | None) -> Pin:
+        batch = settings.batch_size or (found and found.batch)
+        return pin_of(
+            running,
+            dataset,
+            stages,
+            settings,
+            fingerprint=dataset.fingerprint(False) if store is None else store.fingerprint(dataset),
+            threads=threads,
+            batch=batch or fastest([(m, plans[m.card.name]) for m in running], dataset, stages[0], BATCH_BYTES),
+        )
+
+    return pins.agree(make)
+
+
+def _shared_out(stages: Sequence[Counts], size: int, shard: Shard) -> tuple[Counts, ...]:
+    """What of the rows of ``stages`` the ``shard`` has: of all batches of ``size``, every so many of them."""
+    cut = [(at, stage[start : start + size]) for at, stage in enumerate(stages) for start in range(0, len(stage), size)]
+    mine = cut[shard.number - 1 :: shard.of]
+    if not mine:
+        raise UsageError(
+            f"part {shard.number} of {shard.of} has nothing to do: there are {len(cut)} batches of {size}",
+            hint=f"--shard I/{len(cut)} is the finest",
+        )
+    kept = [[rows for of, rows in mine if of == at] for at in range(len(stages))]
+    return tuple(np.concatenate(each) for each in kept if each) if shard.of > 1 else tuple(stages)
 
 
 def _stages(planned: Sequence[Counts], rounds: Rounds | None) -> Generator[Counts | None, Predictions, None]:
@@ -245,6 +314,8 @@ def _predictions(
     if not len(rows):
         raise DataError(f"{dataset.path}: no sample could be read", hint="see the reasons with --skip-bad 0")
     kept = {tally.name: tally.kept(rows) for tally in running}
+    for other in running[1:]:
+        _check_same_samples(dataset, running[0].name, kept[running[0].name], other.name, kept[other.name])
     classes = _classes(tallies, dataset)
     outputs: list[Outputs] = []
     for tally in tallies:
@@ -266,6 +337,19 @@ def _predictions(
     said += [note for each in outputs if (note := reading.ties(each))]
     turned = np.unique(np.concatenate([rows[:0], *(tally.turned(rows) for tally in running)]))
     return predictions, (*said, *diagnose.told(dataset, odd), *diagnose.turned(dataset, turned))
+
+
+def _check_same_samples(dataset: Dataset, dense: str, one: Kept, name: str, other: Kept) -> None:
+    """Check that two models saw the same samples, wherever and whenever each of them did."""
+    differ = np.flatnonzero(one.digests != other.digests)
+    if len(differ):
+        sample = dataset.ids[int(one.rows[differ[0]])]
+        raise DataError(
+            f"{dataset.path}: {len(differ):,} samples, such as {sample!r}, were others when {name} saw them than when "
+            f"{dense} did",
+            hint="the predictions that are kept are from different copies of the data: predict with equal ones, into a "
+            "new folder (--cache DIR)",
+        )
 
 
 def _readable(running: Sequence[Tally], asked: Counts) -> Counts:

@@ -31,24 +31,26 @@ from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import diagnose
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.cache import Entry
+from prune_audit.evaluate.facts import ASSUMED, LEARNT
 from prune_audit.evaluate.predict import check_input, part, timed, uneven
 from prune_audit.tasks.classification import broken, keep, reading
 from prune_audit.tasks.classification.reading import Reading
 
-FACTS: tuple[str, ...] = (
-    *("columns", "macs", "activation", "integers", "scores", "ms", "batch_size", "fitted"),
-    *("notes", "assumptions", "odd", "turned", "doubts"),
-)
-
-# Of an assumption, all but the name of the model, which may be another in the next run.
-ASSUMED = ("what", "value", "why", "option")
-
 
 class Tally:
-    """A model that runs as ``plan`` says, and its predictions so far: those that ``entry`` knew, and of this run."""
+    """A model that runs as ``plan`` says, and its predictions so far: those that ``entry`` knew, and of this run.
+
+    Its batches are ``pinned`` where they are neither the model's own, nor those of the plan, nor asked for.
+    """
 
     def __init__(
-        self, model: Classifier, dataset: Dataset, settings: Settings, entry: Entry | None = None, plan: Plan = FREE
+        self,
+        model: Classifier,
+        dataset: Dataset,
+        settings: Settings,
+        entry: Entry | None = None,
+        plan: Plan = FREE,
+        pinned: int | None = None,
     ) -> None:
         self._model = model
         self._dataset = dataset
@@ -64,9 +66,12 @@ class Tally:
         self.facts: dict[str, Any] = {}
         before = entry.read() if entry is not None else None
         facts = entry.facts if entry is not None else {}
-        # Rows without what was learnt with them, which was damaged, are evaluated again.
+        # A part may hold what was learnt, and no row.
         if before is not None and isinstance(facts.get("columns"), int):
-            self.facts = {name: facts[name] for name in FACTS if name in facts}
+            self.facts = {name: facts[name] for name in LEARNT if name in facts}
+            for what in ("odd", "turned"):  # as one run would have noted them
+                if what in facts:
+                    self.facts[what] = sorted(facts[what])[: diagnose.ODD_MOST]
             self._fits(facts["columns"])
             self._keep(before)
             self._found = len(before)
@@ -75,7 +80,8 @@ class Tally:
             self.facts["notes"] = [f"{self.name} {n.removeprefix(old)}" if n.startswith(old) else n for n in told]
         # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch. A size
         # that was asked for, or that was only being tried, binds no later run.
-        self._batch = BatchSize(model.expects.batch or plan.batch or settings.batch_size or self.facts.get("fitted"))
+        size = model.expects.batch or plan.batch or settings.batch_size or pinned
+        self._batch = BatchSize(size or self.facts.get("fitted"))
 
     @property
     def name(self) -> str:
@@ -187,11 +193,11 @@ class Tally:
         found: Counts = np.intersect1d(rows, np.array(self.facts.get("odd", []), np.int64))
         return found
 
-    def finish(self) -> None:
-        """The run has come to its end."""
+    def finish(self, *, own: bool = False) -> None:
+        """The run has come to its end; ``own`` as in `Entry.close`."""
         self._note_run()
         if self._entry is not None:
-            self._entry.close()
+            self._entry.close(own=own)
 
     def flush(self) -> None:
         """Have on disk what has been predicted."""

@@ -123,6 +123,20 @@ def replacing(path: Path, *, named: bool = True) -> Iterator[IO[bytes]]:
             raise
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Have ``folder``, which is there, to oneself among processes that ask so; where disks can lock, that is."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            if _LOCKS:
+                import fcntl
+
+                descriptor = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
 def probe(path: Path) -> None:
     """Raise `OSError` where no file can be made beside ``path``."""
     with _beside(path, lambda at: at.touch(exist_ok=False)) as made:

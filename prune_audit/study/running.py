@@ -18,7 +18,7 @@ import numpy as np
 
 from prune_audit import audit as auditing
 from prune_audit import data, mitigate, models, plugins, prune
-from prune_audit.core import Audit, Counts, Dataset, Expects, ModelSource, Settings, rows
+from prune_audit.core import WHOLE, Audit, Counts, Dataset, Expects, ModelSource, Settings, Shard, rows
 from prune_audit.errors import AlignmentError, AuditError, ModelError, StudyError, UsageError
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.cache_key import source_digest
@@ -31,20 +31,12 @@ from prune_audit.study.plan import Method, Network, Plan
 DENSE, PRUNED, PREDICTIONS = "dense", "pruned", "predictions"  # folders beside `results.RUNS`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """The part ``number`` of ``of`` equal ones, from 1 on."""
-
-    number: int = 1
-    of: int = 1
-
-
 def run(
     plan: Plan,
     folder: Path,
     settings: Settings,
     *,
-    shard: Shard = Shard(),
+    shard: Shard = WHOLE,
     keep: bool = False,
     told: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] | None = None,

@@ -70,8 +70,8 @@ def test_whatever_is_damaged_is_said_and_the_report_stays_the_same(
     command = [*COMPARE[:-1], "--reproducible", "-o", str(report)]
     assert invoke(command) == 0
     whole = report.read_bytes()
-    # Rows, what was learnt with them, and what was learnt of the models' files.
-    for pattern in ("predictions/*/part-*", "predictions/*/about.json", "models/*.json"):
+    # Rows with what was learnt of them, and what was learnt of the models' files.
+    for pattern in ("predictions/*/part-*", "models/*.json"):
         path, *_ = sorted(cache.glob(pattern))
         content = bytearray(path.read_bytes())
         content[-7] ^= 4
@@ -153,3 +153,21 @@ def test_a_configuration_that_changed_makes_another_network(
     back = run("[0, 1, 2]")
     assert back.returncode == 0
     assert "known before, dense: 240" in back.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--merge", "one"], "no folder is named that takes the shards"),
+        (["--cache", "all", "--merge", "one", "--clear"], "no folder is named that takes the shards"),
+        (["--cache", "all", "--merge", "one"], "one holds no shards: there is no pin.json"),
+    ],
+)
+def test_what_cannot_be_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PRUNE_AUDIT_CACHE")
+    assert invoke(["cache", *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

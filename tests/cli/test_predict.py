@@ -64,3 +64,54 @@ def test_where_it_cannot_be_written_nothing_runs(
     assert invoke(["predict", str(SAMPLES / "dense.onnx"), *VAL, "-o", str(tmp_path / name)]) == 2
     assert said in capsys.readouterr().err
     assert not list(cache.iterdir())
+
+
+DENSE, PRUNED = (str(SAMPLES / f"{name}.onnx") for name in ("dense", "pruned-90"))
+
+
+@pytest.mark.workers
+def test_shards_that_are_put_together_are_the_audit_of_one_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pin, one, two = tmp_path / "pin.json", tmp_path / "one", tmp_path / "two"
+    compare = ["compare", DENSE, PRUNED, *VAL, "-q", "--reproducible"]
+    assert invoke([*compare, "--dry-run", "--pin", str(pin)]) == 0
+    for model in (DENSE, PRUNED):
+        for number, store in enumerate((one, two), 1):
+            shard = ["--shard", f"{number}/2", "--cache", str(store), "--pin", str(pin), "-q"]
+            assert invoke(["predict", model, *VAL, *shard]) == 0
+    capsys.readouterr()
+    together = ["cache", "--cache", str(tmp_path / "all"), "--merge", str(one), "--merge", str(two)]
+    assert invoke(together) == 0
+    assert capsys.readouterr().out.count("1,078") == 2
+    stored = [*compare, "--cache", str(tmp_path / "all"), "-o", str(tmp_path / "a.json")]
+    assert invoke([*stored, "-o", str(tmp_path / "a.html")]) == 0
+    alone = [*compare, "--no-cache", "--pin", str(pin), "-o", str(tmp_path / "b.json")]
+    assert invoke([*alone, "-o", str(tmp_path / "b.html")]) == 0
+    for suffix in ("json", "html"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    asked = json.loads(pin.read_text())
+    (tmp_path / "pin.json").write_text(json.dumps({**asked, "run": {**asked["run"], "threads": 77}}))
+    capsys.readouterr()
+    assert invoke(["predict", DENSE, *VAL, "--pin", str(pin), "-o", str(tmp_path / "p.csv"), "--threads", "1"]) == 2
+    assert "pins another run than this one: threads is 77, and here 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--shard", "1/2"], "no folder is named for them"),
+        (["--shard", "1/2", "--cache", "kept", "--no-cache"], "no folder is named for them"),
+        (["--shard", "1/2", "--cache", "kept", "-o", "p.csv"], "makes no file"),
+        (["--shard", "3/2", "--cache", "kept"], "expected I/N with I from 1 to N, found '3/2'"),
+        ([], "predictions go to a file"),
+    ],
+)
+def test_a_shard_is_kept_and_all_else_goes_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PRUNE_AUDIT_CACHE")
+    assert invoke(["predict", DENSE, *VAL, *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

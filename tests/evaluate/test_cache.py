@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,6 @@ from prune_audit.errors import DataError, ModelError, OutputError
 from prune_audit.evaluate import cache as module
 from prune_audit.evaluate.cache import Entry, Store
 from prune_audit.evaluate.loop import Evaluation, evaluate
-from prune_audit.files import sealed
 from prune_audit.tasks.classification.scores import keep
 from tests.benchmarks import flips
 from tests.evaluate._models import ArrayData, FunctionModel
@@ -42,8 +41,8 @@ def kept(rows: list[int]) -> Kept:
     return keep(X[at], np.array(Y)[at], at, at.astype(np.uint64))
 
 
-def entry(folder: Path) -> Entry:
-    return Entry(folder, {"model": "m", "data": "d", "samples": 50})
+def entry(folder: Path, columns: int = 3) -> Entry:
+    return Entry(folder, {"model": "m", "data": "d", "samples": 50, "columns": columns})
 
 
 def parts(folder: Path) -> list[Path]:
@@ -72,10 +71,10 @@ def test_rows_come_back_once_and_in_order(tmp_path: Path) -> None:
 def test_one_column_and_classes_alone_come_back_too(tmp_path: Path) -> None:
     at = np.arange(4)
     for scores in (X[:4, :1], np.array([2, 0, 1, 1])):
-        writer = entry(tmp_path / str(scores.ndim))
+        writer = entry(tmp_path / str(scores.ndim), scores.ndim - 1)
         writer.add(keep(scores, np.array(Y[:4]), at, at.astype(np.uint64)))
         writer.close()
-        found = entry(tmp_path / str(scores.ndim)).read()
+        found = entry(tmp_path / str(scores.ndim), scores.ndim - 1).read()
         assert found is not None
         values = found.column if scores.ndim == 2 else found.predicted
         np.testing.assert_array_equal(values, scores.ravel())
@@ -161,16 +160,16 @@ def test_a_part_that_goes_while_it_is_read_is_looked_for_again(tmp_path: Path, m
     run.add(kept([0, 1]))
     run.flush()
     gone = parts(tmp_path)[0]
-    original, calls = module._read, []
+    original, calls = module.read_part, []
 
-    def read(path: Path) -> Kept | None:
+    def read(path: Path) -> tuple[Kept, Mapping[str, Any]]:
         calls.append(path)
         if len(calls) == 1:
             path.rename(path.with_name("part-merged.parquet"))
             raise FileNotFoundError(gone)
         return original(path)
 
-    monkeypatch.setattr(module, "_read", read)
+    monkeypatch.setattr(module, "read_part", read)
     found = entry(tmp_path).read()
     assert found is not None
     assert same(found, kept([0, 1]))
@@ -215,32 +214,6 @@ def test_damage_is_seen_where_parts_are_listed(tmp_path: Path) -> None:
     assert [(e.rows, e.samples, e.model) for e in Store(tmp_path).entries()] == [(0, 0, "unknown")]
 
 
-def test_a_part_in_the_place_of_the_notes_is_damage_and_so_are_notes_in_the_place_of_a_part(tmp_path: Path) -> None:
-    first = run(Store(tmp_path), model())
-    [about], [part] = tmp_path.rglob("about.json"), tmp_path.rglob("part-*")
-    whole = about.read_bytes(), part.read_bytes()
-    for place, content in ((about, whole[1]), (part, whole[0])):
-        place.write_bytes(content)
-        assert len(Store(tmp_path).entries()) == 1
-        told: list[str] = []
-        again = run(Store(tmp_path, told=told.append), model())
-        assert again.predictions.labels.tolist() == first.predictions.labels.tolist()
-        assert told[0].startswith(f"{place} is damaged and is not used")
-
-
-def test_rows_without_what_is_known_of_them_are_evaluated_again(tmp_path: Path) -> None:
-    run(Store(tmp_path), model())
-    [path] = tmp_path.rglob("about.json")
-    path.unlink()
-    assert [e.rows for e in Store(tmp_path).entries()] == [50]
-    again = model()
-    assert run(Store(tmp_path), again).facts["m"]["macs"] == 3
-    assert sum(shape[0] for shape in again.shapes) == 50
-    third = model()
-    run(Store(tmp_path), third)
-    assert third.shapes == []
-
-
 def test_a_part_that_is_a_broken_link_ends_nothing(tmp_path: Path) -> None:
     run_ = entry(tmp_path)
     run_.add(kept([0, 1]))
@@ -267,8 +240,8 @@ def test_reading_leaves_no_thread_that_holds_what_was_read(tmp_path: Path) -> No
     first.add(kept([1, 2]))
     first.flush()
     code = (
-        "import sys; from pathlib import Path; from prune_audit.evaluate.cache import _parts, _read; "
-        f"[part] = _parts(Path({str(tmp_path)!r})); assert _read(part).rows.tolist() == [1, 2]; "
+        "import sys; from pathlib import Path; from prune_audit.evaluate.cache import _parts, read_part; "
+        f"[part] = _parts(Path({str(tmp_path)!r})); assert read_part(part)[0].rows.tolist() == [1, 2]; "
         "sys.exit('pyarrow.dataset' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -457,7 +430,8 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path, monkeypat
 def test_nothing_is_kept_or_cleared_where_a_link_leads(tmp_path: Path) -> None:
     mine, key = tmp_path / "mine", "0" * 64
     (mine / key).mkdir(parents=True)
-    for path in (mine / f"{key}.json", mine / key / "about.json"):
+    part = mine / key / f"part-{key[:32]}.parquet"
+    for path in (mine / f"{key}.json", part):
         path.write_text("mine")
     for name in ("predictions", "models"):
         (tmp_path / "store").mkdir(exist_ok=True)
@@ -465,7 +439,7 @@ def test_nothing_is_kept_or_cleared_where_a_link_leads(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="predictions is a link, and none is followed there"):
         Entry(tmp_path / "store" / "predictions" / key, {}).tell()
     Store(tmp_path / "store").clear()
-    assert (mine / f"{key}.json").read_text() == (mine / key / "about.json").read_text() == "mine"
+    assert (mine / f"{key}.json").read_text() == part.read_text() == "mine"
 
 
 # ---------------------------------------------------------------------------------------------- the pass and the store
@@ -606,10 +580,10 @@ def test_unreadable_samples_are_tried_again(tmp_path: Path) -> None:
 
 def test_a_size_that_was_asked_for_or_being_tried_binds_no_later_run(tmp_path: Path) -> None:
     evaluate([model()], data(), np.arange(10), Settings(workers=1, batch_size=1), store=Store(tmp_path))
-    [about] = tmp_path.rglob("about.json")
-    noted = json.loads(sealed.read(about, module.noted_of(about.parent)))
-    assert "fitted" not in noted
-    sealed.write(about, json.dumps({**noted, "fitted": 7}).encode(), module.noted_of(about.parent))
+    [part] = tmp_path.rglob("part-*")
+    assert "fitted" not in module.read_part(part)[1]
+    fitting = Entry(part.parent, {"fitted": 7})
+    fitting.tell()
     again = model()
     run(Store(tmp_path), again)
     assert max(shape[0] for shape in again.shapes) == 7  # as the run began that it goes on with

@@ -126,7 +126,7 @@ def value(rng: random.Random) -> Any:
 
 def belongs(path: Path) -> str | None:
     """What a file belongs to that begins with a digest of it and of that; None where it is no such file."""
-    for of in (path.stem, OF):
+    for of in (path.stem, path.parent.name, OF):
         with contextlib.suppress(sealed.DamagedFile):
             sealed.read(path, of)
             return of

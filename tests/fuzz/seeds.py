@@ -86,6 +86,9 @@ def make_light(folder: Path) -> None:
         _plans()
         _run("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "-o", "audit.json", "--cache", "kept")
         _run("compare", "dense.onnx", "p2.onnx", "--data", "x.npz", "-q", "-o", "before.json", "--no-cache")
+        for shard in ("1/2", "2/2"):
+            _run("predict", "dense.onnx", "--data", "x.npz", "-q", "--shard", shard, "--cache", "node")
+        shutil.rmtree("node/models")  # which nobody takes over from others
         early = ("--data", "early.csv", "--until-settled", "--classes", "classes.txt")
         _run("compare", "p.csv", "p2.csv", *early, *COMPARE, "-o", "settled.json")
         _releases()
@@ -658,6 +661,19 @@ SEEDS = [
         ),
         makes=("out.json",),
         keeps=("kept",),
+    ),
+    Seed(
+        kind="pin",
+        targets=("node",),
+        needs=("dense.onnx", "pruned.onnx", "x.npz"),
+        commands=(
+            ("cache", "--cache", "all", "--merge", "node"),
+            ("compare", "dense.onnx", "pruned.onnx", "--data", "x.npz", "-q", "--cache", "node", "-o", "out.json"),
+            ("predict", "dense.onnx", "--data", "x.npz", *COMPARE, "--pin", "node/pin.json", "-o", "out.csv"),
+        ),
+        makes=("out.json", "out.csv"),
+        keeps=("node", "all"),
+        proven=True,
     ),
     *(
         Seed(

@@ -14,12 +14,11 @@ import torch
 
 from prune_audit import audit as auditing
 from prune_audit import prune
-from prune_audit.core import DataSource, ModelSource, Settings, rows
+from prune_audit.core import DataSource, ModelSource, Settings, Shard, rows
 from prune_audit.errors import AlignmentError, ModelError, OutputError, StudyError, UsageError
 from prune_audit.files import packed
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
-from prune_audit.study.running import Shard
 from tests.conftest import ROOT
 from tests.study.studies import PLAN, VAL, planned
 
