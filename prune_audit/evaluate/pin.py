@@ -69,7 +69,7 @@ class Pin:
     @property
     def threads(self) -> int:
         """Of each model."""
-        return int(self.run["threads"] or 1)
+        return int(self.run["threads of a model"] or 1)
 
     @property
     def key(self) -> str:
@@ -111,7 +111,7 @@ def of(
         run={
             "batch size": batch,
             "asked for": settings.batch_size,
-            "threads": threads,
+            "threads of a model": threads,
             "device": settings.device,
             "accelerator": _accelerator(settings.device),
             "runtime": settings.runtime,
@@ -339,7 +339,11 @@ def _checked(value: Any) -> Pin:
     for section in (value["run"], value["data"], value["versions"], *value["models"].values()):
         if not isinstance(section, dict) or not all(_plain(each) for each in section.values()):
             raise ValueError("expected texts and whole numbers by name")
-    for name in ("batch size", "threads", *(["asked for"] if value["run"].get("asked for", 0) is not None else [])):
+    for name in (
+        "batch size",
+        "threads of a model",
+        *(["asked for"] if value["run"].get("asked for", 0) is not None else []),
+    ):
         if not isinstance(number := value["run"].get(name), int) or not 0 < number < 2**20:
             raise ValueError(f"expected a positive number as {name}, found {number!r}")
     return Pin(**value)

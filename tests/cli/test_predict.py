@@ -91,10 +91,10 @@ def test_shards_that_are_put_together_are_the_audit_of_one_machine(
     for suffix in ("json", "html"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
     asked = json.loads(pin.read_text())
-    (tmp_path / "pin.json").write_text(json.dumps({**asked, "run": {**asked["run"], "threads": 77}}))
+    (tmp_path / "pin.json").write_text(json.dumps({**asked, "run": {**asked["run"], "threads of a model": 77}}))
     capsys.readouterr()
     assert invoke(["predict", DENSE, *VAL, "--pin", str(pin), "-o", str(tmp_path / "p.csv"), "--threads", "1"]) == 2
-    assert "pins another run than this one: threads is 77, and here 1" in capsys.readouterr().err
+    assert "pins another run than this one: threads of a model is 77, and here 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def otherwise(monkeypatch: pytest.MonkeyPatch, what: str) -> dict[str, Any]:
     if what == "torch":
         monkeypatch.setattr(pin, "versions", lambda: {**versions(), "torch": "9"})
     changed: dict[str, Callable[[], dict[str, Any]]] = {
-        "threads": lambda: {"threads": 7},
+        "threads of a model": lambda: {"threads": 7},
         "batch size": lambda: {"settings": Settings(workers=1, batch_size=5)},
         "device": lambda: {"settings": Settings(workers=1, device="cuda")},
         "left out": lambda: {"settings": Settings(workers=1, drop_class=("z",))},
@@ -186,7 +186,7 @@ def otherwise(monkeypatch: pytest.MonkeyPatch, what: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "what",
     [
-        *("threads", "batch size", "device", "left out", "data: labels", "data: classes", "data: content"),
+        *("threads of a model", "batch size", "device", "left out", "data: labels", "data: classes", "data: content"),
         *("processor", "torch"),
     ],
 )
@@ -222,7 +222,7 @@ def test_two_pins_of_one_run_must_agree(tmp_path: Path, pinned: Path) -> None:
     run(store=store, threads=2)
     with pytest.raises(UsageError, match="are of different runs") as caught:
         Pins(file=pinned, store=store).known()
-    assert "threads is 2, and in the other 1" in caught.value.message
+    assert "threads of a model is 2, and in the other 1" in caught.value.message
 
 
 def test_what_was_asked_for_is_asked_of_all(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_many_who_begin_at_once_agree(tmp_path: Path) -> None:
 
 
 def a_pin() -> Pin:
-    run = {"batch size": 4, "threads": 1, "asked for": None, "processor": "P"}
+    run = {"batch size": 4, "threads of a model": 1, "asked for": None, "processor": "P"}
     return Pin(run=run, data={"content": "c"}, versions={"numpy": "2"}, models={"m": {"digest": "d"}})
 
 
@@ -284,10 +284,14 @@ def changed(**sections: object) -> str:
     [
         *("", "[]", "null", "{}", "\x00", '{"prune-audit pin": 1}', changed(**{"prune-audit pin": 2})),
         *(changed(more={}), changed(run=[]), changed(run={}), changed(models={"m": 1}), changed(models=[])),
-        *(changed(run={"batch size": 0, "threads": 1, "asked for": None}), changed(versions={"numpy": 2.5})),
-        *(changed(run={"batch size": 4, "threads": True, "asked for": None}), changed(data={"content": {}})),
-        *(changed(run={"batch size": 4, "threads": 10**9, "asked for": None}), "[" * 10_000, changed(data={"x": True})),
-        changed(run={"batch size": 4, "threads": 1, "asked for": "4"}),
+        *(changed(run={"batch size": 0, "threads of a model": 1, "asked for": None}), changed(versions={"numpy": 2.5})),
+        *(changed(run={"batch size": 4, "threads of a model": True, "asked for": None}), changed(data={"content": {}})),
+        *(
+            changed(run={"batch size": 4, "threads of a model": 10**9, "asked for": None}),
+            "[" * 10_000,
+            changed(data={"x": True}),
+        ),
+        changed(run={"batch size": 4, "threads of a model": 1, "asked for": "4"}),
     ],
 )
 def test_what_is_no_pin_is_said(tmp_path: Path, text: str) -> None:
@@ -396,7 +400,7 @@ def test_stores_of_different_pins_are_refused_by_what_differs_and_nothing_is_wri
 ) -> None:
     folders = stores(tmp_path, pinned, 2)
     run(store=tmp_path / "other", threads=5)
-    with pytest.raises(UsageError, match=r"not put together: .*threads is 5, and in the other 1"):
+    with pytest.raises(UsageError, match=r"not put together: .*threads of a model is 5, and in the other 1"):
         merge(Store(tmp_path / "all"), [*folders, tmp_path / "other"], print)
     assert not (tmp_path / "all").exists()
 
