@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,19 +67,23 @@ def few_digits(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.fixture(scope="session")
-def _source_digest() -> Callable[[str | None], str | None]:
-    from prune_audit.evaluate import cache_key
+@pytest.fixture(scope="session", autouse=True)
+def _own_code_read_once() -> Iterator[None]:
+    """Read the code of a factory of this repository once for all tests, none of which changes it.
 
-    return functools.cache(cache_key.source_digest)
+    All our files lie beside it, which a run reads ten times: a second. Code that a test writes is read each time.
+    """
+    from prune_audit.evaluate import cache, cache_key
 
+    own = functools.cache(lambda factory, folder: cache_key.source_digest(factory))  # found from where a test runs
 
-@pytest.fixture
-def unchanged_code(_source_digest: Callable[[str | None], str | None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the code of a factory once for all: beside the sample's lie 500 files, which a run reads ten times."""
-    from prune_audit.evaluate import cache
+    def digest(factory: str | None) -> str | None:
+        ours = factory is not None and factory.startswith(("sample_models.", "tests."))
+        return own(factory, Path.cwd()) if ours else cache_key.source_digest(factory)
 
-    monkeypatch.setattr(cache, "source_digest", _source_digest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "source_digest", digest)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +104,18 @@ def driver() -> Iterator[Chrome]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders for caches. (To find the next number, pytest reads all that were made: a minute over 9,000 tests.)"""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(_caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of predictions of this test's own, so that no test sees what another one, or its owner, kept."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = next(_caches)
+    folder.mkdir()
     monkeypatch.setenv("PRUNE_AUDIT_CACHE", str(folder))
     return folder
 

@@ -22,7 +22,7 @@ ONNX = ("sample_models/dense.onnx", "sample_models/pruned-90.onnx")
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(unchanged_code: None) -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

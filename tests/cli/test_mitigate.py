@@ -23,7 +23,7 @@ VAL = "sample_models/val"
 
 
 @pytest.fixture(autouse=True)
-def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -32,7 +32,7 @@ TRAINING = Training(epochs=3, lr=0.05, batch_size=64)
 
 
 @pytest.fixture(autouse=True)
-def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -40,9 +40,7 @@ def test_it_is_prunes_own_recalibration_and_no_control_is_beside_it(few_digits: 
     assert done.source.path == tmp_path / "new.pth"
 
 
-def test_without_batch_normalisation_the_file_is_the_pruned_one_byte_for_byte(
-    few_digits: Path, unchanged_code: None, tmp_path: Path
-) -> None:
+def test_without_batch_normalisation_the_file_is_the_pruned_one_byte_for_byte(few_digits: Path, tmp_path: Path) -> None:
     dense = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.pth", factory="sample_models.make:network")
     cut = prune.run(dense, tmp_path / "cut.pth", Recipe(method="magnitude", density=0.3), Settings())
     done = mitigate.run(
