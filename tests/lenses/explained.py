@@ -15,11 +15,14 @@ FACTORY = "@sample_models.make:network"
 
 
 def explain(
-    folder: Path, lens: str, pruned: Path | str, data: Path, *more: str, audit: Path | str = "sample_models/val"
+    folder: Path, lens: str, pruned: Path | str, data: Path, *more: str, audit: Path | None = None
 ) -> dict[str, Any]:
-    """The document of `explain` of the sample's network and ``pruned``, of the same kind, through ``lens`` alone."""
+    """The document of `explain` of the sample's network and ``pruned``, of the same kind, through ``lens`` alone.
+
+    What is audited is ``data`` where nothing else is said.
+    """
     report = folder / "why.json"
-    sides = ["--data", str(data), "--audit", str(audit), "-o", str(report), "--no-cache"]
+    sides = ["--data", str(data), "--audit", str(audit or data), "-o", str(report), "--no-cache"]
     done = here(["explain", f"{DENSE}{FACTORY}", f"{pruned}{FACTORY}", *sides, "--lens", lens, *more])
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(report.read_text())

@@ -44,7 +44,7 @@ def learnt(halves: tuple[Path, Path]) -> dict[str, torch.Tensor]:
     model = network()
     model.load_state_dict(state())
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(200):
+    for _ in range(120):
         optimiser.zero_grad()
         nn.functional.cross_entropy(model(x), y).backward()
         optimiser.step()

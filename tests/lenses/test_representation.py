@@ -120,7 +120,7 @@ def test_a_second_seed_that_is_none_is_refused(tmp_path: Path, few_digits: Path)
     narrow["8.weight"], narrow["8.bias"] = narrow["8.weight"][:5], narrow["8.bias"][:5]
     torch.save(narrow, tmp_path / "narrow.pth")
     torch.save(small().state_dict(), tmp_path / "small.pth")
-    sides = ["--data", str(few_digits), "--audit", "sample_models/val", "--same-data", "--no-cache"]
+    sides = ["--data", str(few_digits), "--audit", str(few_digits), "--same-data", "--no-cache"]
     models = [f"{DENSE}{FACTORY}", f"sample_models/dense.pth{FACTORY}"]
     for given, said in (
         (str(tmp_path / "absent.pth"), "there is no file"),
@@ -150,7 +150,7 @@ def five() -> Any:
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path, few_digits: Path) -> None:
-    sides = ["--data", str(few_digits), "--audit", "sample_models/val", "--same-data", "--no-cache"]
+    sides = ["--data", str(few_digits), "--audit", str(few_digits), "--same-data", "--no-cache"]
     models = ["sample_models/dense.pth@sample_models.make:network", "sample_models/pruned-90.onnx"]
     refused = here(["explain", *models, *sides, "--lens", "representation"])
     assert refused.returncode == 2

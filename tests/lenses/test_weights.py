@@ -19,7 +19,7 @@ FACTORY = "@sample_models.make:network"
 
 def explain(tmp_path: Path, dense: str, pruned: str, data: Path, *more: str) -> dict[str, Any]:
     report = tmp_path / "why.json"
-    sides = ["--data", str(data), "--audit", "sample_models/val", "-o", str(report)]
+    sides = ["--data", str(data), "--audit", str(data), "-o", str(report)]
     done = here(["explain", dense, pruned, *sides, "--lens", "weights", "--limit", "100", *more])
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(report.read_text())
