@@ -40,7 +40,7 @@ TOTAL = 29_808  # weights of the sample's convolution and linear layers
 
 
 @pytest.fixture(autouse=True)
-def _here(unchanged_code: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -61,8 +61,10 @@ def nonzero(path: Path) -> int:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_writes_a_network_of_the_density(method: str, tmp_path: Path) -> None:
-    done = prune.run(DENSE, tmp_path / "out.pth", Recipe(method=method, density=0.1), Settings(), source=DIGITS)
+def test_every_method_writes_a_network_of_the_density(method: str, few_digits: Path, tmp_path: Path) -> None:
+    done = prune.run(
+        DENSE, tmp_path / "out.pth", Recipe(method=method, density=0.1), Settings(), source=DataSource(path=few_digits)
+    )
     assert done.card.nonzero == nonzero(tmp_path / "out.pth")
     if done.parts is None:  # else weights are composed, and the density is of what they are composed of
         assert done.card.density == pytest.approx(done.density)
@@ -136,9 +138,9 @@ def test_exempt_layers_stay_whole_and_out_of_the_density(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if hasattr(plugins.load("pruning", name), "score")])
-def test_two_of_four_whatever_scores_the_weights(method: str, tmp_path: Path) -> None:
+def test_two_of_four_whatever_scores_the_weights(method: str, few_digits: Path, tmp_path: Path) -> None:
     recipe = Recipe(method=method, pattern="2:4", exempt=("first",), samples=50)
-    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS)
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
     assert done.density == 0.5
     for name in ("2.weight", "6.weight", "8.weight"):
         weight = plain(tmp_path / "out.pth").get_parameter(name)
@@ -147,9 +149,11 @@ def test_two_of_four_whatever_scores_the_weights(method: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("method", [name for name in METHODS if hasattr(plugins.load("pruning", name), "score")])
 @pytest.mark.parametrize("pattern", ["block:4x8", "filters"])
-def test_blocks_and_filters_whatever_scores_the_weights(method: str, pattern: str, tmp_path: Path) -> None:
+def test_blocks_and_filters_whatever_scores_the_weights(
+    method: str, pattern: str, few_digits: Path, tmp_path: Path
+) -> None:
     recipe = Recipe(method=method, pattern=pattern, density=0.5, exempt=("last",), samples=50)
-    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS)
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
     largest = 512 if pattern == "filters" else 32
     each_alone = 3 if method == "wanda" else 1
     assert abs(done.density - 0.5) <= each_alone * largest / 2 / (TOTAL - 480)
@@ -204,7 +208,9 @@ def test_a_pattern_that_cannot_be_is_refused_before_anything_is_written(tmp_path
 
 
 @pytest.mark.parametrize("pattern", [None, "block:4x8", "filters", "2:4"])
-def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(pattern: str | None, tmp_path: Path) -> None:
+def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(
+    pattern: str | None, few_digits: Path, tmp_path: Path
+) -> None:
     onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
     density = None if pattern == "2:4" else 0.5
     recipe = Recipe(method="magnitude", density=density, pattern=pattern, exempt=("first", "last"))
@@ -213,7 +219,7 @@ def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(pattern: str | None,
     done = audit.run(
         ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
         [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
-        DIGITS,
+        DataSource(path=few_digits),
         Settings(),
     )
     assert done.comparisons[0].flipped == 0
@@ -261,13 +267,20 @@ def test_onnx_cannot_be_trained(recipe: Recipe, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter's own
-def test_an_export_beside_predicts_the_same(tmp_path: Path) -> None:
+def test_an_export_beside_predicts_the_same(few_digits: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="magnitude", density=0.3)
-    prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DIGITS, export=tmp_path / "out.onnx")
+    prune.run(
+        DENSE,
+        tmp_path / "out.pth",
+        recipe,
+        Settings(),
+        source=DataSource(path=few_digits),
+        export=tmp_path / "out.onnx",
+    )
     done = audit.run(
         ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
         [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
-        DIGITS,
+        DataSource(path=few_digits),
         Settings(),
     )
     assert done.comparisons[0].flipped == 0
