@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -36,6 +36,7 @@ def page(name: str) -> str:
     return html.render(getattr(audits, name)())
 
 
+@lru_cache(maxsize=16)  # a second for a long page, which many tests look at and none changes
 def parsed(text: str) -> Element:
     """The page as the rules for browsers read it; whatever is not valid HTML raises."""
     root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ LEVELS = np.repeat([0.95, 0.6, 0.8, 0.5], SIZES)
 KEYS = [("net", "tuned", 1.0), ("net", "cut", 0.5), ("net", "cut", 0.1), ("wide", "cut", 0.1)]
 
 
+@cache
 def bits(seeds: int, draw: int = 0) -> dict[tuple[str, str, float, int], Right]:
     """What every run got right: more is lost where more is cut, from samples that are hard for all seeds."""
     rng = np.random.default_rng(draw)
@@ -36,8 +38,10 @@ def bits(seeds: int, draw: int = 0) -> dict[tuple[str, str, float, int], Right]:
             for key in KEYS:
                 if key[0] == network:
                     lost = {1.0: 0.02, 0.5: 0.1, 0.1: 0.3}[key[2]] * (1.2 - LEVELS)
-                    pruned = own + rng.normal(0, 0.03, len(own)) < LEVELS - lost
-                    made[(*key, seed)] = Right(dense=own < LEVELS, pruned=pruned)
+                    run = Right(dense=own < LEVELS, pruned=own + rng.normal(0, 0.03, len(own)) < LEVELS - lost)
+                    for side in (run.dense, run.pruned):
+                        side.setflags(write=False)  # tests share them
+                    made[(*key, seed)] = run
     return made
 
 
@@ -63,6 +67,7 @@ def frames(right: dict[tuple[str, str, float, int], Right]) -> tuple[pd.DataFram
     return pd.DataFrame(runs), pd.DataFrame(classes), pd.DataFrame(samples)
 
 
+@cache
 def analysed(seeds: int, confidence: float = 0.99) -> Analysis:
     runs, classes, samples = frames(bits(seeds))
     return analyse("s", runs, classes, confidence, samples=samples)

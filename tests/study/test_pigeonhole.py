@@ -117,7 +117,7 @@ def covered(
         own = alphas(runs)
         over = student.interval(own, confidence)
         assert over[0] is not None
-        drawn = pigeonhole.means(pigeonhole.alphas(runs, sizes, draws=800))
+        drawn = pigeonhole.means(pigeonhole.alphas(runs, sizes, draws=400))
         low, high = pigeonhole.interval(drawn, float(own.mean()), over, confidence)
         held.append((low <= truth <= high, over[0] <= truth <= over[1]))
     both, alone = np.mean(held, axis=0)
