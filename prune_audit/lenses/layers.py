@@ -309,7 +309,7 @@ def _points(step: _changed.Step) -> str:
 def _verdict(judged: Sequence[_Judged], found: Sequence[_Judged], *, tuned: bool) -> str:
     if tuned:
         return (
-            "The network was trained after the cut, so all that is left has adapted to it: no layer is named as the cause "
+            "The network was trained after the cut, and what is left has adapted to it: no layer is named as the cause "
             "without training again with that layer left whole."
         )
     if found and len(found[0].layers) == 1:
