@@ -7,10 +7,12 @@ and both end in `assemble`. Where there is a policy, `prune_audit.gate` judges w
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -44,10 +46,12 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError, UsageError
 from prune_audit.evaluate import plausible
+from prune_audit.evaluate.batch_size import Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.drop_outputs import dropped
-from prune_audit.evaluate.loop import FIRST, Evaluation, Progress, evaluate
-from prune_audit.evaluate.pin import Pins
+from prune_audit.evaluate.loop import FIRST, Done, Evaluation, Progress, Work, at_work, evaluate, planned
+from prune_audit.evaluate.pin import Pin, Pins, check_machine
+from prune_audit.evaluate.pin import of as pin_of
 from prune_audit.evaluate.rounds import Rounds
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.evaluate.sample import notes
@@ -233,6 +237,7 @@ class _Opened:
     store: Store | None
     pins: Pins | None
     threads: int  # of each model
+    elsewhere: Callable[..., _Elsewhere] | None
 
     def rounds(self, earlier: Audit | None) -> Rounds:
         """The samples in rounds, until every class is settled, with what ``earlier`` knew."""
@@ -248,7 +253,7 @@ class _Opened:
         shard: Shard = WHOLE,
     ) -> Evaluation:
         if isinstance(self.dataset, Things):
-            if self.pins is not None:
+            if self.pins is not None and self.pins.paths:
                 raise UsageError("--pin: no model runs, all answers are recorded", hint="leave --pin out")
             return evaluate_things(self.models, self.dataset, self.settings)
         evaluation = evaluate(
@@ -263,6 +268,7 @@ class _Opened:
             pins=self.pins,
             threads=self.threads,
             shard=shard,
+            elsewhere=self.elsewhere,
         )
         predictions = evaluation.predictions
         # Again, because an indexed data set learns its last classes from the models.
@@ -322,6 +328,8 @@ def _open(
     # The models run side by side, each in a thread of its own, and share the cores.
     _check_names(settings, [_name(each) for each in sources])
     runners.check(settings.runner)
+    if runners.elsewhere(settings.runner) and pins is None:
+        pins = Pins()
     known = pins.known() if pins is not None else None
     if known is not None:
         settings = replace(settings, batch_size=settings.batch_size or known.asked)
@@ -353,6 +361,84 @@ def _open(
         store=store,
         pins=pins,
         threads=threads,
+        elsewhere=None
+        if pins is None or not runners.elsewhere(settings.runner)
+        else _elsewhere(sources, source, share, store, pins),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Elsewhere:
+    """The work of a pass for a process that has nothing of it yet, wherever that is; it can be pickled."""
+
+    sources: tuple[ModelSource, ...]
+    source: DataSource
+    settings: Settings
+    pin: Pin
+    plans: Mapping[str, Plan]
+    folder: Path
+    verify: bool
+    strict: bool  # another processor is refused
+
+    def __call__(self, part: Sequence[Counts]) -> Done:
+        if not _AT_WORK or _AT_WORK[0] != self:  # what was loaded for one part does for the next
+            _AT_WORK[:] = [self, self._opened()]
+        done: Done = _AT_WORK[1](part)
+        return done
+
+    def _opened(self) -> Work:
+        """Models and data, which are what they are for the pass that gives out the parts."""
+        if not self.folder.is_dir():
+            raise UsageError(
+                f"{platform.node()} has no folder {self.folder}, where the run was started",
+                hint="start it in a folder that all machines have, with models and data in it or by whole paths",
+            )
+        os.chdir(self.folder)
+        opened = _open(self.sources, self.source, self.settings, None, None)
+        running = [model for model in opened.models if not isinstance(model, Recorded)]
+        here = pin_of(
+            running,
+            opened.dataset,
+            planned(opened.dataset, opened.rows, self.settings),
+            self.settings,
+            fingerprint=opened.dataset.fingerprint(self.verify),
+            threads=opened.threads,
+            batch=self.pin.batch,
+        )
+        check_machine(self.pin, here, strict=self.strict)
+        return at_work(running, opened.dataset, self.settings, self.plans, self.pin)
+
+
+_AT_WORK: list[Any] = []  # an `_Elsewhere`, and what it does here
+
+
+def _elsewhere(
+    sources: Sequence[Model],
+    source: DataSource | Dataset | None,
+    settings: Settings,
+    store: Store | None,
+    pins: Pins,
+) -> Callable[..., _Elsewhere]:
+    """What is to be pickled of a run, once its ``pin`` is known, and the ``plans`` of its models."""
+    if settings.device != "cpu":
+        raise UsageError(
+            f"--runner {settings.runner}: only processors are given out, not the device {settings.device}",
+            hint="an array of jobs has devices: predict --shard I/N (docs/cluster.md)",
+        )
+    files = tuple(each for each in sources if isinstance(each, ModelSource))
+    if len(files) < len(sources) or not isinstance(source, DataSource):
+        raise UsageError(
+            f"--runner {settings.runner}: models and data that are in memory are on no other machine",
+            hint="give them as paths, or leave the runner out",
+        )
+    return partial(
+        _Elsewhere,
+        sources=files,
+        source=source,
+        settings=replace(settings, runner=runners.here(settings.runner), of_runner=None),
+        folder=Path.cwd(),
+        verify=store is not None and store.verify,
+        strict=bool(pins.paths),
     )
 
 

@@ -19,6 +19,9 @@ Errors are raised low, where expected and found values are at hand, and caught o
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from prune_audit.printable import printable
 
 
@@ -30,6 +33,9 @@ class AuditError(Exception):
         self.message = message
         self.hint = hint
         self.add_note(f"hint: {printable(hint)}")  # what a traceback and a notebook show below the message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), hint=self.hint), (self.message,)
 
     def __str__(self) -> str:
         """For tracebacks and notebooks: names in it steer nothing."""

@@ -56,6 +56,8 @@ def test_functions_and_signatures(room: str, name: str) -> None:
     functions = UPDATE if room == "pruning" and not hasattr(module, "score") else CONTRACTS[room]
     if room == "mitigations" and not hasattr(module, "objective"):
         functions = MEND
+    if room == "runners" and hasattr(module, "OPTIONS"):
+        functions = {"run": (*functions["run"], "options")}
     for function, parameters in functions.items():
         signature = inspect.signature(getattr(module, function))
         # What all tasks share takes the meaning of right behind these.

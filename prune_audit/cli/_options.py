@@ -6,7 +6,7 @@ Drops are points on the command line (``--margin 2``) and shares inside (.02).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -26,6 +26,7 @@ from prune_audit.choices import (
 )
 from prune_audit.cli import _completion as complete
 from prune_audit.errors import UsageError
+from prune_audit.options import OfPlugins, chosen
 
 if TYPE_CHECKING:
     from prune_audit.core import DataSource, Preprocess, Settings, Shard
@@ -565,6 +566,7 @@ class Running:
             help="Run torch models in torch itself, or in ONNX Runtime, once it is shown to predict the same.",
         ),
     ] = "own"
+    of_runners: Annotated[Mapping[str, Any], OfPlugins("runners")]
     isolation: Isolation
 
 
@@ -678,6 +680,7 @@ def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
         state_key=tuple(outputs.parts.state_key or ()),
         runtime=running.runtime,
         runner=running.runner,
+        of_runner=chosen(running.of_runners, running.runner),
         **running.isolation.settings(),
     )
 

@@ -158,9 +158,9 @@ class Settings:
     checkpoint whose weights are used.
     Files that hold programs run in processes of their own where ``isolate`` is "auto". Each may take ``memory`` bytes
     beside its libraries, those of the machine where it is None, and ``sample_timeout`` seconds for a sample. The
-    pass runs as ``runner`` has it, a plugin of `prune_audit.runners`. What is predicted is the same, so that these four
-    are not part of an audit's document. Neither is ``named``, the fields below that somebody asked for, be it with the
-    value that they have anyway: those of another task are refused.
+    pass runs as ``runner`` has it, a plugin of `prune_audit.runners`, with options ``of_runner``. What is predicted is
+    the same, so that these five are not part of an audit's document. Neither is ``named``, the fields below that
+    somebody asked for, be it with the value that they have anyway: those of another task are refused.
     ``task`` is what is counted, None where the data or the models tell. ``metric`` is the one of several by which an
     answer that was recorded is right, with its filter behind a comma; ``class_by`` the key of a document that is its
     class there, where that is not its task.
@@ -213,6 +213,7 @@ class Settings:
     memory: int | None = field(default=None, compare=False)
     sample_timeout: float = field(default=60.0, compare=False)
     runner: str = field(default="threads", compare=False)
+    of_runner: object = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         def need(holds: bool, what: str, found: object) -> None:

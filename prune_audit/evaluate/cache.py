@@ -76,7 +76,7 @@ class Store:
 
     def __init__(self, root: Path, *, verify: bool = False, told: Callable[[str], None] | None = None) -> None:
         self.root = root
-        self._verify = verify
+        self.verify = verify
         self._told = told or _silent
         self._content: tuple[Dataset, str] | None = None  # of the data set asked for last
 
@@ -152,7 +152,7 @@ class Store:
 
     def unchanged(self, dataset: Dataset) -> bool:
         """Whether ``dataset`` is still what it was when its entries were asked for."""
-        return dataset.fingerprint(self._verify) == self.fingerprint(dataset)
+        return dataset.fingerprint(self.verify) == self.fingerprint(dataset)
 
     def assumptions(self, dataset: Dataset) -> tuple[Assumption, ...]:
         """What is taken for granted where predictions that are kept of ``dataset`` are used."""
@@ -220,7 +220,7 @@ class Store:
     def fingerprint(self, dataset: Dataset) -> str:
         """That of ``dataset`` when it was asked for first."""
         if self._content is None or self._content[0] is not dataset:
-            self._content = dataset, dataset.fingerprint(self._verify)
+            self._content = dataset, dataset.fingerprint(self.verify)
         return self._content[1]
 
     def _identity(

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from math import lcm
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -76,6 +76,18 @@ class Evaluation:
     facts: Mapping[str, Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What comes back of a part that was predicted elsewhere: of each model what is kept and learnt; ``bad`` rows."""
+
+    kept: Mapping[str, tuple[Kept, Mapping[str, Any]]]
+    bad: tuple[tuple[str, str], ...]
+
+
+Work: TypeAlias = Callable[[Sequence[Counts]], Done]
+"""Predicts batches of rows, wherever it is called."""
+
+
 def evaluate(
     models: Sequence[Classifier | Recorded],
     dataset: Dataset,
@@ -89,6 +101,7 @@ def evaluate(
     pins: Pins | None = None,
     threads: int = 1,
     shard: Shard = WHOLE,
+    elsewhere: Callable[..., Work] | None = None,
 ) -> Evaluation:
     """Run ``models``, the dense one first, once over the samples of ``dataset`` at ``rows`` (R,), sorted.
 
@@ -97,7 +110,8 @@ def evaluate(
     predictions come in the order of the data all the same. ``first_only`` ends the pass after these; ``rounds`` of
     these rows say what goes first and next, and the pass ends where they do. Recorded models run nowhere, and where
     there are no others the data are not read. Where the run is pinned by ``pins``, batches are cut once from all rows;
-    a ``shard`` has every so many of them, and ``threads`` are those that each model was loaded with.
+    a ``shard`` has every so many of them, and ``threads`` are those that each model was loaded with. What ``elsewhere``
+    gives for a ``pin`` and ``plans`` does the work where the runner is of such as work elsewhere.
 
     Raises:
         AlignmentError: a model's outputs do not fit the classes of the data, or recorded ones not its samples.
@@ -113,10 +127,9 @@ def evaluate(
             model.expect_classes(len(dataset.classes), more=dataset.indexed)
     reads = store is None and not all(isinstance(model, Recorded) for model in models)
     before = watch.of_data(dataset) if reads else {}
-    head = stratified(dataset.labels[rows], FIRST, settings.seed)
-    whole = (rows[head], np.delete(rows, head))
-    planned: tuple[Counts, ...] = whole[:1] if first_only else whole
-    first = planned[0] if rounds is None else rounds.first
+    whole = planned(dataset, rows, settings)
+    stages = whole[:1] if first_only else whole
+    first = stages[0] if rounds is None else rounds.first
     fixed = max(model.expects.batch or 1 for model in models)
     chunk = None if settings.batch_size is None else -(-settings.batch_size // fixed) * fixed
     checked = sample_checks.check(models, dataset, first, settings, store)
@@ -125,13 +138,16 @@ def evaluate(
         for model in models
         if not isinstance(model, Recorded)
     }
-    pin, together = None, planned if rounds is None else None
-    if pins is not None:
+    pin, together = None, stages if rounds is None else None
+    if pins is not None and (pins.paths or not all(isinstance(model, Recorded) for model in models)):
         if rounds is not None:
-            raise UsageError("--pin: which samples are drawn hangs on earlier predictions", hint="leave --pin out")
+            raise UsageError(
+                "which samples are drawn hangs on earlier predictions, so that no batches can be cut beforehand",
+                hint="leave out --until-settled, or --pin and --runner",
+            )
         pin = _pinned(pins, models, plans, dataset, whole, settings, store, threads)
         chunk = lcm(pin.batch, *(model.expects.batch or 1 for model in models))
-        planned = _shared_out(planned, chunk, shard)
+        stages = _shared_out(stages, chunk, shard)
     tallies: list[Tally | Given] = []
     for model in models:
         if isinstance(model, Recorded):
@@ -139,7 +155,7 @@ def evaluate(
             continue
         plan = plans[model.card.name]
         company = sample_checks.company(model.card.name, plan, together, chunk if pin is None else plan.batch)
-        if pin is not None:
+        if pin is not None and pins is not None and pins.paths:
             company = f"{company or 'any'} under {pin.key}"
         entry = None if store is None else store.entry(model.card, model.expects, dataset, settings, company)
         tallies.append(Tally(model, dataset, settings, entry, plan, None if pin is None else pin.batch))
@@ -153,7 +169,7 @@ def evaluate(
         nonlocal done
         done += samples
         if progress is not None and samples:
-            progress(done, sum(map(len, planned)) if rounds is None else len(rows))
+            progress(done, sum(map(len, stages)) if rounds is None else len(rows))
 
     def tasks(batch: Batch) -> list[Callable[[], Kept | None]]:
         """What is to be done with a batch: each model to be asked."""
@@ -165,17 +181,39 @@ def evaluate(
         feeder = Feeder(batch.inputs, dataset.preprocess)
         return [partial(t.ask, feeder.feed(t.name, t.expects), batch) for t in running]
 
+    def handed_on(done: Done) -> list[Callable[[], tuple[Kept, Mapping[str, Any]]]]:
+        """What was done elsewhere, for each model."""
+        first = next(iter(done.kept.values()))[0]
+        advance(len(first) + len(done.bad))
+        skipped.extend(done.bad)
+        _tolerate(dataset.path, skipped, settings.skip_bad)
+        return [partial(done.kept.__getitem__, tally.name) for tally in running]
+
     take = [tally.take for tally in running]
+    back = [partial(_take_back, tally) for tally in running]
+    work = None if elsewhere is None or pin is None else elsewhere(pin=pin, plans=plans)
     try:
-        stages = _stages(planned, rounds)
-        stage, asked = next(stages), rows[:0]
+        coming = _stages(stages, rounds)
+        stage, asked = next(coming), rows[:0]
         while stage is not None:
             size = chunk or _together(len(stage), fits, fixed)
             parts = [stage[start : start + size] for start in range(0, len(stage), size)]
             # Keep the chunks of an uninterrupted run, so that a resumed run gives identical results.
             wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
             advance(len(stage) - sum(map(len, wanted)))
-            runners.run(settings.runner, wanted, dataset.read, tasks, take, workers=workers)
+            if work is None:
+                runners.run(settings.runner, wanted, dataset.read, tasks, take, workers=workers)
+            else:
+                many = max(1, BATCH_MOST // size)
+                runners.run(
+                    settings.runner,
+                    [wanted[start : start + many] for start in range(0, len(wanted), many)],
+                    work,
+                    handed_on,
+                    back,
+                    workers=threads * len(running),
+                    options=settings.of_runner,
+                )
             asked = np.sort(np.concatenate([asked, stage]))
             predictions, notes = _predictions(tallies, dataset, asked)
             # A model alone may well be a pruned one that knows nothing any more.
@@ -187,7 +225,7 @@ def evaluate(
                 alignment.check(predictions, doubts)
                 if rounds is None or rounds.mixed:
                     alignment.check_expected(predictions, settings, doubts, luck=True)
-            stage = stages.send(predictions)
+            stage = coming.send(predictions)
         if len(tallies) > 1 and not first_only:
             alignment.check(predictions, doubts)
             if rounds is None:  # classes that stop at different times are not mixed as they are in the data
@@ -223,6 +261,41 @@ def evaluate(
         },
         facts={tally.name: tally.facts for tally in running},
     )
+
+
+def planned(dataset: Dataset, rows: Counts, settings: Settings) -> tuple[Counts, ...]:
+    """What of ``rows`` (R,) of ``dataset`` goes first, drawn from all of them, and the rest."""
+    head = stratified(dataset.labels[rows], FIRST, settings.seed)
+    return rows[head], np.delete(rows, head)
+
+
+def at_work(
+    models: Sequence[Classifier], dataset: Dataset, settings: Settings, plans: Mapping[str, Plan], pin: Pin
+) -> Work:
+    """A function that predicts the batches of a part by ``models``, as the pass does that gives it out."""
+    tallies = [Tally(model, dataset, settings, None, plans[model.card.name], pin.batch) for model in models]
+    for model in models:
+        if isinstance(model, Chooses):
+            model.expect_classes(len(dataset.classes), more=dataset.indexed)
+
+    def work(part: Sequence[Counts]) -> Done:
+        bad: list[tuple[str, str]] = []
+
+        def tasks(batch: Batch) -> list[Callable[[], Kept | None]]:
+            bad.extend(batch.bad)
+            feeder = Feeder(batch.inputs, dataset.preprocess)
+            return [partial(t.ask, feeder.feed(t.name, t.expects), batch) for t in tallies if len(batch.labels)]
+
+        take = [tally.take for tally in tallies]
+        workers = settings.workers or runners.cores()
+        runners.run(runners.here(settings.runner), part, dataset.read, tasks, take, workers=workers)
+        return Done(kept={tally.name: tally.drain() for tally in tallies}, bad=tuple(bad))
+
+    return work
+
+
+def _take_back(tally: Tally, done: tuple[Kept, Mapping[str, Any]]) -> None:
+    tally.take_back(*done)
 
 
 def _pinned(
@@ -268,10 +341,10 @@ def _shared_out(stages: Sequence[Counts], size: int, shard: Shard) -> tuple[Coun
     return tuple(np.concatenate(each) for each in kept if each) if shard.of > 1 else tuple(stages)
 
 
-def _stages(planned: Sequence[Counts], rounds: Rounds | None) -> Generator[Counts | None, Predictions, None]:
+def _stages(stages: Sequence[Counts], rounds: Rounds | None) -> Generator[Counts | None, Predictions, None]:
     """What is run together, one after the other, told what has been predicted by then; None at the end."""
     if rounds is None:
-        for stage in planned:  # noqa: UP028  # which would send the predictions on to the tuple
+        for stage in stages:  # noqa: UP028  # which would send the predictions on to the tuple
             yield stage
     else:
         predictions = yield rounds.first

@@ -169,7 +169,10 @@ def read(path: Path) -> Pin | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """Where a run is pinned: in the ``file`` that was named, in the folder of the ``store`` that it is a shard for."""
+    """Where a run is pinned: in the ``file`` that was named, in the folder of the ``store`` that it is a shard for.
+
+    Where in neither, only its batches are cut as under a pin.
+    """
 
     file: Path | None = None
     store: Path | None = None
@@ -201,6 +204,8 @@ class Pins:
             InputError: what is there is no pin.
             OutputError: it cannot be written.
         """
+        if not self.paths:
+            return make(None)
         self.known()
         settled: Pin | None = None
         for path in self.paths:
@@ -240,6 +245,21 @@ def check_same(path: Path, pin: Pin, other_path: Path, other: Pin) -> None:
         raise UsageError(
             f"{path} and {other_path} are of different runs, and are not put together: {_few(differ, 'in the other')}",
             hint="predict the shards of one again as the other is pinned: copy its pin, and name it with --pin",
+        )
+
+
+def check_machine(pinned: Pin, here: Pin, *, strict: bool) -> None:
+    """Check that this machine is as the run is ``pinned``; the kind of its processor counts where that is ``strict``.
+
+    Raises:
+        UsageError: it is not.
+    """
+    kind = ("processor is", "instructions is")
+    if differ := [each for each in pinned.differences(here) if strict or not each.startswith(kind)]:
+        raise UsageError(
+            f"{platform.node()} is not as the run that it works for: {_few(differ, 'there')}",
+            hint="install the same versions there, and have models and data be the same files; copies of large data "
+            "differ by the times and places of files, unless --verify-data reads them",
         )
 
 

@@ -108,7 +108,7 @@ def check(
         return [partial(examine, model, feeder.feed(model.card.name, model.expects)) for model in waiting]
 
     take = [partial(found.__setitem__, model.card.name) for model in waiting]
-    runners.run(settings.runner, [batch], lambda some: some, tasks, take, workers=1)
+    runners.run(runners.here(settings.runner), [batch], lambda some: some, tasks, take, workers=1)
     drawing = [model for model in waiting if found[model.card.name].draws]
     if drawing:
         step = max(1, len(rows) // DRAWN)

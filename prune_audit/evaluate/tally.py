@@ -29,12 +29,15 @@ from prune_audit.core import (
 )
 from prune_audit.errors import AlignmentError
 from prune_audit.evaluate import diagnose
+from prune_audit.evaluate import facts as noted
 from prune_audit.evaluate.batch_size import FREE, BatchSize, Plan
 from prune_audit.evaluate.cache import Entry
 from prune_audit.evaluate.facts import ASSUMED, LEARNT
 from prune_audit.evaluate.predict import check_input, part, timed, uneven
 from prune_audit.tasks.classification import broken, keep, reading
 from prune_audit.tasks.classification.reading import Reading
+
+PLACES = ("odd", "turned")  # facts of single rows
 
 
 class Tally:
@@ -68,10 +71,7 @@ class Tally:
         facts = entry.facts if entry is not None else {}
         # A part may hold what was learnt, and no row.
         if before is not None and isinstance(facts.get("columns"), int):
-            self.facts = {name: facts[name] for name in LEARNT if name in facts}
-            for what in ("odd", "turned"):  # as one run would have noted them
-                if what in facts:
-                    self.facts[what] = sorted(facts[what])[: diagnose.ODD_MOST]
+            self.facts = _as_one({name: facts[name] for name in LEARNT if name in facts})
             self._fits(facts["columns"])
             self._keep(before)
             self._found = len(before)
@@ -132,6 +132,23 @@ class Tally:
         if self._entry is not None:
             self._note_run()
             self._entry.add(kept)
+
+    def take_back(self, kept: Kept, facts: Mapping[str, Any]) -> None:
+        """Keep what was predicted elsewhere, and what was learnt there (`Tally.drain`)."""
+        if not len(kept):
+            return
+        self._fits(facts["columns"])
+        self.facts = _as_one(noted.together([self.facts, facts]))
+        self.take(kept)
+
+    def drain(self) -> tuple[Kept, Mapping[str, Any]]:
+        """What was predicted since the last time, and what was learnt; its rows are forgotten, and may come again."""
+        self._note_run()
+        kept = Kept.concat(self._kept or [Kept(rows=np.empty(0, np.int64), digests=np.empty(0, np.uint64))])
+        self.known[kept.rows], self._kept, facts = False, [], dict(self.facts)
+        for what in PLACES:
+            self.facts.pop(what, None)
+        return kept, facts
 
     def kept(self, rows: Counts) -> Kept:
         """What is kept of ``rows``, which all have a prediction, in that order."""
@@ -252,7 +269,7 @@ class Tally:
 
         Where the predictions are known, no sample is read.
         """
-        for what, found in (("odd", diagnose.odd(batch)), ("turned", batch.turned)):
+        for what, found in zip(PLACES, (diagnose.odd(batch), batch.turned), strict=True):
             if len(found):
                 self.facts[what] = sorted({*self.facts.get(what, []), *found.tolist()})[: diagnose.ODD_MOST]
 
@@ -339,6 +356,11 @@ class Given:
             tied=None if whole.tied is None else whole.tied[rows],
             scores=whole.scores,
         )
+
+
+def _as_one(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """``facts`` of several runs as one run would have noted them."""
+    return {**facts, **{what: sorted(facts[what])[: diagnose.ODD_MOST] for what in PLACES if what in facts}}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,6 +7,10 @@ caller, part by part in their order, and gives one task for each lane, which is 
 its tasks done one after the other, in the order of the parts, and what each gives is handed to ``take[i]`` in that
 order: two calls of one model never overlap. Lanes may run side by side.
 
+A plugin with ``ELSEWHERE`` calls ``read`` in other processes, on machines that may be lost, so it is given one that can
+be pickled and done again, which predicts as well; the tasks then only hand on what came back. One with ``OPTIONS``
+takes these as ``options`` besides, None where none were asked for; ``ready() -> None`` raises where it cannot run here.
+
 Whatever one of these functions raises ends the run and is raised as it is, and what has been taken by then is kept.
 Where the run ends early, nothing new begins, and threads or processes of the runner end. Threads bear a name that
 begins with `THREADS`. However a pass is run, its numbers are the same.
@@ -39,8 +43,27 @@ def cores() -> int:
 
 
 def check(name: str) -> None:
-    """See before a long run that there is a runner called ``name``. Raises `UsageError`, or `PluginError`."""
-    plugins.load("runners", name)
+    """See before a long run that there is a runner called ``name``, and that it can run here.
+
+    Raises:
+        UsageError: there is no such runner.
+        MissingExtra: it needs a library that is not installed.
+        PluginError: it is another package's, and fails.
+    """
+    module = plugins.load("runners", name)
+    if hasattr(module, "ready"):
+        with plugins.blamed("runners", name):
+            module.ready()
+
+
+def elsewhere(name: str) -> bool:
+    """Whether the runner called ``name`` predicts in processes that were not made of this one."""
+    return bool(getattr(plugins.load("runners", name), "ELSEWHERE", False))
+
+
+def here(name: str) -> str:
+    """The runner called ``name`` where it runs in this process, else one that does."""
+    return next(each for each in (name, *plugins.names("runners")) if not elsewhere(each))
 
 
 def run(
@@ -51,8 +74,9 @@ def run(
     take: Sequence[Callable[[Result], None]],
     *,
     workers: int,
+    options: object = None,
 ) -> None:
-    """Do the ``tasks`` of all ``parts`` by the runner called ``name``.
+    """Do the ``tasks`` of all ``parts`` by the runner called ``name``, whose own ``options`` these are.
 
     Raises:
         UsageError: there is no such runner.
@@ -77,7 +101,9 @@ def run(
     lanes = [_noting(partial(hand, lane), raised) for lane in range(len(take))]
     try:
         with plugins.blamed("runners", name):
-            module.run(parts, _noting(read, raised), _noting(todo, raised), lanes, workers)
+            asked = {"options": options} if hasattr(module, "OPTIONS") else {}
+            reading = read if elsewhere(name) else _noting(read, raised)
+            module.run(parts, reading, _noting(todo, raised), lanes, workers, **asked)
             # What was left out would be taken for samples that cannot be read.
             if seen != len(parts) or given != taken:
                 raise RuntimeError(f"it did {sum(taken)} of {sum(given)} tasks, for {seen} of {len(parts)} parts")

@@ -30,6 +30,7 @@ SLOW, TIMES = 100, 3.0  # one machine in so many is so many times slower
 LOST = 1_000.0  # hours that a machine runs until it is lost, in the mean
 ROUNDS = 20  # simulations of each row, of which the median is told
 SAMPLES, BATCH = 1_000_000, 16
+TASK = 256  # samples that a runner elsewhere gives to a worker at once
 SEED = 18
 
 
@@ -52,8 +53,12 @@ class Time:
     waiting: float
 
 
-def simulated(costs: Costs, samples: int, machines: int, shards: int, rng: np.random.Generator) -> Time:
+def simulated(
+    costs: Costs, samples: int, machines: int, shards: int, rng: np.random.Generator, *, once: bool
+) -> Time:
     """``shards`` of equal length done by ``machines``, each of which takes the next one when it is free.
+
+    What a shard costs before its first sample is paid ``once`` a machine where workers stay, else by each shard.
 
     A shard that is lost is done again from its beginning, after all others. Machines that wait for the slowest are
     counted as waiting until it ends.
@@ -62,17 +67,21 @@ def simulated(costs: Costs, samples: int, machines: int, shards: int, rng: np.ra
     slower[rng.random(machines) < 1 / SLOW] *= TIMES
     length = np.full(shards, samples // shards) + (np.arange(shards) < samples % shards)
     free = [(0.0, machine) for machine in range(machines)]
-    todo, starting, working, lost, end = list(length[::-1]), 0.0, 0.0, 0.0, 0.0
+    todo, started = list(length[::-1]), set[int]()
+    starting, working, lost, end = 0.0, 0.0, 0.0, 0.0
     while todo:
         count = todo.pop()
         now, machine = heapq.heappop(free)
-        first, work = costs.first * slower[machine], costs.each * count * slower[machine]
+        first = 0.0 if once and machine in started else costs.first * slower[machine]
+        work = costs.each * count * slower[machine]
         until = rng.exponential(LOST * 3600)
         if until < first + work:
             lost += until
             todo.insert(0, count)
+            started.discard(machine)
             heapq.heappush(free, (now + until, machine))
             continue
+        started.add(machine)
         starting, working = starting + first, working + work
         end = max(end, now + first + work)
         heapq.heappush(free, (now + first + work, machine))
@@ -101,16 +110,17 @@ def seconds(command: list[str]) -> float:
 
 
 def told(costs: Costs, samples: int) -> str:
-    """A table in Markdown: a row for each number of machines, with one shard a machine and with 16."""
+    """A table in Markdown: rows for each number of machines, with a shard a machine, 16, and tasks for workers."""
     lines = [
-        "| machines | shards | hours | times faster | starting | lost | waiting for the slowest |",
+        "| machines | parts | hours | times faster | starting | lost | waiting for the slowest |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     alone = None
     for machines in MACHINES:
-        for shards in dict.fromkeys((machines, 16 * machines)):
-            rng = np.random.default_rng([SEED, machines, shards])
-            found = [simulated(costs, samples, machines, shards, rng) for _ in range(ROUNDS)]
+        ways = ((f"{machines:,} shards", machines, False), (f"{16 * machines:,} shards", 16 * machines, False))
+        for called, parts, once in (*ways, (f"{samples // TASK:,} tasks", samples // TASK, True)):
+            rng = np.random.default_rng([SEED, machines, parts])
+            found = [simulated(costs, samples, machines, parts, rng, once=once) for _ in range(ROUNDS)]
             whole = float(np.median([each.whole for each in found]))
             alone = alone or whole
             spent = [each.starting + each.working + each.lost + each.waiting for each in found]
@@ -120,7 +130,7 @@ def told(costs: Costs, samples: int) -> str:
             )
             cells = (f"{100 * share:.1f} %" for share in shares)
             lines.append(
-                f"| {machines:,} | {shards:,} | {whole / 3600:.3g} | {alone / whole:,.1f} | {' | '.join(cells)} |"
+                f"| {machines:,} | {called} | {whole / 3600:.3g} | {alone / whole:,.1f} | {' | '.join(cells)} |"
             )
     return "\n".join(lines)
 
