@@ -335,6 +335,9 @@ def _open(
         settings = replace(settings, batch_size=settings.batch_size or known.asked)
     threads = settings.threads or (known.threads if known is not None else max(1, runners.cores() // len(sources)))
     share = replace(settings, threads=threads)
+    elsewhere = None
+    if pins is not None and runners.elsewhere(settings.runner):
+        elsewhere = _elsewhere(sources, source, share, store, pins)
     ids = source.id_column if isinstance(source, DataSource) else None
     loaded = [
         models.load(replace(each, id_column=ids), share, store) if isinstance(each, ModelSource) else each
@@ -361,9 +364,7 @@ def _open(
         store=store,
         pins=pins,
         threads=threads,
-        elsewhere=None
-        if pins is None or not runners.elsewhere(settings.runner)
-        else _elsewhere(sources, source, share, store, pins),
+        elsewhere=elsewhere,
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, recall_score
 
-from prune_audit import audit, models, rules
+from prune_audit import audit, models, plugins, rules
 from prune_audit.core import (
     Audit,
     DataSource,
@@ -26,8 +28,13 @@ from prune_audit.core import (
     RuleSetting,
     Settings,
 )
+from prune_audit.data import arrays
 from prune_audit.document import from_document, to_document
 from prune_audit.errors import AlignmentError, UsageError
+from prune_audit.evaluate import pin
+from prune_audit.evaluate.cache import Store
+from prune_audit.evaluate.loop import Progress
+from prune_audit.evaluate.pin import Pins
 from prune_audit.gate import judge
 
 RNG = np.random.default_rng(11)
@@ -54,6 +61,84 @@ def compare(folder: Path, dense: str, *pruned: str, settings: Settings | None = 
 
 def floats(measure: Measure) -> Floats:
     return np.array(measure.by_stratum, float)
+
+
+class Far:
+    """A runner that gives parts to another place: what it is given is pickled, and a part may be done twice."""
+
+    ELSEWHERE = True
+
+    @staticmethod
+    def run(parts: Any, read: Any, tasks: Any, take: Any, workers: int) -> None:
+        there = pickle.loads(pickle.dumps(read))
+        for part in parts:
+            there(part)  # whose result is lost
+            for task, give in zip(tasks(pickle.loads(pickle.dumps(there(part)))), take, strict=True):
+                give(task())
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = plugins.load
+    monkeypatch.setattr(
+        plugins, "load", lambda room, name: Far if (room, name) == ("runners", "far") else load(room, name)
+    )
+    monkeypatch.setattr(audit, "_AT_WORK", [])
+
+
+@pytest.mark.usefixtures("far")
+def test_a_pass_that_is_done_elsewhere_is_that_of_one_machine_under_the_same_pin(
+    sample_models: Path, tmp_path: Path
+) -> None:
+    dense, *pruned = sources(sample_models, "dense.onnx", "pruned-90.onnx")
+    data, pins = DataSource(path=sample_models / "val"), Pins(file=tmp_path / "pin.json")
+    store, told = Store(tmp_path / "kept"), list[tuple[int, int]]()
+
+    def progress(_: str) -> Progress:
+        return lambda done, of: told.append((done, of))
+
+    settings = Settings(threads=1, batch_size=16, plausibility=False)
+    far = replace(settings, runner="far")
+    there = audit.run(dense, pruned, data, far, pins=pins, store=store, progress=progress)
+    assert told[-1] == (1078, 1078)
+    assert len(told) > 4
+    here = audit.run(dense, pruned, data, settings, pins=pins)
+    one, two = (replace(done, provenance=replace(done.provenance, run={})) for done in (here, there))
+    assert to_document(one) == to_document(two)
+    again = audit.run(dense, pruned, data, settings, pins=pins, store=store)  # what came back was kept
+    assert again.provenance.run["known before, dense"] == 1078
+
+
+@pytest.mark.usefixtures("far")
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_machine_that_is_another_is_refused_by_what_differs(
+    sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strict: bool
+) -> None:
+    """Its processor counts where the run was pinned by somebody."""
+    kinds = iter([("One CPU", "avx"), ("Other CPU", "avx")])
+    monkeypatch.setattr(pin, "processor", lambda: next(kinds))
+    dense, *pruned = sources(sample_models, "dense.onnx", "pruned-90.onnx")
+    settings = Settings(threads=1, batch_size=16, plausibility=False, limit=330, runner="far")
+    pins = Pins(file=tmp_path / "pin.json") if strict else None
+
+    def run() -> Audit:
+        return audit.run(dense, pruned, DataSource(path=sample_models / "val"), settings, pins=pins)
+
+    if strict:
+        with pytest.raises(
+            UsageError, match="is not as the run that it works for: processor is One CPU, and there Oth"
+        ):
+            run()
+    else:
+        assert run().provenance.samples == 330
+
+
+@pytest.mark.usefixtures("far")
+def test_what_is_in_memory_is_nowhere_else(sample_models: Path) -> None:
+    data = arrays(np.zeros((4, 3)), np.array([0, 1, 0, 1]))
+    with pytest.raises(UsageError, match="in memory are on no other machine"):
+        dense, pruned = sources(sample_models, "dense.onnx", "pruned-90.onnx")
+        audit.run(dense, [pruned], data, Settings(runner="far"))
 
 
 def test_counts_are_scikit_learns(sample_models: Path) -> None:

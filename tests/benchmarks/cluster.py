@@ -53,9 +53,7 @@ class Time:
     waiting: float
 
 
-def simulated(
-    costs: Costs, samples: int, machines: int, shards: int, rng: np.random.Generator, *, once: bool
-) -> Time:
+def simulated(costs: Costs, samples: int, machines: int, shards: int, rng: np.random.Generator, *, once: bool) -> Time:
     """``shards`` of equal length done by ``machines``, each of which takes the next one when it is free.
 
     What a shard costs before its first sample is paid ``once`` a machine where workers stay, else by each shard.
@@ -115,14 +113,13 @@ def told(costs: Costs, samples: int) -> str:
         "| machines | parts | hours | times faster | starting | lost | waiting for the slowest |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    alone = None
+    alone = costs.first + samples * costs.each
     for machines in MACHINES:
-        ways = ((f"{machines:,} shards", machines, False), (f"{16 * machines:,} shards", 16 * machines, False))
+        ways = [(f"{each * machines:,} shard{'s' * (each * machines > 1)}", each * machines, False) for each in (1, 16)]
         for called, parts, once in (*ways, (f"{samples // TASK:,} tasks", samples // TASK, True)):
             rng = np.random.default_rng([SEED, machines, parts])
             found = [simulated(costs, samples, machines, parts, rng, once=once) for _ in range(ROUNDS)]
             whole = float(np.median([each.whole for each in found]))
-            alone = alone or whole
             spent = [each.starting + each.working + each.lost + each.waiting for each in found]
             shares = (
                 float(np.mean([getattr(each, what) / all_ for each, all_ in zip(found, spent, strict=True)]))
