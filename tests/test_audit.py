@@ -136,8 +136,8 @@ def test_a_machine_that_is_another_is_refused_by_what_differs(
 @pytest.mark.usefixtures("far")
 def test_what_is_in_memory_is_nowhere_else(sample_models: Path) -> None:
     data = arrays(np.zeros((4, 3)), np.array([0, 1, 0, 1]))
+    dense, pruned = sources(sample_models, "dense.onnx", "pruned-90.onnx")
     with pytest.raises(UsageError, match="in memory are on no other machine"):
-        dense, pruned = sources(sample_models, "dense.onnx", "pruned-90.onnx")
         audit.run(dense, [pruned], data, Settings(runner="far"))
 
 

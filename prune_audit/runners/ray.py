@@ -32,7 +32,7 @@ class Options:
     ray_address: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|HOST:PORT|ray://...",
+            metavar="auto|HOST:PORT",
             help="The Ray cluster to run on: auto is the one that this machine is of. By default that of RAY_ADDRESS, "
             "else one on this machine alone.",
         ),
