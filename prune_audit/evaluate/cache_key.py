@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ DECIDING = (
     "soundfile",
     "onnxscript",
 )
+# What the instructions begin with by which these libraries choose how to compute.
+_INSTRUCTIONS = ("sse4", "ssse3", "fma", "f16c", "avx", "amx", "bf16", "asimd", "sve", "i8mm", "neon")
 # Folders of what pip, a distribution or Python itself installed: what lies there side by side is not of one project.
 INSTALLED = frozenset({"site-packages", "dist-packages", f"python{sys.version_info[0]}.{sys.version_info[1]}"})
 
@@ -117,3 +120,21 @@ def versions() -> Mapping[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def processor() -> tuple[str, str]:
+    """The kind of processor: what it is called, and the instructions by which libraries choose how to compute."""
+    name, flags = platform.processor() or platform.machine(), set[str]()
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = (each.strip() for each in line.partition(":"))
+        if key == "model name":
+            name = value
+        elif key in ("flags", "Features"):
+            flags = set(value.split())
+        elif not key and flags:  # the others are like the first
+            break
+    return name, " ".join(sorted(flag for flag in flags if flag.startswith(_INSTRUCTIONS)))

@@ -28,10 +28,10 @@ from prune_audit.core import BY_TIMES, Classifier, Counts, Dataset, Settings, ch
 from prune_audit.errors import InputError, OutputError, UsageError
 from prune_audit.evaluate.batch_size import CALLS, WARM, WORSE, Plan
 from prune_audit.evaluate.cache import PIN
-from prune_audit.evaluate.cache_key import source_digest, versions
+from prune_audit.evaluate.cache_key import processor, source_digest, versions
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.predict import ask, check_input, part
-from prune_audit.files import parse
+from prune_audit.files import parse, regular
 from prune_audit.files import target as targets
 
 TITLE, FORM = "prune-audit pin", 1
@@ -152,15 +152,11 @@ def read(path: Path) -> Pin | None:
         InputError: what is there is no pin.
     """
     try:
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise ValueError("it is no file")
-        with path.open("rb") as file:
-            content = file.read(MOST + 1)
-        if len(content) > MOST:
+        if path.stat().st_size > MOST:
             raise ValueError(f"it is larger than {MOST:,} bytes")
-        return _checked(parse.json(content.decode()))
+        return _checked(parse.json(regular.text(path)))
+    except FileNotFoundError:
+        return None
     except OSError as fault:
         raise _no_pin(path, fault.strerror or str(fault)) from fault
     except ValueError as fault:
@@ -294,27 +290,6 @@ def fastest(models: Sequence[tuple[Classifier, Plan]], dataset: Dataset, rows: C
             break
         size *= 2
     return next(size for size, seconds in best.items() if seconds <= NEARLY * min(best.values()))
-
-
-def processor() -> tuple[str, str]:
-    """The kind of processor: what it is called, and the instructions by which libraries choose how to compute."""
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = (each.strip() for each in line.partition(":"))
-        if key == "model name":
-            name = value
-        elif key in ("flags", "Features"):
-            flags = set(value.split())
-        elif not key and flags:  # the others are like the first
-            break
-    return name, " ".join(sorted(flag for flag in flags if flag.startswith(_DECIDING)))
-
-
-_DECIDING = ("sse4", "ssse3", "fma", "f16c", "avx", "amx", "bf16", "asimd", "sve", "i8mm", "neon")
 
 
 def _accelerator(device: str) -> str | None:

@@ -51,7 +51,7 @@ def test_commands_and_options() -> None:
         (["explain", "--lens", "re"], ["recalibrated", "regions", "representation"]),
         (["compare", "--task", "d"], ["detection"]),
         (["compare", "--preprocess", ""], sorted(PRESETS)),
-        (["compare", "--runner", ""], ["threads"]),
+        (["compare", "--runner", ""], ["ray", "threads"]),
         (["compare", "--log", "ml"], ["mlflow"]),
         (["list", "le"], ["lenses"]),
         (["list", "rules", "ha"], ["harmed"]),

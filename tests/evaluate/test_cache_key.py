@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from prune_audit.evaluate.cache_key import source_digest, versions, working_directory
+from prune_audit.evaluate.cache_key import processor, source_digest, versions, working_directory
 from tests.conftest import ROOT
 
 
@@ -100,3 +100,10 @@ def test_of_the_built_in_networks_their_own_file_counts_alone() -> None:
     own = hashlib.sha256((ROOT / "prune_audit" / "networks.py").read_bytes()).hexdigest()
     assert source_digest("prune_audit.networks:mlp(10)") == own
     assert source_digest("prune_audit.render.rounded:short") not in (own, None)
+
+
+def test_the_processor_is_called_something_and_its_instructions_are_those_that_decide() -> None:
+    name, instructions = processor()
+    assert name
+    assert instructions.split() == sorted(set(instructions.split()))
+    assert not {"fpu", "smep", "nx"} & set(instructions.split())

@@ -302,7 +302,7 @@ def test_what_is_no_pin_is_said(tmp_path: Path, text: str) -> None:
     assert "remove it" in caught.value.hint
     path.unlink()
     path.mkdir()
-    with pytest.raises(InputError, match="it is no file"):
+    with pytest.raises(InputError, match="Is a directory"):
         pin.read(path)
 
 
