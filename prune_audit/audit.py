@@ -64,7 +64,7 @@ from prune_audit.files import regular
 Model: TypeAlias = ModelSource | Classifier | Recorded
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
 FLIPS_KEPT = 200
-DRAWN = 40  # of these, where images were named to draw them in
+DRAWN = 8  # of each class and flow, where images were named to draw them in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

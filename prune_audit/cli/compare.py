@@ -153,7 +153,9 @@ class Output:
     thumbnails: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="Keep small pictures of N flipped images of each variant, for the HTML report."
+            metavar="N",
+            min=0,
+            help="Keep small pictures of N flipped images of each class and flow, for the HTML report.",
         ),
     ] = 0
     reproducible: Annotated[

@@ -1,7 +1,8 @@
 """Small pictures of flipped samples, made while the data are at hand and kept in the audit.
 
 They show what the models saw, after resize and crop: a digit cut off by the crop explains more than the file that it
-came from. Each variant gets as many, taken from its labels in turn, so that one large class does not fill them all.
+came from. Each class gets as many of each of its flows, which are what the two models take samples for, so that one
+large class does not fill them all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from prune_audit.core import Array, Comparison, Dataset, Flip, Things
@@ -21,33 +22,40 @@ TOTAL = 750_000  # characters of all pictures of an audit; those beyond are left
 
 
 def with_thumbnails(comparisons: Sequence[Comparison], dataset: Dataset, number: int) -> tuple[Comparison, ...]:
-    """``comparisons`` with pictures of up to ``number`` flips in each, fewer where `TOTAL` is reached.
+    """``comparisons`` with pictures of up to ``number`` flips of each class and flow in each, the first of all before
+    the second of any, fewer where `TOTAL` is reached.
 
     Raises:
         UsageError: the samples are no images.
     """
     row = {name: i for i, name in enumerate(dataset.ids)}
-    chosen = [_in_turn(comparison.flips)[:number] for comparison in comparisons]
-    wanted = sorted({row[flip.id] for flips in chosen for flip in flips})
+    chosen = sorted(
+        (
+            (turn, n, flip.id)
+            for n, each in enumerate(comparisons)
+            for turn, flip in _turns(each.flips)
+            if turn < number
+        ),
+        key=lambda entry: entry[0],
+    )
+    wanted = sorted({row[name] for _, _, name in chosen})
     if not wanted:
         return tuple(comparisons)
     made = {dataset.ids[row]: image for row, image in thumbnails(dataset, wanted).items()}
-    left, kept = TOTAL, []
-    for comparison, flips in zip(comparisons, chosen, strict=True):
-        pictured = set()
-        for flip in flips:
-            if flip.id in made and len(made[flip.id]) <= left:
-                left -= len(made[flip.id])
-                pictured.add(flip.id)
-        kept.append(
-            replace(
-                comparison,
-                flips=tuple(
-                    replace(flip, thumbnail=made[flip.id]) if flip.id in pictured else flip for flip in comparison.flips
-                ),
-            )
+    left, kept = TOTAL, set[tuple[int, str]]()
+    for _, n, name in chosen:
+        if name in made and len(made[name]) <= left:
+            left -= len(made[name])
+            kept.add((n, name))
+    return tuple(
+        replace(
+            comparison,
+            flips=tuple(
+                replace(flip, thumbnail=made[flip.id]) if (n, flip.id) in kept else flip for flip in comparison.flips
+            ),
         )
-    return tuple(kept)
+        for n, comparison in enumerate(comparisons)
+    )
 
 
 def thumbnails(dataset: Dataset, rows: Sequence[int]) -> dict[int, str]:
@@ -87,11 +95,10 @@ def thumbnail(image: Array) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _in_turn(flips: Sequence[Flip]) -> list[Flip]:
-    """One of each label, then the next of each; within a label as they came."""
-    seen: Counter[str] = Counter()
-    turns = []
+def _turns(flips: Sequence[Flip]) -> Iterator[tuple[int, Flip]]:
+    """Each flip, and how many of its class and flow came before it."""
+    seen: Counter[tuple[str, str, str]] = Counter()
     for flip in flips:
-        turns.append(seen[flip.label])
-        seen[flip.label] += 1
-    return [flip for _, flip in sorted(zip(turns, flips, strict=True), key=lambda entry: entry[0])]
+        flow = flip.label, flip.dense, flip.pruned
+        yield seen[flow], flip
+        seen[flow] += 1

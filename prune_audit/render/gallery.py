@@ -1,8 +1,8 @@
-"""Samples as small pictures with what was said of them, the right answer in bold."""
+"""Samples as small pictures with what was said of them; a browser decodes those that come into view."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prune_audit.render.page import text
@@ -22,22 +22,35 @@ class Picture:
     label: str
     dense: str
     pruned: str
-    note: str
+    note: str = ""
 
 
 def gallery(pictures: Sequence[Picture], reading: str) -> str:
-    """``pictures`` side by side, with ``reading`` above them."""
-    return f'<p class="reading">{text(reading)}</p>\n<ul class="flips">\n{"".join(map(_shown, pictures))}</ul>\n'
+    """``pictures`` side by side, each with its answers, the right one in bold, and ``reading`` above them."""
+    return f'<p class="reading">{text(reading)}</p>\n{_side_by_side((each, _answers(each)) for each in pictures)}'
 
 
-def _shown(picture: Picture) -> str:
-    kind = "png" if picture.image.startswith(PNG) else "jpeg"
-    said = f"{picture.id}: is {picture.label}, dense says {picture.dense}, pruned says {picture.pruned}"
+def alike(pictures: Sequence[Picture]) -> str:
+    """``pictures`` of the same answers side by side, each with the name of its sample; empty where there are none."""
+    return _side_by_side((each, text(each.id)) for each in pictures) if pictures else ""
+
+
+def _side_by_side(pictures: Iterable[tuple[Picture, str]]) -> str:
+    return f'<ul class="flips">\n{"".join(_shown(*each) for each in pictures)}</ul>\n'
+
+
+def _answers(picture: Picture) -> str:
     answers = " → ".join(
         f"<b>{text(answer)}</b>" if answer == picture.label else text(answer)
         for answer in (picture.dense, picture.pruned)
     )
+    return f"{answers} <small>{text(picture.note)}</small>"
+
+
+def _shown(picture: Picture, caption: str) -> str:
+    kind = "png" if picture.image.startswith(PNG) else "jpeg"
+    said = f"{picture.id}: is {picture.label}, dense says {picture.dense}, pruned says {picture.pruned}"
     return (
-        f'<li title="{text(said)}"><img src="data:image/{kind};base64,{text(picture.image)}" alt="{text(said)}">'
-        f"<p>{answers} <small>{text(picture.note)}</small></p></li>\n"
+        f'<li title="{text(said)}"><img loading="lazy" src="data:image/{kind};base64,{text(picture.image)}" '
+        f'alt="{text(said)}"><p>{caption}</p></li>\n'
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -91,8 +92,15 @@ def embedded(anchors: Sequence[str]) -> Iterator[tuple[Section, str]]:
 def _html(section: Section, known: Collection[str]) -> str:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     rules: dict[str, Any] = markdown.renderer.rules  # type: ignore[attr-defined]
-    opened = f'<div class="wide" tabindex="0" role="region" aria-label="{section.title}">\n<table class="words">'
-    rules["table_open"] = lambda *_: f"{opened}<caption>{section.title}</caption>\n"
+    tables = count(1)
+
+    def opened(*_: Any) -> str:
+        """Regions of a page need names of their own."""
+        title = section.title if (n := next(tables)) == 1 else f"{section.title}, {n}"
+        head = f'<div class="wide" tabindex="0" role="region" aria-label="{title}">\n<table class="words">'
+        return f"{head}<caption>{title}</caption>\n"
+
+    rules["table_open"] = opened
     rules["table_close"] = lambda *_: "</table></div>\n"
     rules["th_open"] = lambda *_: '<th scope="col">'
     shown = rules["fence"]

@@ -1,5 +1,15 @@
 "use strict";
-// Sorting and filtering on top of tables that are whole without it. Nothing is fetched and nothing is made of text.
+// Sorting, filtering and ways back on top of a page that is whole without them. Nothing is fetched, and no text becomes
+// anything but text.
+const make = (tag, said, attributes = {}) => {
+  const made = document.createElement(tag);
+  made.append(said);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+};
+const told = make("output", "", {class: "aloud"});  // what a screen reader is told
+document.querySelector("main").append(told);
+
 const worth = (cell) => {
   const said = cell.textContent.trim().replaceAll(",", "").replace(/^</, "");
   return said === "-" || said === "" ? null : Number.isNaN(parseFloat(said)) ? said : parseFloat(said);
@@ -10,8 +20,7 @@ const before = (a, b) =>
 for (const table of document.querySelectorAll("table.sorts")) {
   const body = table.tBodies[0];
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
+    const button = make("button", "", {type: "button"});
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
@@ -21,39 +30,55 @@ for (const table of document.querySelectorAll("table.sorts")) {
       const rows = [...body.rows].map((row) => [worth(row.cells[column]), row]);
       rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : down ? before(b, a) : before(a, b)));
       body.append(...rows.map(([, row]) => row));
+      told.textContent = `Sorted by ${head.textContent}, ${head.getAttribute("aria-sort")}`;
     });
   });
 }
 
+// For each column of words a button for each word; those pressed in one column are alternatives.
 for (const bar of document.querySelectorAll(".filter")) {
   const table = document.getElementById(bar.dataset.for);
   const rows = [...table.tBodies[0].rows];
-  const words = [...new Set(rows.flatMap((row) => [...row.querySelectorAll(".l")].map((cell) => cell.textContent)))];
-  const make = (tag, label) => {
-    const named = document.createElement("label");
-    const control = document.createElement(tag);
-    named.append(`${label} `, control);
-    bar.append(named);
-    return control;
-  };
-  const name = make("input", "Find");
-  name.type = "search";
-  const verdict = make("select", "Verdict");
-  verdict.append(new Option("any", ""), ...words.filter((said) => said !== "-").sort().map((said) => new Option(said, said)));
-  const count = document.createElement("output");
+  const find = make("input", "", {type: "search"});
+  const named = make("label", "Find ");
+  named.append(find);
+  bar.append(named);
+  const pressed = new Map();  // column -> words
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (column === 0 || !head.classList.contains("l")) return;
+    const words = new Map();  // word -> rows that have it
+    for (const row of rows) {
+      const word = row.cells[column].textContent;
+      if (word !== "-") words.set(word, (words.get(word) ?? 0) + 1);
+    }
+    if (words.size < 2) return;
+    pressed.set(column, new Set());
+    const group = make("span", `${head.textContent} `, {role: "group", "aria-label": head.textContent, class: "words"});
+    for (const word of [...words.keys()].sort(before)) {
+      const button = make("button", `${word} (${words.get(word)})`, {type: "button", "aria-pressed": "false"});
+      button.addEventListener("click", () => {
+        const on = button.getAttribute("aria-pressed") === "false";
+        button.setAttribute("aria-pressed", on);
+        pressed.get(column)[on ? "add" : "delete"](word);
+        apply();
+      });
+      group.append(button, " ");
+    }
+    bar.append(group);
+  });
+  const count = make("output", "");
   bar.append(count);
   const apply = () => {
     let left = 0;
     for (const row of rows) {
-      const found = row.cells[0].textContent.toLowerCase().includes(name.value.toLowerCase());
-      const said = !verdict.value || [...row.querySelectorAll(".l")].some((cell) => cell.textContent === verdict.value);
+      const found = row.cells[0].textContent.toLowerCase().includes(find.value.toLowerCase());
+      const said = [...pressed].every(([column, words]) => !words.size || words.has(row.cells[column].textContent));
       row.hidden = !(found && said);
       left += found && said;
     }
     count.textContent = `${left} of ${rows.length} shown`;
   };
-  name.addEventListener("input", apply);
-  verdict.addEventListener("input", apply);
+  find.addEventListener("input", apply);
   apply();
   bar.hidden = false;
 }
@@ -70,7 +95,15 @@ addEventListener("afterprint", () => {
     delete fold.dataset.closed;
   }
 });
-const reveal = () => {
+
+// A story opens by its address alone; Escape closes it, and whoever leaves it is back where it was opened.
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.querySelector(".story:target .close")?.click();
+});
+const reveal = (event) => {
+  const left = event && new URL(event.oldURL).hash;
+  if (left?.startsWith("#class-") && document.querySelector(location.hash)?.matches("table"))
+    document.querySelector(`${location.hash} a[href="${left}"]`)?.focus();
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target instanceof HTMLDetailsElement) target.open = true;
 };

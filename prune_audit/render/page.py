@@ -103,15 +103,28 @@ def limits(measure: Measure, low: Value, high: Value) -> str:
     return f"{shown(measure, low)} to {shown(measure, high)}"
 
 
-def table(caption: str, heads: Sequence[Head], rows: Sequence[str], *, kind: str = "", name: str = "") -> str:
-    """A table that scrolls on its own where it is wider than the page; ``rows`` are whole ``<tr>``."""
+def table(
+    caption: str, heads: Sequence[Head], rows: Sequence[str], *, kind: str = "", name: str = "", columns: bool = False
+) -> str:
+    """A table that scrolls on its own where it is wider than the page; ``rows`` are whole ``<tr>``.
+
+    A narrow and long one is set in ``columns``, as the index of a book.
+    """
     attributes = (f' class="{kind}"' if kind else "") + (f' id="{name}"' if name else "")
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{text(caption)}">\n<table{attributes}>'
+    made = (
+        f"<table{attributes}>"
         f"<caption>{text(caption)}</caption>\n<thead><tr>{''.join(map(_head, heads))}</tr></thead>\n<tbody>\n"
         + "\n".join(rows)
-        + "\n</tbody></table></div>\n"
+        + "\n</tbody></table>"
     )
+    if columns:
+        made = f'<div class="columns">{made}</div>'
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{text(caption)}">\n{made}</div>\n'
+
+
+def filtering(name: str) -> str:
+    """Where the script puts what filters the table called ``name``."""
+    return f'<div class="filter" hidden data-for="{name}"></div>\n'
 
 
 def _head(head: Head) -> str:

@@ -7,6 +7,7 @@ from prune_audit.core.requests import told
 from prune_audit.render import guide, rounded, wording
 from prune_audit.render.page import Head, facts, fold, table, text, word
 from prune_audit.reports import _gate as gate
+from prune_audit.reports._page_large import WORST, large
 
 CHECKS = 200  # that are listed
 GUIDE = (  # the sections of the guide that the page holds
@@ -27,9 +28,10 @@ def checks(audit: Audit) -> str:
         return ""
     told = gate.notable(audit, ("failed", "inconclusive", "waived"))
     every = [check for comparison in audit.comparisons for check in comparison.checks]
+    most = WORST if large(audit) else CHECKS
     heads = [Head(title=name, number=False) for name in ("outcome", "rule", "variant", "of", "why")]
     rows = []
-    for name, check in told[:CHECKS]:
+    for name, check in told[:most]:
         said = "warning" if check.level == "warn" else check.outcome
         cells = [text(check.rule), text(name), text(check.subject), text(check.message)]
         rows.append(
@@ -37,7 +39,7 @@ def checks(audit: Audit) -> str:
         )
     kinds = {check.outcome: sum(other.outcome == check.outcome for other in every) for check in every}
     counted = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
-    more = f"<p>{len(told) - CHECKS:,} more in the JSON file.</p>" if len(told) > CHECKS else ""
+    more = f"<p>{len(told) - most:,} more in the JSON file.</p>" if len(told) > most else ""
     body = table("Checks that did not pass, the worst first", heads, rows, kind="sorts") if rows else ""
     return (
         f'<section id="checks" aria-labelledby="checks-title"><h2 id="checks-title">What the gate looked at</h2>\n'

@@ -5,28 +5,46 @@ People look at these first, and they show what no number does: whether the lost 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
+
 from prune_audit.core import Comparison, Flip, lookup
+from prune_audit.render import rounded
 from prune_audit.render.gallery import Picture, gallery
 from prune_audit.render.page import Head, fold, table, text
+from prune_audit.reports._page_story import link
+
+LINKS = 40  # to classes that have pictures
 
 
-def flips(comparison: Comparison, position: int) -> str:
-    """The samples that the audit kept, pictures first."""
+def flips(comparison: Comparison, position: int, told: Collection[str]) -> str:
+    """The samples that the audit kept, pictures first; those of the classes ``told`` are in their stories."""
     kept = comparison.flips
     if not kept:
         return ""
     of = f", {len(kept):,} of them kept" if len(kept) < comparison.flipped else ""
-    many = lookup.things(comparison.views[0])[1]
+    view = comparison.views[0]
+    many = lookup.things(view)[1]
     title = f"{many.capitalize()} that only one model gets right: {comparison.flipped:,}{of}"
-    pictured = [
+    drawn = Counter(flip.label for flip in kept if flip.thumbnail)
+    links = [
+        f"{link(position, i, name)} ({drawn[name]:,})"
+        for i in lookup.worst_first(view)
+        if (name := view.strata[i]) in told and drawn[name]
+    ]
+    more = f" and {rounded.several(len(links) - LINKS, *lookup.noun(view))} more" if len(links) > LINKS else ""
+    pictures = (
+        f"<p>Pictures of them, by {lookup.noun(view)[0]}: {', '.join(links[:LINKS])}{more}.</p>\n" if links else ""
+    )
+    other = [
         Picture(
             image=flip.thumbnail, id=flip.id, label=flip.label, dense=flip.dense, pruned=flip.pruned, note=flip.went
         )
         for flip in kept
-        if flip.thumbnail
+        if flip.thumbnail and flip.label not in told
     ]
     said = "What the dense model says → what the pruned one says; the right answer is bold."
-    pictures = gallery(pictured, said) if pictured else ""
+    pictures += gallery(other, said) if other else ""
     asked = ("asked",) if any(flip.asked for flip in kept) else ()
     titles = (lookup.things(comparison.views[0])[0], *asked, "is", "dense says", "pruned says", "so it was")
     heads = [Head(title=name, number=False) for name in titles]
@@ -36,7 +54,7 @@ def flips(comparison: Comparison, position: int) -> str:
         + "</tr>"
         for flip in kept
     ]
-    listed = table(title, heads, rows, kind="sorts")
+    listed = table(f"{title}, of {comparison.pruned.name}", heads, rows, kind="sorts")
     named = fold(f"The list of these {many}", listed, opened=bool(asked))  # texts are read as pictures are looked at
     return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{named}'
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 from prune_audit.core import Audit, Comparison, Measure, Settings, Value, View, lookup
 from prune_audit.render import rounded, wording
-from prune_audit.render.page import Head, facts, figure, fold, limits, prose, shown, table, text, word
+from prune_audit.render.page import Head, facts, figure, filtering, fold, limits, prose, shown, table, text, word
 from prune_audit.render.picture import Chart
 from prune_audit.reports._page_flips import flips
+from prune_audit.reports._page_large import MANY, WORST
 from prune_audit.reports._page_looks import looks
+from prune_audit.reports._page_story import link, stories, told
 from prune_audit.reports._page_verdict import sentences
 from prune_audit.reports._words import words as words_of
 
@@ -57,11 +59,12 @@ def variant(audit: Audit, position: int, charts: Mapping[str, tuple[Chart, ...]]
             parts.append(_tiles(comparison, view, audit.provenance.settings))
         drawn = [figure(chart, f"{name}-{position}-{n}") for name, chart in own if chart.by == view.by]
         parts.append(f'<div class="charts">\n{"".join(drawn)}</div>\n' if drawn else "")
-        parts.append(_classes(audit, view, f"classes-{position}-{n}"))
+        parts.append(_classes(audit, position, n))
+        parts.append(stories(audit, position, f"classes-{position}-{n}") if view.by == "class" else "")
         parts.append(_model(view))
-        parts.append(_every(audit, view))
+        parts.append(_every(audit, position, view))
     parts.append(looks(comparison, position, charts))
-    parts.append(flips(comparison, position))
+    parts.append(flips(comparison, position, _told_of(audit, comparison)))
     parts.append("</section>\n")
     return "".join(parts)
 
@@ -92,11 +95,20 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     return f'<dl class="tiles">{cells}</dl>\n'
 
 
-def _classes(audit: Audit, view: View, name: str) -> str:
+def _told_of(audit: Audit, comparison: Comparison) -> set[str]:
+    """The names of the classes that have a story."""
+    view = lookup.by_class(comparison)
+    return {view.strata[i] for i in told(audit, comparison)} if view else set()
+
+
+def _classes(audit: Audit, position: int, n: int) -> str:
     """The table of classes, worst first, with what the script needs to filter it."""
-    settings = audit.provenance.settings
+    comparison = audit.comparisons[position]
+    view, name, settings = comparison.views[n], f"classes-{position}-{n}", audit.provenance.settings
+    linked = told(audit, comparison) if view.by == "class" else frozenset()
     order = lookup.worst_first(view)
-    most = max(50, ROWS // len(audit.comparisons))
+    many = len(order) > MANY
+    most = WORST if many else max(50, ROWS // len(audit.comparisons))
     measures = [m for shows, _, _ in MAIN if (m := lookup.find(view, shows))]
     heads = [Head(title=lookup.heading(view), number=False)]
     for shows, title, meaning in MAIN:
@@ -113,16 +125,24 @@ def _classes(audit: Audit, view: View, name: str) -> str:
                 heads.append(Head(title=sure, meaning="of the change, in points"))
     things = lookup.things(view)[1]
     heads += [Head(title=title, meaning=meaning or things) for _, title, meaning in COUNTS]
-    rows = [_row(view, i, measures) for i in order[:most]]
-    many, words = lookup.noun(view)[1], words_of(view, order[:most], settings)
-    cut = f", the worst {most:,} of {len(order):,}; the CSV file has all" if len(order) > most else ""
+    names = {i: link(position, i, view.strata[i]) for i in linked}
+    rows = [_row(view, i, measures, names.get(i, text(view.strata[i]))) for i in order[:most]]
+    nouns, words = lookup.noun(view)[1].capitalize(), words_of(view, order[:most], settings)
+    rest = "the index has all" if many else "the CSV file has all"
+    cut = f", the worst {most:,} of {len(order):,}; {rest}" if len(order) > most else ""
     return (
-        f'<div class="filter" hidden data-for="{name}"></div>\n'
-        + table(f"{many.capitalize()}, worst first{cut}", heads, rows, kind="sorts", name=name)
+        ("" if many else filtering(name))
+        + table(f"{_of(audit, position, view, nouns)}, worst first{cut}", heads, rows, kind="sorts", name=name)
         + f'<p class="reading">{prose("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
         + (f'<p class="reading">{prose(words)}.</p>\n' if words else "")
         + "".join(f'<p class="reading">-: {text(said)}</p>\n' for said in _dashes(view, measures))
     )
+
+
+def _of(audit: Audit, position: int, view: View, what: str) -> str:
+    """``what`` as the caption of a table that no other one of the page has."""
+    variant = f" of {audit.comparisons[position].pruned.name}" if len(audit.comparisons) > 1 else ""
+    return f"{what}{variant}{'' if view.by == 'class' else f' by {view.by}'}"
 
 
 def _dashes(view: View, measures: list[Measure]) -> list[str]:
@@ -136,7 +156,7 @@ def _dashes(view: View, measures: list[Measure]) -> list[str]:
     return [f"{reason} ({rounded.listed(list(strata))})" for reason, strata in reasons.items()]
 
 
-def _row(view: View, i: int, measures: list[Measure]) -> str:
+def _row(view: View, i: int, measures: list[Measure], name: str) -> str:
     before, after = lookup.column(view, "dense_recall")[i], lookup.column(view, "pruned_recall")[i]
     bar = f' style="--d:{rounded.percent(before)}%;--p:{rounded.percent(after)}%"' if before is not None else ""
     cells = []
@@ -150,7 +170,7 @@ def _row(view: View, i: int, measures: list[Measure]) -> str:
         if measure.name == "change" and measure.low:
             cells.append(f"<td>{limits(measure, measure.low[i], measure.high[i])}</td>")
     cells += [f"<td>{int(getattr(view.pair, name)[i]):,}</td>" for name, _, _ in COUNTS]
-    return f'<tr><th scope="row"{bar}>{text(view.strata[i])}</th>' + "".join(cells) + "</tr>"
+    return f'<tr><th scope="row"{bar}>{name}</th>' + "".join(cells) + "</tr>"
 
 
 def _model(view: View) -> str:
@@ -180,7 +200,7 @@ def _interval(measure: Measure) -> str:
     return "" if found == rounded.DASH else f" (interval {found})"
 
 
-def _every(audit: Audit, view: View) -> str:
+def _every(audit: Audit, position: int, view: View) -> str:
     """Every measure of every class, where that is not too much for a page."""
     measures = [measure for measure in view.measures if measure.by_stratum]
     heads = [Head(title=lookup.heading(view), number=False)]
@@ -191,13 +211,13 @@ def _every(audit: Audit, view: View) -> str:
     many = lookup.noun(view)[1]
     title = f"Every measure of the {many}: {len(measures)} columns"
     views = sum(len(comparison.views) for comparison in audit.comparisons)
-    if len(heads) * len(view.strata) * views > CELLS:
+    if len(view.strata) > MANY or len(heads) * len(view.strata) * views > CELLS:
         said = (
             f"{len(view.strata):,} {many} and {len(measures)} measures are too much for a page; the CSV file has all."
         )
         return fold(title, f"<p>{said}</p>\n")
     rows = [_whole_row(view, i, measures) for i in lookup.worst_first(view)]
-    return fold(title, table(title, heads, rows, kind="sorts"), paper=False)
+    return fold(title, table(_of(audit, position, view, title), heads, rows, kind="sorts"), paper=False)
 
 
 def _whole_row(view: View, i: int, measures: list[Measure]) -> str:

@@ -11,6 +11,7 @@ from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, Audit, Comparison, 
 from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, commands, prose, table, text, word
 from prune_audit.reports import _gate as gate
+from prune_audit.reports import _page_story as story
 
 CARDS = 6  # findings that are told in full before the table
 
@@ -26,7 +27,7 @@ BANNERS: dict[Outcome, tuple[str, str]] = {
 class _Finding:
     """A class or group that regressed or was harmed, and by how much."""
 
-    variant: str
+    variant: int
     view: View
     position: int
     change: float
@@ -89,12 +90,12 @@ def sentences(view: View, audit: Audit) -> list[str]:
 def _findings(audit: Audit) -> list[_Finding]:
     """Every finding of every variant and view, the largest loss first."""
     found = []
-    for comparison in audit.comparisons:
+    for n, comparison in enumerate(audit.comparisons):
         for view in comparison.views:
             change, drop, harm = lookup.moves(view), lookup.column(view, "verdict"), lookup.column(view, "distortion")
             for i, moved in enumerate(change):
                 if isinstance(moved, (int, float)) and (drop[i] == REGRESSED or harm[i] in HARMED):
-                    found.append(_Finding(comparison.pruned.name, view, i, moved))
+                    found.append(_Finding(n, view, i, moved))
     return sorted(found, key=lambda finding: finding.change)
 
 
@@ -119,8 +120,11 @@ def _card(finding: _Finding, audit: Audit) -> str:
     change = lookup.find(view, "change")
     interval = rounded.between(change.low[i], change.high[i]) if change and change.low and change.high else rounded.DASH
     before, after = rounded.percent(value("dense_recall")), rounded.percent(value("pruned_recall"))
-    name = view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}"
-    of = f'<span class="of">{text(finding.variant)}</span>' if len(audit.comparisons) > 1 else ""
+    comparison = audit.comparisons[finding.variant]
+    name = text(view.strata[i] if view.by == "class" else f"{view.by}: {view.strata[i]}")
+    if view.by == "class" and i in story.told(audit, comparison):
+        name = story.link(finding.variant, i, view.strata[i])
+    of = f'<span class="of">{text(comparison.pruned.name)}</span>' if len(audit.comparisons) > 1 else ""
     words = " ".join(word(said) for said in (value("verdict"), value("distortion")) if said in (REGRESSED, *HARMED))
     confidence = rounded.limit(audit.provenance.settings.confidence)
     n, lost, gained = (int(getattr(view.pair, name)[i]) for name in ("support", "lost", "gained"))
@@ -132,7 +136,7 @@ def _card(finding: _Finding, audit: Audit) -> str:
         bar = f'<p class="bar" style="--d:{before}%;--p:{after}%"></p>'
         counts = f"{lookup.rate(view).capitalize()} {before} % → {after} %: {counts}"
     return (
-        f'<li class="card"><p class="name">{text(name)} {of}</p>'
+        f'<li class="card"><p class="name">{name} {of}</p>'
         f'<p class="by">{rounded.points(finding.change)} <small>{unit}</small></p>'
         f'<p class="sure">{prose(sure)}</p>'
         f"{bar}"

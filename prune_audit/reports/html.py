@@ -12,6 +12,7 @@ from prune_audit.render import rounded, wording
 from prune_audit.render.page import figure, page
 from prune_audit.reports import _page_looks as looks
 from prune_audit.reports._page_about import checks, measured, words
+from prune_audit.reports._page_index import index
 from prune_audit.reports._page_variant import variant
 from prune_audit.reports._page_verdict import verdict
 
@@ -29,8 +30,10 @@ def render(audit: Audit) -> str:
     view = lookup.by_class(audit.comparisons[0])
     of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
     across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
+    every = index(audit)
     links = [("verdict", "Verdict")]
     links += [(f"variant-{n}", pruned[n]) for n in order]
+    links += [("index", "Index")] if every else []
     links += [("checks", "Gate")] if audit.policy is not None and not p.limited else []
     links += [("words", "How to read this"), ("measured", "What was measured")]
     why = looks.opening(audit)
@@ -40,6 +43,7 @@ def render(audit: Audit) -> str:
         + verdict(audit)
         + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
         + "".join(variant(audit, n, drawn) for n in order)
+        + every
         + checks(audit)
         + words(audit)
         + measured(audit)

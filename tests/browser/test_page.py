@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "several": audits.several(),
         "everything": replace(everything, comparisons=(pictured,)),
         "bitten": bitten(),
+        "one": of_classes(1),
+        "hundred": of_classes(100),
         "thousand": of_classes(1000),
         "long": long(audits.several()),
     }
@@ -134,21 +137,101 @@ def test_a_column_sorts_up_and_down_with_what_is_absent_last(driver: Chrome, pag
 def test_the_table_filters_by_name_and_by_verdict(driver: Chrome, pages: Path) -> None:
     chromium.show(driver, pages / "everything.html")
 
-    def enter(bar: int, tag: str, value: str) -> str:
+    def enter(bar: int, said: str) -> str:
         found: str = driver.execute_script(
-            "const bar = document.querySelectorAll('.filter')[arguments[0]], c = bar.querySelector(arguments[1]);"
-            "c.value = arguments[2]; c.dispatchEvent(new Event('input'));"
+            "const bar = document.querySelectorAll('.filter')[arguments[0]], c = bar.querySelector('input');"
+            "c.value = arguments[1]; c.dispatchEvent(new Event('input'));"
             "return bar.querySelector('output').textContent",
-            bar, tag, value,
+            bar, said,
         )  # fmt: skip
         return found
 
-    assert enter(0, "select", "intensified") == "1 of 10 shown"
+    def push(said: str) -> tuple[str, str]:
+        """Whether the button is pressed then, and what is told."""
+        bar = driver.find_element("css selector", ".filter")
+        button = next(each for each in bar.find_elements("tag name", "button") if each.text == said)
+        button.send_keys(" ")
+        return str(button.get_attribute("aria-pressed")), bar.find_element("tag name", "output").text
+
+    assert push("intensified (1)") == ("true", "1 of 10 shown")
     assert list(column(driver, "classes-0-0", 0)) == ["7"]
-    enter(0, "select", "")
-    assert enter(1, "input", "OUT") == "1 of 2 shown"
+    assert push("harmed (1)") == ("true", "2 of 10 shown")  # either of them
+    assert push("fine (4)") == ("true", "0 of 10 shown")  # and that, too
+    for said in ("intensified (1)", "harmed (1)", "fine (4)"):
+        assert push(said)[0] == "false"
+    assert enter(1, "OUT") == "1 of 2 shown"
     assert list(column(driver, "classes-0-1", 0)) == ["outdoor"]
     assert len(column(driver, "classes-0-0", 0)) == 10
+
+
+def test_sorting_is_told(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "ten.html")
+    press(driver, "classes-0-0", "change")
+    assert driver.execute_script("return document.querySelector('main > output').textContent") == (
+        "Sorted by change, ascending"
+    )
+
+
+STATE = (
+    "const story = document.getElementById(arguments[0]), image = story.querySelector('img');"
+    "return [getComputedStyle(story).display, image ? image.complete && image.naturalWidth > 0 : null]"
+)
+
+
+def test_a_class_opens_its_story_by_keyboard_and_leads_back(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "everything.html")
+    assert driver.execute_script(STATE, "class-0-7")[0] == "none"
+    link = driver.find_element("css selector", "#classes-0-0 a[href='#class-0-7']")
+    link.send_keys("\n")
+    driver.execute_script("return new Promise(done => setTimeout(done, 200))")
+    assert driver.execute_script(STATE, "class-0-7") == ["block", True]
+    assert driver.execute_script("return document.activeElement.id") == "class-0-7"
+    assert driver.execute_script(STATE, "class-0-8")[0] == "none"
+    driver.switch_to.active_element.send_keys("\ue00c")  # Escape
+    driver.execute_script("return new Promise(done => setTimeout(done, 50))")
+    assert driver.execute_script(STATE, "class-0-7")[0] == "none"
+    assert driver.execute_script("return document.activeElement.getAttribute('href')") == "#class-0-7"
+
+
+def test_an_address_opens_a_story_without_javascript(pages: Path, driver: Chrome) -> None:
+    with chromium.browser(javascript=False) as plain:
+        chromium.show(plain, pages / "everything.html")
+        plain.get(f"{(pages / 'everything.html').as_uri()}#class-0-7")
+        assert plain.find_element("id", "class-0-7").is_displayed()
+        assert plain.find_element("css selector", "#class-0-7 img").is_displayed()
+        assert not plain.find_element("id", "class-0-8").is_displayed()
+        assert plain.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssVisualViewport"]["pageY"] > 500
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """axe-core, which looks for what keeps people out."""
+    return files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "theme", "width"),
+    [
+        ("one", "light", 1280),
+        ("everything#class-0-7", "dark", 390),
+        ("hundred", "light", 390),
+        ("several", "light", 1280),
+        ("thousand", "dark", 1280),
+    ],
+)
+def test_axe_finds_nothing(driver: Chrome, pages: Path, axe: str, name: str, theme: chromium.Theme, width: int) -> None:
+    page, _, story = name.partition("#")
+    chromium.show(driver, pages / f"{page}.html", width=width, theme=theme)
+    if story:
+        driver.execute_script("location.hash = arguments[0]", story)
+    driver.set_script_timeout(200)
+    driver.execute_script(axe)
+    found = driver.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run({resultTypes: ['violations']}).then(({violations}) => done(violations.map("
+        "  each => `${each.id}: ${each.nodes.length} as ${each.nodes[0].html.slice(0, 200)}`)), done)"
+    )
+    assert found == []
 
 
 def test_everything_is_there_without_javascript(pages: Path, driver: Chrome) -> None:
@@ -213,6 +296,13 @@ def test_it_prints_with_its_folds_open_but_for_what_is_too_wide(driver: Chrome, 
     assert driver.execute_script("return document.querySelectorAll('details[open]').length") == 0
 
 
+def test_a_thousand_classes_print_on_eight_pages(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "thousand.html")
+    paper = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
+    document = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", paper)["data"])
+    assert 4 <= document.count(b"/Type /Page\n") <= 8
+
+
 def test_heads_of_columns_are_no_buttons_on_paper(driver: Chrome, pages: Path) -> None:
     """Chromium leaves buttons out where it repeats the head of a table on the next page."""
     chromium.show(driver, pages / "ten.html")
@@ -227,7 +317,7 @@ def test_a_thousand_classes_are_quick(driver: Chrome, pages: Path) -> None:
     chromium.show(driver, pages / "thousand.html")
     elements, sorting = driver.execute_script(
         "const start = performance.now();"
-        "document.querySelector('#classes-0-0 th button').click(); document.body.offsetHeight;"
+        "document.querySelector('#index-0 th button').click(); document.body.offsetHeight;"
         "return [document.querySelectorAll('*').length, performance.now() - start]"
     )
     assert elements < 100_000

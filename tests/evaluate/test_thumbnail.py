@@ -93,17 +93,26 @@ def test_a_large_one_becomes_small_and_keeps_its_shape() -> None:
     assert np.abs(row - np.linspace(0, 255, 96)).max() < 12
 
 
-def test_every_label_has_its_turn() -> None:
-    (found,) = with_thumbnails([comparison("aaaabbc")], Images(images(7)), 4)
-    assert pictured(found) == ["0.png", "1.png", "4.png", "6.png"]
+def test_every_class_and_flow_has_as_many() -> None:
+    whole = comparison("aaaabbc")
+    moved = replace(whole, flips=(*whole.flips[:3], replace(whole.flips[3], pruned="y"), *whole.flips[4:]))
+    (found,) = with_thumbnails([moved], Images(images(7)), 2)
+    assert pictured(found) == ["0.png", "1.png", "3.png", "4.png", "5.png", "6.png"]
     assert [flip.id for flip in found.flips] == [f"{i}.png" for i in range(7)]  # in the order in which they came
 
 
-def test_each_variant_has_as_many_and_each_sample_is_read_once() -> None:
-    data = Images(images(4))
-    found = with_thumbnails([comparison("ab"), comparison("abcd")], data, 3)
-    assert [pictured(c) for c in found] == [["0.png", "1.png"], ["0.png", "1.png", "2.png"]]
-    assert data.asked == [0, 1, 2]
+def test_each_variant_has_its_own_and_each_sample_is_read_once() -> None:
+    data = Images(images(5))
+    found = with_thumbnails([comparison("ab"), comparison("abcdd")], data, 1)
+    assert [pictured(c) for c in found] == [["0.png", "1.png"], ["0.png", "1.png", "2.png", "3.png"]]
+    assert data.asked == [0, 1, 2, 3]
+
+
+def test_the_first_of_all_comes_before_the_second_of_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Images(np.zeros((3, 1, 8, 8), np.uint8))
+    monkeypatch.setattr(thumbnail, "TOTAL", 3 * len(thumbnail.thumbnail(data.images[0])))
+    found = with_thumbnails([comparison("aab"), comparison("a")], data, 2)
+    assert [pictured(c) for c in found] == [["0.png", "2.png"], ["0.png"]]
 
 
 def test_pictures_stop_where_they_would_be_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

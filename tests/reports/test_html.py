@@ -20,8 +20,8 @@ import html5lib
 import numpy as np
 import pytest
 
-from prune_audit.core import Audit, Drawing, Pair, Settings, View
-from prune_audit.reports import _page_about, _page_variant, html, svg
+from prune_audit.core import Audit, Drawing, Field, Pair, Settings, Table, View, lookup
+from prune_audit.reports import _page_about, _page_index, _page_variant, html, svg
 from prune_audit.stats import measures
 from tests.lenses.looks import looked
 from tests.reports import audits
@@ -247,19 +247,101 @@ def test_waived_checks_are_shown_as_waived_with_their_reason() -> None:
     assert "waived recall-drop pruned-90 7 lost 33.3 points; waived until 2027-01-01: accepted by QA" in words
 
 
-def test_pictures_of_flips_are_told_apart_and_said_in_words() -> None:
+def test_a_class_has_a_story_of_its_own() -> None:
+    root = parsed(page("judged"))
+    table = next(each for each in root.iter("table") if each.get("id") == "classes-0-0")
+    links = [link.get("href") for link in table.iter("a")]
+    assert links[0] == "#class-0-7"
+    assert len(links) == 10
+    card = next(each for each in root.iter("li") if each.get("class") == "card")
+    assert [link.get("href") for link in card.iter("a")] == ["#class-0-7"]
+    story = of_id(root, "class-0-7")
+    words = said(story)
+    assert words.startswith("7 regressed intensified")
+    assert "Recall 67.8 % → 34.4 %, -33.3 points (95 % interval -38.3 to -28.3)." in words
+    assert "90 samples: 30 right in both, 31 lost, 1 gained, 28 wrong in both." in words
+    assert [link.get("href") for link in story.iter("a")] == ["#classes-0-0"]
+
+
+def test_a_story_says_where_the_samples_went_and_what_would_settle_it() -> None:
+    comparison = audits.judged().comparisons[0]
+    (view,) = comparison.views
+    first, *rest = lookup.those(view, "verdict", ["cannot tell"])
+    moves = np.array([[7, 7, 1, 30], [7, 7, 9, 1], [7, 2, 7, 1], [7, 2, 3, 5], [8, 8, 3, 22]])
+    needed = replace(
+        view.measures[0],
+        name="samples_needed",
+        by_stratum=tuple(400 if i == first else None for i in range(10)),
+        low=(),
+        high=(),
+        absent=dict.fromkeys(rest, "no number would do"),
+    )
+    measured = replace(view, pair=replace(view.pair, moves=moves), measures=(*view.measures, needed))
+    audit = replace(audits.judged(), comparisons=(replace(comparison, views=(measured,)),))
+    root = parsed(html.render(audit))
+    went = [said(item) for item in of_id(root, "class-0-7").iter("li")]
+    assert went[:4] == [
+        "7 → 1: 30 samples, lost 7/0001.png",
+        "2 → 3: 5 samples, wrong in both",
+        "7 → 9: 1 sample, lost",
+        "2 → 7 : 1 sample, gained",
+    ]
+    assert "Where its samples went" not in said(of_id(root, "class-0-1"))
+    lacking = {story.get("id"): said(story) for story in root.iter("section") if story.get("class") == "story"}
+    undecided = [f"class-0-{i}" for i in (first, *rest)]
+    assert sorted(name or "" for name, words in lacking.items() if "To settle it" in words) == sorted(undecided)
+    settling = "To settle it: about 400 samples of it, 310 more than there are (prune-audit plan)."
+    assert settling in lacking[undecided[0]]
+    assert "To settle it: no number would do." in lacking[undecided[1]]
+
+
+def test_a_story_has_what_lenses_saw_of_the_class() -> None:
+    audit = looked("dots")
+    [comparison] = audit.comparisons
+    look = comparison.looks[0]
+    seen = Table(
+        name="of",
+        title="Of each class",
+        fields=(
+            Field(name="class", title="class", unit="label"),
+            Field(name="loss", title="excess loss", unit="ratio"),
+            Field(name="none", title="nothing", unit="ratio"),
+        ),
+        rows=(("7", 0.5, None), ("8", 0.25, None)),
+    )
+    shown = replace(audit, comparisons=(replace(comparison, looks=(replace(look, tables=(seen,)),)),))
+    root = parsed(html.render(shown))
+    words = said(of_id(root, "class-0-7"))
+    assert "Which layer? Of each class excess loss 0.50 All of layers" in words
+    assert "nothing" not in words
+    assert "All of layers" not in said(of_id(root, "class-0-1"))
+
+
+def of_id(root: Element, name: str) -> Element:
+    return next(element for element in root.iter() if element.get("id") == name)
+
+
+def test_pictures_of_flips_are_in_the_story_of_their_class_and_said_in_words() -> None:
     audit = audits.ten()
     flip = audit.comparisons[0].flips[0]
-    flips = (replace(flip, thumbnail="iVBORx"), replace(flip, dense="1", pruned="7", thumbnail="/9j/x"), flip)
+    flips = (
+        replace(flip, thumbnail="iVBORx"),
+        replace(flip, dense="1", pruned="7", thumbnail="/9j/x"),
+        flip,
+        replace(flip, label="no class", thumbnail="/9j/y"),
+    )
     root = parsed(html.render(replace(audit, comparisons=(replace(audit.comparisons[0], flips=flips),))))
-    assert [image.get("src") for image in root.iter("img")] == [
-        "data:image/png;base64,iVBORx",
-        "data:image/jpeg;base64,/9j/x",
+    story = of_id(root, "class-0-7")
+    pictures = list(story.iter("img"))
+    assert [(image.get("src"), image.get("loading")) for image in pictures] == [
+        ("data:image/png;base64,iVBORx", "lazy"),
+        ("data:image/jpeg;base64,/9j/x", "lazy"),
     ]
-    assert next(root.iter("img")).get("alt") == "7/0001.png: is 7, dense says 7, pruned says 1"
-    assert "7 → 1 lost" in said(root)
-    assert "1 → 7 gained" in said(root)
-    assert "Samples that only one model gets right: 71, 3 of them kept" in said(root)
+    assert pictures[0].get("alt") == "7/0001.png: is 7, dense says 7, pruned says 1"
+    words = said(root)
+    assert "Samples that only one model gets right: 71, 4 of them kept Pictures of them, by class: 7 (2)." in words
+    # What is of no class of the page stands by itself.
+    assert [image.get("src") for image in root.iter("img")][2:] == ["data:image/jpeg;base64,/9j/y"]
 
 
 @pytest.mark.parametrize(("classes", "most"), [(10, 1_500_000), (1000, 4_000_000)])
@@ -273,14 +355,40 @@ def test_many_variants_of_many_classes_are_small_enough_too() -> None:
     text = html.render(replace(audit, comparisons=tuple(replace(audit.comparisons[0], pruned=c) for c in cards)))
     assert len(text.encode()) < 4_000_000
     words = said(parsed(text))
-    assert "Classes, worst first, the worst 500 of 1,000; the CSV file has all" in words
+    assert "Classes of pruned-1, worst first, the worst 40 of 1,000; the index has all" in words
     assert "are too much for a page; the CSV file has all" in words
+    index = of_id(parsed(text), "index-0")
+    assert len(list(index.iter("tr"))) == 1 + 1000
+    assert [said(head) for head in index.iter("th")][:4] == ["class", "dense", "pruned-8", "pruned-7"]
 
 
-def test_one_variant_of_a_thousand_classes_is_whole() -> None:
-    text = page("thousand")
-    assert "the worst" not in said(next(parsed(text).iter("table")))
-    assert text.count("n00000999 a rather long name, with a comma</th>") == 2
+def test_a_thousand_classes_are_the_worst_and_an_index_of_all() -> None:
+    root = parsed(html.render(of_classes(1000)))
+    table = next(root.iter("table"))
+    assert said(table).startswith("Classes, worst first, the worst 40 of 1,000; the index has all")
+    assert len(list(table.iter("tr"))) == 1 + 40
+    assert "Of more than 200 classes a page has the 40 worst in full, and all in an index" in said(root)
+    index = of_id(root, "index-0")
+    rows = [said(row) for row in index.iter("tr")]
+    assert rows[0] == "class dense pruned verdict"
+    assert rows[1] == "n00000000 a rather long name of a class 93.8 54.2 regressed"
+    assert len(rows) == 1 + 1000
+    links = [link.get("href") for link in index.iter("a")]
+    assert len(links) == 1000
+    assert said(of_id(root, "class-0-999")).startswith("n00000999 a rather long name of a class")
+
+
+def test_the_index_cuts_what_no_page_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_page_index, "CELLS", 400)
+    index = of_id(parsed(page_of := html.render(of_classes(300))), "index-0")
+    assert len(list(index.iter("tr"))) == 1 + 100
+    assert "Classes, by name, the worst 100 of 300" in page_of
+    assert [said(row)[:9] for row in index.iter("tr")][1:3] == ["n00000000", "n00000004"]
+
+
+def test_names_sort_as_people_do() -> None:
+    names = ["class 10", "Class 9", "b", "class 9a", "2", "10"]
+    assert sorted(names, key=_page_index._by_name) == ["2", "10", "b", "Class 9", "class 9a", "class 10"]
 
 
 def test_what_was_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,8 @@ def test_an_audit_keeps_pictures_of_flipped_boxes(tmp_path: Path, capsys: pytest
     assert invoke([*run, "--images", str(tmp_path / "images"), "-o", str(tmp_path / "a.html")]) == 0
     flips = read_audit(tmp_path / "a.json").comparisons[0].flips
     assert flips
-    assert all(flip.thumbnail for flip in flips[:40])
+    flows = {(flip.label, flip.dense, flip.pruned) for flip in flips}
+    assert {(flip.label, flip.dense, flip.pruned) for flip in flips if flip.thumbnail} == flows
     assert flips[0].asked is not None
     assert ".jpg, " in flips[0].asked
     assert " pixels at " in flips[0].asked
