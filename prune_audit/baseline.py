@@ -90,9 +90,9 @@ def judge(audit: Audit, baseline: Audit, policy: Policy, name: str, today: date 
         if last is None:
             checks = (*comparison.checks, _unknown(comparison, policy))
         else:
-            step = _step(comparison, last, samples, before, settings)
-            since = _since(rules.check(step, _of_changes(gate.resolved(policy, settings))))
-            worse = _fallen(step, settings) | {
+            moved = step(comparison, last, samples, before, settings)
+            since = _since(rules.check(moved, _of_changes(gate.resolved(policy, settings))))
+            worse = _fallen(moved, settings) | {
                 check.subject.removesuffix(SINCE) for check in since if check.outcome == "failed"
             }
             checks = (*_accepted(comparison, last, worse, policy), *since)
@@ -178,8 +178,11 @@ def _anew(audit: Audit, baseline: Audit) -> str | None:
     return "thresholds were chosen for the models of each audit: give both the same one of the dense model, --score 0.5"
 
 
-def _step(new: Comparison, old: Comparison, samples: Samples, before: Samples, settings: Settings) -> Comparison:
-    """From the baseline's pruned model to the new one."""
+def step(new: Comparison, old: Comparison, samples: Samples, before: Samples, settings: Settings) -> Comparison:
+    """From the pruned model of the earlier audit to the new one, in every view of ``new``, pair by pair.
+
+    ``samples`` are those of the new audit, ``before`` of the earlier one: the same ones, in the same order.
+    """
     was, now = before.right[old.pruned.name], samples.right[new.pruned.name]  # (N,)
     same = new.pruned.same_as(old.pruned) and np.array_equal(was, now)
     views = []

@@ -148,7 +148,7 @@ def test_the_step_is_paired() -> None:
     new, old = audit(settings=settings, pruned=b), audit(settings=settings, pruned=a)
     assert new.samples is not None
     assert old.samples is not None
-    step = baseline._step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings())
+    step = baseline.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings())
     expected = audit(settings=settings, dense=a, pruned=b).comparisons[0]
     for found, direct in zip(step.views, expected.views, strict=True):
         for column in ("both", "lost", "gained", "neither", "labelled"):
@@ -282,7 +282,7 @@ def test_the_step_knows_what_each_model_predicts() -> None:
     new, old = audit(pruned=b), audit(pruned=a)
     assert new.samples is not None
     assert old.samples is not None
-    step = baseline._step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings()).views[0].pair
+    step = baseline.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings()).views[0].pair
     direct = audit(dense=a, pruned=b).comparisons[0].views[0].pair
     np.testing.assert_array_equal(step.dense_predicted, direct.dense_predicted)
     np.testing.assert_array_equal(step.pruned_predicted, direct.pruned_predicted)

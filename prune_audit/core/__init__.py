@@ -20,7 +20,7 @@ from prune_audit.core.audit import Audit, Sparsest
 from prune_audit.core.clusters import Clusters
 from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
 from prune_audit.core.kept import Kept
-from prune_audit.core.looks import Drawing, Drawn, Field, Look, Table
+from prune_audit.core.looks import BESIDE, Drawing, Drawn, Field, Look, Table
 from prune_audit.core.masks import Masks
 from prune_audit.core.pair import Pair
 from prune_audit.core.predictions import Anew, Answers, FalseFindings, Outputs, Predictions, Samples, data_digest
@@ -91,6 +91,7 @@ from prune_audit.core.types import (
 )
 
 __all__ = [
+    "BESIDE",
     "BY_TIMES",
     "CANNOT_TELL",
     "CLASSIFICATION",

@@ -18,6 +18,8 @@ Drawing = Literal["grid", "scatter", "dots", "lines"]
 interval for each row; numbers along an axis of words, with their intervals as bands."""
 
 
+BESIDE = "beside"
+"""The lens of what changed since an earlier audit (`prune_audit.side_by_side`), which looked at no network."""
 LARGEST = 1e300
 """Of a value; a hundred times that is a number still."""
 _NUMBERS: Mapping[Drawing, tuple[str, ...]] = {

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
 from prune_audit.core import (
+    BESIDE,
     CANNOT_TELL,
     DATA,
     HARMED,
@@ -454,7 +455,7 @@ def _look(audit: Audit) -> tuple[str, str] | None:
     if not found or any(card.recorded or not card.path for card in cards):
         return None
     explained = any(comparison.explained for comparison in audit.comparisons)
-    if not explained and any(comparison.looks for comparison in audit.comparisons):
+    if not explained and any(look.lens != BESIDE for comparison in audit.comparisons for look in comparison.looks):
         return None  # it was mended already
     names = listed(list(dict.fromkeys(stratum for _, stratum in found)))
     data = " ".join(["--data", TRAINING, "--audit", *map(shlex.quote, [audit.provenance.data, *_read(audit)])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prune_audit.core import Audit, Comparison, Look, Table
+from prune_audit.core import BESIDE, Audit, Comparison, Look, Table, lookup
 from prune_audit.render import rounded
 from prune_audit.render.page import Head, commands, figure, fold, prose, table, text
 from prune_audit.render.picture import Chart
@@ -23,9 +23,22 @@ def opening(audit: Audit) -> str:
     )
 
 
+def beside(audit: Audit, charts: Mapping[str, tuple[Chart, ...]]) -> str:
+    """What changed since an earlier audit, of all variants; empty where none was put beside this one."""
+    order = [audit.comparisons.index(comparison) for comparison in lookup.densest_first(audit.comparisons)]
+    told = "".join(
+        _look(look, position, charts)
+        for position in order
+        for look in audit.comparisons[position].looks
+        if look.lens == BESIDE
+    )
+    head = '<section id="beside" aria-labelledby="beside-title"><h2 id="beside-title">Side by side</h2>\n'
+    return f"{head}{told}</section>\n" if told else ""
+
+
 def looks(comparison: Comparison, position: int, charts: Mapping[str, tuple[Chart, ...]]) -> str:
     """The sections of the lenses of the comparison at ``position``; ``charts`` are those of the whole audit."""
-    return "".join(_look(look, position, charts) for look in comparison.looks)
+    return "".join(_look(look, position, charts) for look in comparison.looks if look.lens != BESIDE)
 
 
 def _look(look: Look, position: int, charts: Mapping[str, tuple[Chart, ...]]) -> str:

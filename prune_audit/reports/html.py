@@ -30,8 +30,9 @@ def render(audit: Audit) -> str:
     view = lookup.by_class(audit.comparisons[0])
     of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
     across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
-    every = index(audit)
+    every, since = index(audit), looks.beside(audit, drawn)
     links = [("verdict", "Verdict")]
+    links += [("beside", "Side by side")] if since else []
     links += [(f"variant-{n}", pruned[n]) for n in order]
     links += [("index", "Index")] if every else []
     links += [("checks", "Gate")] if audit.policy is not None and not p.limited else []
@@ -41,6 +42,7 @@ def render(audit: Audit) -> str:
     content = (
         why
         + verdict(audit)
+        + since
         + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
         + "".join(variant(audit, n, drawn) for n in order)
         + every

@@ -38,6 +38,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "bitten": bitten(),
         "one": of_classes(1),
         "hundred": of_classes(100),
+        "large": of_classes(201),
         "thousand": of_classes(1000),
         "long": long(audits.several()),
     }
@@ -216,7 +217,7 @@ def axe() -> str:
         ("everything#class-0-7", "dark", 390),
         ("hundred", "light", 390),
         ("several", "light", 1280),
-        ("thousand", "dark", 1280),
+        ("large", "dark", 1280),  # as a thousand, of which axe takes a minute
     ],
 )
 def test_axe_finds_nothing(driver: Chrome, pages: Path, axe: str, name: str, theme: chromium.Theme, width: int) -> None:
@@ -224,11 +225,13 @@ def test_axe_finds_nothing(driver: Chrome, pages: Path, axe: str, name: str, the
     chromium.show(driver, pages / f"{page}.html", width=width, theme=theme)
     if story:
         driver.execute_script("location.hash = arguments[0]", story)
-    driver.set_script_timeout(200)
+    # Stories that are closed are not shown to anybody, and axe takes its time over them.
+    driver.set_script_timeout(100)
     driver.execute_script(axe)
     found = driver.execute_async_script(
         "const done = arguments[0];"
-        "axe.run({resultTypes: ['violations']}).then(({violations}) => done(violations.map("
+        "axe.run({exclude: [['.story:not(:target)']]}, {resultTypes: ['violations']})"
+        ".then(({violations}) => done(violations.map("
         "  each => `${each.id}: ${each.nodes.length} as ${each.nodes[0].html.slice(0, 200)}`)), done)"
     )
     assert found == []

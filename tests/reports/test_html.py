@@ -290,7 +290,7 @@ def test_a_story_says_where_the_samples_went_and_what_would_settle_it() -> None:
     lacking = {story.get("id"): said(story) for story in root.iter("section") if story.get("class") == "story"}
     undecided = [f"class-0-{i}" for i in (first, *rest)]
     assert sorted(name or "" for name, words in lacking.items() if "To settle it" in words) == sorted(undecided)
-    settling = "To settle it: about 400 samples of it, 310 more than there are (prune-audit plan)."
+    settling = "To settle it: about 400 samples of it, 310 more than there are ( prune-audit plan )."
     assert settling in lacking[undecided[0]]
     assert "To settle it: no number would do." in lacking[undecided[1]]
 
