@@ -360,6 +360,12 @@ def told(settings: Settings) -> tuple[str, ...]:
     return tuple(f.name for f in shown if f.metadata != UNLESS_DEFAULT or getattr(settings, f.name) != f.default)
 
 
+def of_tasks(settings: Settings) -> dict[str, object]:
+    """Those of ``settings`` that only some tasks know, by name, where they are not at their default."""
+    own = (f for f in fields(settings) if f.metadata == UNLESS_DEFAULT)
+    return {f.name: value for f in own if (value := getattr(settings, f.name)) != f.default}
+
+
 THRESHOLD = "threshold"
 """What an `Assumption` is about that says from which score on a model finds something."""
 

@@ -26,6 +26,7 @@ from prune_audit.core import (
     lookup,
 )
 from prune_audit.core.lookup import column, find, moves, noun, short, those, worst_first
+from prune_audit.core.requests import of_tasks
 from prune_audit.printable import printable
 from prune_audit.render.rounded import (
     DASH,
@@ -474,8 +475,10 @@ def repeated(audit: Audit) -> str | None:
     cards = [audit.comparisons[0].dense, *(comparison.pruned for comparison in audit.comparisons)]
     if any(not card.path for card in cards):
         return None
-    groups = [word for each in audit.provenance.settings.by for word in ("--by", each)]
-    data = ["--data", audit.provenance.data, *_read(audit), *groups]
+    settings, brought = audit.provenance.settings, audit.provenance.data == cards[0].path
+    groups = [word for each in settings.by for word in ("--by", each)]
+    asked = [word for name, value in of_tasks(settings).items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    data = [*([] if brought else ["--data", audit.provenance.data]), *_read(audit), *groups, *asked]
     return printable(f"prune-audit compare {' '.join(map(_typed, cards))} {' '.join(map(shlex.quote, data))}")
 
 

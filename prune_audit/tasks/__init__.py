@@ -26,7 +26,7 @@ told by the content of the data or of the models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from prune_audit import plugins, spelling
 from prune_audit.core import Assumption, Predictions, Settings
-from prune_audit.core.requests import UNLESS_DEFAULT
+from prune_audit.core.requests import of_tasks
 from prune_audit.errors import UsageError
 
 CONTRACT = ("TASK", "right_of", "pair", "samples", "flips", "keep or judge")
@@ -67,8 +67,7 @@ def check_options(name: str, path: str, settings: Settings) -> None:
     Raises:
         UsageError: an option of another task was given.
     """
-    own = (f for f in fields(Settings) if f.metadata == UNLESS_DEFAULT and f.name != "task")
-    given = [f.name for f in own if f.name in settings.named or getattr(settings, f.name) != f.default]
+    given = {*settings.named, *of_tasks(settings)} - {"task"}
     if not given:
         return
     known = getattr(of(name), "READS", ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,15 @@ def test_an_option_of_another_task_is_refused_with_the_value_that_it_has_anyway(
     done = here(["compare", "questions/dense", "questions/pruned", "--iou", "0.5"], cwd=SAMPLES)
     assert done.returncode == 2
     assert "--iou is of the task detection" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["questions", "masks"])
+def test_the_command_of_a_card_runs_the_same_audit(name: str, tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    asked = ["compare", *PAIRS[name][0], "-q", "-o"]
+    assert here([*asked, card], cwd=SAMPLES).returncode == 0
+    command = next(line for line in card.read_text("utf-8").splitlines() if line.startswith("    prune-audit "))
+    again = tmp_path / "again" / "card.md"
+    again.parent.mkdir()
+    assert here([*shlex.split(command)[1:], "-q", "-o", again], cwd=SAMPLES).returncode == 0
+    assert again.read_text("utf-8") == card.read_text("utf-8")
