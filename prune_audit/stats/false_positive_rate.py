@@ -40,6 +40,7 @@ def measure(pair: Pair, settings: Settings) -> tuple[Measure, ...]:
         clusters=negatives.clusters,
         false=None,
         negatives=None,
+        chosen=None,
     )
     plain = replace(settings, weights=None)
     made = (*recall.measure(among, plain), *change.measure(among, plain), *mcnemar.measure(among, plain))

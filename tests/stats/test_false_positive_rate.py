@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,16 @@ def test_it_is_one_less_what_recall_says_of_negatives(table: list[tuple[int, int
         if low is not None and high is not None and other_low is not None and other_high is not None:
             assert low == -other_high
             assert high == -other_low
+
+
+def test_what_choosing_thresholds_adds_to_recalls_is_not_added_to_it() -> None:
+    """Thresholds are those of as many false positives, whichever images they were chosen on."""
+    negatives = Counted(
+        both=np.array([90, 80]), lost=np.array([5, 3]), gained=np.array([3, 6]), neither=np.array([2, 11])
+    )
+    pair = replace(Pair.of([(50, 5, 3, 2), (40, 4, 4, 2)]), negatives=negatives)
+    plain = false_positive_rate.measure(pair, Settings())
+    assert false_positive_rate.measure(replace(pair, chosen=np.full(3, 0.01)), Settings()) == plain
 
 
 def test_without_negatives_there_are_no_columns() -> None:
