@@ -24,7 +24,7 @@ def flips(comparison: Comparison, position: int, told: Collection[str]) -> str:
         return ""
     of = f", {len(kept):,} of them kept" if len(kept) < comparison.flipped else ""
     view = comparison.views[0]
-    many = lookup.things(view)[1]
+    (one, many), source = view.pair.task.thing, view.pair.task.source[0]
     title = f"{many.capitalize()} that only one model gets right: {comparison.flipped:,}{of}"
     drawn = Counter(flip.label for flip in kept if flip.thumbnail)
     links = [
@@ -45,8 +45,8 @@ def flips(comparison: Comparison, position: int, told: Collection[str]) -> str:
     ]
     said = "What the dense model says → what the pruned one says; the right answer is bold."
     pictures += gallery(other, said) if other else ""
-    asked = ("asked",) if any(flip.asked for flip in kept) else ()
-    titles = (lookup.things(comparison.views[0])[0], *asked, "is", "dense says", "pruned says", "so it was")
+    asked = ("asked" if source == one else source,) if any(flip.asked for flip in kept) else ()
+    titles = (one, *asked, "is", "dense says", "pruned says", "so it was")
     heads = [Head(title=name, number=False) for name in titles]
     rows = [
         f'<tr><th scope="row">{text(flip.id)}</th>'
@@ -55,7 +55,8 @@ def flips(comparison: Comparison, position: int, told: Collection[str]) -> str:
         for flip in kept
     ]
     listed = table(f"{title}, of {comparison.pruned.name}", heads, rows, kind="sorts")
-    named = fold(f"The list of these {many}", listed, opened=bool(asked))  # texts are read as pictures are looked at
+    read = bool(asked) and not drawn  # as pictures are looked at
+    named = fold(f"The list of these {many}", listed, opened=read)
     return f'<h3 id="flips-{position}">{text(title)}</h3>\n{pictures}{named}'
 
 
