@@ -65,8 +65,8 @@ def _index(audit: Audit, n: int, views: list[View]) -> str:
     names = ["pruned"] if one else [audit.comparisons[variant].pruned.name for variant in variants]
     heads = [
         Head(title=lookup.heading(first), number=False),
-        Head(title="dense", meaning="recall of the dense model, %"),
-        *(Head(title=each, meaning="recall of the pruned model, %") for each in names),
+        Head(title="dense", meaning=f"{lookup.rate(first)} of the dense model, %"),
+        *(Head(title=each, meaning=f"{lookup.rate(first)} of the pruned model, %") for each in names),
         Head(title="verdict", meaning="" if one else "the worst of all variants'", number=False),
     ]
     cut = f", the worst {most:,} of {len(order):,}" if len(order) > most else ""

@@ -86,7 +86,7 @@ def _measured(view: View, i: int, confidence: str) -> Iterator[str]:
     def value(name: str) -> Value:
         return lookup.column(view, name)[i]
 
-    pair, change = view.pair, lookup.find(view, "change")
+    pair, change, rate = view.pair, lookup.find(view, "change"), lookup.rate(view)
     reason = value("reason")
     words = " ".join(word(said) for name in ("verdict", "distortion") if (said := value(name)) is not None)
     yield f"<p>{words}</p>\n" if words else ""
@@ -100,11 +100,12 @@ def _measured(view: View, i: int, confidence: str) -> Iterator[str]:
             band |= {"l": max(0.0, before + low), "h": min(1.0, before + high)}
         style = ";".join(f"--{key}:{rounded.percent(share)}%" for key, share in band.items())
         yield f'<p class="bar" style="{style}"></p>\n'
-        said = f"Recall {rounded.percent(before)} % → {rounded.percent_sign(after)}, {rounded.points(moved)} points"
+        rates = f"{rate.capitalize()} {rounded.percent(before)} % → {rounded.percent_sign(after)}"
+        said = f"{rates}, {rounded.points(moved)} points"
         yield '<p class="reading">Tick: dense model. Bar: pruned model. Band: where it may lie.</p>\n'
         yield f"<p>{prose(said)}{f' ({prose(sure)})' if sure else ''}.</p>\n"
     elif sure:
-        yield f"<p>{prose(f'Change of recall: {sure}')}.</p>\n"
+        yield f"<p>{prose(f'Change of {rate}: {sure}')}.</p>\n"
     yield f"<p>{prose(f'{reason[0].upper()}{reason[1:]}')}.</p>\n" if isinstance(reason, str) and reason else ""
     n, both, lost, gained, neither = (
         int(getattr(pair, name)[i]) for name in ("support", "both", "lost", "gained", "neither")

@@ -235,8 +235,8 @@ def test_charts_and_tables_call_classes_and_things_what_they_are(tmp_path: Path)
     folder, page = "sample_models/questions", tmp_path / "audit.html"
     assert invoke(["compare", f"{folder}/dense", f"{folder}/pruned", "-q", "-o", str(page), "--class-by", "even"]) == 0
     told = page.read_text("utf-8")
-    assert "Recall of each even" in told
-    assert "is recognised as often as questions are on average" in told
+    assert "Accuracy of each even" in told
+    assert "a model is right as often as on all questions" in told
     about = told.partition('<details id="guide-')[0]  # the guide speaks of images
     assert "samples that" not in about
     assert about != told
