@@ -157,7 +157,13 @@ def figure(chart: Chart, name: str, *, across: bool = False) -> str:
     drawn = inline(chart, name)
     if across:
         drawn = f'<div class="across" tabindex="0" role="region" aria-label="{text(chart.title)}">{drawn}</div>'
-    return (
-        f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{drawn}\n'
-        f'<p class="reading">{prose(chart.reading)}</p></figure>\n'
-    )
+    reading = "" if chart.small else f'<p class="reading">{prose(chart.reading)}</p>'
+    return f'<figure id="{name}"><figcaption><h3>{text(chart.title)}</h3></figcaption>\n{drawn}\n{reading}</figure>\n'
+
+
+def multiples(charts: Sequence[Chart], name: str) -> str:
+    """Small ``charts`` side by side, as far as there is room, and how to read them; empty where there are none."""
+    if not charts:
+        return ""
+    drawn = "".join(figure(chart, f"{name}-{n}") for n, chart in enumerate(charts))
+    return f'<div class="multiples">\n{drawn}</div>\n<p class="reading">{prose(charts[0].reading)}</p>\n'

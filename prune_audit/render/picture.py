@@ -50,7 +50,8 @@ class Chart:
 
     ``of`` names the models. ``shows`` is the finding, for whoever cannot see the picture. ``variant`` is the position
     of the comparison that it is of, None where it is of the whole audit; ``by`` names the view where it is not that by
-    class, and ``look`` the lens that saw it, if one did.
+    class, and ``look`` the lens that saw it, if one did. One of
+    several that are read beside one another, by one reading, is ``small``.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Chart:
     variant: int | None = None
     by: str = "class"
     look: str | None = None
+    small: bool = False
 
     def _repr_svg_(self) -> str:
         """What a notebook shows."""

@@ -17,7 +17,7 @@ from prune_audit.render.gallery import Picture, alike
 from prune_audit.render.page import facts, fold, prose, text, word
 from prune_audit.reports._page_large import WORST
 
-STORIES = 1_000  # of all variants together
+STORIES = 1_000  # of one variant; of several half as many together, since each brings charts of its own
 FLOWS = 12  # of a story, one by one
 
 
@@ -38,7 +38,8 @@ class _Flow:
 def told(audit: Audit, comparison: Comparison) -> frozenset[int]:
     """The positions of the classes of ``comparison`` that have a story."""
     view = lookup.by_class(comparison)
-    most = max(WORST, STORIES // len(audit.comparisons))
+    variants = len(audit.comparisons)
+    most = STORIES if variants == 1 else max(WORST, STORIES // (2 * variants))
     return frozenset(lookup.worst_first(view)[:most] if view else ())
 
 

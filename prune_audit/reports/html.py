@@ -9,7 +9,7 @@ from __future__ import annotations
 from prune_audit.charts import charts
 from prune_audit.core import Audit, lookup
 from prune_audit.render import rounded, wording
-from prune_audit.render.page import figure, page
+from prune_audit.render.page import figure, multiples, page
 from prune_audit.reports import _page_looks as looks
 from prune_audit.reports._page_about import checks, measured, words
 from prune_audit.reports._page_index import index
@@ -29,7 +29,10 @@ def render(audit: Audit) -> str:
     title = f"{pruned[0]} against {dense}" if len(pruned) == 1 else f"{len(pruned)} variants against {dense}"
     view = lookup.by_class(audit.comparisons[0])
     of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
-    across = "".join(figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None)
+    across = "".join(
+        figure(c, f"{name}-all") for name, many in drawn.items() for c in many if c.variant is None and not c.small
+    )
+    small = "".join(multiples([c for c in many if c.small], name) for name, many in drawn.items())
     every, since = index(audit), looks.beside(audit, drawn)
     links = [("verdict", "Verdict")]
     links += [("beside", "Side by side")] if since else []
@@ -43,7 +46,11 @@ def render(audit: Audit) -> str:
         why
         + verdict(audit)
         + since
-        + (f'<section aria-label="All variants"><div class="charts">\n{across}</div></section>\n' if across else "")
+        + (
+            f'<section aria-label="All variants"><div class="charts">\n{across}</div>\n{small}</section>\n'
+            if across
+            else ""
+        )
         + "".join(variant(audit, n, drawn) for n in order)
         + every
         + checks(audit)

@@ -272,6 +272,7 @@ def test_names_stay_within_the_frame_of_their_chart(driver: Chrome, pages: Path,
     )
     assert {title for title, _ in found} == {
         "Change of each class by variant", "Recall of each class", "Where lost samples went", "Balance of each class",
+        "pruned-50", "pruned-90", "int8",
     }  # fmt: skip
     assert all(room >= 4 for _, room in found), found
 
