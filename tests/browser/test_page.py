@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -201,7 +202,10 @@ def test_an_address_opens_a_story_without_javascript(pages: Path, driver: Chrome
         assert plain.find_element("id", "class-0-7").is_displayed()
         assert plain.find_element("css selector", "#class-0-7 img").is_displayed()
         assert not plain.find_element("id", "class-0-8").is_displayed()
-        assert plain.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssVisualViewport"]["pageY"] > 500
+        deadline = time.monotonic() + 10  # the page rolls there, in a time of the browser's own
+        while plain.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssVisualViewport"]["pageY"] <= 500:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

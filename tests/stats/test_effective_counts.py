@@ -33,6 +33,13 @@ def test_accuracy_is_weighted_and_recalls_are_not() -> None:
     assert weighted["excess_drop"].by_stratum[:3] == pytest.approx((0.08 - 0.07, 0 - 0.07, 0.1 - 0.07))
 
 
+def test_a_class_without_samples_has_no_share_whatever_its_weight() -> None:
+    """What it would have been right in is not known, so that the others make up the whole."""
+    weighted = measured(PAIR, replace(SHARES, weights={"0": 1, "1": 1, "2": 2, "3": 4}))
+    assert weighted["dense_recall"].overall == pytest.approx(0.25 * 0.9 + 0.25 * 0.82 + 0.5 * 1)
+    assert weighted["change"].overall == pytest.approx(0.25 * -0.08 + 0.5 * -0.1)
+
+
 def test_the_retention_of_a_class_is_relative_to_the_weighted_rest() -> None:
     found = measured(PAIR, SHARES)["retention"].by_stratum[0]
     rest = (0.82 * 1 / 3 + 0.9 * 2 / 3) / (0.82 * 1 / 3 + 1 * 2 / 3)
