@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Audit, Comparison, View, lookup
+from prune_audit.core import BESIDE, CANNOT_TELL, FINE, HARMED, REGRESSED, Audit, Comparison, Look, View, lookup
 from prune_audit.render import class_table as classes
 from prune_audit.render import rounded, wording
 from prune_audit.render.markdown import code, cut, prose, table
@@ -38,8 +38,9 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield f"**{prose(' '.join([gate.told(audit), gate.sparsest(audit) or '']).strip())}**"
     yield ""
     for comparison in audit.comparisons:
-        yield from (f"- {prose(said)}" for said in comparison.explained)
-        yield from [""] if comparison.explained else []
+        since = [said for look in comparison.looks if look.lens == BESIDE for said in _said(look)]
+        yield from (f"- {prose(said)}" for said in (*since, *comparison.explained))
+        yield from [""] if since or comparison.explained else []
     for doubt in audit.comparisons[0].doubts:
         yield f"> ⚠️ {prose(wording.doubted(audit, doubt))}"
         yield ""
@@ -141,13 +142,17 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
         yield ""
 
 
+def _said(look: Look) -> tuple[str, ...]:
+    return look.sentences if look.absent is None else (f"Nothing was seen: {look.absent}",)
+
+
 def _looks(comparison: Comparison) -> Iterator[str]:
     """What lenses saw of a variant: their sentences, and the first rows of their tables."""
     for look in comparison.looks:
         yield from (f"#### {code(look.lens)}: {prose(look.title)}", "")
-        said = look.sentences if look.absent is None else (f"Nothing was seen: {look.absent}",)
-        yield from (f"- {prose(sentence)}" for sentence in said)
-        yield ""
+        if look.lens != BESIDE:  # what that says stands above
+            yield from (f"- {prose(sentence)}" for sentence in _said(look))
+            yield ""
         for each in (made.spread for made in look.tables if not made.detail):
             heads = [prose(rounded.headed(field.title, field.unit)) for field in each.fields]
             units = [field.unit for field in each.fields]

@@ -124,8 +124,13 @@ def test_a_baseline_accepts_what_it_had_and_no_more(
     half = tmp_path / "half.json"
     models = [str(root / "dense.onnx"), str(root / "pruned-50.onnx")]
     assert invoke(["compare", *models, "--data", str(root / "val"), "-q", "-o", str(half)]) == 0
-    assert invoke(["check", str(saved), "--baseline", str(half), "-q"]) == 1
-    assert invoke(["check", str(half), "--baseline", str(saved), "-q"]) == 0
+    comment = tmp_path / "comment.md"
+    assert invoke(["check", str(saved), "--baseline", str(half), "-q", "-o", str(comment)]) == 1
+    told = comment.read_text()
+    assert told.index("2 classes got worse: 8 (-28.8), 9 (-10.2).") < told.index("| variant |")  # before all else
+    assert told.count("got worse:") == 1
+    assert invoke(["check", str(half), "--baseline", str(saved), "-q", "-o", str(comment)]) == 0
+    assert "2 classes got better: 8 (+28.8), 9 (+10.2)." in comment.read_text()
 
 
 def test_a_baseline_of_other_data_is_2(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
