@@ -40,6 +40,13 @@ def drawn(rng: np.random.Generator, images: int = 150, classes: int = 3) -> Arra
     )
 
 
+def test_one_finding_alone_is_a_whole() -> None:
+    """The smallest denominator there is: one right finding of the dense model, one false one of the pruned model."""
+    dense, pruned, *_ = _false_counts.ratio_of(counted(np.array([[[1, 1, 0, 0, 1]], [[0, 0, 0, 0, 0]]])), 0, 0.0)
+    np.testing.assert_array_equal(dense, [1.0, 1.0])
+    np.testing.assert_array_equal(pruned, [0.0, 0.0])
+
+
 def test_sums_and_products_are_those_of_a_loop() -> None:
     per_image = drawn(np.random.default_rng(0))
     found = counted(per_image)
