@@ -69,6 +69,9 @@ def test_e_values_are_those_of_both_hypotheses() -> None:
     assert column(pair, "e_regressed") == pytest.approx(np.exp(log_e(lost, gained, n, 0.02)))
     assert column(pair, "e_fine") == pytest.approx(np.exp(log_e(gained, lost, n, -0.05)))
     assert column(pair, "verdict") == (REGRESSED, FINE, CANNOT_TELL)
+    for reason, end in zip(column(pair, "reason"), ("beyond the margin of 2", "below 5", ""), strict=True):
+        assert str(reason).endswith(end)
+        assert "95 % confidence sequence of the drop" in str(reason)
 
 
 def test_what_no_report_can_write_stands_as_the_most_that_it_can() -> None:

@@ -18,6 +18,17 @@ def test_change_is_pruned_minus_dense_with_the_worked_interval() -> None:
     assert (change.overall, change.overall_low, change.overall_high) == (-0.2, change.low[0], change.high[0])
 
 
+def test_the_whole_is_of_all_classes_and_not_of_the_last() -> None:
+    """Which has no samples here."""
+    change = measured(Pair.of([(36, 12, 2, 0), (40, 1, 4, 5), (0, 0, 0, 0)]))["change"]
+    whole = measured(Pair.of([(76, 13, 6, 5)]))["change"]
+    assert change.overall == whole.overall == -0.07
+    assert (change.overall_low, change.overall_high) == (whole.overall_low, whole.overall_high)
+    assert (change.by_stratum[2], change.low[2], change.high[2]) == (None, None, None)
+    assert change.overall_absent is None
+    assert change.low[1] != change.overall_low
+
+
 def test_more_confidence_is_a_wider_interval() -> None:
     pair = Pair.of([(36, 12, 2, 0)])
     narrow, wide = (measured(pair, Settings(confidence=c))["change"] for c in (0.9, 0.99))

@@ -41,6 +41,21 @@ def test_against_a_tally() -> None:
     assert str(found.overall).startswith(f"class {max(tops)[1]} -> ")
 
 
+def test_what_was_gained_or_wrong_in_both_is_no_loss() -> None:
+    """However often it is predicted: here four are gained, and three go from one wrong answer to another."""
+    predictions = Predictions(
+        classes=("cat", "dog", "cow"),
+        ids=tuple("abcdefgh"),
+        labels=np.zeros(8, np.int64),
+        models=(
+            Outputs(name="dense", predicted=np.array([0, 1, 1, 1, 1, 2, 2, 2])),
+            Outputs(name="pruned", predicted=np.array([2, 0, 0, 0, 0, 1, 1, 1])),
+        ),
+    )
+    found = measured(classification.pair(predictions, "dense", "pruned"))["lost_to"]
+    assert found.by_stratum[0] == "cow, 1 of 1"
+
+
 def test_nothing_lost_and_nothing_known() -> None:
     still = measured(classification.pair(drawn(1, 50, 3, right=(0.9, 1.0)), "dense", "pruned"))["lost_to"]
     assert (still.overall, still.overall_absent) == (None, "no sample was lost")
