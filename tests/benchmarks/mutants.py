@@ -125,6 +125,21 @@ EQUIVALENT = {
         "True  ->  False",
     ): "both are of one length, or nothing is paired",
     (
+        "stats/distortion.py",
+        "~shown & (low < margin) & ((high >= margin) | fell),",
+        "high >= margin  ->  high > margin",
+    ): "no interval that is computed ends at the margin to its last bit",
+    (
+        "stats/group_gap.py",
+        "names = [name for name, has in zip(pair.strata, some, strict=True) if has]",
+        "True  ->  False",
+    ): "both are of one length",
+    (
+        "stats/ties.py",
+        "nothing, absent = np.zeros(len(pair.strata)), dict.fromkeys(range(len(pair.strata)), NO_TIES)",
+        "np.zeros(len(pair.strata))  ->  np.ones(len(pair.strata))",
+    ): "every value is absent, so that none is shown",
+    (
         "evaluate/sample_checks.py",
         'return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:,.0f} %"',
         "share < 0.99  ->  share <= 0.99",
