@@ -37,6 +37,7 @@ def ready() -> None:
         MissingExtra: MLflow is not installed.
         OutputError: the server cannot be reached.
     """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would tell its makers; read once, as it is loaded
     try:
         import mlflow
     except ImportError as fault:

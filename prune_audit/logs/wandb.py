@@ -32,6 +32,7 @@ def ready() -> None:
         MissingExtra: the client is not installed.
         OutputError: the server cannot be reached, or knows no such user.
     """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # of its own faults, to its makers; read as it begins
     try:
         import wandb
     except ImportError as fault:

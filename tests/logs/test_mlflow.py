@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -183,6 +184,18 @@ def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtra) as caught:
         logs.check(["mlflow"])
     assert caught.value.hint == "pip install 'prune-audit[mlflow]'"
+
+
+def test_mlflow_tells_its_makers_nothing(tmp_path: Path) -> None:
+    """Asked in a process that is of no test and of no CI, of which MLflow tells nothing anyway."""
+    code = (
+        "from prune_audit.logs import mlflow as log; log.ready(); "
+        "import os; print(os.environ['MLFLOW_DISABLE_TELEMETRY']); "
+        "from mlflow.telemetry import client; print(client.get_telemetry_client())"
+    )
+    plain = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["true", "None"], done.stderr
 
 
 def test_from_the_command_line(

@@ -141,6 +141,17 @@ def test_a_client_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     assert caught.value.hint == "pip install 'prune-audit[wandb]'"
 
 
+@pytest.mark.parametrize(("said", "reports"), [(None, False), ("true", True)])
+def test_the_client_tells_its_makers_of_no_fault_unless_somebody_wants_it_to(
+    said: str | None, reports: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_ERROR_REPORTING")
+    if said is not None:
+        monkeypatch.setenv("WANDB_ERROR_REPORTING", said)
+    ready()
+    assert wandb.env.error_reporting_enabled() is reports
+
+
 def test_from_the_command_line(tmp_path: Path, sample_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-90")]
     data = str(sample_models / "val")
