@@ -204,6 +204,7 @@ def _pair(like: Pair, before: Pair, samples: Samples, old: Array, new: Array, sa
         clusters = Clusters.of(like.clusters.column, size, stratum, cluster, old, new)
     return replace(
         Pair.of(kinds, by=like.by, strata=like.strata),
+        task=like.task,
         classes=like.classes,
         labelled=like.labelled,
         dense_predicted=before.pruned_predicted,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prune_audit import baseline, from_predictions, gate, rules
 from prune_audit.core import (
+    CLASSIFICATION,
     Array,
     Assumption,
     Audit,
@@ -33,7 +34,7 @@ from prune_audit.core import (
 )
 from prune_audit.document import from_document, to_document
 from prune_audit.errors import AlignmentError
-from prune_audit.tasks import classification
+from prune_audit.tasks import classification, detection
 from tests.rules.comparisons import CARD
 
 N, CLASSES = 1000, 4
@@ -345,3 +346,19 @@ def test_every_step_counts_as_predictions_side_by_side_do(data: st.DataObject) -
     for view, before, direct in zip(now.comparisons[0].views, last.comparisons[0].views, expected.views, strict=True):
         found = baseline._pair(view.pair, before.pair, now.samples, was, right, same=False)
         assert replace(found, moves=direct.pair.moves) == direct.pair
+
+
+def test_a_step_is_of_the_task_of_the_audit_and_collapses_by_no_guess_where_nobody_guesses() -> None:
+    """A model that is never right any more: of classes to choose among it has collapsed, of boxes to find it has not."""
+    gone = (LABELS + 1) % CLASSES
+    for task, told in ((CLASSIFICATION, "yes"), (detection.TASK, None)):
+        new, old = (
+            replace(comparison, views=tuple(replace(v, pair=replace(v.pair, task=task)) for v in comparison.views))
+            for comparison in (audit(pruned=gone).comparisons[0], audit(pruned=LABELS).comparisons[0])
+        )
+        samples = [made.samples for made in (audit(pruned=gone), audit(pruned=LABELS))]
+        assert samples[0] is not None
+        assert samples[1] is not None
+        view = baseline.step(new, old, samples[0], samples[1], Settings()).views[0]
+        assert view.pair.task == task
+        assert view.measure("collapsed").overall == told
