@@ -1,7 +1,8 @@
 """Stores that hold shards of one pinned run, put together.
 
 Each comes from a machine of its own, and may come from anybody: a part is taken where it proves what it holds and is
-what a run may have written, and what was learnt of models is not taken, but found out again where they are.
+what a run may have written, with what was noted of its rows. What was learnt of models' files is not taken, but found
+out again where they are.
 """
 
 from __future__ import annotations
