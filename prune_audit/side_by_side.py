@@ -2,7 +2,7 @@
 
 Where both saw the same samples, the pruned models are compared pair by pair, with the interval and the corrected
 McNemar test of any other change (`prune_audit.stats`): a class is better or worse where that is shown, and nowhere
-else. Of other samples nothing is tested: recalls and verdicts then only stand side by side, and the first sentence says
+else. Of other samples nothing is tested: numbers and verdicts then only stand side by side, and the first sentence says
 so. Both are measured by the settings of the later audit. What is found is a `Look` of each variant, so that every
 report shows it and a document keeps it. It judges nothing; that is `prune_audit.baseline`.
 """
@@ -18,23 +18,6 @@ from prune_audit.printable import printable
 from prune_audit.render import rounded
 
 BETTER, WORSE, NEITHER = "better", "worse", "not shown"
-
-FIELDS = (
-    Field(name="class", title="class", unit="label"),
-    Field(name="n", title="n", unit="count", meaning="samples of the later audit"),
-    Field(name="before", title="pruned then", unit="share", meaning="recall of the earlier pruned model"),
-    Field(name="after", title="pruned now", unit="share"),
-)
-PAIRED = (
-    Field(name="change", title="since then", unit="points", meaning="change of recall from pruned to pruned model"),
-    Field(name="since", title="got", unit="label", meaning="what the samples show of the change since then"),
-    Field(name="low", title="from", unit="points", meaning="interval of the change since then"),
-    Field(name="high", title="to", unit="points"),
-)
-VERDICTS = (
-    Field(name="verdict_before", title="verdict then", unit="label", meaning="against the dense model of its audit"),
-    Field(name="verdict_after", title="verdict now", unit="label"),
-)
 
 
 def beside(audit: Audit, earlier: Audit, name: str) -> Audit:
@@ -85,9 +68,9 @@ def _look(audit: Audit, now: Comparison, earlier: Audit, then: Comparison, name:
     why_not = _unpaired(audit, earlier)
     step = None if why_not else _step(audit, now, earlier, then)
     rows = [_row(view, old, step, i, settings) for i in range(len(view.strata))]
-    fields = (*FIELDS, *(PAIRED if step is not None else ()), *VERDICTS)
+    fields = _fields(view, paired=step is not None)
     if step is not None:
-        at = len(FIELDS)  # of the change
+        at = next(n for n, field in enumerate(fields) if field.name == "change")
         rows.sort(key=lambda row: value if isinstance(value := row[at], float) else 1.0)
     models = f"{now.pruned.name} with {then.pruned.name} of {name}"
     things = rounded.several(audit.provenance.samples, *lookup.things(view))
@@ -95,16 +78,39 @@ def _look(audit: Audit, now: Comparison, earlier: Audit, then: Comparison, name:
     said = [
         f"Compared: {models}, on the same {things}, pair by pair."
         if step is not None
-        else f"Compared: {models}, not paired, because {why_not}: nothing is tested, and recalls and verdicts only "
+        else f"Compared: {models}, not paired, because {why_not}: nothing is tested, and numbers and verdicts only "
         "stand side by side."
     ]
     if (now.dense.digest, now.dense.factory) != (then.dense.digest, then.dense.factory):
         said.append("The dense models are not the same: each verdict is against the one of its own audit.")
     if audit.provenance.preprocess != earlier.provenance.preprocess:
         said.append("The inputs were prepared otherwise then.")
-    said += _shown(step, settings, lookup.noun(view)) if step is not None else []
+    said += _shown(step, settings) if step is not None else []
     said.append(_verdicts(view, old))
     return Look(lens=BESIDE, title=f"What changed since {name}?", sentences=tuple(said), tables=(table,))
+
+
+def _fields(view: View, *, paired: bool) -> tuple[Field, ...]:
+    """The columns of the table, in the words of the task."""
+    rate, things = lookup.rate(view), lookup.things(view)[1]
+    tested = (
+        Field(
+            name="change", title="since then", unit="points", meaning=f"change of {rate} from pruned to pruned model"
+        ),
+        Field(name="since", title="got", unit="label", meaning=f"what the {things} show of the change since then"),
+        Field(name="low", title="from", unit="points", meaning="interval of the change since then"),
+        Field(name="high", title="to", unit="points"),
+    )
+    against = "against the dense model of its audit"
+    return (
+        Field(name="class", title=lookup.heading(view), unit="label"),
+        Field(name="n", title="n", unit="count", meaning=f"{things} of the later audit"),
+        Field(name="before", title="pruned then", unit="share", meaning=f"{rate} of the earlier pruned model"),
+        Field(name="after", title="pruned now", unit="share"),
+        *(tested if paired else ()),
+        Field(name="verdict_before", title="verdict then", unit="label", meaning=against),
+        Field(name="verdict_after", title="verdict now", unit="label"),
+    )
 
 
 def _unpaired(audit: Audit, earlier: Audit) -> str:
@@ -151,9 +157,9 @@ def _went(step: View, i: int, settings: Settings) -> Value:
     return (BETTER if change > 0 else WORSE) if shown and change else NEITHER
 
 
-def _shown(step: View, settings: Settings, noun: tuple[str, str]) -> list[str]:
+def _shown(step: View, settings: Settings) -> list[str]:
     """Who got better and who worse, and the model as a whole."""
-    change = step.measure("change")
+    change, noun = step.measure("change"), lookup.noun(step)
     went = [_went(step, i, settings) for i in range(len(step.strata))]
     said = []
     for word, first in ((WORSE, 1), (BETTER, -1)):
@@ -174,7 +180,7 @@ def _shown(step: View, settings: Settings, noun: tuple[str, str]) -> list[str]:
     said.append(
         f"Of {rounded.several(rest, *noun)} no change is shown, which is not that nothing changed." if rest else ""
     )
-    whole = f"Accuracy: {rounded.points(change.overall, 2)} points since then"
+    whole = f"{lookup.overall_rate(step).capitalize()}: {rounded.points(change.overall, 2)} points since then"
     interval = rounded.between(change.overall_low, change.overall_high, 2)
     said.append(f"{whole} ({rounded.limit(settings.confidence)} % interval {interval}).")
     return [each for each in said if each]
@@ -200,11 +206,12 @@ def _verdicts(view: View, old: View) -> str:
 def _drawn(step: View | None, name: str) -> tuple[Drawn, ...]:
     if step is None or not step.measure("change").low:
         return ()
+    one, many = lookup.noun(step)
     drawn = Drawn(
         kind="dots",
-        title=f"Change of recall since {name}",
-        shows="The change of each class from the earlier pruned model to the later one.",
-        reading="Point: change in points. Bar: its interval; one that does not touch 0 need not count once all classes "
+        title=f"Change of {lookup.rate(step)} since {name}",
+        shows=f"The change of each {one} from the earlier pruned model to the later one.",
+        reading=f"Point: change in points. Bar: its interval; one that does not touch 0 need not count once all {many} "
         "are allowed for, and the table says which do.",
         x="change",
         y="class",

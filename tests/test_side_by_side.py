@@ -71,7 +71,7 @@ def test_other_samples_are_not_paired_and_nothing_is_tested() -> None:
     other = replace(old, provenance=replace(old.provenance, data_digest="0" * 64))
     told = look(audit(pruned=NEW), other)
     assert told.sentences[0].endswith(
-        "not paired, because the samples are not the same: nothing is tested, and recalls and verdicts only stand side "
+        "not paired, because the samples are not the same: nothing is tested, and numbers and verdicts only stand side "
         "by side."
     )
     assert not any("got" in sentence for sentence in told.sentences)

@@ -42,8 +42,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     cut = f" ({MOST} worst of {len(view.strata):,})" if len(view.strata) > MOST else ""
     reading = (
         f"Each picture is a variant, each line a {lookup.noun(view)[0]} at the same place in all{cut}, the one that "
-        f"lost most in any of them on the left. Mark: change of recall in points, its shape the verdict. Line: its "
-        f"{rounded.limit(settings.confidence)} % interval. Dashed: the margin of {rounded.loss(settings.margin)}."
+        f"lost most in any of them on the left. Mark: change of {lookup.rate(view)} in points, its shape the verdict. "
+        f"Line: its {rounded.limit(settings.confidence)} % interval. Dashed: the margin of {rounded.loss(settings.margin)}."
     )
     return tuple(
         Chart(
@@ -77,15 +77,15 @@ def _rows(view: View, order: list[int]) -> list[dict[str, Any]]:
         if change is None or not isinstance(moved, (int, float)):
             continue
         low, high = (limits[i] if limits else None for limits in (change.low, change.high))
-        name = printable(view.strata[i])
+        name, judged = printable(view.strata[i]), verdict[i] or "not judged"
         rows.append(
             {
                 "at": at,
                 "change": moved,
                 "low": moved if low is None else low,
                 "high": moved if high is None else high,
-                "verdict": verdict[i] or "not judged",
-                "said": f"{name}: {rounded.points(moved)} points ({rounded.between(low, high)}), {verdict[i]}",
+                "verdict": judged,
+                "said": f"{name}: {rounded.points(moved)} points ({rounded.between(low, high)}), {judged}",
             }
         )
     return rows

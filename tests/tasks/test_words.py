@@ -54,6 +54,16 @@ def shown(path: Path) -> str:
     return re.sub(r"classname|\s+", " ", text)
 
 
+def stray(text: str, name: str) -> list[str]:
+    """The words of other tasks in ``text``, with what stands around them."""
+    said = NAMES.sub("", text)
+    return [
+        said[max(0, at.start() - 40) : at.end() + 20]
+        for at in WORDS.finditer(said)
+        if at.group().lower() not in KNOWN[name]
+    ]
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_reports_call_things_what_they_are(name: str, tmp_path: Path) -> None:
     arguments, overall = PAIRS[name]
@@ -61,15 +71,23 @@ def test_reports_call_things_what_they_are(name: str, tmp_path: Path) -> None:
     done = here(["compare", *arguments, "--gate", "-q", "--github", *written], cwd=SAMPLES)
     assert done.returncode == 1, done.stderr
     for text in (*(shown(tmp_path / report) for report in REPORTS), done.stdout):
-        said = NAMES.sub("", text)
-        stray = [
-            said[max(0, at.start() - 40) : at.end() + 20]
-            for at in WORDS.finditer(said)
-            if at.group().lower() not in KNOWN[name]
-        ]
-        assert not stray
+        assert not stray(text, name)
     assert f"interval of the drop of {overall}" in done.stdout
     assert f"{overall.capitalize()} fell by" in shown(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("name", ["questions", "entities"])
+def test_so_do_several_variants_and_two_audits_side_by_side(name: str, tmp_path: Path) -> None:
+    (dense, pruned, *data), overall = PAIRS[name]
+    saved, beside = tmp_path / "a.json", ("page.html", "audit.md", "audit.txt")
+    variants = [f"{variant}={pruned}" for variant in ("one", "two")]
+    assert here(["compare", dense, *variants, *data, "-q", "-o", saved], cwd=SAMPLES).returncode == 0
+    written = [word for report in beside for word in ("-o", tmp_path / report)]
+    assert here(["report", saved, "--beside", saved, *written]).returncode == 0
+    for report in beside:
+        text = shown(tmp_path / report)
+        assert f"{overall.capitalize()}: " in text
+        assert not stray(text, name)
 
 
 def test_an_option_of_another_task_is_refused_with_the_value_that_it_has_anyway() -> None:
