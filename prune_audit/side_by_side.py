@@ -93,10 +93,9 @@ def _look(audit: Audit, now: Comparison, earlier: Audit, then: Comparison, name:
 def _fields(view: View, *, paired: bool) -> tuple[Field, ...]:
     """The columns of the table, in the words of the task."""
     rate, things = lookup.rate(view), lookup.things(view)[1]
+    moved = f"change of {rate} from pruned to pruned model"
     tested = (
-        Field(
-            name="change", title="since then", unit="points", meaning=f"change of {rate} from pruned to pruned model"
-        ),
+        Field(name="change", title="since then", unit="points", meaning=moved),
         Field(name="since", title="got", unit="label", meaning=f"what the {things} show of the change since then"),
         Field(name="low", title="from", unit="points", meaning="interval of the change since then"),
         Field(name="high", title="to", unit="points"),

@@ -349,7 +349,7 @@ def test_every_step_counts_as_predictions_side_by_side_do(data: st.DataObject) -
 
 
 def test_a_step_is_of_the_task_of_the_audit_and_collapses_by_no_guess_where_nobody_guesses() -> None:
-    """A model that is never right any more: of classes to choose among it has collapsed, of boxes to find it has not."""
+    """A model that is never right any more: it collapsed where classes are to be chosen, not where boxes are found."""
     gone = (LABELS + 1) % CLASSES
     for task, told in ((CLASSIFICATION, "yes"), (detection.TASK, None)):
         new, old = (

@@ -43,7 +43,8 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
     reading = (
         f"Each picture is a variant, each line a {lookup.noun(view)[0]} at the same place in all{cut}, the one that "
         f"lost most in any of them on the left. Mark: change of {lookup.rate(view)} in points, its shape the verdict. "
-        f"Line: its {rounded.limit(settings.confidence)} % interval. Dashed: the margin of {rounded.loss(settings.margin)}."
+        f"Line: its {rounded.limit(settings.confidence)} % interval. Dashed: the margin of "
+        f"{rounded.loss(settings.margin)}."
     )
     return tuple(
         Chart(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prune_audit.charts import multiples
 from prune_audit.core import lookup
 from tests.charts.specs import data
@@ -33,3 +35,14 @@ def test_the_same_classes_at_the_same_place_on_one_scale() -> None:
 
 def test_one_variant_is_no_multiple() -> None:
     assert multiples.draw(audits.ten()) == ()
+
+
+def test_what_has_no_verdict_is_said_to_be_not_judged() -> None:
+    audit = audits.several()
+    unjudged = [
+        replace(each, views=(replace(view, measures=tuple(m for m in view.measures if m.name != "verdict")),))
+        for each in audit.comparisons
+        for view in each.views[:1]
+    ]
+    for chart in multiples.draw(replace(audit, comparisons=tuple(unjudged))):
+        assert all(row["said"].endswith(", not judged") for row in data(chart))
