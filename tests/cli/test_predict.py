@@ -104,6 +104,7 @@ def test_shards_that_are_put_together_are_the_audit_of_one_machine(
         (["--shard", "1/2", "--cache", "kept", "--no-cache"], "no folder is named for them"),
         (["--shard", "1/2", "--cache", "kept", "-o", "p.csv"], "makes no file"),
         (["--shard", "3/2", "--cache", "kept"], "expected I/N with I from 1 to N, found '3/2'"),
+        (["--shard", f"1/{'9' * 5000}", "--cache", "kept"], "expected I/N with I from 1 to N, found '1/999"),
         ([], "predictions go to a file"),
     ],
 )
