@@ -102,9 +102,8 @@ addEventListener("keydown", (event) => {
 });
 const reveal = (event) => {
   const left = event && new URL(event.oldURL).hash;
-  if (left?.startsWith("#class-") && document.querySelector(location.hash)?.matches("table"))
-    document.querySelector(`${location.hash} a[href="${left}"]`)?.focus();
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (left?.startsWith("#class-") && target?.matches("table")) target.querySelector(`a[href="${left}"]`)?.focus();
   if (target instanceof HTMLDetailsElement) target.open = true;
 };
 addEventListener("hashchange", reveal);

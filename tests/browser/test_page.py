@@ -195,6 +195,16 @@ def test_a_class_opens_its_story_by_keyboard_and_leads_back(driver: Chrome, page
     assert driver.execute_script("return document.activeElement.getAttribute('href')") == "#class-0-7"
 
 
+def test_the_way_back_from_a_story_to_no_address_is_no_fault(driver: Chrome, pages: Path) -> None:
+    chromium.show(driver, pages / "ten.html")
+    chromium.forget(driver)
+    driver.find_element("css selector", "#classes-0-0 a[href='#class-0-7']").send_keys("\n")
+    driver.back()
+    driver.execute_script("return new Promise(done => setTimeout(done, 50))")
+    assert driver.execute_script(STATE, "class-0-7")[0] == "none"
+    assert chromium.complaints(driver) == []
+
+
 def test_an_address_opens_a_story_without_javascript(pages: Path, driver: Chrome) -> None:
     with chromium.browser(javascript=False) as plain:
         chromium.show(plain, pages / "everything.html")
