@@ -816,7 +816,7 @@ def shard(text: str | None) -> Shard:
     if text is None:
         return WHOLE
     number, slash, of = text.partition("/")
-    whole = all(each.isdecimal() and len(each) < 10 for each in (number, of))  # Python reads no text of thousands of digits
+    whole = all(each.isdecimal() and len(each) < 10 for each in (number, of))  # Python reads none of thousands
     if not (slash and whole and 1 <= int(number) <= int(of)):
         raise UsageError(f"--shard: expected I/N with I from 1 to N, found {text!r}", hint="--shard 2/8")
     return Shard(number=int(number), of=int(of))
