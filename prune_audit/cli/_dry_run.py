@@ -54,4 +54,12 @@ def show(trial: Trial) -> None:
             out.print(Text(f"note: {note}"))
         for doubt in trial.doubts:
             out.print(Text(f"WARNING: the dense model {dense.name}: {doubt}", style="bold reverse yellow"))
-        out.print(Text("Models and data fit together as far as these samples show."))
+        if trial.doubts:
+            out.print(
+                Text(
+                    "Look into what is warned of before an audit: as far as these samples show, the dense model is not "
+                    "run as it was trained, and all numbers would be of that."
+                )
+            )
+        else:
+            out.print(Text("Models and data fit together as far as these samples show."))

@@ -1,6 +1,7 @@
 """What a reader sees first: the verdict, who was harmed, by how much, and how sure that is.
 
-The gate has the last word of the section, below what these data could not rule out, so that a pass is never read alone.
+The gate has the last word of the section, below what these data could not rule out, so that a pass is never read alone;
+what to do next follows it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def verdict(audit: Audit) -> str:
     parts.append(_cards(audit))
     last = (gate.told(audit), gate.sparsest(audit))
     parts += [f'<p class="gate">{commands(said)}</p>' for said in last if said]
+    parts += [
+        f'<p class="next">{text(said)}<br><code>{text(command)}</code></p>'
+        for said, command in wording.next_steps(audit, None)
+    ]
     return (
         f'<section id="verdict" class="first" aria-labelledby="verdict-title">'
         f'<h2 id="verdict-title" class="banner {look}">{text(said)}</h2>\n' + "\n".join(parts) + "</section>\n"

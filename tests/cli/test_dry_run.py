@@ -30,6 +30,15 @@ def test_a_few_hundred_samples_and_no_report(tmp_path: Path, cache: Path, capsys
     assert not list(cache.iterdir())
 
 
+def test_the_last_line_is_no_comfort_where_something_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.onnx")]
+    assert invoke(["compare", *models, *VAL, "--dry-run", "--mean", ".9", "--std", ".2"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "WARNING: the dense model dense: with no mean and std it is right on" in out
+    assert out.endswith("the dense model is not run as it was trained, and all numbers would be of that.")
+    assert "fit together" not in out
+
+
 def test_what_does_not_fit_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "classes.txt").write_text("\n".join("1023456789"))
     models = [str(SAMPLES / name) for name in ("dense.onnx", "pruned-90.onnx")]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
+from html import escape
 from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from prune_audit.core import Audit, Drawing, Field, Pair, Settings, Table, View, lookup
+from prune_audit.render import wording
 from prune_audit.reports import _page_about, _page_index, _page_variant, html, svg
 from prune_audit.stats import measures
 from tests.lenses.looks import looked
@@ -426,3 +428,10 @@ def test_the_page_holds_the_sections_of_the_guide_that_it_names() -> None:
     assert links <= {f"#{each}" for each in folds}
     assert {"#guide-the-words", "#guide-alpha-and-how-it-misleads"} <= links
     assert "docs/" not in said(root)
+
+
+def test_what_to_do_next_stands_in_the_verdict_with_its_command() -> None:
+    verdict = page("several").partition('id="verdict"')[2].partition("</section>")[0]
+    for said, command in wording.next_steps(audits.several(), None):
+        assert f'<p class="next">{escape(said)}<br><code>{escape(command)}</code></p>' in verdict
+    assert "prune-audit explain" in verdict
