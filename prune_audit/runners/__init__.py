@@ -24,6 +24,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from prune_audit import plugins
+from prune_audit.core import Settings
 from prune_audit.errors import PluginError
 
 CONTRACT = ("run",)
@@ -62,8 +63,8 @@ def elsewhere(name: str) -> bool:
 
 
 def here(name: str) -> str:
-    """The runner called ``name`` where it runs in this process, else one that does."""
-    return next(each for each in (name, *plugins.names("runners")) if not elsewhere(each))
+    """The runner called ``name`` where it runs in this process, else the usual one."""
+    return Settings().runner if elsewhere(name) else name
 
 
 def run(

@@ -102,3 +102,11 @@ def test_no_module_but_its_own_imports_a_runner() -> None:
                 names = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
                 of_runner = {f"prune_audit.runners.{name.replace('-', '_')}" for name in plugins.names("runners")}
                 assert not names & of_runner, file
+
+
+def test_where_one_works_elsewhere_the_usual_one_works_here_whatever_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plugins, "names", lambda _: ["another", "far", "threads"])
+    monkeypatch.setattr(plugins, "load", lambda _, name: SimpleNamespace(ELSEWHERE=name == "far"))
+    assert [runners.here(name) for name in ("another", "far", "threads")] == ["another", "threads", "threads"]
