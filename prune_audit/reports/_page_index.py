@@ -83,7 +83,7 @@ def _index(audit: Audit, n: int, views: list[View]) -> str:
             name=name,
             columns=True,
         )
-        + f'<p class="reading">Recall in %. {", ".join(map(word, ORDER))}'
+        + f'<p class="reading">{text(lookup.rate(first).capitalize())} in %. {", ".join(map(word, ORDER))}'
         f"{'' if one else '; the last column is the worst of all variants'}.</p>\n"
     )
 

@@ -25,6 +25,7 @@ from prune_audit.core import Audit, Drawing, Field, Pair, Settings, Table, View,
 from prune_audit.render import wording
 from prune_audit.reports import _page_about, _page_index, _page_variant, html, svg
 from prune_audit.stats import measures
+from prune_audit.tasks import language_models
 from tests.lenses.looks import looked
 from tests.reports import audits
 from tests.reports.golden import same_as_golden, without_drawings
@@ -378,6 +379,17 @@ def test_a_thousand_classes_are_the_worst_and_an_index_of_all() -> None:
     links = [link.get("href") for link in index.iter("a")]
     assert len(links) == 1000
     assert said(of_id(root, "class-0-999")).startswith("n00000999 a rather long name of a class")
+
+
+def test_the_index_says_what_the_task_calls_its_numbers() -> None:
+    audit = of_classes(201)
+    told = [
+        replace(each, views=tuple(replace(v, pair=replace(v.pair, task=language_models.TASK)) for v in each.views))
+        for each in audit.comparisons
+    ]
+    words = said(of_id(parsed(html.render(replace(audit, comparisons=tuple(told)))), "index"))
+    assert "Accuracy in %." in words
+    assert "ecall" not in words
 
 
 def test_the_index_cuts_what_no_page_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
