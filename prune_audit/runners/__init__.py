@@ -24,7 +24,6 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from prune_audit import plugins
-from prune_audit.core import Settings
 from prune_audit.errors import PluginError
 
 CONTRACT = ("run",)
@@ -64,6 +63,8 @@ def elsewhere(name: str) -> bool:
 
 def here(name: str) -> str:
     """The runner called ``name`` where it runs in this process, else the usual one."""
+    from prune_audit.core import Settings  # which takes numpy, for which no help should wait
+
     return Settings().runner if elsewhere(name) else name
 
 
