@@ -36,6 +36,7 @@ LIBRARIES = frozenset(
         *(
             "platformdirs",
             "pyarrow",
+            "ray",
             "requests",
             "rich",
             "safetensors",
@@ -45,7 +46,7 @@ LIBRARIES = frozenset(
             "torch",
             "transformers",
         ),
-        *("typer", "vl_convert"),
+        *("typer", "vl_convert", "wandb"),
     }
 )
 """What this package imports, some of it only later or where it is installed."""

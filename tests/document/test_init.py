@@ -90,7 +90,7 @@ OF_TASKS: dict[str, Any] = {
     "operating_point": "precision", "score": 0.25, "iou": 0.75, "overlap": "masks",
     "max_detections": 10, "scheme": "bioes",
 }  # fmt: skip
-NOT_WRITTEN = ("named", "isolate", "memory", "sample_timeout", "runner")
+NOT_WRITTEN = ("named", "isolate", "memory", "sample_timeout", "runner", "of_runner")
 
 
 def test_every_field_reaches_the_document() -> None:

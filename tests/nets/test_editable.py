@@ -2,7 +2,8 @@
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -264,17 +265,20 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
         put(tmp_path / "gone" / "out", fail)
 
 
-@pytest.fixture
-def full() -> Iterator[Callable[[], None]]:
-    """Call it, and from then on no file may have more than 100 bytes, as on a disk that is full."""
+@contextmanager
+def full() -> Iterator[None]:
+    """No file may have more than 100 bytes, as on a disk that is full; nor may that which a test run writes to."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("name", ["dense.pth", "dense.safetensors", "dense.onnx", "folder"])
-def test_a_full_disk_is_told_as_such_by_every_format(name: str, full: Callable[[], None], tmp_path: Path) -> None:
+def test_a_full_disk_is_told_as_such_by_every_format(name: str, tmp_path: Path) -> None:
     """By torch, safetensors and transformers as well, whose own errors are of other kinds."""
     source = sample(name)
     if name == "folder":
@@ -286,7 +290,6 @@ def test_a_full_disk_is_told_as_such_by_every_format(name: str, full: Callable[[
         source = ModelSource(name="in", path=tmp_path / "in")
     opened = editable(source, Settings())
     (tmp_path / "out").mkdir()
-    full()
-    with pytest.raises(OutputError, match=f"out/{name} cannot be written: .*File too large"):
+    with pytest.raises(OutputError, match=f"out/{name} cannot be written: .*File too large"), full():
         opened.save(tmp_path / "out" / name)
     assert not list((tmp_path / "out").iterdir())
