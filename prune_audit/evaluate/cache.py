@@ -42,7 +42,7 @@ from prune_audit.errors import OutputError
 from prune_audit.evaluate import facts as noted
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache_key import source_digest, versions
-from prune_audit.files import arrow, parse, sealed
+from prune_audit.files import arrow, parse, regular, sealed
 from prune_audit.files import target as targets
 
 FORM = 5  # of what is kept; another one makes other entries, and so do other fields
@@ -51,6 +51,8 @@ FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
 PIN = "pin.json"
 """Beside what a store keeps: by what the run is pinned that it holds shards of (`prune_audit.evaluate.pin`)."""
+PINS = "prune-audit pin"
+"""What such a file begins with, so that no other one of its name is taken for it."""
 ABOUT = b"about"  # in the schema of a part: what the run that made it learnt
 AGAIN = "what it held is predicted"  # where a file of an entry is no good
 # File names that the cache owns; listing and clearing touch nothing else.
@@ -205,7 +207,8 @@ class Store:
         own = (self.root / "predictions", self.root / "models")
         folders = [each for each in (*self._folders(), *own) if not each.is_symlink()]
         try:
-            targets.remove(self.root / PIN)
+            if _pins(self.root / PIN):
+                targets.remove(self.root / PIN)
             for folder in folders:
                 for path in _inside(folder):
                     if _OWN.fullmatch(path.name):
@@ -480,6 +483,14 @@ def _listed(entry: Path) -> Listed | None:
         size=size,
         used=used,
     )
+
+
+def _pins(path: Path) -> bool:
+    """Whether the file at ``path`` is one by which a run is pinned."""
+    try:
+        return regular.text(path).lstrip("{ \n").startswith(f'"{PINS}"')
+    except (OSError, ValueError):
+        return False
 
 
 def _silent(line: str) -> None:

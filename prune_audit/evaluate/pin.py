@@ -27,14 +27,14 @@ import numpy as np
 from prune_audit.core import BY_TIMES, Classifier, Counts, Dataset, Settings, chosen
 from prune_audit.errors import InputError, OutputError, UsageError
 from prune_audit.evaluate.batch_size import CALLS, WARM, WORSE, Plan
-from prune_audit.evaluate.cache import PIN
+from prune_audit.evaluate.cache import PIN, PINS
 from prune_audit.evaluate.cache_key import processor, source_digest, versions
 from prune_audit.evaluate.inputs import Feeder
 from prune_audit.evaluate.predict import ask, check_input, part
 from prune_audit.files import parse, regular
 from prune_audit.files import target as targets
 
-TITLE, FORM = "prune-audit pin", 1
+FORM = 1
 MOST = 2**22  # bytes of a pin
 SMALLEST, LARGEST = 4, 256  # samples: the batch sizes that are tried
 NEARLY = 1.05  # a smaller size that takes no longer than this is preferred
@@ -228,7 +228,7 @@ def write(path: Path, pin: Pin, *, named: bool = True) -> None:
     """
     try:
         with targets.replacing(path, named=named) as file:
-            file.write((json.dumps({TITLE: FORM, **asdict(pin)}, indent=1) + "\n").encode())
+            file.write((json.dumps({PINS: FORM, **asdict(pin)}, indent=1) + "\n").encode())
     except OSError as fault:
         raise OutputError(
             f"{path} cannot be written: {fault.strerror or fault}", hint="name a file in a folder that may be written"
@@ -327,8 +327,8 @@ def _few(differ: Sequence[str], here: str = "here") -> str:
 
 def _checked(value: Any) -> Pin:
     """Raises `ValueError` where ``value`` is no pin."""
-    if not isinstance(value, dict) or value.pop(TITLE, None) != FORM:
-        raise ValueError(f'it does not begin with "{TITLE}": {FORM}')
+    if not isinstance(value, dict) or value.pop(PINS, None) != FORM:
+        raise ValueError(f'it does not begin with "{PINS}": {FORM}')
     if set(value) != {"run", "data", "versions", "models"} or not isinstance(value["models"], dict):
         raise ValueError("expected run, data, versions and models")
     for section in (value["run"], value["data"], value["versions"], *value["models"].values()):

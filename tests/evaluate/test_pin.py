@@ -371,6 +371,16 @@ def test_stores_are_put_together(tmp_path: Path, pinned: Path) -> None:
     assert not list((tmp_path / "all").rglob("*.json*"))
 
 
+def test_a_file_of_that_name_that_is_no_pin_is_not_cleared(tmp_path: Path) -> None:
+    for text in ('{"mine": 1}', "", "prune-audit pin"):
+        (tmp_path / PIN).write_text(text)
+        Store(tmp_path).clear()
+        assert (tmp_path / PIN).read_text() == text
+    pin.write(tmp_path / PIN, a_pin())
+    Store(tmp_path).clear()
+    assert not (tmp_path / PIN).exists()
+
+
 def test_what_each_shard_noted_is_kept(tmp_path: Path, pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = X.copy()
     values[[3, 30, 60], 0] = np.nan  # of which the scores say nothing
