@@ -9,7 +9,6 @@ Metrics are called as `prune_audit.logs._numbers` says.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit.core import Audit
 from prune_audit.errors import MissingExtra, OutputError
+from prune_audit.logs._discreet import discreet
 from prune_audit.logs._numbers import facts, metrics
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def log(audit: Audit, files: Mapping[str, bytes]) -> str:
         sqlite = mlflow.get_tracking_uri().startswith("sqlite")
         wanted = "; a SQLite store needs more: pip install 'prune-audit[mlflow]'" if sqlite else ""
         raise _refused(fault, wanted) from fault
-    info, where = run.info, _discreet(mlflow.get_tracking_uri())
+    info, where = run.info, discreet(mlflow.get_tracking_uri())
     return (
         f"mlflow: {len(numbers):,} metrics and {', '.join(files)} in run {info.run_name or ''} {info.run_id} "
         f"of experiment {info.experiment_id} at {where}"
@@ -104,14 +104,9 @@ def _refused(fault: Exception, also: str) -> OutputError:
 
     told = str(fault).strip().splitlines() or [type(fault).__name__]
     return OutputError(
-        _discreet(f"MLflow at {mlflow.get_tracking_uri()}: {told[0]}"),
+        discreet(f"MLflow at {mlflow.get_tracking_uri()}: {told[0]}"),
         hint=f"check MLFLOW_TRACKING_URI, MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME{also}",
     )
-
-
-def _discreet(text: str) -> str:
-    """``text`` without the user and password of an address in it, since it goes to the log of a job."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def _write(

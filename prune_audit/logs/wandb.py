@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from prune_audit.core import Audit
 from prune_audit.errors import MissingExtra, OutputError
+from prune_audit.logs._discreet import discreet
 from prune_audit.logs._numbers import facts, metrics
 
 if TYPE_CHECKING:
@@ -98,6 +99,6 @@ def _refused(said: str) -> OutputError:
 
     told = said.strip().splitlines() or ["it refused"]
     return OutputError(
-        f"Weights & Biases at {wandb.setup().settings.base_url}: {told[0]}",
+        discreet(f"Weights & Biases at {wandb.setup().settings.base_url}: {told[0]}"),
         hint=f"wandb login, or check WANDB_API_KEY, WANDB_BASE_URL, WANDB_ENTITY and WANDB_RUN_ID; {OFFLINE}",
     )

@@ -123,7 +123,7 @@ def test_a_disabled_service_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_who_is_unknown_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://bob:secret@127.0.0.1:1")
     with pytest.raises(OutputError, match=r"at http://127\.0\.0\.1:1: nothing says who you are") as caught:
         ready()
     assert "WANDB_MODE=offline" in caught.value.hint
