@@ -212,7 +212,8 @@ def test_no_lens_and_no_runner_is_named_outside_its_file_but_as_a_default() -> N
     for room in ("lenses", "runners"):
         names = set(plugins.names(room)) - WORDS
         found |= {(where, text) for where, text in texts_outside(room) if text in names}
-    assert found == {(where, "threads") for where in STANDARD}
+    library = ("prune_audit/models/_factory.py", "ray")  # among the libraries that no factory shadows
+    assert found == {*((where, "threads") for where in STANDARD), library}
 
 
 HEAVY = ("torch", "onnx", "onnxruntime", "pandas", "scipy", "pyarrow", "PIL", "vl_convert")
