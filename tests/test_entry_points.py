@@ -238,10 +238,14 @@ def test_none_of_ours_is_replaced(installed: Path, tmp_path: Path) -> None:
     assert "acme-audit" not in done.stdout
 
 
-def test_help_imports_nothing_of_other_packages(installed: Path) -> None:
+@pytest.mark.parametrize(("command", "imported"), [("check", ""), ("compare", "acme_audit.serial")])
+def test_help_imports_of_other_packages_what_may_bring_options_and_nothing_else(
+    command: str, imported: str, installed: Path
+) -> None:
+    """Runners may, which `compare` takes; statistics, rules and reports may not."""
     code = (
-        "import sys; from prune_audit.cli import invoke; invoke(['compare', '--help']); "
-        "print('acme_audit' in sys.modules, file=sys.stderr)"
+        f"import sys; from prune_audit.cli import invoke; invoke(['{command}', '--help']); "
+        "print(*(name for name in sys.modules if name.startswith('acme_audit.')), file=sys.stderr)"
     )
     done = python(installed, "-c", code)
-    assert done.stderr == "False\n"
+    assert done.stderr == f"{imported}\n"

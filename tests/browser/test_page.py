@@ -185,8 +185,10 @@ def test_a_class_opens_its_story_by_keyboard_and_leads_back(driver: Chrome, page
     assert driver.execute_script(STATE, "class-0-7")[0] == "none"
     link = driver.find_element("css selector", "#classes-0-0 a[href='#class-0-7']")
     link.send_keys("\n")
-    driver.execute_script("return new Promise(done => setTimeout(done, 200))")
-    assert driver.execute_script(STATE, "class-0-7") == ["block", True]
+    deadline = time.monotonic() + 10  # pictures are drawn when they come into sight
+    while driver.execute_script(STATE, "class-0-7") != ["block", True]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert driver.execute_script("return document.activeElement.id") == "class-0-7"
     assert driver.execute_script(STATE, "class-0-8")[0] == "none"
     driver.switch_to.active_element.send_keys("\ue00c")  # Escape

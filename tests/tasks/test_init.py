@@ -65,6 +65,10 @@ APART = {
     "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "how much each block of weights is looked at",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
+    **{
+        f"prune_audit/reports/_page_story.py {each} == label": "words of a flow, which is told and no longer counted"
+        for each in ("answer", "self.dense", "self.pruned")
+    },
     "prune_audit/stats/_margin_test.py found.argmax()": "the largest p-value",
     "prune_audit/stats/_prediction_counts.py called != label": "counts of kinds of answers, from a pair",
     "prune_audit/stats/group_gap.py drop.argmax()": "the largest drop",
