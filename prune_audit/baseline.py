@@ -33,24 +33,20 @@ from datetime import date
 
 import numpy as np
 
-from prune_audit import gate, plugins, rules, stats
+from prune_audit import gate, plugins, rules, side_by_side
 from prune_audit.core import (
     EXIF,
     SINCE,
     THRESHOLD,
-    Array,
     Audit,
     Check,
-    Clusters,
     Comparison,
-    Pair,
     Policy,
     Provenance,
     RuleSetting,
     Samples,
     Settings,
     Value,
-    View,
     lookup,
 )
 from prune_audit.errors import AlignmentError
@@ -64,7 +60,8 @@ HINT = "audit both models on the same data in the same way, or leave --baseline 
 def judge(audit: Audit, baseline: Audit, policy: Policy, name: str, today: date | None = None) -> Audit:
     """``audit`` judged by ``policy`` against its dense model and against ``baseline``, which is called ``name``.
 
-    Variants are matched by name; where each audit has a single one, they are matched whatever they are called.
+    Variants are matched by name; where each audit has a single one, they are matched whatever they are called. What
+    changed since is a look of each (`prune_audit.side_by_side`).
 
     Raises:
         AlignmentError: the audits cannot be compared; the message says in what they differ.
@@ -75,28 +72,22 @@ def judge(audit: Audit, baseline: Audit, policy: Policy, name: str, today: date 
     # The old one as the new one was measured, and not as it was then.
     alike = {name: getattr(settings, name) for name in (key.replace("-", "_") for key in rules.SETTINGS)}
     old = gate.checked(baseline, replace(policy, settings=alike))
-    known = {comparison.pruned.name: comparison for comparison in old.comparisons}
-    if len(new.comparisons) == len(old.comparisons) == 1:
-        known = {new.comparisons[0].pruned.name: old.comparisons[0]}
-    if not any(comparison.pruned.name in known for comparison in new.comparisons):
-        raise AlignmentError(
-            f"none of the variants is in {name}: expected one of {', '.join(known)}, found "
-            f"{', '.join(comparison.pruned.name for comparison in new.comparisons)}",
-            hint="give variants the names that they had: NAME=PATH",
-        )
+    known = side_by_side.matched(new, old, name)
     comparisons = []
     for comparison in new.comparisons:
         last = known.get(comparison.pruned.name)
         if last is None:
             checks = (*comparison.checks, _unknown(comparison, policy))
+            look = side_by_side.unknown(name)
         else:
-            moved = step(comparison, last, samples, before, settings)
+            moved = side_by_side.step(comparison, last, samples, before, settings)
+            look = side_by_side.look(new, comparison, old, last, name, moved.views[0])
             since = _since(rules.check(moved, _of_changes(gate.resolved(policy, settings))))
             worse = _fallen(moved, settings) | {
                 check.subject.removesuffix(SINCE) for check in since if check.outcome == "failed"
             }
             checks = (*_accepted(comparison, last, worse, policy), *since)
-        comparisons.append(replace(comparison, checks=checks))
+        comparisons.append(side_by_side.with_look(replace(comparison, checks=checks), look))
     judged = replace(new, comparisons=tuple(comparisons), baseline=name)
     return gate.waived(judged, policy, today or date.today())
 
@@ -176,42 +167,6 @@ def _anew(audit: Audit, baseline: Audit) -> str | None:
     if told[0] == told[1]:
         return None
     return "thresholds were chosen for the models of each audit: give both the same one of the dense model, --score 0.5"
-
-
-def step(new: Comparison, old: Comparison, samples: Samples, before: Samples, settings: Settings) -> Comparison:
-    """From the pruned model of the earlier audit to the new one, in every view of ``new``, pair by pair.
-
-    ``samples`` are those of the new audit, ``before`` of the earlier one: the same ones, in the same order.
-    """
-    was, now = before.right[old.pruned.name], samples.right[new.pruned.name]  # (N,)
-    same = new.pruned.same_as(old.pruned) and np.array_equal(was, now)
-    views = []
-    for view in new.views:
-        pair = _pair(view.pair, old.view(view.by).pair, samples, was, now, same)
-        # What does not come from counts is of the new model and the dense one, and says nothing of this step.
-        views.append(View(pair=pair, measures=stats.measures(pair, settings)))
-    return Comparison(dense=old.pruned, pruned=new.pruned, views=tuple(views))
-
-
-def _pair(like: Pair, before: Pair, samples: Samples, old: Array, new: Array, same: bool) -> Pair:
-    """Counts of ``old`` (N,) right against ``new`` (N,) right, of the pairs ``before`` and ``like`` with the dense."""
-    stratum, size = samples.strata[like.by], len(like.strata)
-    kinds = np.bincount(stratum * 4 + 2 * ~old + ~new, minlength=4 * size).reshape(size, 4)  # (S, 4)
-    clusters = None
-    if like.clusters is not None and samples.cluster is not None:
-        # Numbered anew: a document may number them as it likes.
-        cluster = np.unique(samples.cluster, return_inverse=True)[1]
-        clusters = Clusters.of(like.clusters.column, size, stratum, cluster, old, new)
-    return replace(
-        Pair.of(kinds, by=like.by, strata=like.strata),
-        task=like.task,
-        classes=like.classes,
-        labelled=like.labelled,
-        dense_predicted=before.pruned_predicted,
-        pruned_predicted=like.pruned_predicted,
-        same_model=same,
-        clusters=clusters,
-    )
 
 
 def _of_changes(policy: Policy) -> Policy:

@@ -9,10 +9,29 @@ report shows it and a document keeps it. It judges nothing; that is `prune_audit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from prune_audit import baseline, stats
-from prune_audit.core import BESIDE, Audit, Comparison, Drawn, Field, Look, Settings, Table, Value, View, lookup
+import numpy as np
+
+from prune_audit import stats
+from prune_audit.core import (
+    BESIDE,
+    Array,
+    Audit,
+    Clusters,
+    Comparison,
+    Drawn,
+    Field,
+    Look,
+    Pair,
+    Samples,
+    Settings,
+    Table,
+    Value,
+    View,
+    lookup,
+)
 from prune_audit.errors import AlignmentError
 from prune_audit.printable import printable
 from prune_audit.render import rounded
@@ -39,6 +58,24 @@ def beside(audit: Audit, earlier: Audit, name: str) -> Audit:
                 hint="only audits of one task with the same classes stand side by side; audit both with one data set's "
                 "classes (--classes)",
             )
+    known, why_not = matched(audit, earlier, name), _unpaired(audit, earlier)
+    comparisons = []
+    for comparison in audit.comparisons:
+        last = known.get(comparison.pruned.name)
+        if last is None:
+            told = unknown(name)
+        else:
+            told = look(audit, comparison, earlier, last, name, why_not or _by_class(audit, comparison, earlier, last))
+        comparisons.append(with_look(comparison, told))
+    return replace(audit, comparisons=tuple(comparisons))
+
+
+def matched(audit: Audit, earlier: Audit, name: str) -> Mapping[str, Comparison]:
+    """Those variants of ``earlier``, which is called ``name``, that ``audit`` has, by their names in ``audit``.
+
+    Raises:
+        AlignmentError: they have none in common.
+    """
     known = {comparison.pruned.name: comparison for comparison in earlier.comparisons}
     if len(audit.comparisons) == len(earlier.comparisons) == 1:
         known = {audit.comparisons[0].pruned.name: earlier.comparisons[0]}
@@ -48,25 +85,29 @@ def beside(audit: Audit, earlier: Audit, name: str) -> Audit:
             f"{_short(tuple(comparison.pruned.name for comparison in audit.comparisons))}",
             hint="give variants the names that they had: NAME=PATH",
         )
-    comparisons = []
-    for comparison in audit.comparisons:
-        others = tuple(look for look in comparison.looks if look.lens != BESIDE)
-        last = known.get(comparison.pruned.name)
-        if last is None:
-            told = Look(lens=BESIDE, title=f"What changed since {name}?", absent=f"{name} has no such variant")
-        else:
-            told = _look(audit, comparison, earlier, last, name)
-        comparisons.append(replace(comparison, looks=(told, *others)))
-    return replace(audit, comparisons=tuple(comparisons))
+    return known
 
 
-def _look(audit: Audit, now: Comparison, earlier: Audit, then: Comparison, name: str) -> Look:
+def with_look(comparison: Comparison, look: Look) -> Comparison:
+    """``comparison`` with the ``look`` of what changed, in the place of an earlier one."""
+    return replace(comparison, looks=(look, *(each for each in comparison.looks if each.lens != BESIDE)))
+
+
+def unknown(name: str) -> Look:
+    """What is seen of a variant that the earlier audit, called ``name``, does not have."""
+    return Look(lens=BESIDE, title=f"What changed since {name}?", absent=f"{name} has no such variant")
+
+
+def look(audit: Audit, now: Comparison, earlier: Audit, then: Comparison, name: str, moved: View | str) -> Look:
+    """What changed from ``then`` of the ``earlier`` audit, called ``name``, to ``now`` of ``audit``.
+
+    ``moved`` is the `step` from one to the other, by class; or why there is none.
+    """
     settings = audit.provenance.settings
     view, old = now.views[0], then.views[0]
     if settings != earlier.provenance.settings:
         old = old.again(old.pair, stats.measures(old.pair, settings))
-    why_not = _unpaired(audit, earlier)
-    step = None if why_not else _step(audit, now, earlier, then)
+    step, why_not = (None, moved) if isinstance(moved, str) else (moved, "")
     rows = [_row(view, old, step, i, settings) for i in range(len(view.strata))]
     fields = _fields(view, paired=step is not None)
     if step is not None:
@@ -126,12 +167,48 @@ def _unpaired(audit: Audit, earlier: Audit) -> str:
     return ""
 
 
-def _step(audit: Audit, now: Comparison, earlier: Audit, then: Comparison) -> View:
+def _by_class(audit: Audit, now: Comparison, earlier: Audit, then: Comparison) -> View:
     """From the earlier pruned model to the later one, by class."""
     assert audit.samples is not None
     assert earlier.samples is not None
     new, old = (replace(each, views=each.views[:1]) for each in (now, then))
-    return baseline.step(new, old, audit.samples, earlier.samples, audit.provenance.settings).views[0]
+    return step(new, old, audit.samples, earlier.samples, audit.provenance.settings).views[0]
+
+
+def step(new: Comparison, old: Comparison, samples: Samples, before: Samples, settings: Settings) -> Comparison:
+    """From the pruned model of the earlier audit to the new one, in every view of ``new``, pair by pair.
+
+    ``samples`` are those of the new audit, ``before`` of the earlier one: the same ones, in the same order.
+    """
+    was, now = before.right[old.pruned.name], samples.right[new.pruned.name]  # (N,)
+    same = new.pruned.same_as(old.pruned) and np.array_equal(was, now)
+    views = []
+    for view in new.views:
+        pair = _pair(view.pair, old.view(view.by).pair, samples, was, now, same)
+        # What does not come from counts is of the new model and the dense one, and says nothing of this step.
+        views.append(View(pair=pair, measures=stats.measures(pair, settings)))
+    return Comparison(dense=old.pruned, pruned=new.pruned, views=tuple(views))
+
+
+def _pair(like: Pair, before: Pair, samples: Samples, old: Array, new: Array, same: bool) -> Pair:
+    """Counts of ``old`` (N,) right against ``new`` (N,) right, of the pairs ``before`` and ``like`` with the dense."""
+    stratum, size = samples.strata[like.by], len(like.strata)
+    kinds = np.bincount(stratum * 4 + 2 * ~old + ~new, minlength=4 * size).reshape(size, 4)  # (S, 4)
+    clusters = None
+    if like.clusters is not None and samples.cluster is not None:
+        # Numbered anew: a document may number them as it likes.
+        cluster = np.unique(samples.cluster, return_inverse=True)[1]
+        clusters = Clusters.of(like.clusters.column, size, stratum, cluster, old, new)
+    return replace(
+        Pair.of(kinds, by=like.by, strata=like.strata),
+        task=like.task,
+        classes=like.classes,
+        labelled=like.labelled,
+        dense_predicted=before.pruned_predicted,
+        pruned_predicted=like.pruned_predicted,
+        same_model=same,
+        clusters=clusters,
+    )
 
 
 def _row(view: View, old: View, step: View | None, i: int, settings: Settings) -> tuple[Value, ...]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prune_audit import baseline, from_predictions, gate, rules
+from prune_audit import baseline, from_predictions, gate, rules, side_by_side
 from prune_audit.core import (
     CLASSIFICATION,
     Array,
@@ -149,7 +149,7 @@ def test_the_step_is_paired() -> None:
     new, old = audit(settings=settings, pruned=b), audit(settings=settings, pruned=a)
     assert new.samples is not None
     assert old.samples is not None
-    step = baseline.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings())
+    step = side_by_side.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings())
     expected = audit(settings=settings, dense=a, pruned=b).comparisons[0]
     for found, direct in zip(step.views, expected.views, strict=True):
         for column in ("both", "lost", "gained", "neither", "labelled"):
@@ -283,7 +283,7 @@ def test_the_step_knows_what_each_model_predicts() -> None:
     new, old = audit(pruned=b), audit(pruned=a)
     assert new.samples is not None
     assert old.samples is not None
-    step = baseline.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings()).views[0].pair
+    step = side_by_side.step(new.comparisons[0], old.comparisons[0], new.samples, old.samples, Settings()).views[0].pair
     direct = audit(dense=a, pruned=b).comparisons[0].views[0].pair
     np.testing.assert_array_equal(step.dense_predicted, direct.dense_predicted)
     np.testing.assert_array_equal(step.pruned_predicted, direct.pruned_predicted)
@@ -344,7 +344,7 @@ def test_every_step_counts_as_predictions_side_by_side_do(data: st.DataObject) -
     assert last.samples is not None
     was, right = last.samples.right["pruned"], now.samples.right["pruned"]
     for view, before, direct in zip(now.comparisons[0].views, last.comparisons[0].views, expected.views, strict=True):
-        found = baseline._pair(view.pair, before.pair, now.samples, was, right, same=False)
+        found = side_by_side._pair(view.pair, before.pair, now.samples, was, right, same=False)
         assert replace(found, moves=direct.pair.moves) == direct.pair
 
 
@@ -359,6 +359,6 @@ def test_a_step_is_of_the_task_of_the_audit_and_collapses_by_no_guess_where_nobo
         samples = [made.samples for made in (audit(pruned=gone), audit(pruned=LABELS))]
         assert samples[0] is not None
         assert samples[1] is not None
-        view = baseline.step(new, old, samples[0], samples[1], Settings()).views[0]
+        view = side_by_side.step(new, old, samples[0], samples[1], Settings()).views[0]
         assert view.pair.task == task
         assert view.measure("collapsed").overall == told

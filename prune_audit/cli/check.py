@@ -102,7 +102,7 @@ def run(
     Example: prune-audit check audit.json --history releases/ --alpha-budget .1
     """
     from prune_audit import baseline as before
-    from prune_audit import document, gate, side_by_side
+    from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
     releases.check(baseline)
@@ -115,9 +115,7 @@ def run(
     wanted = g.policy(context, asked.policy, stored=audit.policy)
     g.told(wanted, quiet=shown.quiet)
     if baseline is not None:
-        earlier = document.read_audit(baseline)
-        judged = before.judge(audit, earlier, wanted, str(baseline))
-        judged = side_by_side.beside(judged, gate.mended(earlier), str(baseline))
+        judged = before.judge(audit, document.read_audit(baseline), wanted, str(baseline))
     else:
         judged = gate.judge(audit, wanted)
     judged = releases.placed(judged)
