@@ -26,6 +26,15 @@ def by_verdict(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[
     return colored, colored | {"scale": {"domain": shown, "range": [VERDICTS[name][1] for name in shown]}}
 
 
+def level(value: float, look: Mapping[str, Any], scale: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A layer that draws a line across a picture at ``value``, on the ``scale`` of y that its other layers have."""
+    return {
+        "data": {"values": [{"at": value}]},
+        "mark": {"type": "rule", "color": color("ink"), "aria": False, **look},
+        "encoding": {"y": {"field": "at", "type": "quantitative", **(scale or {})}},
+    }
+
+
 def frame(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The picture without its layers: a line for the ``name`` of each of ``rows``, in their order."""
     return {

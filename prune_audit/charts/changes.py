@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit.charts._rows import MOST
+from prune_audit.charts._rows import MOST, level
 from prune_audit.core import Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
@@ -65,13 +65,6 @@ def _spec(rows: list[dict[str, float]], margin: float, many: str, rate: str) -> 
         "axis": {"title": f"{many}, worst first", "grid": False, "tickCount": 5},
     }  # fmt: skip
     axis = {"title": f"change of {rate}, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6}
-
-    def level(value: float, look: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "data": {"values": [{"at": value}]},
-            "mark": {"type": "rule", "color": color("ink"), "aria": False, **look},
-            "encoding": {"y": {"field": "at", "type": "quantitative"}},
-        }
 
     return {
         "width": WIDTH,

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from prune_audit.charts._rows import MARK, MOST, TOLD, by_verdict
+from prune_audit.charts._rows import MARK, MOST, TOLD, by_verdict, level
 from prune_audit.core import Audit, View, lookup
 from prune_audit.printable import printable
 from prune_audit.render import rounded, wording
-from prune_audit.render.colors import color
 from prune_audit.render.picture import Chart
 
 RANK = 13
@@ -100,21 +99,14 @@ def _spec(rows: list[dict[str, Any]], scale: list[float], margin: float) -> dict
         "axis": {"title": None, "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 4},
     }  # fmt: skip
 
-    def level(value: float, look: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "data": {"values": [{"level": value}]},
-            "mark": {"type": "rule", "color": color("ink"), "aria": False, **look},
-            "encoding": {"y": {"field": "level", **y}},
-        }
-
     return {
         "width": WIDTH,
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": rows},
         "layer": [
-            level(0.0, {"strokeWidth": 1}),
-            level(-margin, {"strokeWidth": 1, "strokeDash": [4, 4]}),
+            level(0.0, {"strokeWidth": 1}, y),
+            level(-margin, {"strokeWidth": 1, "strokeDash": [4, 4]}, y),
             {
                 "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.4, "aria": False},
                 "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}, "color": verdict},

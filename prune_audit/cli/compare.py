@@ -209,13 +209,14 @@ def run(
         raise UsageError("--confirm-only: there is nothing to confirm", hint="name fresh data with --confirm DATA")
     if judging.confirm is not None and data is None:
         raise UsageError("--confirm: there are no other data to choose by", hint="name these with --data")
+    counted = counting.settings()
     settings = replace(
         statistics.laid_over(o.settings(of_models.outputs, sample, running), context),
         plausibility=not of_models.no_plausibility,
         until_settled=sequential.until_settled or sequential.append is not None,
         **of_models.expected.settings(),
-        **counting.settings(),
-        named=tuple(name for name in counting.settings() if g.origin(context, name)),
+        **counted,
+        named=tuple(name for name in counted if g.origin(context, name)),
     )
     source = reading.source_if_any(data)
     sources = models.parse(dense), [models.parse(each) for each in pruned]

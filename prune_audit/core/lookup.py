@@ -31,6 +31,11 @@ def densest_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=lambda c: (c.kept is None, -(c.kept or 0)))
 
 
+def positions_densest_first(comparisons: Sequence[Comparison]) -> list[int]:
+    """The places of `densest_first` among ``comparisons``."""
+    return [comparisons.index(each) for each in densest_first(comparisons)]
+
+
 def noun(view: View) -> tuple[str, str]:
     """What the strata of ``view`` are called, one and many."""
     return view.pair.task.strata(view.by)

@@ -42,7 +42,7 @@ from prune_audit.errors import OutputError
 from prune_audit.evaluate import facts as noted
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache_key import source_digest, versions
-from prune_audit.files import arrow, parse, regular, sealed
+from prune_audit.files import arrow, parse, sealed
 from prune_audit.files import target as targets
 
 FORM = 5  # of what is kept; another one makes other entries, and so do other fields
@@ -488,7 +488,10 @@ def _listed(entry: Path) -> Listed | None:
 def _pins(path: Path) -> bool:
     """Whether the file at ``path`` is one by which a run is pinned."""
     try:
-        return regular.text(path).lstrip("{ \n").startswith(f'"{PINS}"')
+        if not path.is_file():
+            return False
+        with path.open(encoding="utf-8") as file:
+            return file.read(4 * len(PINS)).lstrip("{ \n").startswith(f'"{PINS}"')
     except (OSError, ValueError):
         return False
 

@@ -80,16 +80,20 @@ def together(facts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     name = facts[-1].get("model") if facts else None
     for each in facts:
-        old = f"{each.get('model')} "
         for what, value in each.items():
             if not isinstance(value, list):
                 found[what] = value
                 continue
             if what == "notes":
-                value = [f"{name} {note.removeprefix(old)}" if note.startswith(old) else note for note in value]
+                value = renamed(value, each.get("model"), name)
             before = found.setdefault(what, [])
             before.extend(item for item in value if item not in before)
     return found
+
+
+def renamed(notes: Sequence[str], old: str | None, name: str | None) -> list[str]:
+    """``notes`` that begin with the ``old`` name of a model, with ``name`` in its place."""
+    return [f"{name}{note.removeprefix(str(old))}" if note.startswith(f"{old} ") else note for note in notes]
 
 
 def alike(facts: Sequence[Mapping[str, Any]]) -> bool:

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from prune_audit.core import BY_TIMES, Classifier, Counts, Dataset, Settings, chosen
-from prune_audit.errors import InputError, OutputError, UsageError
+from prune_audit.errors import InputError, UsageError
 from prune_audit.evaluate.batch_size import CALLS, WARM, WORSE, Plan
 from prune_audit.evaluate.cache import PIN, PINS
 from prune_audit.evaluate.cache_key import processor, source_digest, versions
@@ -230,9 +230,7 @@ def write(path: Path, pin: Pin, *, named: bool = True) -> None:
         with targets.replacing(path, named=named) as file:
             file.write((json.dumps({PINS: FORM, **asdict(pin)}, indent=1) + "\n").encode())
     except OSError as fault:
-        raise OutputError(
-            f"{path} cannot be written: {fault.strerror or fault}", hint="name a file in a folder that may be written"
-        ) from fault
+        raise targets.unwritable(path, fault) from fault
 
 
 def check_same(path: Path, pin: Pin, other_path: Path, other: Pin) -> None:

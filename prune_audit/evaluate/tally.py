@@ -75,9 +75,7 @@ class Tally:
             self._fits(facts["columns"])
             self._keep(before)
             self._found = len(before)
-            old = f"{facts.get('model')} "  # in the run that wrote it
-            told = self.facts.get("notes", [])
-            self.facts["notes"] = [f"{self.name} {n.removeprefix(old)}" if n.startswith(old) else n for n in told]
+            self.facts["notes"] = noted.renamed(self.facts.get("notes", []), facts.get("model"), self.name)
         # An interrupted run goes on as it began: the last bits of a score may depend on the size of its batch. A size
         # that was asked for, or that was only being tried, binds no later run.
         size = model.expects.batch or plan.batch or settings.batch_size or pinned

@@ -156,7 +156,7 @@ def scratch(path: Path) -> Iterator[Path]:
         try:
             made = stack.enter_context(_beside(place, lambda at: at.mkdir(0o700)))
         except OSError as fault:
-            raise _unwritable(path, fault) from fault
+            raise unwritable(path, fault) from fault
         try:
             yield made
         finally:
@@ -185,10 +185,11 @@ def move(made: Path, path: Path) -> None:
         for each, where in (*zip(others, places, strict=True), (made, place)):
             each.replace(where)
     except OSError as fault:
-        raise _unwritable(path, fault) from fault
+        raise unwritable(path, fault) from fault
 
 
-def _unwritable(path: Path, fault: OSError) -> OutputError:
+def unwritable(path: Path, fault: OSError) -> OutputError:
+    """The error for a file that cannot be written, because of ``fault``."""
     return OutputError(
         f"{path} cannot be written: {fault.strerror or fault}", hint="name a file in a folder that may be written"
     )

@@ -72,10 +72,19 @@ def judged(subject: Subject, name: str, weights: Mapping[str, torch.Tensor]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a change did to the audited samples: counts by class, with ``both`` right before and after, and measures."""
+    """What a change did to the audited samples, by class: what was right before, against what is right after."""
 
-    pair: Pair
-    change: Measure
+    view: View
+
+    @property
+    def pair(self) -> Pair:
+        """Counts by class, with ``both`` right before and after."""
+        return self.view.pair
+
+    @property
+    def change(self) -> Measure:
+        """The change of recall."""
+        return self.view.measure("change")
 
     @property
     def given(self) -> int:
@@ -100,8 +109,7 @@ def step(subject: Subject, before: Counts, after: Counts) -> Step:
     counted = classification.pair(
         replace(predictions, models=both), "before", "after", "class", subject.settings.cluster
     )
-    view = View(pair=counted, measures=stats.measures(counted, subject.settings))
-    return Step(pair=counted, change=view.measure("change"))
+    return Step(View(pair=counted, measures=stats.measures(counted, subject.settings)))
 
 
 def right(subject: Subject, predicted: Counts) -> list[float]:

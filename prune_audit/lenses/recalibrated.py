@@ -12,8 +12,7 @@ cost a little.
 
 from __future__ import annotations
 
-from prune_audit import stats
-from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value, View, lookup
+from prune_audit.core import Drawn, Field, Floats, Measure, Outputs, Table, Value, lookup
 from prune_audit.lenses import CannotLook, Left, Seen, Subject, _changed, loss
 from prune_audit.nets.recalibrate import normalising
 from prune_audit.render import rounded
@@ -122,13 +121,11 @@ def _said(subject: Subject, step: _changed.Step, harm: _changed.Step, recalls: l
 
 def _moved(subject: Subject, step: _changed.Step) -> tuple[list[str], list[str]]:
     """The classes that gain and that lose beyond luck, each with its change; corrected for all classes."""
-    settings = subject.settings
-    view = View(pair=step.pair, measures=stats.measures(step.pair, settings))
-    q, moves = lookup.column(view, "q_value"), lookup.moves(view)
+    q, moves = lookup.column(step.view, "q_value"), lookup.moves(step.view)
     moved = sorted(
         (float(moves[i] or 0), i)
         for i, each in enumerate(q)
-        if each is not None and float(each) < 1 - settings.confidence
+        if each is not None and float(each) < 1 - subject.settings.confidence
     )
 
     def told(found: list[int]) -> list[str]:

@@ -33,7 +33,7 @@ def index(audit: Audit) -> str:
 def _index(audit: Audit, n: int, views: list[View]) -> str:
     """The index of what the ``views`` at ``n`` of all variants are of."""
     first, name = views[0], f"index-{n}"
-    variants = [audit.comparisons.index(each) for each in lookup.densest_first(audit.comparisons)]
+    variants = lookup.positions_densest_first(audit.comparisons)
     one = len(variants) == 1
     most = max(WORST, CELLS // (len(variants) + 3))
     nouns = lookup.noun(first)[1]

@@ -25,7 +25,7 @@ def opening(audit: Audit) -> str:
 
 def beside(audit: Audit, charts: Mapping[str, tuple[Chart, ...]]) -> str:
     """What changed since an earlier audit, of all variants; empty where none was put beside this one."""
-    order = [audit.comparisons.index(comparison) for comparison in lookup.densest_first(audit.comparisons)]
+    order = lookup.positions_densest_first(audit.comparisons)
     told = "".join(
         _look(look, position, charts)
         for position in order

@@ -24,7 +24,7 @@ def render(audit: Audit) -> str:
     drawn = charts(audit)
     p = audit.provenance
     pruned = [comparison.pruned.name for comparison in audit.comparisons]
-    order = [audit.comparisons.index(comparison) for comparison in lookup.densest_first(audit.comparisons)]
+    order = lookup.positions_densest_first(audit.comparisons)
     dense = audit.comparisons[0].dense.name
     title = f"{pruned[0]} against {dense}" if len(pruned) == 1 else f"{len(pruned)} variants against {dense}"
     view = lookup.by_class(audit.comparisons[0])
@@ -48,7 +48,7 @@ def render(audit: Audit) -> str:
         + since
         + (
             f'<section aria-label="All variants"><div class="charts">\n{across}</div>\n{small}</section>\n'
-            if across
+            if across or small
             else ""
         )
         + "".join(variant(audit, n, drawn) for n in order)

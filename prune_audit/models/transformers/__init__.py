@@ -34,8 +34,7 @@ _SHOWN = 3
 def recognises(path: Path) -> bool:
     """Whether ``path`` is a folder whose config.json names an architecture; runs nothing."""
     try:
-        # A link to a device would be read without an end.
-        text = regular.text(path / _CONFIG) if (path / _CONFIG).is_file() else ""
+        text = regular.text(path / _CONFIG)
     except (OSError, ValueError):
         return False
     return any(f'"{key}"' in text for key in ("architectures", "architecture", "model_type"))
