@@ -7,6 +7,7 @@ and not judge, because a module of that name would hide the function `prune_audi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -14,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit import plugins, rules, stats
-from prune_audit.core import SINCE, Audit, Check, Comparison, Policy, Settings, Waiver
+from prune_audit import plugins, rules
+from prune_audit.core import SINCE, Audit, Check, Comparison, Pair, Policy, Settings, Waiver
 from prune_audit.errors import AlignmentError, UsageError
-from prune_audit.tasks.classification.alignment import check_accuracy
 
 
 def judge(audit: Audit, policy: Policy, today: date | None = None) -> Audit:
@@ -37,8 +37,7 @@ def checked(audit: Audit, policy: Policy) -> Audit:
     comparisons = []
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
-            again = tuple(v.again(v.pair, stats.measures(v.pair, settings)) for v in comparison.views)
-            comparison = replace(comparison, views=again)
+            comparison = _again(comparison, [view.pair for view in comparison.views], settings)
         comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
@@ -53,11 +52,17 @@ def mended(audit: Audit) -> Audit:
     for comparison in audit.comparisons:
         other = comparison.pruned.name != comparison.dense.name
         if other and comparison.pruned.recorded and any(view.pair.same_model for view in comparison.views):
-            pairs = [(view, replace(view.pair, same_model=False)) for view in comparison.views]
-            again = tuple(view.again(pair, stats.measures(pair, settings)) for view, pair in pairs)
-            comparison = replace(comparison, views=again)
+            comparison = _again(comparison, [replace(v.pair, same_model=False) for v in comparison.views], settings)
         comparisons.append(comparison)
     return replace(audit, comparisons=tuple(comparisons))
+
+
+def _again(comparison: Comparison, pairs: Sequence[Pair], settings: Settings) -> Comparison:
+    """``comparison`` with the ``pairs`` of its views measured anew."""
+    from prune_audit import stats  # with scipy, which takes longer to import than it takes to judge what is measured
+
+    views = zip(comparison.views, pairs, strict=True)
+    return replace(comparison, views=tuple(view.again(pair, stats.measures(pair, settings)) for view, pair in views))
 
 
 def check_expected(audit: Audit, settings: Settings) -> None:
@@ -66,6 +71,10 @@ def check_expected(audit: Audit, settings: Settings) -> None:
     Raises:
         AlignmentError: it has not.
     """
+    if settings.expect_accuracy is None:
+        return
+    from prune_audit.tasks.classification.alignment import check_accuracy  # scipy, likewise
+
     first = audit.comparisons[0]
     pair = first.views[0].pair
     if pair.sequential:  # its accuracy is not known; the first samples were looked at before drawing went on

@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
+import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -50,6 +52,7 @@ ROOMS = (
 GROUP = "prune_audit."
 DEFAULT = "classification"  # the task of a format that names none
 _BROKEN: dict[tuple[str, str], PluginError] = {}
+_BEFORE = (tokenize.COMMENT, tokenize.NL)  # what may stand before the docstring of a module
 _Result = TypeVar("_Result")
 
 
@@ -65,12 +68,19 @@ def _ours(room: str) -> tuple[str, ...]:
 
 
 @cache
-def _theirs(room: str) -> Mapping[str, EntryPoint]:
-    """The plugins of other packages by name; one whose name is taken is not among them, and is told as broken."""
+def _points() -> Mapping[str, tuple[EntryPoint, ...]]:
+    """The entry points for each room; read once for all rooms, since they stand in a file of every package."""
     from importlib.metadata import entry_points  # which takes longer than all else here
 
+    found = entry_points()
+    return {room: tuple(found.select(group=GROUP + room)) for room in ROOMS}
+
+
+@cache
+def _theirs(room: str) -> Mapping[str, EntryPoint]:
+    """The plugins of other packages by name; one whose name is taken is not among them, and is told as broken."""
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP + room), key=lambda point: (_package(point), point.name)):
+    for point in sorted(_points()[room], key=lambda point: (_package(point), point.name)):
         name = point.name.replace("_", "-")
         if name in _ours(room) or name in found:
             whose = _package(found[name]) if name in found else "prune-audit itself"
@@ -192,7 +202,7 @@ def choose(room: str, what: object, *, task: str | None = None) -> str | None:
 
 
 def docstring(room: str, name: str) -> str:
-    """The plugin's whole docstring, without indentation; one of ours is read without being imported.
+    """The plugin's whole docstring, without indentation; of one of ours no more is read, and nothing is imported.
 
     Raises:
         PluginError: it is another package's, and cannot be imported.
@@ -201,7 +211,11 @@ def docstring(room: str, name: str) -> str:
         return load(room, name).__doc__ or ""
     place = folder(room) / name.replace("-", "_")
     file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    with tokenize.open(file) as lines:  # `list` asks all of a hundred files
+        first = next((t for t in tokenize.generate_tokens(lines.readline) if t.type not in _BEFORE), None)
+    if first is None or first.type != tokenize.STRING:
+        return ""
+    return inspect.cleandoc(ast.literal_eval(first.string))
 
 
 def help_line(room: str, name: str) -> str:

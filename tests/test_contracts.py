@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from typer.models import OptionInfo
 
-from prune_audit import options, plugins
+from prune_audit import from_predictions, options, plugins, reports
 from prune_audit.cli import _app
-from prune_audit.core import DataSource, Distortion, RuleSetting, Settings, Verdict
+from prune_audit.core import DataSource, Distortion, Outputs, Predictions, RuleSetting, Settings, Verdict
 from prune_audit.lenses import Need
 from tests.conftest import ROOT
 
@@ -281,6 +282,30 @@ def test_help_imports_nothing_heavy() -> None:
     assert loaded.isdisjoint({*HEAVY, "scipy.stats", "scipy.optimize"} - {"scipy"})
 
 
+def test_what_judges_shows_and_lists_imports_only_what_it_needs(tmp_path: Path) -> None:
+    """An audit that is measured already is judged and shown without what measures, and without other reports."""
+    labels = np.arange(60) % 3
+    outputs = (
+        Outputs(name=name, predicted=np.where(np.arange(60) < at, 0, labels)) for name, at in (("a", 9), ("b", 6))
+    )
+    predictions = Predictions(
+        classes=("x", "y", "z"), ids=tuple(map(str, labels)), labels=labels, models=tuple(outputs)
+    )
+    saved = str(tmp_path / "audit.json")
+    reports.write(from_predictions(predictions, "a", ["b"], Settings()), Path(saved))
+    run = "from prune_audit.cli import invoke\nassert invoke({}) == 0"
+    for asked in (["check", saved, "--exit-zero"], ["report", saved], ["policy"]):
+        loaded = modules_after(run.format(asked))
+        assert "numpy" in loaded
+        assert loaded.isdisjoint(
+            {*HEAVY, "markdown_it", "numpy.testing", "prune_audit.stats", "prune_audit.reports.html"}
+        )
+    loaded = modules_after(run.format(["list"]))
+    assert "rich" in loaded
+    assert loaded.isdisjoint({*HEAVY, "numpy", "markdown_it"})
+    assert not {name for name in loaded if any(name.startswith(f"prune_audit.{room}.") for room in plugins.ROOMS)}
+
+
 def test_an_onnx_audit_never_imports_torch() -> None:
     loaded = modules_after(
         "from prune_audit.cli import invoke; assert invoke(['compare', 'sample_models/dense.onnx', "
@@ -338,7 +363,7 @@ def printed_with(path: Path) -> set[str]:
 def test_no_file_of_somebody_is_read_whole_another_way() -> None:
     """What leads to a device would be read without an end. Our own files and those of the system are known."""
     ours = {
-        *("evaluate/cache_key.py", "explain/__init__.py", "files/regular.py", "models/_operators.py", "plugins.py"),
+        *("evaluate/cache_key.py", "explain/__init__.py", "files/regular.py", "models/_operators.py"),
         *("render/page.py", "sandbox/limits.py", "shipped.py"),
     }
     reads = {

@@ -51,7 +51,7 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def forget() -> None:
     """Know no plugins of other packages."""
-    for known in (plugins._theirs, plugins.names):
+    for known in (plugins._points, plugins._theirs, plugins.names):
         known.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "acme_audit"]:
         del sys.modules[name]

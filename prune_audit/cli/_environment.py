@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import typer
 
 from prune_audit import spelling
-from prune_audit.cli._policy_options import PREFIX
 
+PREFIX = "PRUNE_AUDIT_"
 # What is read elsewhere: where a fault of our own is shown, and in the tests, which run commands.
 OTHERS = ("DEBUG", "UPDATE", "NO_SKIP")
 

@@ -824,11 +824,13 @@ def shard(text: str | None) -> Shard:
 
 def dialects(values: list[str] | None, *formats: str) -> dict[str, str]:
     """Format -> the way in which its files are to be written, of ``FORMAT=NAME``; of these ``formats``, or of all."""
+    if not values:
+        return {}
     from prune_audit import reports
 
     known = {form: names for form, names in reports.dialects().items() if not formats or form in formats}
     chosen = {}
-    for value in values or ():
+    for value in values:
         form, _, name = value.partition("=")
         if name not in known.get(form, ()):
             listed = ", ".join(f"{form}={name}" for form, names in known.items() for name in names)

@@ -14,6 +14,7 @@ import typer
 
 from prune_audit.choices import Correction, Reference
 from prune_audit.cli import _completion as complete
+from prune_audit.cli._environment import PREFIX as PREFIX
 from prune_audit.cli._options import MODELS, points
 from prune_audit.errors import UsageError
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from prune_audit.rules import Given
 
 GATE, STATISTICS = "Gate", "Statistics"
-PREFIX = "PRUNE_AUDIT_"
 
 ExitZero = Annotated[
     bool,

@@ -101,7 +101,6 @@ def run(
 
     Example: prune-audit check audit.json --history releases/ --alpha-budget .1
     """
-    from prune_audit import baseline as before
     from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
@@ -115,6 +114,8 @@ def run(
     wanted = g.policy(context, asked.policy, stored=audit.policy)
     g.told(wanted, quiet=shown.quiet)
     if baseline is not None:
+        from prune_audit import baseline as before
+
         judged = before.judge(audit, document.read_audit(baseline), wanted, str(baseline))
     else:
         judged = gate.judge(audit, wanted)

@@ -31,7 +31,7 @@ def run(
 
     Example: prune-audit report new.json --beside old.json -o page.html
     """
-    from prune_audit import document, gate, side_by_side
+    from prune_audit import document, gate
     from prune_audit.cli import _terminal
 
     dialects, paths, printed = reports.dialects(), reports.paths(), reports.printed()
@@ -39,6 +39,8 @@ def run(
     o.apart([path for path in paths if path.suffix.lower() != ".json"], [saved])
     audit = gate.mended(document.read_audit(saved))
     if beside is not None:
+        from prune_audit import side_by_side
+
         audit = side_by_side.beside(audit, gate.mended(document.read_audit(beside)), str(beside))
     _terminal.deliver(
         audit,

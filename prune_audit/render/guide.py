@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Any
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, Any
 
 from prune_audit import shipped
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _SIGN = re.compile(r"(?<=\d) %")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)\s]+\)")
@@ -90,6 +90,8 @@ def embedded(anchors: Sequence[str]) -> Iterator[tuple[Section, str]]:
 
 
 def _html(section: Section, known: Collection[str]) -> str:
+    from markdown_it import MarkdownIt
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     rules: dict[str, Any] = markdown.renderer.rules  # type: ignore[attr-defined]
     tables = count(1)
