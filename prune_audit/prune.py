@@ -9,32 +9,37 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from prune_audit import data, models, plugins, pruning, spelling
+from prune_audit import data, models, plugins, pruning, reports, spelling
 from prune_audit.choices import Allocate, Scope
-from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings
+from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings, Table
+from prune_audit.core.predictions import strata
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
+from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.files import target as targets
 from prune_audit.nets import masking, serialised, train_loop, training_data
 from prune_audit.nets import pattern as patterns
 from prune_audit.nets.allocate import Allocation, by_regions
 from prune_audit.nets.companion import Companion, Composed, Course
 from prune_audit.nets.editable import put, written
-from prune_audit.nets.examples import Examples
+from prune_audit.nets.examples import Examples, Groups
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.scope import check_density
 from prune_audit.nets.train_loop import Epoch, Training
 from prune_audit.pruning import Cut, check_pattern, schedules
+from prune_audit.reports.csv import of as as_csv
 
 if TYPE_CHECKING:
+    import torch
+
     from prune_audit.nets.masking import Masks
 
 
@@ -122,7 +127,8 @@ class Recipe:
 class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
     weights that might be cut, or of what was ``counted`` in their place, as the weights in the file are composed of the
-    ``parts`` in another file; ``allocation`` decided how much of each layer is kept, None where nobody asked for that;
+    ``parts`` in another file; ``tables`` are what the method says of the cut, each in NAME.csv beside;
+    ``allocation`` decided how much of each layer is kept, None where nobody asked for that;
     ``history`` says how the epochs went; ``left`` names what may be weights, too, and could not be cut.
     ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked for that,
     and ``stale`` those whose statistics are of the network before the cut."""
@@ -134,6 +140,7 @@ class Pruned:
     left: tuple[str, ...] = ()
     counted: str = WEIGHTS
     parts: Path | None = None
+    tables: tuple[Table, ...] = ()
     allocation: Allocation | None = None
     recalibrated: tuple[str, ...] | None = None
     stale: tuple[str, ...] = ()
@@ -210,20 +217,26 @@ def run(
     if hasattr(method, "start"):
         cut = method.start(opened.module, masks, cut)
     needs = method.NEEDS_DATA or recipe.training.epochs > 0 or recipe.recalibrate
+    tells = hasattr(method, "tables")
     given = None
     if needs or export is not None:
-        given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), settings, trains=needs)
+        by = getattr(recipe.options, "by", "class")
+        reading = settings if by == "class" else replace(settings, by=(by,))
+        given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), reading, trains=needs)
     held = _state(output) if state is None else state
+    before = {name: value.clone() for name, value in opened.module.state_dict().items()} if tells else {}
     masks, history, companion = _tuned(opened, masks, method, cut, recipe, given if needs else None, held, progress)
     recalibrated = None
     if recipe.recalibrate and given is not None and given.examples is not None:
         recalibrated = recalibrate(opened.module, given.examples, seed=recipe.training.seed)
     tuned = recalibrated is not None or history or masking.kept(masks) == 1
     parts = _save_parts(companion, output) if isinstance(companion, Composed) else None
+    tables = _tables(method, opened, before, masks, given, recipe, replace(cut, companion=companion)) if tells else ()
+    write_tables(tables, output)
     opened.save(output)
     if export is not None and given is not None:
         opened.export(given.reader.arrays(given.rows[:2]), export)
-    made = replace(dense, name=output.stem if output.suffix else output.name, path=output, column=None)
+    made = replace(dense, name=_called(output), path=output, column=None)
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
     if state is None:
@@ -236,6 +249,7 @@ def run(
         left=left,
         counted=getattr(method, "COUNTED", WEIGHTS),
         parts=parts,
+        tables=tables,
         allocation=allocation,
         recalibrated=recalibrated,
         stale=() if tuned else tuple(normalising(opened.module)),
@@ -343,14 +357,18 @@ def open_data(
     reader = training_data.Reader(dataset, opened.card.name, opened.source.expects)
     seed, labels = training.seed, dataset.labels
     rows, held_out = training_data.split(labels, training.held_out if training.epochs else 0.0, seed)
+    check_sample(settings, dataset.classes, labels, dataset.groups, complete=not dataset.indexed)
     if not trains:
         return Split(dataset=dataset, reader=reader, rows=rows)
+    by = settings.by[0] if settings.by else "class"
+    names, groups = strata(by, dataset.classes, labels, dataset.groups)
     examples = Examples(
         labels=torch.from_numpy(labels.astype("int64")),
         rows=torch.from_numpy(rows),
         read=training_data.as_tensors(reader, opened.tensors),
         forward=lambda _, inputs: opened.scores(inputs),
         size=training.batch_size,
+        groups=Groups(names=names, of=torch.from_numpy(groups.astype("int64"))),
     )
     training_data.check(examples, dataset, opened.module, opened.card.name, seed, trained=trained)
     return Split(
@@ -436,12 +454,52 @@ def _tuned(
     return masks, history, companion
 
 
+def beside(output: Path, name: str) -> Path:
+    """Where that goes which is written beside the network at ``output`` under its name and this ``name``."""
+    return output.with_name(f"{_called(output)}.{name}")
+
+
+def write_tables(tables: Sequence[Table], output: Path) -> None:
+    """Write ``tables`` of a method beside the network at ``output``, each as CSV under its name.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    for table in tables:
+        reports.put(beside(output, f"{table.name}.csv"), as_csv(table), named=False)
+
+
+def _called(output: Path) -> str:
+    """What the network at ``output`` is called."""
+    return output.stem if output.suffix else output.name
+
+
+def _tables(
+    method: ModuleType,
+    opened: models.Editable,
+    before: Mapping[str, torch.Tensor],
+    masks: Masks,
+    given: Split | None,
+    recipe: Recipe,
+    cut: Cut,
+) -> tuple[Table, ...]:
+    """What ``method`` tells of the ``masks``, shown the network with the weights that it had ``before``."""
+    scored = given.scored(recipe.samples, recipe.training.seed) if given is not None else None
+    after = {name: value.clone() for name, value in opened.module.state_dict().items()}
+    opened.module.load_state_dict(before)
+    try:
+        told: tuple[Table, ...] = method.tables(opened.module, masks, scored, cut)
+    finally:
+        opened.module.load_state_dict(after)
+    return told
+
+
 def _save_parts(companion: Composed, output: Path) -> Path:
     """Write what weights are composed of beside ``output``."""
     import numpy as np
 
     parts = companion.parts()
-    path = output.with_name(f"{output.stem if output.suffix else output.name}.factors.npz")
+    path = beside(output, "factors.npz")
     put(targets.unlinked(path), lambda made: np.savez_compressed(made, allow_pickle=False, **parts))
     return path
 

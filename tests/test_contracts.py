@@ -127,7 +127,7 @@ MEANINGS = {
     "--classes": 2,
     "--limit": 2,
     "--robust-samples": 2,
-    "--by": 3,
+    "--by": 4,
 }
 OWN = 10  # options and arguments that a command may have beside those of its groups
 

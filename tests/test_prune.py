@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from prune_audit.nets.recalibrate import recalibrate
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
-from prune_audit.pruning import surgery
+from prune_audit.pruning import fairgrape, surgery
 from sample_models.make import network
 from tests import normalised
 from tests.cli._run import here
@@ -70,9 +71,43 @@ def test_every_method_writes_a_network_of_the_density(method: str, few_digits: P
         assert done.card.density == pytest.approx(done.density)
     assert abs(done.density - 0.1) <= TOLERANCE.get(method, 0.5 / TOTAL)
     assert done.history == ()
-    assert {each.name for each in tmp_path.iterdir()} == {"out.pth"} | (
+    assert {each.name for each in tmp_path.iterdir()} == {"out.pth", *(f"out.{t.name}.csv" for t in done.tables)} | (
         {done.parts.name} if done.parts is not None else set()
     )
+    assert bool(done.tables) == hasattr(plugins.load("pruning", method), "tables")
+
+
+def test_tables_are_of_the_network_as_it_was_given_however_it_was_trained(few_digits: Path, tmp_path: Path) -> None:
+    """The importances that are shared out are those of before, of which all weights have some."""
+    recipe = Recipe(method="fairgrape", density=0.2, schedule="iterative", rounds=2, training=Training(epochs=2))
+    made = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    weights = torch.load(tmp_path / "out.pth", weights_only=True)
+    (table,) = made.tables
+    with (tmp_path / "out.shares.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["layer"], row["group"]) for row in rows] == [row[:2] for row in table.rows]
+    assert {row["group"] for row in rows} == {str(digit) for digit in range(10)}
+    # By a network in which nothing is cut yet, so that what all weights have and what is kept has differ.
+    assert any(row["target"] != row["reached"] for row in rows)
+    assert sum(int(weight.count_nonzero()) for name, weight in weights.items() if "weight" in name) == 5962
+
+
+def test_groups_of_a_column_are_asked_for_by_its_name(few_digits: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "digits.csv"
+    with manifest.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "hand"])
+        for n, path in enumerate(sorted(few_digits.rglob("*.png"))):
+            rows.writerow([path, path.parent.name, ("left", "right")[n % 3 > 0]])
+    recipe = Recipe(method="fairgrape", density=0.2, options=fairgrape.Options(by="hand"))
+    made = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=manifest))
+    assert set(made.tables[0].column("group")) == {"left", "right"}
+    other = replace(recipe, options=fairgrape.Options(by="foot"))
+    for source, known in ((manifest, "known: class, hand"), (few_digits, "these data have no columns")):
+        with pytest.raises(UsageError, match="--by foot: the data have no column 'foot'") as caught:
+            prune.run(DENSE, tmp_path / "no.pth", other, Settings(), source=DataSource(path=source))
+        assert known in caught.value.hint
+    assert not (tmp_path / "no.pth").exists()
 
 
 @pytest.mark.parametrize("method", ["undecayed", "surgery"])

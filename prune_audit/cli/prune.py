@@ -156,6 +156,8 @@ def run(
                 progress=stages,
             )
             kept = f"{cutting.method} kept {100 * cut.density:.2f} % of the weights that may be cut"
+            if not quiet:
+                _tell_tables(cut, output)
             code = m.deliver(mended, f"{mending.mitigate}; {kept}", m.Written(), reports.report or (), reports.shown)
             return g.leave(code, exit_zero=exit_zero)
 
@@ -220,9 +222,24 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
             out.print(Text(f"left whole, as they cannot be cut: {inspect.some(pruned.left)}"))
         for note in pruned.notes:
             out.print(Text(note))
+    _tell_tables(pruned, paths[0])
+    with _terminal.printing() as out:
         out.print()
         out.print(inspect.layers(card))
         out.print()
+
+
+def _tell_tables(pruned: Pruned, output: Path) -> None:
+    """What else was written beside the network at ``output``."""
+    from prune_audit import prune
+    from prune_audit.cli import _terminal
+    from prune_audit.render.consoles import Text
+
+    with _terminal.printing() as out:
+        for table in pruned.tables:
+            out.print(Text(f"{prune.beside(output, f'{table.name}.csv')}: {table.title}"), soft_wrap=True)
+            for note in table.notes:
+                out.print(Text(note))
 
 
 def _tell_search(search: Search) -> None:

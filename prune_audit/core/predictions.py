@@ -147,20 +147,33 @@ class Predictions:
 
         ``called`` (N,) are classes to go by in place of the labels.
         """
-        names: tuple[tuple[str, ...], ...] = ((),)
-        stratum = np.zeros(len(self.labels), np.int64)
-        for column in by.split(","):
-            if column == "class":
-                values, position = self.classes, self.labels if called is None else called
-            elif column in self.groups:
-                found, inverse = np.unique(self.groups[column].astype(str), return_inverse=True)
-                values, position = tuple(found.tolist()), inverse.astype(np.int64)
-            else:
-                known = ", ".join(["class", *self.groups])
-                raise UsageError(f"no group column {column!r}", hint=f"known: {known}")
-            names = tuple((*before, value) for before in names for value in values)
-            stratum = stratum * len(values) + position
-        return tuple(", ".join(parts) for parts in names), stratum
+        return strata(by, self.classes, self.labels if called is None else called, self.groups)
+
+
+def strata(
+    by: str, classes: tuple[str, ...], labels: Counts, columns: Mapping[str, Array]
+) -> tuple[tuple[str, ...], Counts]:
+    """The names of the strata (S,), and the position of each sample's stratum among them (N,).
+
+    ``by`` are ``class`` or names of ``columns``, each (N,), or several of them with commas between, of which all
+    combinations are strata; ``labels`` (N,) are positions in ``classes``.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    names: tuple[tuple[str, ...], ...] = ((),)
+    stratum = np.zeros(len(labels), np.int64)
+    for column in by.split(","):
+        if column == "class":
+            values, position = classes, labels
+        elif column in columns:
+            found, inverse = np.unique(columns[column].astype(str), return_inverse=True)
+            values, position = tuple(found.tolist()), inverse.astype(np.int64)
+        else:
+            raise UsageError(f"no group column {column!r}", hint=f"known: {', '.join(['class', *columns])}")
+        names = tuple((*before, value) for before in names for value in values)
+        stratum = stratum * len(values) + position
+    return tuple(", ".join(parts) for parts in names), stratum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -233,6 +233,7 @@ def prune_and_run(
             store=store,
             progress=progress,
         )
+    prune.write_tables(pruned.tables, output)
     targets.remove(kept)
     return pruned, done
 

@@ -23,12 +23,22 @@ _AHEAD = 4  # batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The groups that the samples of a data set are of: their ``names`` (G,), and each sample's position among these,
+    ``of`` (M,)."""
+
+    names: tuple[str, ...]
+    of: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
     """Samples ``rows`` (N,) of a data set, in that order, in batches of ``size``; every iteration gives the same ones.
 
     ``labels`` (M,) are those of the whole data set, as positions of outputs. ``read`` takes rows (B,) and gives inputs
     by name, each (B, ...), on the device of the network. ``forward`` gives scores (B, C), or (B, 1) of a binary
-    classifier, with which gradients can be computed.
+    classifier, with which gradients can be computed. ``groups`` are what a method is to
+    be just to; None are classes.
     """
 
     labels: torch.Tensor
@@ -36,6 +46,7 @@ class Examples:
     read: Callable[[torch.Tensor], Inputs]
     forward: Callable[[torch.nn.Module, Inputs], torch.Tensor]
     size: int = 128
+    groups: Groups | None = None
 
     def __iter__(self) -> Iterator[tuple[Inputs, torch.Tensor]]:
         return self.stream(self.rows.split(self.size))

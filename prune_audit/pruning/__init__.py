@@ -19,6 +19,10 @@ learns something beside the weights defines ``accompany(model, masks, settings, 
 ``settings.companion``, which is None without training. ``OWN`` is the share of the training data that it learns on and
 that the weights are not trained on. One whose masks are of something else than the weights in the file names it in
 ``COUNTED``; its companion goes along without a training, too, and says what the weights are composed of.
+
+``tables(model, masks, batches, settings) -> tables`` says more of what was cut than a density does: it is called once,
+at the end, with the ``model`` as it was given and the last ``masks``, and each table is written beside the network.
+Where the group of options has ``by``, ``class`` or a column of the data, the ``batches`` have these ``groups``.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 # How a file is written hangs on the method only where it learns something beside the weights.
 SAFELY = ["magnitude", *(name for name in METHODS if hasattr(plugins.load("pruning", name), "accompany"))]
 
+TABLES = {"bcr": ["blocks"], "fairgrape": ["shares"]}
+
 
 @pytest.mark.parametrize(
     ("method", "dense"), [*((name, DENSE) for name in METHODS), *((name, SAFE) for name in SAFELY)]
@@ -67,6 +69,9 @@ def test_each_method_pruned_trained_and_audited(
     for layer in card["layers"]:
         row = next(line.split() for line in seen.out.splitlines() if line.startswith(layer["name"]))
         assert row[-4:-2] == [f"{layer['nonzero']:,}", f"{layer['total']:,}"]
+    tables = [f"out.{each}.csv" for each in TABLES.get(method, ())]
+    assert sorted(each.name for each in tmp_path.glob("*.csv")) == tables
+    assert all(f"{tmp_path / each}: the " in seen.out for each in tables)
     state = torch.load(output, weights_only=True) if output.suffix == ".pth" else load_file(output)
     network().load_state_dict(state)
 
@@ -203,6 +208,11 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             "factory",
         ),
         (["sample_models/dense.pt", "--density", ".1", "--data", VAL], "neither cut nor trained", "factory"),
+        (
+            [DENSE, "--density", ".1", "--data", VAL, "--method", "fairgrape", "--by", "hue"],
+            "--by hue: the data have no column 'hue'",
+            "a manifest or an .npz file can have some",
+        ),
         ([DENSE, "--density", ".1", "--method", "sort"], "no plugin 'sort' in pruning", "magnitude"),
         ([DENSE, "--density", ".1", "--method", "magnitude", "--exempt", "x"], "no layer is called 'x'", "0.weight"),
         ([DENSE, "--density", ".1", "--scope", "all"], "--scope: expected one of global, layer", "--help"),
@@ -272,15 +282,17 @@ def test_mitigated_in_one_run(few_digits: Path, tmp_path: Path, capsys: pytest.C
         (tmp_path / "train" / files[0].parent.name).mkdir(parents=True)
         for file in files[40:]:
             (tmp_path / "train" / file.parent.name / file.name).write_bytes(file.read_bytes())
-    common = ["prune", DENSE, "--method", "magnitude", "--density", ".03", "--audit", str(few_digits), "--exit-zero"]
+    common = ["prune", DENSE, "--method", "bcr", "--density", ".03", "--audit", str(few_digits), "--exit-zero"]
     common += ["-o", str(tmp_path / "fair.pth"), "--mitigate", "equal-loss", "--epochs", "1"]
     assert invoke([*common, "--data", str(tmp_path / "train")]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "fair.pth: mended by equal-loss; magnitude kept 3.00 % of the weights that may be cut" in shown
+    assert "fair.pth: mended by equal-loss; bcr kept 3.0" in shown
+    assert f"{tmp_path / 'fair.blocks.csv'}: the rows and columns that are kept of a block" in shown
     assert "fair is" in shown
     assert all(f" {name} " in shown for name in ("pruned", "tuned", "tuned-balanced"))
-    assert {each.name for each in tmp_path.iterdir()} == {"train", "fair.pth"}
-    (tmp_path / "fair.pth").unlink()
+    assert {each.name for each in tmp_path.iterdir()} == {"train", "fair.pth", "fair.blocks.csv"}
+    for name in ("fair.pth", "fair.blocks.csv"):
+        (tmp_path / name).unlink()
     for more, said in (
         ([], "give them with --data and --audit"),
         (["--data", VAL, "--schedule", "iterative"], "behind a cut at one blow"),

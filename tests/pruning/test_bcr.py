@@ -65,6 +65,32 @@ def test_a_block_larger_than_a_layer_is_the_layer() -> None:
     assert all(torch.equal(small[name], large[name]) for name in small)
 
 
+def test_rows_and_columns_that_are_kept_of_a_block_in_the_mean() -> None:
+    model = nn.Sequential(nn.Linear(5, 4), nn.ConvTranspose2d(2, 3, 1))
+    masks = masking.whole(model, masking.prunable(model))
+    # Blocks of 2 x 3, and of 2 x 2 at the right edge: 2 rows and 2 columns of the first, none of the second, ...
+    masks["0.weight"] = torch.tensor([[1, 0, 1, 0, 0], [1, 0, 1, 0, 0], [1, 1, 1, 0, 1], [0, 0, 0, 0, 0]]).bool()
+    (table,) = bcr.tables(model, masks, None, Cut(options=bcr.Options(bcr_block="2x3")))
+    assert [field.name for field in table.fields] == ["layer", "block", "blocks", "rows", "columns"]
+    assert table.rows == (
+        ("0.weight", "2x3", 4, (2 + 0 + 1 + 1) / 4, (2 + 0 + 3 + 1) / 4),
+        ("1.weight", "2x2", 2, (2 + 1) / 2, 2.0),  # of three outputs, which lie along the second axis, and two inputs
+    )
+    assert table.notes == ("layers smaller than a block of 2x3 have blocks as large as they are: 1.weight (2x2)",)
+
+
+def test_a_block_that_is_no_product_is_never_given_out() -> None:
+    model = nn.Linear(4, 4)
+    crossed = {"weight": torch.eye(4, dtype=torch.bool)}
+    for block in ("4x4", "2x4"):
+        with pytest.raises(AssertionError, match="no product"):
+            bcr.tables(model, crossed, None, Cut(options=bcr.Options(bcr_block=block)))
+    assert bcr.tables(model, crossed, None, Cut(options=bcr.Options(bcr_block="1x2")))[0].rows[0][2:] == (8, 0.5, 0.5)
+    # Of what such a mask keeps, a cut is none either.
+    with pytest.raises(AssertionError, match="no product"):
+        pruning.cut(bcr, model, crossed, 0.9, None, Cut(options=bcr.Options(bcr_block="4x4")))
+
+
 @pytest.mark.parametrize("text", ["4", "4x", "0x4", "4x4x4", "-1x2"])
 def test_what_is_no_block_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--bcr-block: expected HxW"):

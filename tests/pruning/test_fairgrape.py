@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from prune_audit import pruning
 from prune_audit.core import Array, Floats
 from prune_audit.errors import ModelError
 from prune_audit.nets import masking
+from prune_audit.nets.examples import Groups
 from prune_audit.nets.gradients import saliencies
 from prune_audit.pruning import Cut, fairgrape
 from prune_audit.pruning.fairgrape import fair
@@ -75,9 +78,58 @@ def test_importances_are_of_each_class_alone_and_every_layer_keeps_its_share() -
     assert np.array_equal(found["5.weight"].flatten().numpy(), wanted)
 
 
+def test_groups_that_are_told_take_the_place_of_classes() -> None:
+    model, batches = network(), examples()
+    masks = masking.whole(model, masking.prunable(model))
+    shade = torch.arange(40) % 2
+    by_shade = replace(batches, groups=Groups(names=("dark", "light"), of=shade))
+    found = pruning.cut(fairgrape, model, masks, 0.5, by_shade, Cut())
+    own = [
+        saliencies(model, ["5.weight"], batches, [batches.rows[shade == at]])["5.weight"].flatten().double().numpy()
+        for at in range(2)
+    ]
+    wanted = fair(np.stack(own), np.ones(560, dtype=bool), int(found["5.weight"].sum()))
+    assert np.array_equal(found["5.weight"].flatten().numpy(), wanted)
+    assert not np.array_equal(pruning.cut(fairgrape, model, masks, 0.5, batches, Cut())["5.weight"].flatten(), wanted)
+
+
+def test_shares_are_those_of_the_importance_in_the_whole_layer_and_in_what_is_kept() -> None:
+    model, batches = network(), examples()
+    masks = masking.whole(model, masking.prunable(model))
+    found = pruning.cut(fairgrape, model, masks, 0.5, batches, Cut())
+    (table,) = fairgrape.tables(model, found, batches, Cut())
+    assert [field.name for field in table.fields] == ["layer", "group", "target", "reached"]
+    rows = {(row[0], row[1]): row[2:] for row in table.rows}
+    assert len(rows) == len(masks) * 4
+    own = np.stack(
+        [
+            saliencies(model, ["5.weight"], batches, [batches.rows[batches.labels == label]])["5.weight"].flatten()
+            for label in range(4)
+        ]
+    ).astype(float)
+    kept = found["5.weight"].flatten().numpy()
+    for label in range(4):
+        target, reached = rows["5.weight", f"class {label}"]
+        assert target == pytest.approx(own[label].sum() / own.sum(), rel=1e-5)  # sums of single precision
+        assert reached == pytest.approx(own[label, kept].sum() / own[:, kept].sum(), rel=1e-5)
+        assert reached == pytest.approx(target, abs=0.05)  # which is what the method is for
+    for name in masks:
+        for at in (0, 1):
+            assert sum(rows[name, f"class {label}"][at] for label in range(4)) == pytest.approx(1)  # type: ignore[misc]
+
+
+def test_of_a_layer_without_importance_there_is_no_share() -> None:
+    model = network()
+    with torch.no_grad():
+        model.get_parameter("8.weight").zero_()
+    masks = masking.whole(model, ["8.weight"])
+    (table,) = fairgrape.tables(model, masks, examples(), Cut())
+    assert table.column("target") == table.column("reached") == (None,) * 4
+
+
 def test_a_class_without_samples_is_named() -> None:
     few = examples(rows=(examples().labels != 2).nonzero()[:, 0])
     model = network()
-    with pytest.raises(ModelError, match="found none of class 2, counted from 0"):
+    with pytest.raises(ModelError, match="samples of every group, found none of class 2"):
         pruning.cut(fairgrape, model, masking.whole(model, ["5.weight"]), 0.5, few, Cut())
     assert torch.is_grad_enabled()

@@ -61,7 +61,6 @@ APART = {
         for loss in ("cross_entropy(scores, labels)", "given.log_softmax(1)", "to.log_softmax(1)")
     },
     "prune_audit/lenses/recalibrated.py labels == at": "the samples of one class, whose loss is averaged",
-    "prune_audit/pruning/fairgrape.py labels == label": "the samples of one class, whose gradients are taken",
     "prune_audit/pruning/seqattn.py logits.flatten().softmax(0)": "how much each block of weights is looked at",
     "prune_audit/nets/pattern.py ranked.argmax()": "the best block of a layer",
     "prune_audit/render/gallery.py answer == picture.label": "words of a sample, which is told and no longer counted",
