@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 Row: TypeAlias = dict[str, Value]
+Columns: TypeAlias = dict[str, tuple[Value, ...]]
 Kind = Literal["count", "number", "label"]
 
 COUNTS = ("support", "both", "lost", "gained", "neither")
@@ -32,10 +33,16 @@ _WHOLE = {"dense_recall": "dense_accuracy", "pruned_recall": "accuracy"}  # what
 _LABELS = ("variant", "by", "stratum", "verdict", "distortion", "outcome")
 
 
+def columns_of(comparisons: Sequence[Comparison]) -> tuple[list[str], list[Columns]]:
+    """The names of the columns, `LEADING` first, and of each variant and stratification those that it has."""
+    parts = [_columns(c, view) for c in comparisons for view in c.views if view.strata]
+    return [*LEADING, *dict.fromkeys(name for part in parts for name in part if name not in LEADING)], parts
+
+
 def rows_of(comparisons: Sequence[Comparison]) -> tuple[list[str], list[Row]]:
     """The names of the columns, `LEADING` first, and a row per variant, stratification and stratum."""
-    rows = [row for c in comparisons for view in c.views for row in _rows(c, view)]
-    return [*LEADING, *dict.fromkeys(name for row in rows for name in row if name not in LEADING)], rows
+    names, parts = columns_of(comparisons)
+    return names, [dict(zip(part, row, strict=True)) for part in parts for row in zip(*part.values(), strict=True)]
 
 
 def overall_of(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> list[Row]:
@@ -78,9 +85,9 @@ def frame(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome], *, ove
     return pandas.DataFrame(columns).set_index(index)
 
 
-def _rows(comparison: Comparison, view: View) -> list[Row]:
+def _columns(comparison: Comparison, view: View) -> Columns:
     pair = view.pair
-    columns: dict[str, tuple[Value, ...]] = {
+    columns: Columns = {
         "variant": (comparison.pruned.name,) * len(view.strata),
         "by": (view.by,) * len(view.strata),
         "stratum": view.strata,
@@ -94,7 +101,7 @@ def _rows(comparison: Comparison, view: View) -> list[Row]:
             columns[f"{measure.name}_low"] = measure.low
         if measure.high:
             columns[f"{measure.name}_high"] = measure.high
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return columns
 
 
 def _overall(comparison: Comparison, outcome: Outcome, view: View) -> Row:

@@ -4,14 +4,16 @@ A plugin defines ``SUFFIXES``, the file suffixes that choose it, and ``render(au
 nothing: it sorts, counts verdicts and formats. One that can write in more than one way lists the others in
 ``DIALECTS``, name -> a function like ``render``. What a whole file name chooses stands in ``NAMES``, name -> likewise:
 ``flips.csv`` and ``night.flips.csv`` are both written by the function called ``flips.csv``, whatever else writes CSV.
-``BINARY = True`` says that it is no text, so that it goes to files alone; ``OBEYED = True`` that its lines are commands
-of whatever runs a job, which are to reach it as they are. `write` puts whole files in place or none.
+A text that may be long is given by ``pieces(audit) -> Iterator[str]`` as well, so that a file of it is never whole in
+memory; a dialect may give pieces, too. ``BINARY = True`` says that it is no text, so that it goes to files alone;
+``OBEYED = True`` that its lines are commands of whatever runs a job, which are to reach it as they are. `write` puts
+whole files in place or none.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -23,7 +25,9 @@ from prune_audit.files import target as targets
 
 CONTRACT = ("SUFFIXES", "render")
 """What a plugin must have."""
-Render: TypeAlias = Callable[[Audit], str | bytes]
+Written: TypeAlias = str | bytes | Iterable[str]
+"""The whole of a file, or the pieces of its text."""
+Render: TypeAlias = Callable[[Audit], Written]
 
 
 def suffixes() -> dict[str, str]:
@@ -80,7 +84,7 @@ def text(audit: Audit, name: str, dialects: Mapping[str, str] = MappingProxyType
     suffix = next(iter(module.SUFFIXES), "").removeprefix(".")
     how = _dialects(name).get(dialects.get(suffix, ""), module.render)
     with plugins.blamed("reports", name):
-        return _encoded(how(audit)).decode("utf-8"), getattr(module, "OBEYED", False)
+        return b"".join(_encoded(how(audit))).decode("utf-8"), getattr(module, "OBEYED", False)
 
 
 def check_chosen(paths: Sequence[Path], what: str, suffixes: Sequence[str]) -> None:
@@ -114,15 +118,14 @@ def write(audit: Audit, path: Path, dialects: Mapping[str, str] = MappingProxyTy
     report, render = _chosen(path)
     how = _dialects(report).get(dialects.get(path.suffix.lower().removeprefix("."), ""), render)
     with plugins.blamed("reports", report):
-        made = _encoded(how(audit))
-    put(path, made)
+        put(path, how(audit))
 
 
 def content(audit: Audit, name: str) -> bytes:
     """What `write` would put into a file called ``name``. Raises `UsageError` where no report has its suffix."""
     report, render = _chosen(Path(name))
     with plugins.blamed("reports", report):
-        return _encoded(render(audit))
+        return b"".join(_encoded(render(audit)))
 
 
 def beside(path: Path, word: str) -> Path:
@@ -132,7 +135,7 @@ def beside(path: Path, word: str) -> Path:
     return path.with_name(f"{path.name[:at]}{word}.{path.name[at:]}")
 
 
-def put(path: Path, content: str | bytes, *, named: bool = True) -> None:
+def put(path: Path, content: Written, *, named: bool = True) -> None:
     """Write a file whole or not at all; a text in UTF-8, as reports are. ``named`` as in `prune_audit.files.target`.
 
     Raises:
@@ -140,17 +143,21 @@ def put(path: Path, content: str | bytes, *, named: bool = True) -> None:
     """
     try:
         with targets.replacing(path, named=named) as file:
-            file.write(_encoded(content))
+            file.writelines(_encoded(content))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise _unwritable(path, error) from error
 
 
-def _encoded(rendered: str | bytes) -> bytes:
-    # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the report;
-    # in JSON the spelling is the escape of the very same character.
-    return rendered.encode("utf-8", "backslashreplace") if isinstance(rendered, str) else rendered
+def _encoded(rendered: Written) -> Iterator[bytes]:
+    if isinstance(rendered, bytes):
+        yield rendered
+        return
+    for piece in (rendered,) if isinstance(rendered, str) else rendered:
+        # A name that is no valid Unicode, from an old file system, is spelled out rather than allowed to stop the
+        # report; in JSON the spelling is the escape of the very same character.
+        yield piece.encode("utf-8", "backslashreplace")
 
 
 def _chosen(path: Path) -> tuple[str, Render]:
@@ -160,7 +167,7 @@ def _chosen(path: Path) -> tuple[str, Render]:
             return report, render
     for report, module in plugins.loaded("reports"):
         if path.suffix.lower() in module.SUFFIXES:
-            return report, module.render
+            return report, getattr(module, "pieces", module.render)
     known = ", ".join(f"{suffix} ({report})" for suffix, report in sorted(suffixes().items()))
     raise UsageError(
         f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from prune_audit import reports
+from prune_audit import plugins, reports
+from prune_audit.core import Audit
 from prune_audit.document import from_document, read_audit, to_document
 from prune_audit.errors import InputError, OutputError, UsageError
 from tests.reports import audits
@@ -124,6 +126,38 @@ def test_a_read_only_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "access", lambda path, mode: not (mode == os.W_OK and path.name == "a.csv"))
     with pytest.raises(OutputError, match="read-only"):
         reports.check_writable(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_report_whose_pieces_end_in_a_fault_leaves_the_old_file(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Audit) -> Iterator[str]:
+        yield "half"
+        raise ValueError("a fault")
+
+    path = tmp_path / f"a.{form}"
+    path.write_text("old")
+    monkeypatch.setattr(plugins.load("reports", form), "pieces", broken)
+    with pytest.raises(ValueError, match="a fault"):
+        reports.write(audits.ten(), path)
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_long_report_is_never_whole_in_memory_twice(form: str, tmp_path: Path) -> None:
+    """Twice its size is the bound; to build all of the text and lay it out took 16 times that for JSON, 5 for CSV."""
+    counts = ((5, 1, 1, 1), "fine", None)
+    audit = audits.audit([(f"class {i}", *counts) for i in range(2_000)])
+    path = tmp_path / f"a.{form}"
+    reports.write(audit, path)  # what is imported and remembered is there by now
+    tracemalloc.start()
+    reports.write(audit, path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 300_000
+    assert most < 2 * path.stat().st_size
 
 
 def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
