@@ -20,6 +20,7 @@ RANK = 40
 
 NAMED = 8  # classes that have their name beside them: the harmed ones, the worst first
 FEW = 100  # classes up to which each tells its name when pointed at; above, the harmed ones do
+CROWDED = 5_000  # classes above which those that would lie on one another are drawn once, so that a page stays small
 HEIGHT = 360
 LOOKS = {  # what a class looks like by what happened to it: colour and shape
     "harmed": ("bad", "triangle-down"),
@@ -40,6 +41,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         alpha = lookup.find(view, "intensification")
         slope = alpha.overall if alpha and isinstance(alpha.overall, (int, float)) else None
         one, fits = lookup.noun(view)[0], _fits(view)
+        crowd = f" What lies on the same pixel is drawn once, of {len(points):,}." if len(points) > CROWDED else ""
         shows, line = f"No line describes these {lookup.noun(view)[1]}.", ""
         if slope is not None:
             shows = f"Alpha, the slope of the line, is {rounded.ratio(slope)} {wording.slope(view, settings)}."
@@ -55,7 +57,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                 shows=shows,
                 reading=(
                     f"On a {one} at 0 a model is right as often as on all {lookup.things(view)[1]}. On the dashed "
-                    f"line nothing changed; a weak {one} below it fell further behind.{line}"
+                    f"line nothing changed; a weak {one} below it fell further behind.{line}{crowd}"
                 ),
                 spec=_spec(points, slope, fits),
                 variant=variant,
@@ -118,6 +120,15 @@ def _labels(points: list[dict[str, Any]], wide: float, high: float) -> list[dict
     return chosen
 
 
+def _apart(points: list[dict[str, Any]], wide: float, high: float) -> list[dict[str, Any]]:
+    """The first of those ``points`` that look alike and lie on one pixel of a picture so ``wide`` and ``high``."""
+
+    def pixel(point: dict[str, Any]) -> tuple[int, int, str]:
+        return round(point["dense"] / wide * WIDTH), round(point["pruned"] / high * HEIGHT), point["harm"]
+
+    return list({pixel(point): point for point in reversed(points)}.values())[::-1]
+
+
 def _spec(points: list[dict[str, Any]], slope: float | None, fits: bool) -> dict[str, Any]:
     across, up = _range(points, "dense"), _range(points, "pruned")
     middle = sum(across) / 2
@@ -167,6 +178,9 @@ def _spec(points: list[dict[str, Any]], slope: float | None, fits: bool) -> dict
             "encoding": {"x": x, "y": y, "text": {"field": "name", "type": "nominal"}},
         }
 
+    quiet = [point for point in points if not telling(point)]
+    if len(points) > CROWDED:
+        quiet = _apart(quiet, across[1] - across[0], up[1] - up[0])
     solid = {"color": color("ink"), "strokeWidth": 2}
     faint = {"color": color("muted"), "strokeWidth": 1.5, "strokeDash": [1, 4], "opacity": 0.7}
     alpha = [line(slope, solid if fits else faint)] if slope is not None else []
@@ -177,7 +191,7 @@ def _spec(points: list[dict[str, Any]], slope: float | None, fits: bool) -> dict
         "layer": [
             line(1.0, {"color": color("muted"), "strokeDash": [5, 4], "strokeWidth": 1.5}),
             *alpha,
-            dots([point for point in points if not telling(point)], told=False),
+            dots(quiet, told=False),
             dots([point for point in points if telling(point)], told=True),
             names([p for p in named if p["dense"] <= middle], {"align": "left", "dx": 9}),
             names([p for p in named if p["dense"] > middle], {"align": "right", "dx": -9}),

@@ -6,6 +6,7 @@ few that stand alone or the end of a long slope.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from prune_audit.charts._rows import MOST, level
@@ -18,6 +19,7 @@ from prune_audit.render.picture import WIDTH, Chart
 RANK = 15
 
 HEIGHT = 200
+DRAWN = 2_000  # classes, which are more than a line has pixels; of more, each so many-th
 
 
 def draw(audit: Audit) -> tuple[Chart, ...]:
@@ -29,7 +31,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
         rows = _rows(view) if view and len(view.strata) > MOST else []
         if view is None or not rows:
             continue
-        one, many = lookup.noun(view)
+        (one, many), step = lookup.noun(view), math.ceil(len(rows) / DRAWN)
         made.append(
             Chart(
                 title=f"Change of all {len(rows):,} {many}",
@@ -39,8 +41,9 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
                     f"Line: change of {lookup.rate(view)}, the worst {one} on the left. Band: its "
                     f"{rounded.limit(settings.confidence)} % "
                     f"interval. Dashed: the margin of {rounded.loss(settings.margin)}."
+                    + (f" Drawn is one {one} of {step:,}." if step > 1 else "")
                 ),
-                spec=_spec(rows, settings.margin, many, lookup.rate(view)),
+                spec=_spec(rows[::step], len(rows), settings.margin, many, lookup.rate(view)),
                 variant=variant,
             )
         )
@@ -59,9 +62,9 @@ def _rows(view: View) -> list[dict[str, float]]:
     return [{"rank": n, "change": m, "low": low, "high": high} for n, (m, low, high) in enumerate(sorted(known), 1)]
 
 
-def _spec(rows: list[dict[str, float]], margin: float, many: str, rate: str) -> dict[str, Any]:
+def _spec(rows: list[dict[str, float]], number: int, margin: float, many: str, rate: str) -> dict[str, Any]:
     x = {
-        "field": "rank", "type": "quantitative", "scale": {"domain": [1, len(rows)], "nice": False},
+        "field": "rank", "type": "quantitative", "scale": {"domain": [1, number], "nice": False},
         "axis": {"title": f"{many}, worst first", "grid": False, "tickCount": 5},
     }  # fmt: skip
     axis = {"title": f"change of {rate}, points", "labelExpr": "format(100 * datum.value, '~f')", "tickCount": 6}

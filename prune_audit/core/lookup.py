@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from prune_audit.core.findings import Comparison, Measure, View
@@ -74,8 +74,11 @@ def moves(view: View) -> tuple[Value, ...]:
     return tuple(high if moved is None else moved for moved, high in zip(change, least.high, strict=True))
 
 
-def worst_first(view: View) -> list[int]:
-    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change."""
+def worst_first(view: View, among: Iterable[int] | None = None) -> list[int]:
+    """Positions of the strata: intensified, otherwise harmed, regressed, the rest, absent; each by change.
+
+    All of them, or those ``among`` which are asked for.
+    """
     verdict, distortion, change = column(view, "verdict"), column(view, "distortion"), moves(view)
 
     def key(i: int) -> tuple[int, float, int]:
@@ -86,13 +89,13 @@ def worst_first(view: View) -> list[int]:
             return int(distortion[i] != HARMED[0]), moved, i
         return (2 if verdict[i] == REGRESSED else 3), moved, i
 
-    return sorted(range(len(view.strata)), key=key)
+    return sorted(range(len(view.strata)) if among is None else among, key=key)
 
 
 def those(view: View, name: str, verdicts: Collection[str]) -> list[int]:
     """Positions of the strata whose measure ``name`` is one of ``verdicts``, worst first."""
     found = column(view, name)
-    return [i for i in worst_first(view) if found[i] in verdicts]
+    return worst_first(view, (i for i, each in enumerate(found) if each in verdicts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +126,12 @@ def short(comparisons: Sequence[Comparison], by: str = "class") -> tuple[Short, 
         measure = find(view, "samples_needed")
         if view is None or measure is None:
             continue
+        support = view.pair.support.tolist()
         for i in those(view, "verdict", [CANNOT_TELL]):
             value = measure.by_stratum[i]
             each = Short(
                 stratum=view.strata[i],
-                samples=int(view.pair.support[i]),
+                samples=support[i],
                 needed=value if isinstance(value, int) else None,
                 of=comparison.pruned.name,
                 why=measure.absent.get(i, ""),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pytest
 
 from prune_audit.charts import balances
 from prune_audit.core import Audit
+from prune_audit.render.picture import WIDTH
 from tests.charts.specs import data
 from tests.reports import audits
 
@@ -100,6 +102,24 @@ def test_names_stand_apart() -> None:
     for one, other in combinations(named, 2):
         apart = abs(one["dense"] - other["dense"]) >= wide * 2 / 3 or abs(one["pruned"] - other["pruned"]) >= high / 20
         assert apart, (one, other)
+
+
+def test_of_very_many_classes_those_on_one_pixel_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (whole,) = balances.draw(audits.thousand())
+    monkeypatch.setattr(balances, "CROWDED", 999)
+    (chart,) = balances.draw(audits.thousand())
+    across, up = (chart.spec["layer"][0]["encoding"][axis]["scale"]["domain"] for axis in "xy")
+
+    def spot(point: dict[str, Any]) -> tuple[object, ...]:
+        x, y = (point[of] / (high - low) for of, (low, high) in (("dense", across), ("pruned", up)))
+        return round(x * WIDTH), round(y * balances.HEIGHT), point["harm"]
+
+    drawn, before = ([spot(point) for point in data(each, -4)] for each in (chart, whole))
+    assert len(set(drawn)) == len(drawn) < len(before)
+    assert set(drawn) == set(before)
+    assert data(chart, -3) == data(whole, -3)  # the harmed ones, each of which tells its name
+    assert chart.reading.endswith("What lies on the same pixel is drawn once, of 1,000.")
+    assert "pixel" not in whole.reading
 
 
 def without(audit: Audit, name: str) -> Audit:
