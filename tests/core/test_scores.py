@@ -96,6 +96,16 @@ def test_bins_hold_like_numbers_and_are_no_more_than_needed() -> None:
     assert (np.diff(calibration.dense.confidence[:11]) > 0).all()
 
 
+def test_very_many_samples_which_are_counted_and_not_sorted_have_the_same_bins() -> None:
+    n = 2 * UNIT
+    p, right = np.round(RNG.beta(4, 1, n), 4), RNG.random(n) < 0.8
+    bins = Calibration.of(1, *[Scored(row=np.zeros(n, int), confidence=in_units(p), right=right)] * 2).dense
+    expected = by_hand([np.ones(n, bool)] * 2, p, right)
+    columns = (bins.samples, bins.right, bins.confidence)
+    assert np.stack(columns, axis=1).tolist() == [[*values[:3]] for row in expected for values in row]
+    assert bins.number.tolist() == [BINS, BINS]
+
+
 def test_a_row_of_one_confidence_is_one_bin() -> None:
     sure = Scored(row=np.zeros(400, int), confidence=np.full(400, UNIT), right=np.arange(400) % 2 == 0)
     bins = Calibration.of(2, sure, sure).dense
