@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from prune_audit import data, models, plugins, pruning, reports, spelling
 from prune_audit.choices import Allocate, Scope
-from prune_audit.core import Dataset, DataSource, ModelCard, ModelSource, Settings, Table
+from prune_audit.core import Array, Dataset, DataSource, ModelCard, ModelSource, Settings, Table
 from prune_audit.core.predictions import strata
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.evaluate.cached_dataset import Remembered
 from prune_audit.evaluate.loop import Progress
 from prune_audit.evaluate.sample import check as check_sample
 from prune_audit.files import target as targets
-from prune_audit.nets import masking, serialised, train_loop, training_data
+from prune_audit.nets import masking, serialised, shrinking, train_loop, training_data, units
 from prune_audit.nets import pattern as patterns
 from prune_audit.nets.allocate import Allocation, by_regions
 from prune_audit.nets.companion import Companion, Composed, Course
@@ -33,9 +34,11 @@ from prune_audit.nets.examples import Examples, Groups
 from prune_audit.nets.recalibrate import normalising, recalibrate
 from prune_audit.nets.resume import Resume
 from prune_audit.nets.scope import check_density
+from prune_audit.nets.shrinking import Shrinking
 from prune_audit.nets.train_loop import Epoch, Training
 from prune_audit.pruning import Cut, check_pattern, schedules
 from prune_audit.reports.csv import of as as_csv
+from prune_audit.shrink import PROVED, Shrunk, proven
 
 if TYPE_CHECKING:
     import torch
@@ -128,7 +131,9 @@ class Pruned:
     """What came of a run. ``card`` is measured on the file that was written; ``density`` is the share kept of the
     weights that might be cut, or of what was ``counted`` in their place, as the weights in the file are composed of the
     ``parts`` in another file; ``tables`` are what the method says of the cut, each in NAME.csv beside;
-    ``allocation`` decided how much of each layer is kept, None where nobody asked for that;
+    ``shrunk`` is the network without filters that were cut, and ``allocation`` decided how much of each layer is kept,
+    each None where nobody asked for that;
+    ``dead`` are the outputs of its layers that have no weight left, and of how many, as far as that is known;
     ``history`` says how the epochs went; ``left`` names what may be weights, too, and could not be cut.
     ``recalibrated`` are the layers of batch normalisation whose statistics are new, None where nobody asked for that,
     and ``stale`` those whose statistics are of the network before the cut."""
@@ -138,18 +143,27 @@ class Pruned:
     density: float
     history: tuple[Epoch, ...]
     left: tuple[str, ...] = ()
+    dead: tuple[int, int] = (0, 0)
     counted: str = WEIGHTS
     parts: Path | None = None
     tables: tuple[Table, ...] = ()
+    shrunk: Shrunk | None = None
     allocation: Allocation | None = None
     recalibrated: tuple[str, ...] | None = None
     stale: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> tuple[ModelSource, ...]:
+        """The networks to compare with the dense one: what was written, and the smaller one beside it."""
+        return (self.source,) if self.shrunk is None else (self.source, self.shrunk.source)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of the weights and of batch normalisation, in the result and in reports."""
         if self.allocation is not None:
             return (f"{self.source.name}: {self.allocation.said}", *self._normalised)
+        if self.shrunk is not None:
+            return (*self.shrunk.told(self.source.name), *self._normalised)
         if self.parts is None:
             return self._normalised
         return (
@@ -180,10 +194,14 @@ def run(
     *,
     source: DataSource | Dataset | None = None,
     export: Path | None = None,
+    shrink: bool = False,
     state: Path | None = None,
     progress: Stages | None = None,
 ) -> Pruned:
     """Prune the network at ``dense`` into the file (or folder) ``output``, and ``export`` it to ONNX beside.
+
+    To ``shrink`` it writes another ONNX file beside, in which filters that were cut are not there any more. Biases and
+    normalisation in their channels are cut, too, then, in both files, and both answer alike.
 
     ``source`` are labelled data to train and score on. A training that is killed goes on where it stopped when the
     same run is started again; its state lies beside ``output`` meanwhile, or at ``state``, where it is left for the
@@ -193,6 +211,18 @@ def run(
         AuditError: the network cannot be read, cut, trained or written, data are missing, or do not fit.
     """
     check_output(dense.path, output)
+    if shrink and not isinstance(recipe.grouped, patterns.Filters):
+        raise UsageError(
+            "--shrink takes whole filters out of a network, and other cuts leave hardly any filter without a weight",
+            hint="cut whole filters: --pattern filters --exempt last",
+        )
+    if shrink and source is None:
+        raise UsageError(
+            "a smaller network is proven on samples to answer alike, and there are none",
+            hint="give some with --data or --audit",
+        )
+    if shrink:
+        shrinking.require()
     method = plugins.load("pruning", recipe.method)
     opened = models.editable(dense, settings)
     use(settings.threads)
@@ -204,8 +234,9 @@ def run(
         weight_decay=recipe.training.weight_decay,
         pattern=recipe.grouped,
     )
+    sides = {}
     if cut.pattern is not None:
-        patterns.sides(opened.module, tuple(masks), cut.pattern)  # before anything is trained
+        sides = patterns.sides(opened.module, tuple(masks), cut.pattern)  # before anything is trained
     allocation = None
     if recipe.allocate is not None:
         allocation = by_regions(opened.module, masks, recipe.share, recipe.training.seed)
@@ -219,24 +250,40 @@ def run(
     needs = method.NEEDS_DATA or recipe.training.epochs > 0 or recipe.recalibrate
     tells = hasattr(method, "tables")
     given = None
-    if needs or export is not None:
+    if needs or export is not None or shrink:
         by = getattr(recipe.options, "by", "class")
         reading = settings if by == "class" else replace(settings, by=(by,))
         given = open_data(opened, recipe.training, require_data(recipe, source, trains=needs), reading, trains=needs)
     held = _state(output) if state is None else state
+    channels = None
+    if shrink and given is not None:
+        samples = given.shown(shrinking.TRIED, recipe.training.seed)
+        channels = shrinking.seen(opened, masks, sides, samples)
     before = {name: value.clone() for name, value in opened.module.state_dict().items()} if tells else {}
-    masks, history, companion = _tuned(opened, masks, method, cut, recipe, given if needs else None, held, progress)
+    masks, history, companion = _tuned(
+        opened, masks, method, cut, recipe, given if needs else None, held, channels, progress
+    )
     recalibrated = None
     if recipe.recalibrate and given is not None and given.examples is not None:
         recalibrated = recalibrate(opened.module, given.examples, seed=recipe.training.seed)
     tuned = recalibrated is not None or history or masking.kept(masks) == 1
     parts = _save_parts(companion, output) if isinstance(companion, Composed) else None
     tables = _tables(method, opened, before, masks, given, recipe, replace(cut, companion=companion)) if tells else ()
-    write_tables(tables, output)
-    opened.save(output)
+    made = replace(dense, name=_called(output), path=output, column=None)
+    with ExitStack() as stack:
+        less = None
+        if channels is not None and given is not None:
+            place = beside(output, "shrunk.onnx")
+            written_to = stack.enter_context(targets.scratch(place)) / place.name
+            samples = given.shown(PROVED, recipe.training.seed)
+            less = proven(opened, channels, masks, samples, made.name, written_to, settings)
+        write_tables(tables, output)
+        opened.save(output)
+        if less is not None:
+            targets.move(less.source.path, place)
+            less = replace(less, source=replace(less.source, path=place))
     if export is not None and given is not None:
         opened.export(given.reader.arrays(given.rows[:2]), export)
-    made = replace(dense, name=_called(output), path=output, column=None)
     # What was written holds the weights that were used and no others.
     card = models.load(made, replace(settings, state_key=())).card
     if state is None:
@@ -247,9 +294,11 @@ def run(
         density=masking.kept(masks),
         history=history,
         left=left,
+        dead=_dead(opened.module, masks),
         counted=getattr(method, "COUNTED", WEIGHTS),
         parts=parts,
         tables=tables,
+        shrunk=less,
         allocation=allocation,
         recalibrated=recalibrated,
         stale=() if tuned else tuple(normalising(opened.module)),
@@ -318,6 +367,11 @@ class Split:
 
         rows = training_data.subset(self.dataset.labels, self.rows, samples, seed)
         return replace(self.examples, rows=torch.from_numpy(rows))
+
+    def shown(self, samples: int, seed: int) -> Mapping[str, Array]:
+        """At most so many ``samples``, as the network takes them."""
+        few = min(samples, len(self.rows))
+        return self.reader.arrays(training_data.subset(self.dataset.labels, self.rows, few, seed))
 
 
 def require_data(recipe: Recipe, source: DataSource | Dataset | None, *, trains: bool) -> DataSource | Dataset:
@@ -388,6 +442,7 @@ def _tuned(
     recipe: Recipe,
     given: Split | None,
     state: Path,
+    channels: Shrinking | None,
     progress: Stages | None,
 ) -> tuple[Masks, tuple[Epoch, ...], Companion | None]:
     """The network cut, and trained where the recipe has epochs; the masks, how the epochs went, and what went along."""
@@ -423,21 +478,27 @@ def _tuned(
         companion = method.accompany(module, masks, cut, course)
         cut = replace(cut, companion=companion)
 
+    names = tuple(masks)
+
     def update(step: int, masks: Masks) -> Masks:
         for density in due.get(step, ()):
-            masks = pruning.cut(method, module, masks, density, scored, cut)
+            masks = pruning.cut(method, module, {name: masks[name] for name in names}, density, scored, cut)
+            if channels is not None:
+                masks |= channels.along(module, masks)
             if not lasting:
                 masking.apply(module, masks)
         return masks
 
+    if channels is not None:
+        masks = masks | channels.along(module, masks)
     if examples is None or given is None or not training.epochs:
         masks = update(0, masks)
         masking.apply(module, masks)
         if companion is not None:
             with torch.no_grad():
                 companion.show()
-        return masks, (), companion
-    key = _key(opened.card, recipe, given.dataset)
+        return {name: masks[name] for name in names}, (), companion
+    key = _key(opened.card, recipe, given.dataset, shrinks=channels is not None)
     masks, history = train_loop.train(
         module,
         masks,
@@ -451,7 +512,7 @@ def _tuned(
         resume=Resume(state / f"{key}.resume" if state.is_dir() else state, key),
         progress=progress("training") if progress is not None else None,
     )
-    return masks, history, companion
+    return {name: masks[name] for name in names}, history, companion
 
 
 def beside(output: Path, name: str) -> Path:
@@ -494,6 +555,13 @@ def _tables(
     return told
 
 
+def _dead(module: torch.nn.Module, masks: Masks) -> tuple[int, int]:
+    """How many outputs have no weight left, and of how many, of the weights of ``masks`` whose outputs are known."""
+    known = [(module.get_parameter(name).detach(), units.axes(module, name)) for name in masks]
+    found = [(units.dead(weight, axes[0]), weight.shape[axes[0]]) for weight, axes in known if axes is not None]
+    return sum(dead for dead, _ in found), sum(of for _, of in found)
+
+
 def _save_parts(companion: Composed, output: Path) -> Path:
     """Write what weights are composed of beside ``output``."""
     import numpy as np
@@ -519,9 +587,9 @@ def _layers(names: Sequence[str]) -> str:
     return f"{len(names)} layer{'s' if len(names) > 1 else ''}"
 
 
-def _key(card: ModelCard, recipe: Recipe | Training, dataset: Dataset) -> str:
-    """What tells one run from another: the network, the recipe and the data."""
-    parts = [card.digest, card.factory, recipe, dataset.fingerprint(False), dataset.preprocess]
+def _key(card: ModelCard, recipe: Recipe | Training, dataset: Dataset, *, shrinks: bool = False) -> str:
+    """What tells one run from another: the network, the recipe, whether it ``shrinks``, and the data."""
+    parts = [card.digest, card.factory, recipe, dataset.fingerprint(False), dataset.preprocess, shrinks]
     return hashlib.sha256(repr(parts).encode() + dataset.labels.astype("<i8").tobytes()).hexdigest()
 
 

@@ -169,6 +169,8 @@ def test_exempt_layers_stay_whole_and_out_of_the_density(tmp_path: Path) -> None
         assert torch.equal(dense.get_parameter(name), pruned.get_parameter(name))
     left = sum(int(pruned.get_parameter(name).count_nonzero()) for name in ("2.weight", "6.weight"))
     assert left == round(0.1 * (4608 + 24576))
+    none = [(~pruned.get_parameter(name).flatten(1).any(1)).sum() for name in ("2.weight", "6.weight")]
+    assert done.dead == (sum(none), 32 + 48)
     assert done.density == left / (4608 + 24576)
 
 

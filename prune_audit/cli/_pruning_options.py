@@ -75,6 +75,15 @@ class Cutting:
             "an output. By default single weights are cut, wherever they are.",
         ),
     ] = None
+    shrink: Annotated[
+        bool,
+        typer.Option(
+            "--shrink",
+            help="With --pattern filters: also write the network without the filters that were cut, as ONNX, beside "
+            "the output (NAME.shrunk.onnx), proven on samples to answer alike. Biases and normalisation in their "
+            "channels are cut, too.",
+        ),
+    ] = False
     allocate: Annotated[
         Allocate | None,
         typer.Option(

@@ -116,6 +116,11 @@ def run(
             "--mitigate goes with neither --until-harm nor --export",
             hint="prune first, then give what comes of it to prune-audit mitigate",
         )
+    if cutting.shrink and (cutting.until_harm or mending.mitigate is not None):
+        raise UsageError(
+            "--shrink goes with neither --until-harm nor --mitigate, which would judge or train another network",
+            hint="leave it out, or give the density that was found and leave out the others",
+        )
     if reports.report and given.audit is None:
         raise UsageError("there is no audit to report", hint="give labelled data with --audit")
     named = models.parse(dense)
@@ -135,7 +140,9 @@ def run(
         check_writable(path)
     o.apart(reports.report or (), [named.path])
     o.apart([output, *([] if beside is None else [beside]), *(reports.report or ())], [given.data, given.audit])
-    shapes = given.audit if beside is not None and not tuning.epochs else None  # an export is made by those of samples
+    shapes = None  # an export is made by those of samples, and proven on some
+    if (beside is not None or cutting.shrink) and not tuning.epochs:
+        shapes = given.audit
     trained_on = given.data or shapes
     training = reading.source(trained_on) if trained_on is not None else None
     judged = g.policy(context, asked.policy) if given.audit is not None else None
@@ -161,10 +168,10 @@ def run(
             code = m.deliver(mended, f"{mending.mitigate}; {kept}", m.Written(), reports.report or (), reports.shown)
             return g.leave(code, exit_zero=exit_zero)
 
-        def audited(made: ModelSource) -> Audit:
+        def audited(*made: ModelSource) -> Audit:
             assert given.audit is not None  # without it nothing is audited
             data = reading.source(given.audit)
-            return auditing.run(named, [made], data, settings, policy=judged, store=store, progress=stages)
+            return auditing.run(named, made, data, settings, policy=judged, store=store, progress=stages)
 
         if cutting.until_harm:
             found = search.until_harm(
@@ -180,10 +187,19 @@ def run(
             )
             pruned, done = found.pruned, found.last
         else:
-            pruned = prune.run(named, output, recipe, settings, source=training, export=beside, progress=stages)
+            pruned = prune.run(
+                named,
+                output,
+                recipe,
+                settings,
+                source=training,
+                export=beside,
+                shrink=cutting.shrink,
+                progress=stages,
+            )
             done = None
         if pruned is not None and given.audit is not None:
-            done = audited(pruned.source)
+            done = audited(*pruned.written)
             done = replace(done, provenance=replace(done.provenance, notes=(*done.provenance.notes, *pruned.notes)))
         if cutting.until_harm and done is not None:
             done = search.noted(done, found)
@@ -203,6 +219,7 @@ def run(
 def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
     """What was written, layer by layer."""
     from prune_audit.cli import _terminal, inspect
+    from prune_audit.render import rounded
     from prune_audit.render.consoles import Text
 
     card = pruned.card
@@ -218,8 +235,13 @@ def _tell(pruned: Pruned, method: str, paths: Sequence[Path]) -> None:
         if card.compressed is not None:
             size = f"{_terminal.in_bytes(card.size)} on disk, {_terminal.in_bytes(card.compressed)} compressed by zstd"
             out.print(Text(size))
+        if pruned.dead[0]:
+            out.print(Text(f"{pruned.dead[0]:,} of {rounded.several(pruned.dead[1], 'output')} have no weight left"))
         if pruned.left:
             out.print(Text(f"left whole, as they cannot be cut: {inspect.some(pruned.left)}"))
+        if pruned.shrunk is not None:
+            size = _terminal.in_bytes(pruned.shrunk.card.size)
+            out.print(Text(f"{pruned.shrunk.source.path}: {size} on disk"), soft_wrap=True)
         for note in pruned.notes:
             out.print(Text(note))
     _tell_tables(pruned, paths[0])

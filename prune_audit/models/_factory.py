@@ -44,6 +44,7 @@ LIBRARIES = frozenset(
             "soundfile",
             "tokenizers",
             "torch",
+            "torch_pruning",
             "transformers",
         ),
         *("typer", "vl_convert", "wandb"),

@@ -82,6 +82,30 @@ def test_a_pattern_says_how_much_is_kept(tmp_path: Path, capsys: pytest.CaptureF
     assert "magnitude kept 50.00 % of the weights that may be cut" in capsys.readouterr().out
 
 
+def test_a_smaller_network_is_written_compared_and_told(
+    few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch_pruning")
+    output, report = tmp_path / "out.pth", tmp_path / "audit.json"
+    common = ["prune", DENSE, "--pattern", "filters", "--exempt", "last", "--density", ".4", "--shrink"]
+    assert invoke([*common, "-o", str(output), "--audit", str(few_digits), "-r", str(report), "--exit-zero"]) == 0
+    shown, told = " ".join(capsys.readouterr().out.split()), json.loads(report.read_text())
+    gone = [~weight.flatten(1).any(1) for weight in (torch.load(output)[f"{n}.weight"] for n in (0, 2, 6))]
+    first, second, third = (int((~each).sum()) for each in gone)
+    cut = 96 - first - second - third
+    assert f"{cut} of 96 outputs have no weight left" in shown
+    # Weights and biases of 3 x 3 kernels, of 4 x 4 places of each channel, and of ten classes.
+    parameters = first * 10 + second * (first * 9 + 1) + third * (second * 16 + 1) + 10 * (third + 1)
+    macs = 64 * 9 * (first + first * second) + 16 * second * third + 10 * third
+    said = f"out.shrunk is out without {cut} of the {cut} filters that were cut: {parameters:,} of 29,914 parameters, "
+    said += f"{macs:,} of 329,184 multiply-accumulates a sample"
+    assert shown.count(said) == 2  # of the result, and of the report
+    assert any(said in note for note in told["provenance"]["notes"])
+    zeros, smaller = told["comparisons"]
+    assert smaller["pruned"]["path"] == str(tmp_path / "out.shrunk.onnx")
+    assert all(zeros["views"][0][name] == smaller["views"][0][name] for name in ("lost", "gained"))
+
+
 def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(few_digits: Path, tmp_path: Path) -> None:
     common = ["prune", DENSE, "--method", "magnitude", "--audit", str(few_digits), "-q"]
     common += ["-o", str(tmp_path / "out.pth")]
@@ -229,6 +253,17 @@ def test_the_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             [DENSE, "--pattern", "2:4", "--method", "magnitude"],
             "no whole groups of 4 are known along the inputs of 0",
             "exempt 0",
+        ),
+        ([DENSE, "--density", ".1", "--shrink", "--data", VAL], "--shrink takes whole filters", "--pattern filters"),
+        (
+            [DENSE, "--density", ".1", "--shrink", "--pattern", "filters", "--exempt", "last"],
+            "a smaller network is proven on samples",
+            "--data or --audit",
+        ),
+        (
+            [DENSE, "--shrink", "--pattern", "filters", "--until-harm", "--audit", VAL],
+            "--shrink goes with neither --until-harm nor --mitigate",
+            "the density that was found",
         ),
         ([DENSE, "--pattern", "half", "--method", "magnitude"], "--pattern: expected N:M", "2:4"),
         ([DENSE, "--pattern", "2:4", "--method", "surgery"], "a rule of its own, which knows no pattern", "magnitude"),
