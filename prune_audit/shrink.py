@@ -57,7 +57,9 @@ class Shrunk:
             f"on {self.samples:,} samples its scores differ from those of {name} by at most {self.apart:.1e} of the "
             f"largest; up to {ROUNDING:g} is taken for rounding",
         ]
-        return (*said, f"filters that stay as zeros: {'; '.join(self.stay)}") if self.stay else tuple(said)
+        if self.stay:
+            said.append(f"filters that stay as zeros: {'; '.join(self.stay)} (--exempt leaves such layers whole)")
+        return tuple(said)
 
 
 def proven(
