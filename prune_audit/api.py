@@ -75,7 +75,7 @@ def compare(
 
     def opened(name: str | None, model: Model, default: str) -> ModelSource | Classifier:
         if not isinstance(model, str | os.PathLike):
-            if asked.runtime != "own":
+            if asked.runtime == "onnxruntime":
                 raise UsageError(
                     f"{name or default} is no file, and runtime={asked.runtime!r} is for files",
                     hint="leave the runtime out, or save the model and give its path",

@@ -330,6 +330,8 @@ def _open(
     runners.check(settings.runner)
     if runners.elsewhere(settings.runner) and pins is None:
         pins = Pins()
+    if pins is not None and settings.runtime == "auto":  # which hangs on the speed of the machine
+        settings = replace(settings, runtime="own")
     known = pins.known() if pins is not None else None
     if known is not None:
         settings = replace(settings, batch_size=settings.batch_size or known.asked)
@@ -662,7 +664,7 @@ def _versions(
             used += ["onnx", "onnxruntime"]
         elif not card.recorded and card.format != "function":
             used += ["torch", *(["transformers"] if card.format == "transformers" else [])]
-            used += ["onnxruntime"] if settings is not None and settings.runtime == "onnxruntime" else []
+            used += ["onnxruntime"] if settings is not None and settings.runtime != "own" else []
     used += ["pillow"] if images else []
     return {
         "prune-audit": version("prune-audit"),

@@ -9,7 +9,7 @@ from typing import Literal
 
 Correction = Literal["fdr_bh", "fdr_by", "holm", "bonferroni", "none"]
 Reference = Literal["accuracy", "balanced"]
-Runtime = Literal["own", "onnxruntime"]
+Runtime = Literal["auto", "own", "onnxruntime"]
 Isolate = Literal["auto", "never"]
 Channels = Literal["rgb", "bgr", "gray"]
 Exif = Literal["apply", "ignore"]

@@ -562,10 +562,11 @@ class Running:
     runtime: Annotated[
         Runtime,
         typer.Option(
-            metavar="own|onnxruntime",
-            help="Run torch models in torch itself, or in ONNX Runtime, once it is shown to predict the same.",
+            metavar="auto|own|onnxruntime",
+            help="What runs torch models: torch (own), or ONNX Runtime once it is shown to predict the same; with auto "
+            "where the run is long enough to pay for an export, and what is close is left to torch.",
         ),
-    ] = "own"
+    ] = "auto"
     of_runners: Annotated[Mapping[str, Any], OfPlugins("runners")]
     isolation: Isolation
 

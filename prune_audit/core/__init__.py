@@ -37,6 +37,7 @@ from prune_audit.core.protocols import (
     ModelCard,
     Norm,
     Normalising,
+    Prepares,
     Recorded,
     Suspect,
 )
@@ -158,6 +159,7 @@ __all__ = [
     "Pair",
     "Policy",
     "Predictions",
+    "Prepares",
     "Preprocess",
     "Provenance",
     "Recorded",

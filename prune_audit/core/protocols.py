@@ -209,6 +209,15 @@ class Chooses(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """A classifier that may make itself ready for a long run."""
+
+    def prepare(self, inputs: Mapping[str, Array], samples: int) -> None:
+        """So many ``samples`` are to be predicted, such as ``inputs``; predictions stay those of the model."""
+        ...
+
+
+@runtime_checkable
 class Distant(Protocol):
     """A classifier that is far away, so that each question takes time: it is asked for many calls in one."""
 

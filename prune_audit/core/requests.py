@@ -152,7 +152,8 @@ class Settings:
     model are fitted where None;
     ``skip_bad`` unreadable samples are tolerated; ``allow_pickle`` lets a model file run code. ``drop_class`` are
     outputs to leave out, by name or by position (from the end where negative), such as a background class.
-    ``runtime`` is what runs torch models: torch, or onnxruntime after an export that is shown to agree.
+    ``runtime`` is what runs torch models: torch (own), or onnxruntime after an export that is shown to agree, where
+    the run is long enough to pay for that (auto) or always.
     What a run takes for granted of its models, each as ``VALUE`` or ``NAME=VALUE`` of one model (`chosen`): ``scores``
     one of `Scores`, ``model_output`` the output to read, by name or position, and ``state_key`` the entry of a
     checkpoint whose weights are used.
@@ -192,7 +193,7 @@ class Settings:
     skip_bad: int = 0
     allow_pickle: bool = False
     drop_class: tuple[str, ...] = ()
-    runtime: Runtime = "own"
+    runtime: Runtime = "auto"
     scores: tuple[str, ...] = ()
     model_output: tuple[str, ...] = ()
     state_key: tuple[str, ...] = ()

@@ -160,6 +160,10 @@ def evaluate(
         entry = None if store is None else store.entry(model.card, model.expects, dataset, settings, company)
         tallies.append(Tally(model, dataset, settings, entry, plan, None if pin is None else pin.batch))
     running = [tally for tally in tallies if isinstance(tally, Tally)]
+    for tally in running if together is not None and pin is None else ():
+        seen = checked.get(tally.name)
+        if tally.plan.batch is None and not tally.plan.pairs and (seen is None or not seen.draws):
+            tally.ahead = int(tally.lacks(np.concatenate(stages)).sum())
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or runners.cores()
     fits = 0 if chunk else _fits(dataset, running, rows, settings.skip_bad)

@@ -21,6 +21,7 @@ from prune_audit.core import (
     Expects,
     Kept,
     Outputs,
+    Prepares,
     Recorded,
     Scores,
     Settings,
@@ -62,6 +63,7 @@ class Tally:
         self._reading: Reading | None = None  # once the first samples of the run have decided
         self._told: tuple[Assumption, ...] = ()  # of it
         self.plan = plan
+        self.ahead = 0  # samples that the model is to prepare for, where it predicts each by itself
         self._kept: list[Kept] = []
         self._found = 0  # rows that the entry knew
         self.known = np.zeros(len(dataset.labels), bool)  # (N,)
@@ -112,6 +114,9 @@ class Tally:
         first = "columns" not in self.facts
         if first:
             check_input(self._model, inputs)
+        if self.ahead and isinstance(self._model, Prepares):
+            self._model.prepare(inputs, self.ahead)
+            self.ahead = 0
         scores = timed(self._model, inputs, self._batch, pairs=self.plan.pairs)
         if broken(scores).any():
             raise diagnose.not_finite(self.name, scores, batch, self._dataset)

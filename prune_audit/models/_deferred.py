@@ -24,6 +24,7 @@ from prune_audit.core import (
     ModelSource,
     Norm,
     Normalising,
+    Prepares,
     Settings,
     Suspect,
 )
@@ -67,6 +68,12 @@ class Known:
     def expect_classes(self, classes: int, *, more: bool) -> None:
         """As `Chooses.expect_classes`, once it is loaded."""
         self._classes = classes, more
+
+    def prepare(self, inputs: Mapping[str, Array], samples: int) -> None:
+        """As the model itself has it."""
+        model = self._model()
+        if isinstance(model, Prepares):
+            model.prepare(inputs, samples)
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own."""

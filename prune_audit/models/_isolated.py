@@ -82,6 +82,10 @@ class Isolated:
         """As `Chooses.expect_classes`."""
         self._ask("was told of the data", {"do": "expect_classes", "classes": classes, "more": more})
 
+    def prepare(self, inputs: Mapping[str, Array], samples: int) -> None:
+        """As the model itself has it, in its worker. Raises `ModelError` as `predict` does."""
+        self._run("prepare", inputs, samples)
+
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As the model's own. Raises `ModelError` as `predict_in_calls` does."""
         return self.predict_in_calls(inputs, max(1, len(next(iter(inputs.values())))))
@@ -134,7 +138,10 @@ class Isolated:
             return _answers.suspects(found.get("value"))
 
     def _run(self, what: str, inputs: Mapping[str, Array], size: int | None = None) -> dict[str, Any]:
-        """The answer to ``what`` is asked of ``inputs``, put where the worker sees them, in calls of ``size``."""
+        """The answer to ``what`` is asked of ``inputs``, put where the worker sees them.
+
+        ``size`` is that of the calls, or the number of samples that it is to prepare for.
+        """
         samples = len(next(iter(inputs.values())))
         for name, values in inputs.items():
             if values.dtype.hasobject:
@@ -150,7 +157,7 @@ class Isolated:
                     place.array(shared)[...] = values
             asked = {"do": what, "inputs": dict(zip(inputs, placed.told, strict=True)), "size": size}
             did = f"predicted {samples:,} samples" if what == "predict" else "was looked at"
-            return self._ask(did, asked, min(samples, size or samples))
+            return self._ask(did, asked, _LOADING if what == "prepare" else min(samples, size or samples))
 
     def _arrays(self, found: Mapping[str, Any], count: int) -> list[Array]:
         """The ``count`` arrays of an answer, as copies, since the worker may change its own."""

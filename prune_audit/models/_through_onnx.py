@@ -2,14 +2,19 @@
 
 onnxruntime is often several times faster on a CPU, but an export may go wrong in silence, and then the audit would be
 of another model. So the first samples go through both, and where classes or scores differ, or anything fails, torch
-goes on alone and a note says why. The export waits for the first batch, whose shapes it needs, and is made with
-another number of samples than that, so that a number that it bakes in is found out.
+goes on alone and a note says why. The export is made with another number of samples than come first, so that a number
+that it bakes in is found out.
+
+Where it was asked for, onnxruntime then answers alone. Where it is to be used if that pays, what was compared is
+answered by torch, and so is every sample whose two best scores lie so close that the runtime might decide: whether and
+when the export is made hangs on the speed of the machine, and no class may.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,20 +33,32 @@ from prune_audit.core import (
     Settings,
     Suspect,
 )
-from prune_audit.errors import ModelError, UsageError
+from prune_audit.errors import MissingExtra, ModelError, UsageError
 from prune_audit.evaluate.model_output import Outputs
+from prune_audit.evaluate.predict import ask
 from prune_audit.models import onnx
 from prune_audit.models.onnx.interface import expects_of, outputs_of
 from prune_audit.nets.module import ROUNDING, TorchClassifier
-from prune_audit.nets.onnx_export import ExportFailed, quiet, require_exporter, write
-from prune_audit.tasks.classification import decided, right
+from prune_audit.nets.onnx_export import ExportFailed, quiet, require_exporter, seconds, write
+from prune_audit.tasks.classification import decided, margin, right
 
 # Samples that both run.
-COMPARED = 64
+COMPARED = 300
 # How far scores may lie apart, as a share of the largest score of the sample: the rounding errors of a sum grow with
 # its terms, not with what is left of them, so a score near 0 is no more exact than the others. Half precision needs
 # this much; a wrong export is further off by far.
 TOLERANCE = 1e-3
+# Of the differences that were seen, how many times the largest is taken for what may come.
+BEYOND = 10
+# What is expected to be saved of torch's time, before it is known: two fifths of TorchScript's, where it was measured
+# on two processors, and four fifths of an eager module's.
+SAVED = 0.25
+# Below this share of torch's time it goes on, once it is known.
+PAYS = 0.95
+# Calls of torch's that must have been timed: the first two of TorchScript's optimise it.
+TIMED = 3
+# Bytes of weights above which nobody has three copies of them made who has not asked for it.
+LARGE = 2**29
 _exporting = threading.Lock()
 
 
@@ -52,8 +69,10 @@ def wrap(classifier: Classifier | Recorded, settings: Settings) -> Classifier | 
         UsageError: another device than the CPU was asked for as well.
         MissingExtra: the network needs torch's newer exporter, whose library is not installed.
     """
-    if settings.runtime != "onnxruntime" or not isinstance(classifier, TorchClassifier):
+    if settings.runtime == "own" or not isinstance(classifier, TorchClassifier):
         return classifier
+    if settings.runtime == "auto":
+        return ThroughOnnx(classifier, settings) if settings.device == "cpu" else classifier
     if settings.device != "cpu":
         raise UsageError(
             f"--runtime onnxruntime runs on the CPU, not on {settings.device}", hint="leave --device or --runtime out"
@@ -63,18 +82,23 @@ def wrap(classifier: Classifier | Recorded, settings: Settings) -> Classifier | 
 
 
 class ThroughOnnx:
-    """``own``, run by onnxruntime as long as that agrees."""
+    """``own``, run by onnxruntime as long as that agrees; where ``settings`` say auto, once `prepare` finds it pays."""
 
     def __init__(self, own: TorchClassifier, settings: Settings) -> None:
         self._own = own
         self._settings = settings
+        self._auto = settings.runtime == "auto"
+        self._waits = self._auto
         self._exported: onnx.OnnxClassifier | None = None
         self._reason = ""  # why torch goes on alone
         self._ranks: tuple[int, ...] = ()
         self._left = 0  # samples to compare
         self._compared: set[bytes] = set()  # of samples, so that each counts once however often it comes
-        self._samples = self._ties = 0
-        self._apart = 0.0
+        self._samples = self._ties = self._close = 0
+        self._alone = 0  # samples that onnxruntime answered and torch did not see
+        self._apart = self._share = 0.0  # the largest difference of a score, and as a share of the sample's largest
+        self._calls = 0  # of torch's
+        self._fastest = {"torch": np.inf, "onnxruntime": np.inf}  # seconds a sample
 
     @property
     def card(self) -> ModelCard:
@@ -91,13 +115,20 @@ class ThroughOnnx:
         """Where it ran, and how that was shown to be right, or why it was not."""
         name = self.card.name
         if self._reason:
-            return (*self._own.notes, f"{name} runs in torch and not in onnxruntime: {self._reason}")
+            after = f" after {self._alone:,} samples there" if self._alone else ""
+            return (*self._own.notes, f"{name} runs in torch and not in onnxruntime{after}: {self._reason}")
         if not self._samples:
             return self._own.notes
         but = f" but for {self._ties} whose best two scores are equal within rounding" if self._ties else ""
+        also = ""
+        if self._auto:
+            also = (
+                f"; {self._close:,} of the others, whose two best scores lie closer than {BEYOND} times that, "
+                f"{'was' if self._close == 1 else 'were'} predicted by torch (--runtime own: all of them)"
+            )
         return (
             f"{name} runs in onnxruntime: on the first {self._samples} samples its classes are torch's{but}, "
-            f"its scores differ by at most {self._apart:.1g}",
+            f"its scores differ by at most {self._apart:.1g}{also}",
         )
 
     @property
@@ -125,14 +156,45 @@ class ThroughOnnx:
         """As `TorchClassifier.suspects`."""
         return self._own.suspects(inputs)
 
+    def prepare(self, inputs: Mapping[str, Array], samples: int) -> None:
+        """Export the network where it is not yet known to pay, and the run is long enough for it.
+
+        ``inputs`` (B, ...) are the first of ``samples`` that are to come, each of which is predicted by itself.
+
+        Raises:
+            ModelError: torch cannot run it.
+        """
+        if not self._waits or self._reason:
+            return
+        few = {name: array[: self.expects.batch or 4] for name, array in inputs.items()}
+        while self._calls < TIMED:
+            self._by_torch(few)
+        own = self._fastest["torch"]
+        if SAVED * own * samples <= seconds(self._own) + (1 - SAVED) * own * min(samples, COMPARED):
+            return
+        size = sum(parameter.nbytes for parameter in self._own.module.parameters())
+        if size > LARGE:
+            self._reason = f"its weights take {size / 1e6:,.0f} MB, and an export as much again, twice"
+        elif self._by_torch(few).ndim == 1:
+            self._reason = "it gives classes and no scores, so that no sample shows how near it is to another class"
+        else:
+            try:
+                require_exporter(self._own)
+                self._export(inputs)
+            except (MissingExtra, ModelError) as fault:
+                self._reason = f"{fault.message}{f' ({fault.hint})' if isinstance(fault, MissingExtra) else ''}"
+            except ExportFailed as fault:
+                self._reason = f"its export failed: {fault}"
+        self._waits = False
+
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """As `TorchClassifier.predict`, by whichever runs it.
 
         Raises:
             ModelError: torch cannot run it.
         """
-        if self._reason:
-            return self._own.predict(inputs)
+        if self._waits or self._reason:
+            return self._by_torch(inputs)
         ranks = tuple(array.ndim for array in inputs.values())
         if ranks != self._ranks:
             self._ranks, self._left = ranks, COMPARED
@@ -142,24 +204,70 @@ class ThroughOnnx:
             if self._exported is None:
                 # First, because where torch fails too it is the input that is wrong; and because an export is of the
                 # one output that holds the scores, which only a run tells.
-                wanted = self._own.predict(inputs)
-                with _exporting, quiet():
-                    self._exported = _export(self._own, inputs, self._settings.threads)
-            scores = self._exported.predict(inputs)
+                wanted = self._by_torch(inputs)
+                self._export(inputs)
+            scores = self._by_onnx(inputs)
         except ExportFailed as fault:
-            return self._alone(inputs, wanted, f"its export failed: {fault}")
+            return self._gives_up(inputs, wanted, f"its export failed: {fault}")
         except ModelError as fault:
-            return self._alone(inputs, wanted, fault.message)
+            return self._gives_up(inputs, wanted, fault.message)
         if self._left <= 0:
-            return scores
-        wanted = self._own.predict(inputs) if wanted is None else wanted
+            self._alone += len(scores)
+            return self._checked(inputs, scores) if self._auto else scores
+        wanted = self._by_torch(inputs) if wanted is None else wanted
         fresh = self._fresh(inputs)
         self._left -= int(fresh.sum())
         reason = self._differs(wanted, scores, fresh)
+        if not reason and self._auto and self._left <= 0 and not self._pays(scores):
+            reason = "it is no faster there"
         if reason:
             self._reason, self._exported = reason, None
-            return wanted
+        return wanted if reason or self._auto else scores
+
+    def _export(self, inputs: Mapping[str, Array]) -> None:
+        with _exporting, quiet():
+            self._exported = _export(self._own, inputs, self._settings.threads)
+
+    def _by_torch(self, inputs: Mapping[str, Array]) -> Array:
+        self._calls += 1
+        return self._timed("torch", self._own, inputs)
+
+    def _by_onnx(self, inputs: Mapping[str, Array]) -> Array:
+        assert self._exported is not None
+        return self._timed("onnxruntime", self._exported, inputs)
+
+    def _timed(self, runtime: str, model: Classifier, inputs: Mapping[str, Array]) -> Array:
+        began = time.perf_counter()
+        scores = model.predict(inputs)
+        each = (time.perf_counter() - began) / max(1, len(scores))
+        self._fastest[runtime] = min(self._fastest[runtime], each)
         return scores
+
+    def _pays(self, scores: Array) -> bool:
+        """Whether onnxruntime is faster, with those samples of ``scores`` (B, C) that torch predicts as well."""
+        again = float(self._near(scores).mean()) * self._fastest["torch"]
+        return self._fastest["onnxruntime"] + again < PAYS * self._fastest["torch"]
+
+    def _near(self, scores: Array) -> Array:
+        """Which of ``scores`` (B, C) are so close to another class that what was seen of differences may decide."""
+        largest = np.abs(np.where(np.isfinite(scores), scores, 0)).max(axis=1)
+        lead = np.minimum(margin(scores), margin(scores, self._settings.top_k))  # which rank a label has in these, too
+        near: Array = lead <= BEYOND * np.maximum(self._apart, self._share * largest)
+        return near
+
+    def _checked(self, inputs: Mapping[str, Array], scores: Array) -> Array:
+        """``scores`` (B, C) of ``inputs``, with torch's where another runtime may decide the class."""
+        near = np.flatnonzero(self._near(scores))
+        if not len(near):
+            return scores
+        wanted = ask(self._own, {name: values[near] for name, values in inputs.items()})
+        self._close += len(near)
+        self._alone -= len(near)
+        if reason := self._differs(wanted, scores[near], np.zeros(len(near), bool), classes=False):
+            return self._gives_up(inputs, None, reason)
+        mixed = scores.astype(np.result_type(scores, wanted))
+        mixed[near] = wanted
+        return mixed
 
     def _fresh(self, inputs: Mapping[str, Array]) -> Array:
         """Which samples (B,) were not compared before."""
@@ -170,15 +278,15 @@ class ThroughOnnx:
             self._compared.add(sample)
         return fresh
 
-    def _alone(self, inputs: Mapping[str, Array], wanted: Array | None, reason: str) -> Array:
+    def _gives_up(self, inputs: Mapping[str, Array], wanted: Array | None, reason: str) -> Array:
         scores = self._own.predict(inputs) if wanted is None else wanted
         self._reason, self._exported = reason, None
         return scores
 
-    def _differs(self, wanted: Array, found: Array, fresh: Array) -> str:
+    def _differs(self, wanted: Array, found: Array, fresh: Array, *, classes: bool = True) -> str:
         """In what ``found`` (B, C) is another answer than ``wanted`` (B, C); empty where it is not.
 
-        ``fresh`` (B,) are the samples that count.
+        ``fresh`` (B,) are the samples that count. Without ``classes`` scores alone may speak against it.
         """
         if wanted.shape != found.shape:
             return f"its export gives scores of shape {found.shape} for {wanted.shape}"
@@ -194,7 +302,7 @@ class ThroughOnnx:
         moved = ~right(decided(wanted), decided(found)) & (wanted.shape[1] > 1)  # (B,)
         tied = best[:, -1] - best[:, 0] <= ROUNDING * largest  # (B,)
         # Not "apart > ...", which NaN would pass.
-        if not (apart <= TOLERANCE * largest).all() or (moved & ~tied).any():
+        if not (apart <= TOLERANCE * largest).all() or (classes and (moved & ~tied).any()):
             return (
                 f"its export gives another class for {int((moved & ~tied).sum())} of {len(wanted)} samples, "
                 f"and scores that differ by {apart.max():.2g}"
@@ -202,6 +310,7 @@ class ThroughOnnx:
         self._samples += int(fresh.sum())
         self._ties += int((moved & fresh).sum())
         self._apart = max(self._apart, float(apart.max()))
+        self._share = max(self._share, float((apart[largest > 0] / largest[largest > 0]).max(initial=0)))
         return ""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from prune_audit import memory, plugins
-from prune_audit.core import Array, Chooses, Classifier, Normalising, Settings
+from prune_audit.core import Array, Chooses, Classifier, Normalising, Prepares, Settings
 from prune_audit.errors import AuditError
 from prune_audit.evaluate.predict import in_calls
 from prune_audit.files import on_disk
@@ -109,6 +109,11 @@ class Served:
             case "predict":
                 assert size is not None
                 return self._arrays([in_calls(model, inputs, size)])
+            case "prepare":
+                if isinstance(model, Prepares):
+                    assert size is not None
+                    model.prepare(inputs, size)
+                return {}
             case "macs":
                 return {"value": model.macs(inputs)}
             case "activation":

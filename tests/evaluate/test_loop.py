@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,9 +26,11 @@ from prune_audit.core import (
     Settings,
 )
 from prune_audit.errors import AlignmentError, DataError, ModelError, OutputError
-from prune_audit.evaluate import loop, plausible
+from prune_audit.evaluate import loop, plausible, sample_checks
+from prune_audit.evaluate.batch_size import Plan
 from prune_audit.evaluate.cache import Entry, Store
 from prune_audit.evaluate.loop import FIRST, Evaluation, evaluate
+from prune_audit.evaluate.pin import Pins
 from prune_audit.evaluate.sampling import stratified
 from tests.evaluate._models import ArrayData, FunctionModel
 
@@ -239,6 +241,44 @@ def test_progress_ends_at_the_whole() -> None:
     settings = Settings(batch_size=10, workers=1)
     evaluate([FunctionModel("m", lambda x: x)], data, np.arange(37), settings, lambda a, b: seen.append((a, b)))
     assert seen == [(10, 37), (20, 37), (30, 37), (37, 37)]
+
+
+class Preparing(FunctionModel):
+    """A model that remembers for how many samples, and by which first ones, it was asked to prepare."""
+
+    def prepare(self, inputs: Mapping[str, Array], samples: int) -> None:
+        self.told = (len(inputs["x"]), samples)
+
+    told: tuple[int, int] | None = None
+
+
+def test_a_model_may_prepare_for_the_samples_that_are_not_known(tmp_path: Path) -> None:
+    data = ArrayData({"x": X}, X.argmax(1).tolist(), classes=CLASSES)
+    for rows, wanted in ((np.arange(0, 37, 3), (4, 13)), (np.arange(37), (2, 24)), (np.arange(37), None)):
+        model = Preparing("m", lambda x: x)
+        evaluate([model], data, rows, Settings(batch_size=4), store=Store(tmp_path))
+        assert model.told == wanted
+
+
+def test_nothing_is_prepared_where_a_prediction_is_not_of_its_sample_alone_or_is_pinned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ArrayData({"x": X}, X.argmax(1).tolist(), classes=CLASSES)
+    plans = [Plan(batch=1), Plan(batch=4, depends=True), Plan(pairs=True)]
+    for plan in plans:
+        monkeypatch.setattr(sample_checks, "plan", lambda *_, plan=plan: plan)
+        evaluate([model := Preparing("m", lambda x: x)], data, np.arange(37), Settings())
+        assert model.told is None
+    monkeypatch.undo()
+    drawing = {"m": sample_checks.Checked(samples=8, draws=("rand",))}
+    monkeypatch.setattr(sample_checks, "check", lambda *_: drawing)
+    evaluate([model := Preparing("m", lambda x: x)], data, np.arange(37), Settings())
+    assert model.told is None
+    monkeypatch.setattr(sample_checks, "check", lambda *_: {})
+    evaluate([model], data, np.arange(37), Settings(), pins=Pins(file=tmp_path / "pin.json"))
+    assert model.told is None
+    evaluate([model], data, np.arange(37), Settings())
+    assert model.told is not None
 
 
 def test_a_dense_model_at_chance_stops_before_the_long_run() -> None:

@@ -22,7 +22,7 @@ from torch import nn
 
 from prune_audit import api, models, plugins
 from prune_audit.cli import invoke
-from prune_audit.core import Array, Chooses, Classifier, Distant, ModelSource, Normalising, Recorded, Settings
+from prune_audit.core import Array, Chooses, Classifier, Distant, ModelSource, Normalising, Prepares, Recorded, Settings
 from prune_audit.errors import ModelError, UnsafeFile, UsageError
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.drop_outputs import Dropped
@@ -175,6 +175,20 @@ def test_a_network_that_onnxruntime_runs_is_exported_in_the_worker(made: dict[st
     assert np.allclose(scores, load(made["model.pt"], NEVER).predict({"x": images}), atol=1e-5)
     assert model.notes
     assert "runs in onnxruntime" in model.notes[0]
+
+
+def test_a_network_prepares_for_a_long_run_in_its_worker_also_where_it_is_known(
+    made: dict[str, Path], images: Array, cache: Path
+) -> None:
+    store = Store(cache)
+    load(made["model.pt"], AUTO, store)
+    for model in (isolated(made["model.pt"]), load(made["model.pt"], AUTO, store)):
+        assert isinstance(model, Prepares)
+        model.prepare({"x": images}, 10**9)
+        scores = model.predict({"x": images})
+        assert np.array_equal(scores, load(made["model.pt"], NEVER).predict({"x": images}))
+        assert "runs in onnxruntime" in model.notes[0]
+    assert not isinstance(Dropped(model, ("1",)), Prepares)  # torch sees what is close before outputs are left out
 
 
 def test_formats_that_hold_no_programs_stay_here(tmp_path: Path, mlp: nn.Sequential) -> None:

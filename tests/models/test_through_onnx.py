@@ -15,8 +15,9 @@ from torch import nn
 
 from prune_audit.core import Array, Expects, Input, ModelCard, ModelSource, Settings
 from prune_audit.errors import MissingExtra, ModelError, UsageError
-from prune_audit.models import load
+from prune_audit.models import _through_onnx, load
 from prune_audit.models._through_onnx import COMPARED, ThroughOnnx, wrap
+from prune_audit.models.onnx import OnnxClassifier
 from prune_audit.nets.module import TorchClassifier, expects_of
 
 CARD = ModelCard(name="dense", path="m.pt", format="test", digest="", size=0)
@@ -71,13 +72,15 @@ def test_runs_in_onnxruntime_once_it_agrees(
         module = torch.export.export(conv_net, (torch.from_numpy(pictures(2)),), dynamic_shapes=({0: batch},)).module()
     model = wrapped(module, Expects(inputs=(Input(name="image", dtype="float32"),)))
     assert list(model.notes) == []
-    for seed, size in enumerate((40, 40, 2, 7, 1)):
+    for seed, size in enumerate((200, 120, 2, 7, 1)):
         x = pictures(size, seed=seed)
         np.testing.assert_allclose(model.predict({"image": x}), own(conv_net, x), rtol=1e-4, atol=1e-5)
     # Until enough were compared, and never again.
-    assert torch_runs == [40, 40]
+    assert torch_runs == [200, 120]
     [note] = model.notes
-    assert note.startswith("dense runs in onnxruntime: on the first 80 samples its classes are torch's, its scores dif")
+    assert note.startswith(
+        "dense runs in onnxruntime: on the first 320 samples its classes are torch's, its scores dif"
+    )
     assert float(note.rpartition(" ")[2]) < 1e-5
     seen = capfd.readouterr()
     assert (seen.out, seen.err) == ("", "")
@@ -142,6 +145,11 @@ def test_a_failed_export_falls_back_and_says_why(torch_runs: list[int], capfd: p
     assert "\n" not in note
     assert torch_runs == [3, 3]
     assert capfd.readouterr() == ("", "")
+
+
+class Classes(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.argmax(1)
 
 
 class Baking(nn.Module):
@@ -233,7 +241,8 @@ def test_the_rest_is_the_torch_models(conv_net: nn.Sequential) -> None:
 
 def test_only_torch_models_on_request_on_the_cpu(conv_net: nn.Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = TorchClassifier(conv_net, CARD, Expects())
-    assert wrap(plain, Settings()) is plain
+    assert wrap(plain, Settings(runtime="own")) is plain
+    assert wrap(plain, Settings(device="cuda")) is plain
     through = wrap(plain, SETTINGS)
     assert wrap(through, SETTINGS) is through
     with pytest.raises(UsageError, match="runs on the CPU, not on cuda"):
@@ -249,4 +258,134 @@ def test_only_torch_models_on_request_on_the_cpu(conv_net: nn.Sequential, monkey
 def test_models_are_loaded_through_it(sample_models: Path) -> None:
     source = ModelSource(name="dense", path=sample_models / "dense.pt")
     assert isinstance(load(source, SETTINGS), ThroughOnnx)
-    assert isinstance(load(source, Settings(isolate="never")), TorchClassifier)
+    assert isinstance(load(source, Settings(isolate="never", runtime="own")), TorchClassifier)
+
+
+# ----------------------------------------------------------------------------------------------------- where it pays
+
+
+def automatic(module: nn.Module, monkeypatch: pytest.MonkeyPatch, *, torch_ms: float, onnx_ms: float) -> ThroughOnnx:
+    """``module`` as auto wraps it, where a sample takes so long by a clock that only models move."""
+    now = [0.0]
+    monkeypatch.setattr(_through_onnx.time, "perf_counter", lambda: now[0])
+    for kind, ms in ((TorchClassifier, torch_ms), (OnnxClassifier, onnx_ms)):
+
+        def slow(self: Any, inputs: dict[str, Array], *, ms: float = ms, predict: Any = kind.predict) -> Array:
+            now[0] += len(next(iter(inputs.values()))) * ms / 1000
+            scores: Array = predict(self, inputs)
+            return scores
+
+        monkeypatch.setattr(kind, "predict", slow)
+    made = wrap(TorchClassifier(module, CARD, expects_of(module)), Settings(isolate="never"))
+    assert isinstance(made, ThroughOnnx)
+    return made
+
+
+@pytest.mark.parametrize(("samples", "torch_ms", "goes"), [(2400, 18, True), (600, 18, False), (2400, 0.1, False)])
+def test_an_export_is_made_where_the_run_is_long_enough(
+    conv_net: nn.Sequential, monkeypatch: pytest.MonkeyPatch, samples: int, torch_ms: float, goes: bool
+) -> None:
+    """A script of 18 ms a sample: .25 x 2,400 x .018 = 10.8 s against 1 s and .75 x 300 x .018 = 4.1 s; 600: 2.7 s."""
+    model = automatic(scripted(conv_net), monkeypatch, torch_ms=torch_ms, onnx_ms=torch_ms / 2)
+    inputs = {"x": pictures(32)}
+    model.prepare(inputs, samples)
+    np.testing.assert_allclose(model.predict(inputs), own(conv_net, inputs["x"]), rtol=1e-4, atol=1e-5)
+    assert bool(model.notes) == goes
+    model.prepare(inputs, 10**9)  # the run was as long as it was said to be
+    assert bool(model.notes) or not goes
+
+
+def test_it_waits_until_it_is_told_how_long_the_run_is(conv_net: nn.Sequential, torch_runs: list[int]) -> None:
+    model = wrap(TorchClassifier(scripted(conv_net), CARD, Expects()), Settings(isolate="never"))
+    for _ in range(5):
+        model.predict({"x": pictures(COMPARED)})  # type: ignore[union-attr]
+    assert torch_runs == [COMPARED] * 5
+    assert list(model.notes) == []  # type: ignore[union-attr]
+
+
+class Near(nn.Module):
+    """Scores that are their input, and an export that is off by ``off`` in the first of them."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off = off
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shift = torch.zeros(x.shape[1])
+        shift[0] = self.off
+        return x + shift if torch.compiler.is_compiling() else x * 1
+
+
+@pytest.mark.parametrize("top_k", [5, 2])
+def test_what_the_runtime_may_decide_is_left_to_torch(monkeypatch: pytest.MonkeyPatch, top_k: int) -> None:
+    """By brute force: every sample whose gap, between ranks 1 and 2 or k and k + 1, is up to ten times what is seen."""
+    off = 1e-4
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 4)).astype(np.float32)
+    ordered = -np.sort(-x.astype(np.float64), axis=1)
+    gaps = [ordered[:, 0] - ordered[:, 1], *([ordered[:, 1] - ordered[:, 2]] if top_k == 2 else [])]
+    model = automatic(Near(off), monkeypatch, torch_ms=50, onnx_ms=10)
+    model._settings = Settings(top_k=top_k)
+    model.prepare({"x": x[:16]}, len(x))
+    scores = np.concatenate([model.predict({"x": x[start : start + 100]}) for start in range(0, len(x), 100)])
+    np.testing.assert_array_equal(scores[:COMPARED], x[:COMPARED])
+    rest, found = x[COMPARED:], scores[COMPARED:]
+    own_answer = (found == rest).all(axis=1)
+    # A share of the sample's largest score, or the difference itself, whichever is more.
+    share = off / np.abs(x[:COMPARED]).max(axis=1).min()
+    bound = 10 * np.maximum(off, share * np.abs(rest).max(axis=1))
+    near = np.minimum.reduce([gap[COMPARED:] for gap in gaps]) <= bound
+    # The float32 of the export and the difference that torch's own answers add move the bound a little.
+    sure = np.abs(np.minimum.reduce([gap[COMPARED:] for gap in gaps]) - bound) > 0.05 * bound
+    np.testing.assert_array_equal(own_answer[sure], near[sure])
+    assert 5 < near.sum() < len(rest) / 4
+    np.testing.assert_array_equal(found.argmax(axis=1), rest.argmax(axis=1))
+    [note] = model.notes
+    assert (
+        f"differ by at most 0.0001; {own_answer.sum()} of the others, whose two best scores lie closer than 10 " in note
+    )
+
+
+def test_an_export_that_is_wrong_where_scores_are_close_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 1.5 * (x.abs() < 3) if torch.compiler.is_compiling() else x * 1.5
+
+    x = np.random.default_rng(0).uniform(-2, 2, size=(1000, 3)).astype(np.float32)
+    x[500] = 5, 5, 0
+    model = automatic(Late(), monkeypatch, torch_ms=1000, onnx_ms=10)
+    model.prepare({"x": x[:16]}, len(x))
+    scores = np.concatenate([model.predict({"x": x[start : start + 100]}) for start in range(0, len(x), 100)])
+    np.testing.assert_array_equal(scores[500:], 1.5 * x[500:])
+    assert re.match(
+        r"dense runs in torch and not in onnxruntime after \d+ samples there: its export gives .* differ by 7\.5",
+        model.notes[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "module", "reason"),
+    [
+        ("slow", None, "it is no faster there"),
+        ("large", None, "its weights take 0 MB, and an export as much again, twice"),
+        ("no library", None, "exporting this network to ONNX needs onnxscript (pip install 'prune-audit[export]')"),
+        ("fails", Unexportable(), "its export failed: "),
+        ("classes", Classes(), "it gives classes and no scores"),
+    ],
+)
+def test_what_does_not_go_stays_in_torch_and_says_why(
+    conv_net: nn.Sequential, monkeypatch: pytest.MonkeyPatch, why: str, module: nn.Module | None, reason: str
+) -> None:
+    model = automatic(module or conv_net, monkeypatch, torch_ms=100, onnx_ms=96 if why == "slow" else 10)
+    if why == "large":
+        monkeypatch.setattr(_through_onnx, "LARGE", 10)
+    if why == "no library":
+        monkeypatch.setitem(sys.modules, "onnxscript", None)
+    x = pictures(COMPARED) if module is None else pictures(COMPARED).reshape(COMPARED, 64)
+    model.prepare({"x": x[:16]}, 3000)
+    wanted = own(conv_net, x) if module is None else TorchClassifier(module, CARD, Expects()).predict({"x": x})
+    for _ in range(2):
+        np.testing.assert_array_equal(model.predict({"x": x}), wanted)
+    [note] = model.notes
+    assert note.startswith("dense runs in torch and not in onnxruntime: ")
+    assert reason in note

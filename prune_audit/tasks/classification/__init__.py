@@ -7,8 +7,8 @@ classes.
 
 from prune_audit.core import CLASSIFICATION
 from prune_audit.tasks.classification.counts import credit, flips, pair, right, right_of, samples
-from prune_audit.tasks.classification.scores import broken, decided, keep
+from prune_audit.tasks.classification.scores import broken, decided, keep, margin
 
 TASK = CLASSIFICATION
 
-__all__ = ["TASK", "broken", "credit", "decided", "flips", "keep", "pair", "right", "right_of", "samples"]
+__all__ = ["TASK", "broken", "credit", "decided", "flips", "keep", "margin", "pair", "right", "right_of", "samples"]

@@ -89,9 +89,23 @@ def rank(scores: Array, labels: Counts) -> npt.NDArray[np.int32]:
     return before
 
 
+def margin(scores: Array, top: int = 1) -> Floats:
+    """By how much (K,) the lowest of the ``top`` highest of scores (K, C) stands above the next, infinite without one.
+
+    Of one column (K, 1) it is how far that is from where two classes may be split, at 0 or at a half.
+    """
+    values = scores.astype(np.float64)
+    if values.shape[1] == 1:
+        return np.minimum(np.abs(values[:, 0]), np.abs(values[:, 0] - 0.5))
+    if values.shape[1] <= top:
+        return np.full(len(values), np.inf)
+    parted = np.partition(values, (-top - 1, -top), axis=1)
+    lead: Floats = parted[:, -top] - parted[:, -top - 1]
+    return lead
+
+
 def close(scores: Array) -> npt.NDArray[np.bool_]:
     """Whether the two highest of scores (K, C >= 2) are within float noise of the largest magnitude among them."""
-    second, first = np.partition(scores.astype(np.float64), -2, axis=1)[:, -2:].T  # (K,)
     largest = np.abs(np.where(np.isfinite(scores), scores, 0)).max(axis=1)
-    near: npt.NDArray[np.bool_] = first - second <= NOISE * largest
+    near: npt.NDArray[np.bool_] = margin(scores) <= NOISE * largest
     return near

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from prune_audit.tasks.classification.scores import NOISE, broken, close, decided, keep, rank, softmax
+from prune_audit.tasks.classification.scores import NOISE, broken, close, decided, keep, margin, rank, softmax
 
 RNG = np.random.default_rng(4)
 SCORES = RNG.normal(size=(40, 6)).astype(np.float32)
@@ -71,6 +71,18 @@ def test_close_is_within_float_noise_of_the_largest_score(scale: float) -> None:
 def test_a_large_negative_score_has_the_noise_of_its_size() -> None:
     assert close(np.array([[1e-5, 0.0, -100.0]]))[0]
     assert not close(np.array([[1e-5, 0.0, -1e-5]]))[0]
+
+
+@pytest.mark.parametrize("top", [1, 2, 4])
+def test_a_margin_is_between_two_places_of_the_sorted_scores(top: int) -> None:
+    scores = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float16)
+    ordered = -np.sort(-scores.astype(np.float64), axis=1)
+    np.testing.assert_array_equal(margin(scores, top), ordered[:, top - 1] - ordered[:, top])
+    assert np.isinf(margin(scores[:, :top], top)).all() or top == 1
+
+
+def test_the_margin_of_one_column_is_to_the_nearer_split() -> None:
+    np.testing.assert_allclose(margin(np.array([[-2.0], [0.1], [0.45], [0.7], [3.0]])), [2, 0.1, 0.05, 0.2, 2.5])
 
 
 def test_equal_scores_rank_in_the_order_of_the_classes() -> None:
