@@ -581,6 +581,14 @@ class Caching:
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no predictions, and use none that were kept.")] = (
         False
     )
+    keep_inputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Keep decoded images beside the predictions, of all data at most so much (such as 2GB), so that the "
+            "next audit of the same data decodes none. By default none are kept.",
+        ),
+    ] = None
 
     def store(self, *, verify: bool = False) -> Store | None:
         """Where predictions are kept; None where none are to be.
@@ -588,7 +596,10 @@ class Caching:
         A folder that was asked for has to do. Where nobody asked, and a container's home may take no files, the run
         goes on without one, and says so.
         """
+        images = 0 if self.keep_inputs is None else _size("--keep-inputs", self.keep_inputs)
         if self.no_cache:
+            if images:
+                raise UsageError("--keep-inputs: nothing is kept with --no-cache", hint="leave one of them out")
             return None
         from prune_audit.cli import _terminal
         from prune_audit.evaluate.cache import Store, folder, refuses
@@ -599,7 +610,7 @@ class Caching:
         if self.cache is None and (reason := refuses(folder())):
             tell(f"no predictions are kept, for {folder()} takes none: {reason}")
             return None
-        return Store(self.cache if self.cache is not None else folder(), verify=verify, told=tell)
+        return Store(self.cache if self.cache is not None else folder(), verify=verify, images=images, told=tell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def run(
     if merge:
         merging.merge(kept, merge, lambda line: _terminal.note(f"note: {line}"))
     entries = kept.entries()
-    total = sum(entry.size for entry in entries)
+    total, images = sum(entry.size for entry in entries), kept.kept_images()
     if clear:
         kept.clear()
     with _terminal.printing() as out:
@@ -63,7 +63,8 @@ def run(
             out.print(grid)
             out.print()
         word = "removed" if clear else "kept"
+        also = f", and {len(images):,} of decoded images, {_terminal.in_bytes(sum(images))}" if images else ""
         out.print(
-            Text(f"{len(entries):,} sets of predictions {word}, {_terminal.in_bytes(total)}, in {kept.root}"),
+            Text(f"{len(entries):,} sets of predictions {word}, {_terminal.in_bytes(total)}{also}, in {kept.root}"),
             soft_wrap=True,
         )

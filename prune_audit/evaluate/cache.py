@@ -42,6 +42,7 @@ from prune_audit.errors import OutputError
 from prune_audit.evaluate import facts as noted
 from prune_audit.evaluate import reads
 from prune_audit.evaluate.cache_key import source_digest, versions
+from prune_audit.evaluate.kept_images import KeptImages
 from prune_audit.files import arrow, parse, sealed
 from prune_audit.files import target as targets
 
@@ -49,6 +50,7 @@ FORM = 5  # of what is kept; another one makes other entries, and so do other fi
 _FIELDS = [each.name for kind in (Kept, ModelCard, Layer, Expects, Input) for each in fields(kind)]
 FLUSH_SECONDS = 3.0
 PARTS_MOST = 32
+IMAGES = "images"
 PIN = "pin.json"
 """Beside what a store keeps: by what the run is pinned that it holds shards of (`prune_audit.evaluate.pin`)."""
 PINS = "prune-audit pin"
@@ -57,7 +59,7 @@ ABOUT = b"about"  # in the schema of a part: what the run that made it learnt
 AGAIN = "what it held is predicted"  # where a file of an entry is no good
 # File names that the cache owns; listing and clearing touch nothing else.
 _KEY = re.compile(r"[0-9a-f]{64}")
-_OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|[0-9a-f]{64}\.json)(-[0-9a-f]{32})?")
+_OWN = re.compile(r"\.?(part-[0-9a-f]{32}\.parquet|[0-9a-f]{64}\.(json|images))(-[0-9a-f]{32})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,17 @@ class Listed:
 
 
 class Store:
-    """A folder of entries. ``told`` is given a line for each file of it that turns out to be damaged."""
+    """A folder of entries. ``told`` is given a line for each file of it that turns out to be damaged.
 
-    def __init__(self, root: Path, *, verify: bool = False, told: Callable[[str], None] | None = None) -> None:
+    Decoded images are kept, too, where ``images`` says in how many bytes.
+    """
+
+    def __init__(
+        self, root: Path, *, verify: bool = False, images: int = 0, told: Callable[[str], None] | None = None
+    ) -> None:
         self.root = root
         self.verify = verify
+        self._images = images
         self._told = told or _silent
         self._content: tuple[Dataset, str] | None = None  # of the data set asked for last
 
@@ -189,6 +197,22 @@ class Store:
         known = {"card": asdict(card), "expects": asdict(expects)}
         sealed.write(path, json.dumps(known).encode(), path.stem, within=self.root)
 
+    def images(self, dataset: Dataset) -> KeptImages | None:
+        """The decoded images of ``dataset``, which may be none yet; None where none are to be kept, or it has none."""
+        if not self._images or dataset.preprocess is None:
+            return None
+        made = {"form": FORM, "data": self.fingerprint(dataset), "preprocess": repr(dataset.preprocess)}
+        key = _key(made | {"versions": versions()})
+        return KeptImages(self.root / IMAGES / f"{key}.images", key, dataset, self._images, self._told)
+
+    def kept_images(self) -> list[int]:
+        """The sizes of all sets of decoded images that are kept, in bytes."""
+        found: list[int] = []
+        for path in _inside(self.root / IMAGES):
+            with suppress(OSError):
+                found += [path.lstat().st_size] if _OWN.fullmatch(path.name) else []
+        return found
+
     def parts(self) -> list[Path]:
         """The files that hold predictions, entry by entry."""
         return [part for folder in self._folders() for part in _parts(folder) if _OWN.fullmatch(part.name)]
@@ -204,7 +228,7 @@ class Store:
         Raises:
             OutputError: something cannot be removed.
         """
-        own = (self.root / "predictions", self.root / "models")
+        own = (self.root / "predictions", self.root / "models", self.root / IMAGES)
         folders = [each for each in (*self._folders(), *own) if not each.is_symlink()]
         try:
             if _pins(self.root / PIN):

@@ -38,6 +38,7 @@ from prune_audit.evaluate import diagnose, plausible, sample_checks, watch
 from prune_audit.evaluate.batch_size import Plan
 from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.inputs import Feeder
+from prune_audit.evaluate.kept_images import KeptImages
 from prune_audit.evaluate.pin import Pin, Pins, fastest
 from prune_audit.evaluate.pin import of as pin_of
 from prune_audit.evaluate.rounds import Rounds
@@ -164,6 +165,8 @@ def evaluate(
         seen = checked.get(tally.name)
         if tally.plan.batch is None and not tally.plan.pairs and (seen is None or not seen.draws):
             tally.ahead = int(tally.lacks(np.concatenate(stages)).sum())
+    images = None if store is None or not running else store.images(dataset)
+    read = dataset.read if images is None else images.read
     skipped: list[tuple[str, str]] = []
     workers = settings.workers or runners.cores()
     fits = 0 if chunk else _fits(dataset, running, rows, settings.skip_bad)
@@ -206,7 +209,7 @@ def evaluate(
             wanted = [lacking for part in parts if len(lacking := _lacking(running, part))]
             advance(len(stage) - sum(map(len, wanted)))
             if work is None:
-                runners.run(settings.runner, wanted, dataset.read, tasks, take, workers=workers)
+                runners.run(settings.runner, wanted, read, tasks, take, workers=workers)
             else:
                 many = max(1, BATCH_MOST // size)
                 runners.run(
@@ -234,7 +237,7 @@ def evaluate(
             alignment.check(predictions, doubts)
             if rounds is None:  # classes that stop at different times are not mixed as they are in the data
                 alignment.check_expected(predictions, settings, doubts)
-        other = watch.changed(before) if _keep(running, dataset, store) else dataset.path
+        other = watch.changed(before) if _keep(running, dataset, store, images) else dataset.path
         if other is not None:
             raise DataError(
                 f"{other} was changed while the audit was under way",
@@ -243,7 +246,7 @@ def evaluate(
         for tally in running:
             tally.finish(own=shard.of > 1)
     except BaseException:  # whatever stops the run, what it has done is kept
-        _keep(running, dataset, store)
+        _keep(running, dataset, store, images)
         raise
     seconds = time.perf_counter() - started
     return Evaluation(
@@ -370,7 +373,7 @@ def _doubts(
     return tuple(tally.facts["doubts"])
 
 
-def _keep(running: Sequence[Tally], dataset: Dataset, store: Store | None) -> bool:
+def _keep(running: Sequence[Tally], dataset: Dataset, store: Store | None, images: KeptImages | None) -> bool:
     """Have on disk what was predicted, unless ``dataset`` is no longer what it is kept by; whether it still is."""
     if store is None or not any(tally.ran for tally in running) or store.unchanged(dataset):
         with ExitStack() as each:  # all of them, though one cannot be written
@@ -379,6 +382,8 @@ def _keep(running: Sequence[Tally], dataset: Dataset, store: Store | None) -> bo
         return True
     for tally in running:
         tally.forget()
+    if images is not None:
+        images.forget()
     return False
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from prune_audit.cli import invoke
+from prune_audit.cli._terminal import in_bytes
 from tests.cli._run import here
 from tests.conftest import ROOT
 
@@ -171,3 +172,21 @@ def test_what_cannot_be_merged(
     assert invoke(["cache", *more]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_decoded_images_are_kept_where_asked_listed_and_cleared(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke([*COMPARE, "--keep-inputs", "1MB"]) == 0
+    [images] = (cache / "images").iterdir()
+    capsys.readouterr()
+    assert invoke(["cache"]) == 0
+    assert f"and 1 of decoded images, {in_bytes(images.stat().st_size)}, in " in capsys.readouterr().out
+    assert invoke(["cache", "--clear"]) == 0
+    assert not images.exists()
+    for wrong, said in (
+        (("1MB", "--no-cache"), "--keep-inputs: nothing is kept with --no-cache"),
+        (("much",), "--keep-inputs: expected a size, found 'much'"),
+    ):
+        assert invoke([*COMPARE, "--keep-inputs", *wrong]) == 2
+        assert said in capsys.readouterr().err
