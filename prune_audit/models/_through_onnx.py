@@ -57,8 +57,10 @@ SAVED = 0.25
 PAYS = 0.95
 # Calls of torch's that must have been timed: the first two of TorchScript's optimise it.
 TIMED = 3
-# Bytes of weights above which nobody has three copies of them made who has not asked for it.
+# Bytes of weights above which nobody has copies of them made who has not asked for it; and where memory is bounded, what
+# an export needs of it: copies of the weights, and what its libraries take.
 LARGE = 2**29
+COPIES, LIBRARIES = 4, 2**29
 _exporting = threading.Lock()
 
 
@@ -173,8 +175,9 @@ class ThroughOnnx:
         if SAVED * own * samples <= seconds(self._own) + (1 - SAVED) * own * min(samples, COMPARED):
             return
         size = sum(parameter.nbytes for parameter in self._own.module.parameters())
-        if size > LARGE:
-            self._reason = f"its weights take {size / 1e6:,.0f} MB, and an export as much again, twice"
+        room = self._settings.memory
+        if size > LARGE or (room is not None and COPIES * size + LIBRARIES > room):
+            self._reason = f"its weights take {size / 1e6:,.0f} MB, and an export more than is taken unasked"
         elif self._by_torch(few).ndim == 1:
             self._reason = "it gives classes and no scores, so that no sample shows how near it is to another class"
         else:

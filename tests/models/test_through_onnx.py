@@ -367,7 +367,8 @@ def test_an_export_that_is_wrong_where_scores_are_close_is_given_up(monkeypatch:
     ("why", "module", "reason"),
     [
         ("slow", None, "it is no faster there"),
-        ("large", None, "its weights take 0 MB, and an export as much again, twice"),
+        ("large", None, "its weights take 0 MB, and an export more than is taken unasked"),
+        ("little memory", None, "its weights take 0 MB, and an export more than is taken unasked"),
         ("no library", None, "exporting this network to ONNX needs onnxscript (pip install 'prune-audit[export]')"),
         ("fails", Unexportable(), "its export failed: "),
         ("classes", Classes(), "it gives classes and no scores"),
@@ -379,6 +380,8 @@ def test_what_does_not_go_stays_in_torch_and_says_why(
     model = automatic(module or conv_net, monkeypatch, torch_ms=100, onnx_ms=96 if why == "slow" else 10)
     if why == "large":
         monkeypatch.setattr(_through_onnx, "LARGE", 10)
+    if why == "little memory":
+        model._settings = Settings(memory=2**29)
     if why == "no library":
         monkeypatch.setitem(sys.modules, "onnxscript", None)
     x = pictures(COMPARED) if module is None else pictures(COMPARED).reshape(COMPARED, 64)
