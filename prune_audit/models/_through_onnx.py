@@ -57,8 +57,8 @@ SAVED = 0.25
 PAYS = 0.95
 # Calls of torch's that must have been timed: the first two of TorchScript's optimise it.
 TIMED = 3
-# Bytes of weights above which nobody has copies of them made who has not asked for it; and where memory is bounded, what
-# an export needs of it: copies of the weights, and what its libraries take.
+# Bytes of weights above which nobody has copies of them made who has not asked for it. Where memory is bounded, what
+# an export needs of it: copies of the weights, and room for its libraries.
 LARGE = 2**29
 COPIES, LIBRARIES = 4, 2**29
 _exporting = threading.Lock()
