@@ -214,7 +214,7 @@ def test_a_pass_decodes_nothing_that_is_kept_and_forgets_what_changed_meanwhile(
     assert set(reads) == set(range(7))
     reads.clear()
     run("pruned")
-    assert reads == []
+    assert reads == [0]  # the first one, by which it is known how many go together
     kept = list((tmp_path / "store" / "images").iterdir())
     assert len(kept) == 1
 

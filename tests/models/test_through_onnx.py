@@ -3,6 +3,7 @@ import re
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -267,7 +268,7 @@ def test_models_are_loaded_through_it(sample_models: Path) -> None:
 def automatic(module: nn.Module, monkeypatch: pytest.MonkeyPatch, *, torch_ms: float, onnx_ms: float) -> ThroughOnnx:
     """``module`` as auto wraps it, where a sample takes so long by a clock that only models move."""
     now = [0.0]
-    monkeypatch.setattr(_through_onnx.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     for kind, ms in ((TorchClassifier, torch_ms), (OnnxClassifier, onnx_ms)):
 
         def slow(self: Any, inputs: dict[str, Array], *, ms: float = ms, predict: Any = kind.predict) -> Array:
