@@ -8,7 +8,8 @@ no other. With --epochs coefficients and bases are trained by turns of two epoch
 times the sum of their absolute values; after half the training the cut, then what is left is tuned.
 
 The density counts coefficients, as many as a layer has weights: the weights in the file are the products and dense, so
-that `inspect` finds nothing cut in them. The factors lie beside, in NAME.factors.npz. Without mean, ternary
+that `inspect` finds nothing cut in them. The factors lie beside, in NAME.factors.npz, and in NAME.coefficients.csv how
+far the product is from the weight that was given, and in how many bits it could be stored. Without mean, ternary
 coefficients and dead channels of the sources.
 
     source: PENNI, Li et al. 2020 (arXiv 2005.07133) and the authors' code, under ESCALATE (Li et al. 2021, MICRO)
@@ -35,7 +36,7 @@ from prune_audit.pruning import Cut
 if TYPE_CHECKING:
     import torch
 
-    from prune_audit.core import Array
+    from prune_audit.core import Array, Table, Value
     from prune_audit.nets.examples import Examples
     from prune_audit.nets.masking import Masks
 
@@ -109,6 +110,44 @@ def update(model: torch.nn.Module, masks: Masks, density: float, batches: Exampl
             scores[name] = values.abs()
     options: Options = settings.options or Options()
     return masking.keep_largest(scores, allowed(masks, options), density, settings.scope)
+
+
+def tables(model: torch.nn.Module, masks: Masks, batches: Examples | None, settings: Cut) -> tuple[Table, ...]:
+    """Of each layer with kernels its bases and coefficients, how far it is from that of ``model``, and its bits.
+
+    A number has as many bits as in the weight. Which coefficients are not 0 takes a bit for each place more.
+    """
+    import torch
+
+    from prune_audit.core import Field, Table
+
+    del masks, batches
+    assert isinstance(settings.companion, Factors)  # it goes along without a training, too
+    parts = settings.companion.parts()
+    rows: list[tuple[Value, ...]] = []
+    for name in settings.companion.bases:
+        given = model.get_parameter(name).detach()
+        bases, coefficients = (torch.from_numpy(parts[f"{name}/{what}"]) for what in ("bases", "coefficients"))
+        product = (coefficients @ bases.flatten(1)).reshape(given.shape).to(given.device)
+        error = float((product - given).double().norm() / given.double().norm().clamp(min=torch.finfo().tiny))
+        kept, width = int(coefficients.count_nonzero()), 8 * given.element_size()
+        bits = width * (kept + bases.numel())
+        places = bits + coefficients.numel()
+        of = width * given.numel()
+        rows.append((name, len(bases), kept, coefficients.numel(), error, bits, of / bits, places, of / places))
+    fields = (
+        Field(name="layer", title="Layer", unit="label"),
+        Field(name="bases", title="Bases", unit="count"),
+        Field(name="nonzero", title="Coefficients", unit="count", meaning="that are not 0"),
+        Field(name="of", title="of", unit="count"),
+        Field(name="error", title="Error", unit="share", meaning="norm of what changed, of the norm of the weight"),
+        Field(name="bits", title="Bits", unit="count", meaning="of bases and coefficients"),
+        Field(name="ratio", title="Ratio", unit="ratio", meaning="bits of the weight to these"),
+        Field(name="bits_indexed", title="Bits with places", unit="count", meaning="and where the coefficients are"),
+        Field(name="ratio_indexed", title="Ratio", unit="ratio", meaning="bits of the weight to these"),
+    )
+    title = "the bases and coefficients of each layer, their error and size"
+    return (Table(name="coefficients", title=title, fields=fields, rows=tuple(rows)),)
 
 
 def allowed(masks: Masks, options: Options) -> Masks:

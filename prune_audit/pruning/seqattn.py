@@ -8,7 +8,8 @@ The training begins with a dense tenth. Then follow ``--steps`` phases: blocks o
 s(t) = s (1 - exp(-4 t)) / (1 - exp(-4)); what is left trains; all come back. The last one only goes, and the rest of
 the training, 15 %, tunes. In the end A is multiplied into the weights. Layers of fewer than 100 blocks stay whole, and
 the others give as much more, each the same share, so that the density is met to a block; where that cannot be, it is
-refused. Without training attention is equal, and blocks are cut by their norm.
+refused. Without training attention is equal, and blocks are cut by their norm. NAME.blocks.csv beside the network has
+of each layer its blocks, and how many are kept.
 
 The paper goes by A alone, and trains from nothing for 90 epochs. In a network that is trained already a few epochs move
 A by little more than noise, so the norm counts here, too. Measured on LeNet-5, 20 % kept, on 2,000 other images, one
@@ -42,6 +43,7 @@ from prune_audit.pruning import Cut
 if TYPE_CHECKING:
     import torch
 
+    from prune_audit.core import Table
     from prune_audit.nets.examples import Examples
     from prune_audit.nets.masking import Masks
 
@@ -149,6 +151,31 @@ def update(model: torch.nn.Module, masks: Masks, density: float, batches: Exampl
         found[name] = learnt.spread(name, chosen.double().reshape(learnt.logits[name].shape)) > 0
         found[name] &= left
     return found
+
+
+def tables(model: torch.nn.Module, masks: Masks, batches: Examples | None, settings: Cut) -> tuple[Table, ...]:
+    """Of each layer its blocks, how many of them keep a weight, and the share of weights that is kept."""
+    from prune_audit.core import Field, Table
+
+    del batches
+    learnt = Attention(model, masks, settings)
+    rows = []
+    for name, mask in masks.items():
+        kept = learnt.summed(name, mask.double())
+        rows.append((name, kept.numel(), int(kept.count_nonzero()), float(mask.double().mean())))
+    fields = (
+        Field(name="layer", title="Layer", unit="label"),
+        Field(name="blocks", title="Blocks", unit="count"),
+        Field(name="kept", title="Kept", unit="count"),
+        Field(name="density", title="Density", unit="share", meaning="of weights that are kept"),
+    )
+    whole = [name for name in masks if name not in learnt.logits]
+    notes = (f"layers of fewer than {learnt.fewest} blocks stay whole: {', '.join(whole)}",) if whole else ()
+    return (
+        Table(
+            name="blocks", title="the blocks that are kept of each layer", fields=fields, rows=tuple(rows), notes=notes
+        ),
+    )
 
 
 def accompany(model: torch.nn.Module, masks: Masks, settings: Cut, course: Course) -> Companion:

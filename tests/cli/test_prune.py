@@ -40,7 +40,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 # How a file is written hangs on the method only where it learns something beside the weights.
 SAFELY = ["magnitude", *(name for name in METHODS if hasattr(plugins.load("pruning", name), "accompany"))]
 
-TABLES = {"bcr": ["blocks"], "fairgrape": ["shares"]}
+TABLES = {"basis": ["coefficients"], "bcr": ["blocks"], "fairgrape": ["shares"], "seqattn": ["blocks"]}
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,27 @@ def test_the_file_holds_the_products_and_another_one_the_factors(
     assert done.density == pytest.approx(kept / total)
 
 
+@pytest.mark.parametrize("bases", [2, 9])
+def test_the_table_says_how_far_the_products_are_and_in_how_many_bits(bases: int) -> None:
+    model = convolution()
+    given = model.get_parameter("0.weight").detach().clone()
+    masks = masking.whole(model, ["0.weight"])
+    options = Options(bases=bases)
+    made = basis.accompany(model, masks, Cut(options=options), course(bases / 9))
+    found = basis.update(model, masks, bases / 9, None, Cut(options=options, companion=made))
+    masking.apply(model, found)
+    with torch.no_grad():
+        made.show()
+        model.get_parameter("0.weight").copy_(given)
+    (table,) = basis.tables(model, found, None, Cut(options=options, companion=made))
+    ((layer, used, kept, of, error, bits, ratio, places, indexed),) = table.rows
+    singular = np.linalg.svd(given.double().numpy().reshape(24, 9), compute_uv=False)
+    assert error == pytest.approx(np.sqrt((singular[bases:] ** 2).sum() / (singular**2).sum()), abs=1e-6)
+    assert (layer, used, kept, of) == ("0.weight", bases, 24 * bases, 24 * bases)
+    assert (bits, places) == (32 * (24 * bases + 9 * bases), 32 * (24 * bases + 9 * bases) + 24 * bases)
+    assert (ratio, indexed) == pytest.approx((32 * 216 / bits, 32 * 216 / places))  # type: ignore[operator]
+
+
 def test_what_has_no_kernels_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 2))
     with pytest.raises(ModelError, match="no layer that may be cut has kernels larger than 1"):

@@ -38,6 +38,17 @@ def shown(model: nn.Linear, made: Attention) -> torch.Tensor:
     return found
 
 
+def test_blocks_that_are_kept_of_each_layer() -> None:
+    model = nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 2))
+    masks = masking.whole(model, ["0.weight", "1.weight"])
+    masks["0.weight"][:2] = False  # of blocks of 2 x 3 the three upper ones
+    masks["0.weight"][4, 1:] = False  # a part of one, and two whole ones
+    (table,) = seqattn.tables(model, masks, None, Cut(options=Options(attention_block="2x3", attention_blocks=4)))
+    assert [row[:3] for row in table.rows] == [("0.weight", 9, 4), ("1.weight", 2, 2)]
+    assert table.column("density") == pytest.approx((15 / 35, 1.0))
+    assert table.notes == ("layers of fewer than 4 blocks stay whole: 1.weight",)
+
+
 def test_equal_logits_change_nothing() -> None:
     model, made = attended()
     torch.testing.assert_close(shown(model, made), model.weight.detach())
