@@ -13,6 +13,8 @@ def stratified(labels: Counts, size: int, seed: int) -> Counts:
     if size >= count:
         return np.arange(count)
     shuffled = np.random.default_rng(seed).permutation(count)
-    order = shuffled[np.argsort(labels[shuffled], kind="stable")]  # one class after the other, shuffled within
+    # Small numbers are sorted by their digits.
+    small = labels.astype(np.min_scalar_type(int(labels.max())))
+    order = shuffled[np.argsort(small[shuffled], kind="stable")]  # one class after the other, shuffled within
     # Equal steps through the classes in turn give each its share.
     return np.sort(order[(np.arange(size) * count) // size])

@@ -199,7 +199,7 @@ class RecordedPredictions:
             at, spelt = join.rows(path, c.ids, table.column(c.ids), ids)
             value = f"joined by id, column {shown([c.ids])}"
             why = "ids compared as numbers, without blanks" if spelt else "ids as they are written"
-            if tuple(ids) == tuple(map(str, range(len(ids)))):
+            if all(each == str(at) for at, each in enumerate(ids)):
                 why += "; those of the data are 0, 1, 2 ..."
         self.told["samples"] = Assumption(
             subject=self.card.name, what="samples", value=value, why=why, option="--id-column NAME"

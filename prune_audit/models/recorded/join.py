@@ -7,7 +7,7 @@ that is missing, doubled or unknown stops the run and is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,7 +155,12 @@ def positions(
     Raises:
         AlignmentError: a sample has no class, or one that is unknown.
     """
-    found, value = _positions(path, values, ids, classes, start)
+    names, codes = _coded(path, values, ids)
+    found = _positions(names, codes, classes, start)
+
+    def value(sample: int) -> object:
+        return names[codes[sample]] if codes[sample] >= 0 else ""
+
     unknown = np.flatnonzero(found < 0)
     if not len(unknown):
         return found
@@ -183,8 +188,8 @@ def numbered(
     Raises:
         AlignmentError: a prediction is a number and no whole one.
     """
-    values = column.take(at)
-    usual, from_1, from_0 = (_positions(path, values, ids, classes, start)[0] for start in (None, 1, 0))
+    names, codes = _coded(path, column.take(at), ids)
+    usual, from_1, from_0 = (_positions(names, codes, classes, start) for start in (None, 1, 0))
     if not ((from_1 >= 0) | (from_0 >= 0)).all():
         return None
     every = (each for each in column.unique().to_pylist() if each is not None)
@@ -192,10 +197,8 @@ def numbered(
     return usual, np.full(len(at), -1) if zero else from_1
 
 
-def _positions(
-    path: str, values: pa.ChunkedArray, ids: Sequence[str], classes: tuple[str, ...], start: int | None
-) -> tuple[Counts, Callable[[int], object]]:
-    """As `positions`, -1 where there is none (N,), and what stands at a sample."""
+def _coded(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> tuple[list[str | int], Counts]:
+    """The different ``values`` of samples ``ids``, and where among them each is (N,), -1 where there is none."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(values.type):
@@ -204,16 +207,19 @@ def _positions(
     if pa.types.is_floating(values.type):
         values, whole = _whole(path, values, ids), True
     coded = values.cast(pa.int64() if whole else pa.string()).dictionary_encode().combine_chunks()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)  # (N,)
-    names = coded.dictionary.to_pylist()
+    return coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
+def _positions(names: Sequence[str | int], codes: Counts, classes: tuple[str, ...], start: int | None) -> Counts:
+    """As `positions` (N,), of what stands at ``codes`` (N,) among ``names``; -1 where there is none."""
     if start is None:
         at = matched(names, classes)
     else:
         numbers = [name if isinstance(name, int) else _integer(name) for name in names]
         valid = [number is not None and start <= number < start + len(classes) for number in numbers]
         at = np.array([n - start if v and n is not None else -1 for n, v in zip(numbers, valid, strict=True)], np.int64)
-    found: Counts = np.append(at, -1)[codes]  # (N,)
-    return found, lambda sample: names[codes[sample]] if codes[sample] >= 0 else ""
+    found: Counts = np.append(at, -1)[codes]
+    return found
 
 
 def matched(names: Sequence[str | int], classes: tuple[str, ...]) -> Counts:

@@ -202,8 +202,7 @@ def exchanged(labels: Counts, predicted: Counts, count: int) -> dict[int, int]:
     other points there; only rings of such pointers count, so that a class which another swallows is none. Their samples
     must be more than bad luck in any of the classes that are there.
     """
-    kinds, times = np.unique(labels * count + predicted, return_counts=True)
-    rows, columns = kinds // count, kinds % count
+    rows, columns, times = order.taken_for(labels, predicted, count)
     support = np.bincount(labels, minlength=count)
     right = np.bincount(labels[hits(predicted, labels)], minlength=count)
     strong = (rows != columns) & (times > MOST * support[rows]) & (times > TIMES * right[rows])

@@ -32,8 +32,7 @@ def misplaced(labels: Counts, predicted: Counts, count: int, seed: int = 0) -> d
     confusion matrix M makes rings; of each ring, x = sum M[t, ring(t)] samples against y = sum M[t, t] are tested with
     P(Bin(x + y, 1/2) >= x). Empty where nothing is shown.
     """
-    kinds, times = np.unique(labels * count + predicted, return_counts=True)
-    among = _among(kinds // count, kinds % count, times, count)
+    among = _among(*taken_for(labels, predicted, count), count)
     if not len(among):
         return {}
     at = np.full(count, -1)
@@ -47,6 +46,18 @@ def misplaced(labels: Counts, predicted: Counts, count: int, seed: int = 0) -> d
     if not found or not _holds(labels[inside], rows, columns, len(among), seed):
         return {}
     return {int(among[a]): int(among[b]) for ring in found for a, b in zip(ring, np.roll(ring, -1), strict=True)}
+
+
+def taken_for(labels: Counts, predicted: Counts, count: int) -> tuple[Counts, Counts, Counts]:
+    """What there is of labels and what they are predicted as (K,), among ``count`` classes, and how often (K,)."""
+    pair = labels * count + predicted
+    if count * count > len(pair):
+        kinds, times = np.unique(pair, return_counts=True)
+    else:  # a tenth of the time of sorting
+        table = np.bincount(pair)
+        kinds = np.flatnonzero(table)
+        times = table[kinds]
+    return kinds // count, kinds % count, times
 
 
 def _among(rows: Counts, columns: Counts, times: Counts, count: int) -> Counts:
