@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 READABLE = 102  # columns: what commands print in the guide is 100 wide, and longer lines of prose lose the eye
 
 WHOLE = "all"
+SPOKEN = 4  # sections that a hint names
 Topic = Annotated[
     str | None,
     typer.Argument(
@@ -62,8 +64,24 @@ def _listed(sections: tuple[Section, ...]) -> list[str]:
 
 
 def _hint(topic: str, sections: tuple[Section, ...]) -> str:
+    """Which topic was meant, or which sections speak of the word."""
     from prune_audit import spelling
 
-    words = {word: each.anchor for each in sections for word in (each.anchor, *each.anchor.split("-")) if len(word) > 3}
-    near = spelling.near(topic, words)
-    return f"did you mean {words[near[0]]}?" if near else "`prune-audit guide` lists the topics"
+    names = {name: each.anchor for each in sections for name in _beginnings(each.anchor) if len(name) > 3}
+    if near := spelling.near(topic, names):
+        return f"did you mean {names[near[0]]}?"
+    text = {each.anchor: f"{each.title} {each.text}".casefold() for each in sections}
+    words = {word for each in text.values() for word in re.findall(r"[a-z]{4,}", each)}
+    word = topic.casefold().replace("-", " ")
+    if not any(re.search(rf"\b{re.escape(word)}\b", each) for each in text.values()):
+        word = next(iter(spelling.near(word, sorted(words))), "")
+    if not word:
+        return "`prune-audit guide` lists the topics"
+    spoken = [name for name, each in text.items() if re.search(rf"\b{re.escape(word)}\b", each)]
+    return f"no section is called that; of {word!r} these speak: {', '.join(spoken[:SPOKEN])}"
+
+
+def _beginnings(anchor: str) -> list[str]:
+    """What a topic may be called by: each of its words, and how it begins."""
+    words = anchor.split("-")
+    return [*("-".join(words[:end]) for end in range(len(words), 0, -1)), *words]

@@ -171,7 +171,9 @@ def run(
         def audited(*made: ModelSource) -> Audit:
             assert given.audit is not None  # without it nothing is audited
             data = reading.source(given.audit)
-            return auditing.run(named, made, data, settings, policy=judged, store=store, progress=stages)
+            done = auditing.run(named, made, data, settings, policy=judged, store=store, progress=stages)
+            learnt = None if given.data is None else str(given.data)
+            return replace(done, provenance=replace(done.provenance, trained_on=learnt))
 
         if cutting.until_harm:
             found = search.until_harm(

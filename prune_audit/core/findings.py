@@ -148,6 +148,7 @@ class Comparison:
 
     ``doubts`` are what speaks against the dense model having been run as it was trained. ``looks`` are what lenses saw,
     in the order of their rank, and ``explained`` says in sentences what of it explains who lost, and what to try.
+    ``remedy`` are the options with which `prune-audit mitigate` suits what was seen, empty where it cannot change them.
     """
 
     dense: ModelCard
@@ -159,6 +160,7 @@ class Comparison:
     doubts: tuple[str, ...] = ()
     looks: tuple[Look, ...] = ()
     explained: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
 
     @property
     def kept(self) -> float | None:
@@ -189,8 +191,8 @@ class Provenance:
     ``samples`` were audited of ``available``; ``limited`` says that a sample was drawn, which never gates.
     ``skipped`` are (id, reason) of unreadable samples. ``data_digest`` covers every sample's id, label and content.
     ``preprocess`` is None where inputs were fed as they are. ``assumptions`` are what the run took for granted of the
-    data and of each model. ``run`` holds what may differ between two equal runs:
-    timings, threads, batch size.
+    data and of each model. ``trained_on`` are the data that the networks were said to be trained on, None where a run
+    asks for none. ``run`` holds what may differ between two equal runs: timings, threads, batch size.
     """
 
     data: str
@@ -204,4 +206,5 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    trained_on: str | None = None
     run: Mapping[str, Value] = field(default_factory=dict)

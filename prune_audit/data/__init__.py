@@ -18,7 +18,7 @@ from prune_audit.data._in_memory import arrays as arrays
 from prune_audit.data._in_memory import class_names as class_names
 from prune_audit.data._preprocess import PRESETS as PRESETS
 from prune_audit.errors import DataError
-from prune_audit.files import sniff
+from prune_audit.files import elsewhere, sniff
 
 CONTRACT = ("recognises", "load")
 """What a plugin must have."""
@@ -35,7 +35,8 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     path = source.path
     if not path.exists():
         raise DataError(
-            f"{path}: there is no such file or folder", hint="--data takes the labelled data; check the path"
+            f"{path}: there is no such file or folder",
+            hint=f"{elsewhere.meant(path)}--data takes the labelled data; check the path",
         )
     if settings.task is not None:
         tasks.of(settings.task)  # a misspelt one has no formats

@@ -85,7 +85,7 @@ from prune_audit.document.codec import (
     wrong,
 )
 from prune_audit.errors import InputError, UsageError
-from prune_audit.files import packed, parse, regular
+from prune_audit.files import elsewhere, packed, parse, regular
 
 SCHEMA = "prune-audit/1"
 SCHEMA_FILE = Path(__file__).parents[1] / "audit-1.schema.json"
@@ -149,7 +149,7 @@ def read_audit(path: str | Path) -> Audit:
     try:
         document = parse.json(regular.text(path, pipe=True))
     except OSError as error:
-        hint = "give an audit that `prune-audit compare ... -o audit.json` wrote"
+        hint = f"{elsewhere.meant(path)}give an audit that `prune-audit compare ... -o audit.json` wrote"
         raise InputError(f"{path}: {error.strerror or error}", hint=hint) from error
     except UnicodeDecodeError as error:
         hint = "give an audit that `prune-audit compare ... -o audit.json` wrote; models go to `compare`"
@@ -802,9 +802,10 @@ _COMPARISON = named(
             "doubts": said("What speaks against the dense model having been run as it was trained.", many(TEXT)),
             "looks": said("What lenses saw, where any looked.", many(_LOOK)),
             "explained": said("What of it explains who lost, and what to try; where any lens looked.", many(TEXT)),
+            "remedy": said("Options with which prune-audit mitigate suits what lenses saw.", many(TEXT)),
         },
         later=("doubts",),
-        unless_default=("looks", "explained"),
+        unless_default=("looks", "explained", "remedy"),
     ),
 )
 _PREPROCESS = named(
@@ -905,9 +906,11 @@ _PROVENANCE = named(
                 "sets it otherwise.",
                 many(record(Assumption, dict.fromkeys(("subject", "what", "value", "why", "option"), TEXT))),
             ),
+            "trained_on": said("The data that the networks were said to be trained on, as typed.", maybe(TEXT)),
             "run": said("What may differ between two equal runs: timings, threads, batch size.", mapping(VALUE)),
         },
         later=("assumptions",),
+        unless_default=("trained_on",),
     ),
 )
 _WAIVER = record(

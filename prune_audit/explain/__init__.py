@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit import audit, data, models, plugins
+from prune_audit import audit, data, mitigations, models, plugins
 from prune_audit.core import (
     HARMED,
     REGRESSED,
@@ -197,7 +197,8 @@ class _Story:
             told.append(self._explained(subject, comparison))
             if made is not None:
                 self._write(subject, made)
-        provenance = replace(done.provenance, notes=(*done.provenance.notes, *taken, *notes))
+        notes = (*done.provenance.notes, *taken, *notes)
+        provenance = replace(done.provenance, notes=notes, trained_on=str(self._source.path))
         return replace(done, comparisons=tuple(told), provenance=provenance)
 
     def _check_needs(self, networks: Sequence[Network]) -> None:
@@ -272,7 +273,7 @@ class _Story:
 
     def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:
         looks: list[Look] = []
-        seen: list[Seen] = []
+        seen: dict[str, Seen] = {}
         blind: dict[str, Network] = {}
         view = comparison.view()
         shared = sorted(plugins.folder("lenses").glob("_*.py"))
@@ -297,12 +298,18 @@ class _Story:
             except CannotLook as nothing:
                 looks.append(Look(lens=name, title=title, absent=nothing.message))
                 continue
-            seen.append(found)
+            seen[name] = found
             view = view.beside(*found.measures)
             looks.append(Look(lens=name, title=title, sentences=found.sentences, tables=found.tables))
-        look, sentences = _ruled(subject, seen, blind, same_data=self._asked.same_data)
+        look, sentences = _ruled(subject, list(seen.values()), blind, same_data=self._asked.same_data)
         others = tuple(each for each in comparison.views if each.by != "class")
-        return replace(comparison, views=(view, *others), looks=(look, *looks), explained=sentences)
+        return replace(
+            comparison,
+            views=(view, *others),
+            looks=(look, *looks),
+            explained=sentences,
+            remedy=_remedy(subject.pruned, seen),
+        )
 
     def _remember(
         self, subject: Subject, asked: Sequence[str], code: Sequence[Path], others: Sequence[Network] = ()
@@ -366,6 +373,14 @@ def _network(source: ModelSource, settings: Settings, store: Store) -> Network:
         )
     editable = models.editable(source, settings) if models.can_be_edited(source) else None
     return Network(card=loaded.card, expects=loaded.expects, editable=editable)
+
+
+def _remedy(pruned: Network, seen: Mapping[str, Seen]) -> tuple[str, ...]:
+    """The options with which `prune-audit mitigate` is proposed for ``pruned``; none where it cannot change that."""
+    if pruned.editable is None:
+        return ()
+    found = [name for name, each in seen.items() if each.finds]
+    return mitigations.proposed(found, runs=pruned.editable.classifier is not None)
 
 
 def _closed(need: str, *networks: Network) -> Network | None:

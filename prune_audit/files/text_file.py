@@ -9,7 +9,7 @@ import csv
 from pathlib import Path
 
 from prune_audit.errors import DataError
-from prune_audit.files import regular
+from prune_audit.files import elsewhere, regular
 
 
 def read(path: Path, what: str, forms: str) -> str:
@@ -21,7 +21,8 @@ def read(path: Path, what: str, forms: str) -> str:
     try:
         return regular.text(path, "utf-8-sig", pipe=True)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file", hint=f"check the path of the {what}") from error
+        hint = f"{elsewhere.meant(path)}check the path of the {what}"
+        raise DataError(f"{path}: there is no such file", hint=hint) from error
     except OSError as error:
         raise DataError(
             f"{path}: the {what} cannot be read: {error.strerror}", hint=f"check the path of the {what}"

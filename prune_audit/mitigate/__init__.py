@@ -93,7 +93,9 @@ class Mitigation:
         """What the plugin is told. Raises `UsageError` where it does not take that."""
         module = plugins.load("mitigations", self.method)
         if mitigations.trains(module) and not self.training.epochs:
-            raise UsageError(f"{self.method} trains, and no epochs were given", hint="--epochs 6, say")
+            raise UsageError(
+                f"{self.method} trains, and no epochs were given", hint=f"--epochs {mitigations.EPOCHS}, say"
+            )
         if not mitigations.trains(module) and self.training.epochs:
             raise UsageError(f"{self.method} trains nothing, and epochs were given", hint="leave out --epochs")
         if mitigations.trains(module) and not self.training.held_out:

@@ -10,12 +10,15 @@ zero and puts the controls beside.
 that tolerates so many; one without them takes no such option. It may bring further ones: ``OPTIONS``, a group
 (`prune_audit.options`), which arrives in ``asked.options``. One whose result is a control of the story itself names
 it: ``CONTROL``.
+
+What is proposed to whoever asked nothing but why classes suffer (`proposed`) says so: by ``MENDS``, the lens whose
+finding it acts upon, or by ``RANK``, its place among those that need no such finding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 CONTRACT = ("objective or mend",)
 """What a plugin must have."""
+EPOCHS = 6
+"""How many a training is proposed with: those of the trials in docs/mitigate.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,19 @@ def asked(method: str, step: float | None, tolerance: float | None, options: Any
 def trains(module: ModuleType) -> bool:
     """Whether a plugin of this room trains."""
     return hasattr(module, "objective")
+
+
+def proposed(found: Collection[str], *, runs: bool) -> tuple[str, ...]:
+    """The options of `prune-audit mitigate` that name what to try first, with epochs where that trains.
+
+    ``found`` are the lenses that found a cause; ``runs`` says whether the network runs in torch, as a training asks.
+    """
+    able = [(name, module) for name, module in plugins.loaded("mitigations") if runs or not trains(module)]
+    acting = [name for name, module in able if getattr(module, "MENDS", None) in found]
+    ranked = sorted((module.RANK, name) for name, module in able if hasattr(module, "RANK"))
+    name = acting[0] if acting else ranked[0][1]
+    epochs = ("--epochs", str(EPOCHS)) if trains(plugins.load("mitigations", name)) else ()
+    return ("--method", name, *epochs)
 
 
 def excess(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], groups: Counts, count: int) -> Floats:

@@ -24,6 +24,7 @@ from prune_audit.nets.examples import cross_entropy
 if TYPE_CHECKING:
     import torch
 
+RANK = 10  # what the trials in docs/mitigate.md found to do most for the worst class
 STEP = 0.1
 _FEWEST = 2  # samples of a group in a batch
 

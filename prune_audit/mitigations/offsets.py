@@ -33,6 +33,7 @@ from prune_audit.nets import recalibrate
 from prune_audit.tasks.classification import decided
 from prune_audit.tasks.classification import right as right_of
 
+RANK = 20  # where nothing can be trained
 TOLERANCE = 1.0
 FEWEST = 100
 """Samples of each class to fit on: with fewer, offsets are fitted to luck."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from prune_audit.mitigations import Asked, Mended, Subject
 from prune_audit.nets import recalibrate
 
-CONTROL = "recalibrated"
+CONTROL = MENDS = "recalibrated"
 
 
 def mend(subject: Subject, asked: Asked) -> Mended:

@@ -18,7 +18,7 @@ from prune_audit.core import Classifier, ModelCard, ModelSource, Recorded, Setti
 from prune_audit.errors import AuditError, ModelError, UsageError
 from prune_audit.evaluate import watch
 from prune_audit.evaluate.cache import Store
-from prune_audit.files import on_disk
+from prune_audit.files import elsewhere, on_disk
 from prune_audit.models import _deferred, _isolated, _through_onnx
 from prune_audit.models._accuracy import of_name as of_name
 from prune_audit.models._container import describe
@@ -263,7 +263,7 @@ def _exists(text: str) -> bool:
 def _near(path: Path) -> str:
     """A hint that names the files which the missing ``path`` may have meant."""
     if not path.parent.is_dir():
-        return f"there is no folder {path.parent} either"
+        return f"{elsewhere.meant(path)}there is no folder {path.parent} either"
     files = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     close = spelling.near(path.name, files, most=3) or files[:3]
     return f"in {path.parent} there is {', '.join(close)}" if close else f"there is no file in {path.parent}"

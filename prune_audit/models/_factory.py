@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
@@ -154,7 +155,8 @@ def _import(name: str, text: str) -> ModuleType:
             top = name.partition(".")[0]
             raise UsageError(
                 f"{text}: there is no module {fault.name}{_installed_first(top)}",
-                hint=f"it is looked for among the installed packages and in {Path.cwd()}{_renamed(top)}",
+                hint=f"{spelling.meant(fault.name, _modules(fault.name))}it is looked for among the installed packages "
+                f"and in {Path.cwd()}{_renamed(top)}",
             ) from fault
         raise _not_imported(name, fault) from fault
     # Importing runs anybody's code, so anything may be raised.
@@ -177,7 +179,8 @@ def _attribute(module: ModuleType, path: list[str], text: str) -> Any:
             offered = ", ".join(_offered(found, name)) or "no public function or class"
             top = module.__name__
             raise UsageError(
-                f"{text}: {where} has no {name}{_installed_first(top)}", hint=f"it has {offered}{_renamed(top)}"
+                f"{text}: {where} has no {name}{_installed_first(top)}",
+                hint=f"{spelling.meant(name, _usable(found))}it has {offered}{_renamed(top)}",
             )
         found = getattr(found, name)
     return found
@@ -188,12 +191,24 @@ def _offered(owner: Any, name: str) -> list[str]:
 
     Nothing is looked up that is not there yet: a package may import its parts only when they are asked for.
     """
-    public = {other: inspect.getattr_static(owner, other, None) for other in dir(owner) if not other.startswith("_")}
-    usable = {other: value for other, value in public.items() if inspect.isclass(value) or inspect.isroutine(value)}
+    usable = _usable(owner)
     near = spelling.near(name, usable, most=3)
     here = getattr(owner, "__name__", None)
     own = [other for other, value in usable.items() if getattr(value, "__module__", None) == here]
     return list(dict.fromkeys([*near, *own, *usable]))[:_OFFERED]
+
+
+def _usable(owner: Any) -> dict[str, Any]:
+    """The public functions and classes of ``owner``, by name."""
+    public = {other: inspect.getattr_static(owner, other, None) for other in dir(owner) if not other.startswith("_")}
+    return {other: value for other, value in public.items() if inspect.isclass(value) or inspect.isroutine(value)}
+
+
+def _modules(name: str) -> list[str]:
+    """The modules beside the missing one called ``name``: of its package, or of the working directory."""
+    above = name.rpartition(".")[0]
+    places = getattr(sys.modules.get(above), "__path__", ()) if above else [str(Path.cwd())]
+    return [f"{above}.{each.name}" if above else each.name for each in pkgutil.iter_modules(places)]
 
 
 def _told(fault: Exception) -> str:

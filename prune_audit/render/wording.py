@@ -446,27 +446,33 @@ def _collect(audit: Audit, saved: str | None) -> tuple[str, str] | None:
 def _look(audit: Audit) -> tuple[str, str] | None:
     """See why classes suffer; where that was seen, mend them. Only of files, which can be looked into."""
     found = [
-        (comparison.pruned, view.strata[i])
+        (comparison, view.strata[i])
         for comparison in audit.comparisons
         if (view := lookup.by_class(comparison))
         for i in worst_first(view)
         if column(view, "verdict")[i] == REGRESSED or column(view, "distortion")[i] in HARMED
     ]
-    cards = [audit.comparisons[0].dense, *dict.fromkeys(card for card, _ in found)]
+    cards = [audit.comparisons[0].dense, *dict.fromkeys(comparison.pruned for comparison, _ in found)]
     if not found or any(card.recorded or not card.path for card in cards):
         return None
     explained = any(comparison.explained for comparison in audit.comparisons)
     if not explained and any(look.lens != BESIDE for comparison in audit.comparisons for look in comparison.looks):
         return None  # it was mended already
     names = listed(list(dict.fromkeys(stratum for _, stratum in found)))
-    data = " ".join(["--data", TRAINING, "--audit", *map(shlex.quote, [audit.provenance.data, *_read(audit)])])
+    learnt = audit.provenance.trained_on
+    sides = ["--data", learnt or TRAINING, "--audit", audit.provenance.data, *_read(audit)]
+    data = " ".join(map(shlex.quote, sides))
     if not explained:
         models = " ".join(map(_typed, cards))
-        return f"Next: to see why {names} suffered:", f"prune-audit explain {models} {data}"
-    models, suffix = " ".join(map(_typed, cards[:2])), PurePath(cards[1].path).suffix
+        what = "" if learnt else f" ({TRAINING}: what the models were trained on)"
+        return f"Next: to see why {names} suffered{what}:", f"prune-audit explain {models} {data}"
+    remedy = found[0][0].remedy
+    if not remedy or not learnt:
+        return None  # nothing that could be typed as it stands
+    models, method = " ".join(map(_typed, cards[:2])), " ".join(map(shlex.quote, remedy))
     return (
-        f"Next: to mend {names}, by a METHOD of `prune-audit list mitigations`:",
-        f"prune-audit mitigate {models} --method METHOD {data} -o mended{suffix}",
+        f"Next: to mend {names} (`prune-audit list mitigations` has other methods):",
+        f"prune-audit mitigate {models} {method} {data} -o mended{PurePath(cards[1].path).suffix}",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from prune_audit import plugins, spelling
 from prune_audit.core import Policy, Waiver
 from prune_audit.errors import PolicyError
-from prune_audit.files import parse, regular
+from prune_audit.files import elsewhere, parse, regular
 from prune_audit.files.toml_lines import Key, line_of, lines
 from prune_audit.rules._presets import PRESETS, preset
 from prune_audit.rules._values import HINT, Given, overlaid
@@ -214,7 +214,7 @@ def _text(path: Path) -> str:
     try:
         return regular.text(path, pipe=True)
     except OSError as e:
-        meant = spelling.meant(str(path), PRESETS)
+        meant = spelling.meant(str(path), PRESETS) or elsewhere.meant(path)
         hint = f"{meant}give the path of a TOML policy file, or a preset: {', '.join(PRESETS)}"
         raise PolicyError(f"{path}: cannot be read: {e.strerror}", hint=hint) from e
     except UnicodeDecodeError as e:

@@ -18,7 +18,7 @@ from prune_audit import data, models, plugins, spelling
 from prune_audit.choices import Scope
 from prune_audit.core import DataSource, ModelSource, Preprocess
 from prune_audit.errors import AuditError, StudyError
-from prune_audit.files import parse, regular
+from prune_audit.files import elsewhere, parse, regular
 from prune_audit.files.toml_lines import Key, line_of, lines
 from prune_audit.mitigate import CONTROLS
 from prune_audit.nets.train_loop import Training
@@ -149,7 +149,8 @@ class _File:
             text = regular.text(path)
             return cls(path, parse.toml(text), lines(text))
         except OSError as fault:
-            raise StudyError(f"{path} cannot be read: {fault.strerror}", hint="name a TOML file") from fault
+            hint = f"{elsewhere.meant(path)}name a TOML file"
+            raise StudyError(f"{path} cannot be read: {fault.strerror}", hint=hint) from fault
         except ValueError as fault:  # no TOML, or no text
             raise StudyError(f"{path}: expected TOML, found an error: {fault}", hint=HINT) from fault
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from prune_audit import explain, plugins, prune
-from prune_audit.core import Settings
+from prune_audit.core import ModelSource, Settings
 from prune_audit.document import read_audit
 from tests.cli._run import here, process
 from tests.conftest import ROOT
@@ -51,6 +52,13 @@ def test_it_audits_looks_and_says_why(few_digits: Path, others: Path, tmp_path: 
     assert comparison.explained[0].startswith("pruned-90 lost 8 (-")
     assert audit.provenance.samples == 400
     assert comparison.view().apart == ("row_density", "row_norm_cut")
+    # The last lines can be typed as they stand: the run was told what the networks were trained on.
+    said, command = done.stdout.splitlines()[-2:]
+    assert said.startswith("Next: to mend ")
+    sides = ["--data", str(others), "--audit", str(few_digits)]
+    typed = ["prune-audit", "mitigate", *ONNX, "--method", "offsets", *sides]
+    assert shlex.split(command)[: len(typed)] == typed
+    assert command.endswith(" -o mended.onnx")
 
 
 def test_the_same_data_are_refused_unless_asked_for(few_digits: Path, others: Path, tmp_path: Path) -> None:
@@ -171,6 +179,25 @@ def test_the_usual_lenses_and_the_network_that_was_judged(
     assert isinstance(gained, float)
     assert isinstance(change, float)
     assert row["change"] == pytest.approx(change - gained, abs=1e-9)
+
+
+@pytest.mark.parametrize(("lens", "method"), [("weights", "equal-loss"), ("recalibrated", "recalibrate")])
+def test_the_command_that_it_ends_with_does_what_it_says(
+    lens: str, method: str, cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+) -> None:
+    hurt = tmp_path / "hurt it.pth"
+    path, _, factory = cut[0].partition("@")
+    recipe = prune.Recipe(method="magnitude", density=0.05)
+    prune.run(ModelSource(name="dense", path=Path(path), factory=factory), hurt, recipe, Settings())
+    done = here(["explain", cut[0], hurt, "--data", few_digits, "--audit", others, "--lens", lens])
+    assert done.returncode == 0, done.stderr
+    said, command = done.stdout.splitlines()[-2:]
+    assert said.startswith("Next: to mend ")
+    typed = shlex.split(command)
+    assert typed[:6] == ["prune-audit", "mitigate", cut[0], f"{hurt}@{FACTORY}", "--method", method]
+    mended = here(typed[1:], cwd=tmp_path)
+    assert mended.returncode in (0, 1), mended.stderr  # as the gate says
+    assert (tmp_path / "mended.pth").exists()
 
 
 def test_weights_that_name_no_factory_are_the_dense_network_s(

@@ -45,6 +45,10 @@ def test_the_whole_guide() -> None:
     [
         (["chrun"], "did you mean churn?"),
         (["distorsion"], "did you mean distortion?"),
+        (["canot-tell"], "did you mean cannot-tell-and-what-to-do-about-it?"),
+        (["regressed"], "no section is called that; of 'regressed' these speak: one-audit-read-aloud, "),
+        (["regresed"], "of 'regressed' these speak: "),
+        (["held-better"], "of 'held better' these speak: "),
         (["zzz"], "`prune-audit guide` lists the topics"),
     ],
 )

@@ -28,6 +28,15 @@ def test_there_are_those_that_train_and_others() -> None:
     assert 0 < len(TRAINED) < len(NAMES)
 
 
+def test_what_is_proposed_suits_the_network_and_what_was_found() -> None:
+    assert mitigations.proposed([], runs=True) == ("--method", "equal-loss", "--epochs", "6")
+    assert mitigations.proposed(["layers"], runs=True) == ("--method", "equal-loss", "--epochs", "6")
+    assert mitigations.proposed(["layers", "recalibrated"], runs=True) == ("--method", "recalibrate")
+    assert mitigations.proposed([], runs=False) == ("--method", "offsets")
+    acted = {module.MENDS for _, module in plugins.loaded("mitigations") if hasattr(module, "MENDS")}
+    assert acted <= set(plugins.names("lenses"))
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_before_an_epoch_is_over_an_objective_is_near_the_mean_cross_entropy(name: str) -> None:
     """Multipliers begin at 0 and take a step at most, weights have a mean of 1; the gradient reaches the scores."""

@@ -104,7 +104,17 @@ def test_names_a_missing_module_and_near_names() -> None:
         build("no_such_package.nets:tiny")
     with pytest.raises(UsageError, match=r"torch\.nn has no Linaer") as caught:
         build("torch.nn:Linaer(3, 4)")
-    assert caught.value.hint.startswith("it has Linear, ")
+    assert caught.value.hint.startswith("did you mean 'Linear'? it has Linear, ")
+    with pytest.raises(UsageError, match=r"there is no module torch\.nnn") as caught:
+        build("torch.nnn:Linear(3, 4)")
+    assert caught.value.hint.startswith("did you mean 'torch.nn'? it is looked for")
+
+
+def test_a_module_of_the_working_directory_may_be_meant(write: Callable[[str], None]) -> None:
+    write("def small(): pass\n")
+    with pytest.raises(UsageError, match="there is no module") as caught:
+        build(f"{MODULE[:-1]}:small")
+    assert caught.value.hint.startswith(f"did you mean {MODULE!r}? ")
 
 
 def test_offers_functions_and_classes_and_no_modules(write: Callable[[str], None]) -> None:
@@ -117,10 +127,10 @@ def test_offers_functions_and_classes_and_no_modules(write: Callable[[str], None
     assert caught.value.hint == "it has Tiny, small, Conv2d, Linear"
     with pytest.raises(UsageError) as caught:
         build(f"{MODULE}:conv2d")
-    assert caught.value.hint == "it has Conv2d, Tiny, small, Linear"
+    assert caught.value.hint == "did you mean 'Conv2d'? it has Conv2d, Tiny, small, Linear"
     with pytest.raises(UsageError) as caught:
         build(f"{MODULE}:Tiny.mak")
-    assert caught.value.hint.startswith("it has make")
+    assert caught.value.hint.startswith("did you mean 'make'? it has make")
 
 
 def test_imports_nothing_to_make_its_hint(write: Callable[[str], None]) -> None:

@@ -30,13 +30,22 @@ def looked(audit: Audit, **changes: object) -> list[tuple[str, str]]:
 def test_where_classes_regressed_the_next_step_is_why_and_then_to_mend_them() -> None:
     audit = audits.ten()
     [(said, command)] = looked(audit)
-    assert said == "Next: to see why 7, 8 suffered:"
+    assert said == "Next: to see why 7, 8 suffered (TRAINING_DATA: what the models were trained on):"
     models = "models/dense.pt models/pruned-90.pt"
     assert command == f"prune-audit explain {models} --data TRAINING_DATA --audit data/val"
-    [(said, command)] = looked(audit, explained=("Nothing explains it.",))
-    assert said.startswith("Next: to mend 7, 8, by a METHOD of `prune-audit list mitigations`")
-    mended = f"prune-audit mitigate {models} --method METHOD --data TRAINING_DATA --audit data/val -o mended.pt"
-    assert command == mended
+    # Where the run was told what they were trained on, the command can be typed as it stands.
+    audit = replace(audit, provenance=replace(audit.provenance, trained_on="my data/train"))
+    [(said, command)] = looked(audit)
+    assert said == "Next: to see why 7, 8 suffered:"
+    assert command == f"prune-audit explain {models} --data 'my data/train' --audit data/val"
+    explained: dict[str, object] = {"explained": ("Nothing explains it.",), "remedy": ("--method", "offsets")}
+    [(said, command)] = looked(audit, **explained)
+    assert said == "Next: to mend 7, 8 (`prune-audit list mitigations` has other methods):"
+    sides = "--data 'my data/train' --audit data/val"
+    assert command == f"prune-audit mitigate {models} --method offsets {sides} -o mended.pt"
+    # Nothing is proposed that could not be typed: of audits that were written before, and of what cannot be changed.
+    assert looked(audit, explained=("Nothing explains it.",)) == []
+    assert looked(audits.ten(), **explained) == []
     assert looked(audits.identical()) == []
 
 
