@@ -149,6 +149,7 @@ def deliver(
     log: Sequence[str] = (),
     files_alone: bool = False,
     saved: Path | None = None,
+    brief: bool = False,
 ) -> int:
     """Write ``audit`` to ``paths`` and to the services ``log``, print its table, and return its exit code.
 
@@ -157,7 +158,8 @@ def deliver(
     there are ``files_alone`` to be had, it is an error once the others are written. ``printed`` is the format in which
     standard output takes the audit, in place of the table. ``github`` adds annotations to standard output, or to
     standard error where that is taken; with it, or anywhere in CI, the job's summary is written where GitHub says that
-    there is one. ``saved`` is where the audit lies as JSON already, where none of ``paths`` is such a file.
+    there is one. ``saved`` is where the audit lies as JSON already, where none of ``paths`` is such a file. ``brief``
+    prints what a job needs that judges, unless ``show_all`` asks for all.
 
     Raises:
         NothingToDraw: as said above.
@@ -195,7 +197,8 @@ def deliver(
     elif not quiet:
         with printing() as out:
             lies = next((path for path in paths if path.suffix.lower() == ".json"), saved)
-            out.print(table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None), crop=False)
+            shown = table.renderable(audit, show_all=show_all, saved=str(lies) if lies else None, brief=brief)
+            out.print(shown, crop=False)
     if github:
         _streams.command(annotations.render(audit), sys.stdout if printed is None else sys.stderr)
     return audit.exit_code

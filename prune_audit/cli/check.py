@@ -97,6 +97,9 @@ def run(
     --history, the release is remembered, and reports say how many releases the same data have judged. Every option of
     the gate is a variable of the environment as well: --margin is PRUNE_AUDIT_MARGIN.
 
+    What is printed is what changed, the classes that a finding or a failed check is about, and the verdict; --all
+    prints the whole table.
+
     Example: prune-audit check audit.json --policy strict --baseline accepted.json
 
     Example: prune-audit check audit.json --history releases/ --alpha-budget .1
@@ -131,6 +134,7 @@ def run(
         dialects=dialects,
         log=services,
         # By another margin other classes are undecided, and the file says nothing of that.
+        brief=True,
         saved=saved if judged.provenance.settings == audit.provenance.settings else None,
     )
     return g.leave(code, exit_zero=exit_zero)

@@ -36,6 +36,8 @@ FINE: Verdict = "fine"
 CANNOT_TELL: Literal["cannot tell"] = "cannot tell"  # of a loss, and of harm
 HARMED: tuple[Distortion, ...] = ("intensified", "flipped", "created", "harmed")
 """The distortions that are findings, worst first; the others describe, or leave it open."""
+SPARED: tuple[Distortion, ...] = ("levelled down", "held better")
+"""The distortions that say of a class that it paid no more than the rest."""
 Scores = Literal["logits", "probabilities", "log-probabilities", "classes", "classes-from-1"]
 Activation = Literal["sigmoid", "softmax", "log-softmax", "linear"]
 SINCE = ", since the baseline"  # what the subject of a check ends in that compares with an earlier audit

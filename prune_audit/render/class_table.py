@@ -15,12 +15,12 @@ from rich.table import Table
 
 from prune_audit.core import CANNOT_TELL, FINE, HARMED, REGRESSED, Settings, Value, View, lookup
 from prune_audit.printable import printable
-from prune_audit.render import rounded
+from prune_audit.render import rounded, wording
 from prune_audit.render.bars import LEAST, MOST, Glyphs, bar
 from prune_audit.render.consoles import Text
 
 STYLES = {
-    **dict.fromkeys((REGRESSED, *HARMED, "failed"), "bold red"),
+    **dict.fromkeys((REGRESSED, *map(wording.paid, HARMED), "failed"), "bold red"),
     **dict.fromkeys((CANNOT_TELL, "inconclusive"), "yellow"),
     **dict.fromkeys((FINE, "passed"), "green"),
 }
@@ -108,7 +108,7 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
         ("dense AP", "dense_average_precision", rounded.percent, 11, "COCO's average precision, which is not judged"),
         ("pruned AP", "pruned_average_precision", rounded.percent, 11, ""),
         ("verdict", "verdict", rounded.label, 0, ""),
-        ("paid more\nthan rest?", "distortion", rounded.label, 1, ""),
+        ("paid more\nthan rest?", "distortion", wording.paid, 1, ""),
         ("why", "reason", rounded.label, 11, ""),
     )
     found = []
@@ -126,7 +126,7 @@ def columns(view: View, settings: Settings, rows: list[int], glyphs: Glyphs) -> 
                     title=title,
                     cells=tuple(shown(values[i]) for i in rows),
                     rank=rank,
-                    number=shown is not rounded.label,
+                    number=shown not in (rounded.label, wording.paid),
                     measure=name,
                     meaning=meaning,
                     wraps=name == "reason",

@@ -84,11 +84,11 @@ def commands(value: str) -> str:
     return _TYPED.sub(r"<code>\1</code>", prose(value))
 
 
-def word(value: Value, looks: Mapping[str, str] = LOOKS) -> str:
-    """A verdict with its colour and shape, or a dash."""
-    said = rounded.label(value)
-    look = looks.get(said)
-    return f'<span class="is {look}">{text(said)}</span>' if look else text(said)
+def word(value: Value, said: str | None = None, *, looks: Mapping[str, str] = LOOKS) -> str:
+    """A verdict with its colour and shape, or a dash; ``said`` is how, where not as it is called."""
+    shown = rounded.label(value) if said is None else said
+    look = looks.get(rounded.label(value))
+    return f'<span class="is {look}">{text(shown)}</span>' if look else text(shown)
 
 
 def shown(measure: Measure, value: Value) -> str:

@@ -16,12 +16,14 @@ from prune_audit.core import (
     DATA,
     HARMED,
     REGRESSED,
+    SPARED,
     Assumption,
     Audit,
     Comparison,
     ModelCard,
     Settings,
     Task,
+    Value,
     View,
     lookup,
 )
@@ -49,6 +51,12 @@ TRAINING = "TRAINING_DATA"  # stands in a command for a path that no audit knows
 FEW = "too few"  # how the reason begins where more samples would tell
 GREW, SHRANK = "grew", "shrank"  # gaps between classes, by the ratio of spreads alone
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
+
+
+def paid(value: Value) -> str:
+    """A verdict on harm as the answer to `PAID`, under which it stands: a class may have regressed and held better."""
+    answer = "yes: " if value in HARMED else "no: " if value in SPARED else ""
+    return f"{answer}{label(value)}"
 
 
 def inputs(audit: Audit) -> str:

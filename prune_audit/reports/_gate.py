@@ -132,6 +132,16 @@ def checks(audit: Audit, comparison: Comparison) -> tuple[Check, ...]:
     return tuple(found)
 
 
+def subjects(audit: Audit, comparison: Comparison) -> set[str]:
+    """What the checks of one variant are about that decide the outcome: classes, and COLUMN=VALUE.
+
+    Those that failed or are waived, and where the policy forbids what cannot be told, those that cannot.
+    """
+    forbids = audit.policy is not None and audit.policy.inconclusive == "forbid"
+    decide = {"failed", "waived", "inconclusive"} if forbids else {"failed", "waived"}
+    return {check.subject.removesuffix(SINCE) for check in checks(audit, comparison) if check.outcome in decide}
+
+
 def notable(audit: Audit, outcomes: Sequence[Outcome] = ("failed", "inconclusive")) -> list[tuple[str, Check]]:
     """The checks that a reader must see, those of ``outcomes``, with the variant that each is of.
 

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 
-from prune_audit.core import Audit, Comparison, Table
+from prune_audit.core import BESIDE, Audit, Comparison, Table
 from prune_audit.printable import printable
 from prune_audit.render import class_table as classes
 from prune_audit.render import rounded
@@ -25,6 +25,15 @@ def opening(audit: Audit) -> Iterator[RenderableType]:
         yield Rule(Text("Why", style="bold"), align="left", style="dim")
         for sentence in said:
             yield Text(printable(sentence), style="bold")
+        yield Text()
+
+
+def changes(audit: Audit) -> Iterator[RenderableType]:
+    """What changed since an earlier audit, in sentences."""
+    for look in (look for comparison in audit.comparisons for look in comparison.looks if look.lens == BESIDE):
+        yield Rule(Text(printable(look.title), style="bold"), align="left", style="dim")
+        for sentence in look.sentences:
+            yield Text(printable(sentence))
         yield Text()
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prune_audit.core import Audit, Comparison, Flip, Value, View, lookup
-from prune_audit.render import rounded
+from prune_audit.render import class_table, rounded, wording
 from prune_audit.render.gallery import Picture, alike
-from prune_audit.render.page import facts, fold, prose, text, word
+from prune_audit.render.page import commands, facts, fold, prose, text, word
 from prune_audit.reports._page_large import WORST
 
 STORIES = 1_000  # of one variant; of several half as many together, since each brings charts of its own
@@ -62,6 +62,7 @@ def stories(audit: Audit, position: int, back: str) -> str:
     short = {each.stratum: each for each in lookup.short([comparison])}
     confidence = rounded.limit(audit.provenance.settings.confidence)
     of = f" <small>of {text(comparison.pruned.name)}</small>" if len(audit.comparisons) > 1 else ""
+    flagged, why = class_table.flagged(view), _why(comparison)
     made = []
     for i in sorted(told(audit, comparison)):
         name, label = _anchor(position, i), view.strata[i]
@@ -69,6 +70,7 @@ def stories(audit: Audit, position: int, back: str) -> str:
             f'<section class="story" id="{name}" tabindex="-1" aria-labelledby="{name}-title">\n'
             f'<h3 id="{name}-title">{text(label)}{of}</h3>\n',
             *_measured(view, i, confidence),
+            why if flagged[i] else "",
             _plan(view, short.get(label)),
             _went(view, label, flows[i]),
             *(
@@ -89,8 +91,10 @@ def _measured(view: View, i: int, confidence: str) -> Iterator[str]:
 
     pair, change, rate = view.pair, lookup.find(view, "change"), lookup.rate(view)
     reason = value("reason")
-    words = " ".join(word(said) for name in ("verdict", "distortion") if (said := value(name)) is not None)
-    yield f"<p>{words}</p>\n" if words else ""
+    verdict, harm = value("verdict"), value("distortion")
+    yield f"<p>{word(verdict)}</p>\n" if verdict is not None else ""
+    asked = f"{wording.PAID[0].upper()}{wording.PAID[1:]}"
+    yield f"<p>{text(asked)} {word(harm, wording.paid(harm))}</p>\n" if harm is not None else ""
     before, after, moved = value("dense_recall"), value("pruned_recall"), value("change")
     low, high = (limits[i] if limits else None for limits in (change.low, change.high)) if change else (None, None)
     kind = "confidence sequence" if pair.sequential else "interval"
@@ -113,6 +117,12 @@ def _measured(view: View, i: int, confidence: str) -> Iterator[str]:
     )
     things = rounded.several(n, *lookup.things(view))
     yield f"<p>{things}: {both:,} right in both, {lost:,} lost, {gained:,} gained, {neither:,} wrong in both.</p>\n"
+
+
+def _why(comparison: Comparison) -> str:
+    """What explains who lost, for the stories of those that did; '' where no lens looked. Who lost, a story knows."""
+    said = "".join(f"<p>{commands(sentence)}</p>\n" for sentence in comparison.explained[1:])
+    return f"<h4>What explains who lost</h4>\n{said}" if said else ""
 
 
 def _plan(view: View, short: lookup.Short | None) -> str:

@@ -163,7 +163,8 @@ def _row(view: View, i: int, measures: list[Measure], name: str) -> str:
     for measure in measures:
         value = measure.by_stratum[i] if measure.by_stratum else None
         if measure.unit == "label":
-            cells.append(f'<td class="l">{word(value)}</td>')
+            said = wording.paid(value) if measure.name == "distortion" else None
+            cells.append(f'<td class="l">{word(value, said)}</td>')
         elif measure.name != "change" or not view.pair.sequential:
             why = f' title="{text(measure.absent[i])}"' if i in measure.absent else ""
             cells.append(f"<td{why}>{shown(measure, value)}</td>")

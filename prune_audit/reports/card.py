@@ -117,8 +117,8 @@ def _table(audit: Audit, view: View) -> Iterator[str]:
                 cells.append(f"{rounded.percent(low)} to {rounded.percent(high)}" if low is not None else rounded.DASH)
         interval = rounded.between(change.low[i], change.high[i]) if change and change.low and change.high else "-"
         cells += [interval] if drawn else [rounded.points(lookup.column(view, "change")[i]), interval]
-        verdicts = ("verdict",) if drawn else ("verdict", "distortion")
-        cells += [prose(rounded.label(lookup.column(view, name)[i])) for name in verdicts]
+        cells.append(prose(rounded.label(lookup.column(view, "verdict")[i])))
+        cells += [] if drawn else [prose(wording.paid(lookup.column(view, "distortion")[i]))]
         rows.append(cells)
     texts = [at for at, head in enumerate(heads) if not at or head in ("verdict", wording.PAID)]
     yield from table(heads, rows, texts=texts)

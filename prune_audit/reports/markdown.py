@@ -120,7 +120,7 @@ def _variant(audit: Audit, comparison: Comparison) -> Iterator[str]:
     settings = audit.provenance.settings
     for view in comparison.views:
         title = code(comparison.pruned.name) + ("" if view.by == "class" else f", by {code(view.by)}")
-        yield from (f"#### {title}", "")
+        yield from (f"#### {title}, worst first", "")
         rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows[: max(ROWS, sum(marks))]
         sure = f"{rounded.limit(settings.confidence)} % interval"
@@ -198,5 +198,6 @@ def _rows(view: View, shown: Sequence[int]) -> Iterator[list[str]]:
             interval,
             f"{view.pair.lost[i]:,}",
             f"{view.pair.gained[i]:,}",
-            *(prose(rounded.label(lookup.column(view, name)[i])) for name in ("verdict", "distortion")),
+            prose(rounded.label(lookup.column(view, "verdict")[i])),
+            prose(wording.paid(lookup.column(view, "distortion")[i])),
         ]

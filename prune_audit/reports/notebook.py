@@ -79,12 +79,17 @@ def _table(audit: Audit, view: View, caption: str) -> str:
             f"{view.pair.lost[i]:,}",
             f"{view.pair.gained[i]:,}",
         ]
-        words = "".join(f'<td class="l">{word(said)}</td>' for said in (columns["verdict"][i], distortion[i]))
+        said = (word(columns["verdict"][i]), word(distortion[i], wording.paid(distortion[i])))
+        words = "".join(f'<td class="l">{each}</td>' for each in said)
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
     said = words_of(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
     words = f"<p><small>{prose(said)}</small></p>" if said else ""
-    return table(f"{caption}: {lookup.rate(view)} in %, change in points", heads, rows) + words + _left(view, rows)
+    return (
+        table(f"{caption}: {lookup.rate(view)} in %, change in points, worst first", heads, rows)
+        + words
+        + _left(view, rows)
+    )
 
 
 def _left(view: View, rows: list[str]) -> str:

@@ -57,12 +57,15 @@ def plain(part: RenderableType, console: Console) -> str:
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def renderable(audit: Audit, *, show_all: bool = False, saved: str | None = None) -> RenderableType:
+def renderable(
+    audit: Audit, *, show_all: bool = False, saved: str | None = None, brief: bool = False
+) -> RenderableType:
     """The table for a rich console, fitted to its width.
 
-    ``show_all`` prints every class; ``saved`` is where the audit lies as JSON, None where it does not.
+    ``show_all`` prints every class; ``saved`` is where the audit lies as JSON, None where it does not. What is
+    ``brief`` is for a job that judges: what changed, the strata that a finding or a check is about, and the verdict.
     """
-    return _Report(audit, show_all, saved)
+    return _Report(audit, show_all, saved, brief and not show_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,24 @@ class _Report:
     audit: Audit
     show_all: bool
     saved: str | None
+    brief: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         audit, width, glyphs = self.audit, options.max_width, ASCII if options.ascii_only else LINES
         yield from looks.opening(audit)
-        yield from _head(audit, width, glyphs)
+        if self.brief:
+            yield from looks.changes(audit)
+        yield from _head(audit, width, glyphs, self.brief)
         told = lookup.densest_first(audit.comparisons)
         if len(told) > 1:
             yield from _side_by_side(audit, width, glyphs, self.show_all)
             told = told if self.show_all else gate.telling(audit)
         for comparison in told:
-            yield from _variant(audit, comparison, width, glyphs, self.show_all)
-            yield from looks.sections(comparison, width, glyphs, self.show_all)
+            if self.brief:
+                yield from _concerned(audit, comparison, width, glyphs)
+            else:
+                yield from _variant(audit, comparison, width, glyphs, self.show_all)
+                yield from looks.sections(comparison, width, glyphs, self.show_all)
         if not told:
             said = f"Nothing is flagged in any variant; --all shows every {wording.task(audit).stratum[0]} of each."
             yield _below(Text(said, style="bold"))
@@ -92,6 +101,9 @@ class _Report:
         for said, command in wording.next_steps(audit, self.saved):
             yield Text(printable(said))
             yield _Whole(printable(command))
+        if self.brief:
+            every = wording.task(audit).stratum[0]
+            yield Text(f"--all shows every {every}, and how models and data were read", style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +130,25 @@ def _grid(rows: list[tuple[str, str]]) -> RenderableType:
     return grid
 
 
-def _head(audit: Audit, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """What was compared on what: models, data, preprocessing, notes."""
+def _head(audit: Audit, width: int, glyphs: Glyphs, brief: bool) -> Iterator[RenderableType]:
+    """What was compared on what: models, data, preprocessing, notes; where it is ``brief``, data and notes alone."""
     p = audit.provenance
-    models = variants.models(audit)
-    yield _below(classes.table(classes.fit(models, width), [False] * len(models[0].cells), glyphs))
+    if not brief:
+        models = variants.models(audit)
+        yield _below(classes.table(classes.fit(models, width), [False] * len(models[0].cells), glyphs))
     sampled = (
         f"{p.samples:,} of {p.available:,} samples" if p.limited else rounded.several(p.samples, *wording.things(audit))
     )
     view = lookup.by_class(audit.comparisons[0])
     of = f", {rounded.several(len(view.strata), *lookup.noun(view))}" if view else ""
     rows = [("data", f"{p.data}: {sampled}{of}, digest {p.data_digest[:DIGEST]}")]
-    rows += [("inputs", wording.inputs(audit))]
-    rows += [("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))]
-    rows += [("scope", wording.scope(audit))]
-    rows += [("density", said) for said in wording.densities(audit)]
-    rows += [("counted", said) for said in wording.counted(audit)]
-    rows += [("settled", said) for said in wording.sequential(audit)]
+    if not brief:
+        rows += [("inputs", wording.inputs(audit))]
+        rows += [("assumes", said) for said in wording.assumed(p.assumptions, wording.models(audit))]
+        rows += [("scope", wording.scope(audit))]
+        rows += [("density", said) for said in wording.densities(audit)]
+        rows += [("counted", said) for said in wording.counted(audit)]
+        rows += [("settled", said) for said in wording.sequential(audit)]
     rows += [("skipped", f"{sample}: {reason}") for sample, reason in p.skipped]
     rows += [("note", note) for note in p.notes]
     yield _below(_grid(rows))
@@ -166,21 +180,16 @@ def _variant(
     """One pruned variant: accuracy, tables, model, words; of several, the rows that are flagged."""
     several = len(audit.comparisons) > 1
     settings = audit.provenance.settings
-    names = f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}"
-    yield Rule(Text(names, style="bold"), align="left", style="dim")
+    yield _named(comparison)
     for view in comparison.views:
         rows, marks = lookup.worst_first(view), classes.flagged(view)
         shown = rows if show_all else rows[: min(ROWS, sum(marks)) if several and any(marks) else ROWS]
-        before, after = (lookup.find(view, name) for name in ("dense_recall", "pruned_recall"))
         if view.by != "class":
             yield Text(
                 f"by {printable(view.by)}: {rounded.several(len(view.strata), *lookup.noun(view))}", style="bold"
             )
-        elif before and after:
-            was, now = (rounded.percent_sign(measure.overall, 2) for measure in (before, after))
-            yield Text(
-                f"{lookup.overall_rate(view)} {was} -> {now}, change {wording.change_of_accuracy(view, settings)}"
-            )
+        else:
+            yield from _accuracy(view, settings)
         yield Text()
         fitted = classes.fit(classes.columns(view, settings, shown, glyphs), width)
         yield classes.table(fitted, [marks[i] for i in shown], glyphs)
@@ -190,11 +199,49 @@ def _variant(
             yield Text(f"{len(rows) - len(shown):,} more{also}; --all shows them", style="dim")
         yield Text()
         yield _below(_grid(_notes(view, settings, fitted, shown)))
-        whole = (wording.fall(view, settings), wording.collapse(view)) if view.by == "class" else ()
-        for sentence in (*whole, wording.drops(view, settings), wording.distortions(view, settings)):
-            if sentence:
-                yield Text(sentence, style="bold")
+        yield from _sentences(view, settings)
         yield Text()
+
+
+def _concerned(audit: Audit, comparison: Comparison, width: int, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """Of one variant the accuracy, the strata that a finding or a check is about, and what that means in words."""
+    settings = audit.provenance.settings
+    yield _named(comparison)
+    about = gate.subjects(audit, comparison)
+    for view in comparison.views:
+        marks = classes.flagged(view)
+        rows = [i for i in lookup.worst_first(view) if marks[i] or lookup.subject(view, view.strata[i]) in about]
+        yield from _accuracy(view, settings) if view.by == "class" else ()
+        if rows:
+            yield Text()
+            fitted = classes.fit(classes.columns(view, settings, rows[:ROWS], glyphs), width)
+            yield classes.table(fitted, [marks[i] for i in rows[:ROWS]], glyphs)
+        if len(rows) > ROWS:
+            yield Text(f"{len(rows) - ROWS:,} more; --all shows them", style="dim")
+        yield Text()
+        yield from _sentences(view, settings)
+        yield Text()
+
+
+def _named(comparison: Comparison) -> RenderableType:
+    names = f"{printable(comparison.pruned.name)} against {printable(comparison.dense.name)}"
+    return Rule(Text(names, style="bold"), align="left", style="dim")
+
+
+def _accuracy(view: View, settings: Settings) -> Iterator[RenderableType]:
+    """What both models have of all samples, where it may be told."""
+    before, after = (lookup.find(view, name) for name in ("dense_recall", "pruned_recall"))
+    if before and after:
+        was, now = (rounded.percent_sign(measure.overall, 2) for measure in (before, after))
+        yield Text(f"{lookup.overall_rate(view)} {was} -> {now}, change {wording.change_of_accuracy(view, settings)}")
+
+
+def _sentences(view: View, settings: Settings) -> Iterator[RenderableType]:
+    """What the verdicts of a view come to."""
+    whole = (wording.fall(view, settings), wording.collapse(view)) if view.by == "class" else ()
+    for sentence in (*whole, wording.drops(view, settings), wording.distortions(view, settings)):
+        if sentence:
+            yield Text(sentence, style="bold")
 
 
 def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int]) -> list[tuple[str, str]]:
@@ -204,6 +251,9 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     task = view.pair.task
     recall, within = task.rates[0], task.rate(view.by)
     recall = recall if within == recall else f"{recall} (within a group: {within})"
+    if len(rows) > 1 and not view.pair.same_model:
+        first = "harmed, then regressed, then the rest, each by" if any(classes.flagged(view)) else "by"
+        notes.append(("rows", f"worst first: {first} its change"))
     shown = "change in points" if lookup.find(view, "dense_recall") is None else f"{recall} in %, change in points"
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")

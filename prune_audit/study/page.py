@@ -206,7 +206,7 @@ def _rows(made: Table, here: Sequence[int], caption: str, skip: str = "") -> str
         cells = [f'<th scope="row">{text(columns[0].cells[at])}</th>']
         for column in columns[1:]:
             cell = column.cells[at]
-            cells.append(f"<td>{text(cell)}</td>" if column.number else f'<td class="l">{word(cell, WORDS)}</td>')
+            cells.append(f"<td>{text(cell)}</td>" if column.number else f'<td class="l">{word(cell, looks=WORDS)}</td>')
         if any(why):
             cells.append(f'<td class="l">{text(rounded.label(reason))}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")

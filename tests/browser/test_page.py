@@ -155,11 +155,11 @@ def test_the_table_filters_by_name_and_by_verdict(driver: Chrome, pages: Path) -
         button.send_keys(" ")
         return str(button.get_attribute("aria-pressed")), bar.find_element("tag name", "output").text
 
-    assert push("intensified (1)") == ("true", "1 of 10 shown")
+    assert push("yes: intensified (1)") == ("true", "1 of 10 shown")
     assert list(column(driver, "classes-0-0", 0)) == ["7"]
-    assert push("harmed (1)") == ("true", "2 of 10 shown")  # either of them
+    assert push("yes: harmed (1)") == ("true", "2 of 10 shown")  # either of them
     assert push("fine (4)") == ("true", "0 of 10 shown")  # and that, too
-    for said in ("intensified (1)", "harmed (1)", "fine (4)"):
+    for said in ("yes: intensified (1)", "yes: harmed (1)", "fine (4)"):
         assert push(said)[0] == "false"
     assert enter(1, "OUT") == "1 of 2 shown"
     assert list(column(driver, "classes-0-1", 0)) == ["outdoor"]

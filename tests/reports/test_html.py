@@ -260,7 +260,7 @@ def test_a_class_has_a_story_of_its_own() -> None:
     assert [link.get("href") for link in card.iter("a")] == ["#class-0-7"]
     story = of_id(root, "class-0-7")
     words = said(story)
-    assert words.startswith("7 regressed intensified")
+    assert words.startswith("7 regressed Paid more than the rest? yes: intensified")
     assert "Recall 67.8 % → 34.4 %, -33.3 points (95 % interval -38.3 to -28.3)." in words
     assert "90 samples: 30 right in both, 31 lost, 1 gained, 28 wrong in both." in words
     assert [link.get("href") for link in story.iter("a")] == ["#classes-0-0"]

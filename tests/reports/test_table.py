@@ -8,12 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 from rich.console import Console
 
-from prune_audit.core import Assumption, Audit, Check, Level, Outcome, Settings
+from prune_audit.core import HARMED, SPARED, Assumption, Audit, Check, Level, Outcome, Policy, Settings
+from prune_audit.core.types import Distortion
 from prune_audit.printable import printable
 from prune_audit.render import class_table as classes
 from prune_audit.render import wording
@@ -90,6 +91,56 @@ def test_worst_first() -> None:
     assert changes == sorted(changes)
 
 
+def test_the_order_of_rows_is_said_where_there_are_several() -> None:
+    assert "rows worst first: harmed, then regressed, then the rest, each by its change" in said(audits.ten())
+    assert "rows worst first" not in said(audits.identical())
+
+
+def test_a_verdict_on_harm_answers_the_question_above_it() -> None:
+    assert [wording.paid(each) for each in HARMED] == [f"yes: {each}" for each in HARMED]
+    assert [wording.paid(each) for each in SPARED] == [f"no: {each}" for each in SPARED]
+    others = set(get_args(Distortion)) - {*HARMED, *SPARED}
+    assert others == {"cannot tell", "no harm shown"}
+    assert {wording.paid(each) for each in others} == others
+    assert wording.paid(None) == "-"
+
+
+def brief(audit: Audit, *, show_all: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    return table.plain(table.renderable(audit, show_all=show_all, brief=True), console)
+
+
+def test_what_a_job_reads_is_the_rows_concerned_and_the_verdict() -> None:
+    audit = audits.judged()
+    told = brief(audit)
+    rows = [line.split()[0] for line in told.splitlines() if line[:1].isdigit() and " of " not in line]
+    assert rows == ["7", "8"]
+    assert told.splitlines()[-1] == "--all shows every class, and how models and data were read"
+    whole = shown(audit)
+    for line in ("inputs  ", "scope   ", "alpha  ", "columns  ", "class   n"):
+        assert line in whole, line
+        assert (line in told) == (line == "class   n"), line
+    assert brief(audit, show_all=True) == shown(audit, show_all=True)
+
+
+def test_what_cannot_be_told_is_among_them_where_the_policy_forbids_it() -> None:
+    audit = audits.ten()
+    check = Check(
+        rule="recall-drop",
+        subject="5",
+        outcome="inconclusive",
+        level="error",
+        observed=None,
+        limit=0.02,
+        message="cannot tell",
+    )
+    policies = [Policy(name="p", rules={}, inconclusive=each) for each in ("allow", "forbid")]
+    comparison = replace(audit.comparisons[0], checks=(check,))
+    allowed, forbidden = (brief(replace(audit, comparisons=(comparison,), policy=each)) for each in policies)
+    assert "\n5  " not in allowed
+    assert "\n5  " in forbidden
+
+
 def test_long_tables_are_cut_and_say_what_was_cut() -> None:
     text = shown(audits.thousand())
     assert "980 more, 10 of them flagged; --all shows them" in text
@@ -98,7 +149,7 @@ def test_long_tables_are_cut_and_say_what_was_cut() -> None:
 
 
 def test_flagged_rows_are_told_in_words_and_in_colour() -> None:
-    assert "regressed    intensified" in shown(audits.ten())
+    assert "regressed    yes: intensified" in shown(audits.ten())
     assert "\x1b[1;31mregressed" in shown(audits.ten(), color=True)
 
 
