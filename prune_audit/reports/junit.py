@@ -7,7 +7,8 @@ case, which viewers show with the case, and of its suite.
 
 The form is what Jenkins' schema (junit-10.xsd of the xunit plugin) allows, which has no properties on a test case:
 the numbers of a model are properties of its suite, those of its classes lines of its output. There is no time in it,
-since an audit knows none.
+since an audit knows none. GitLab shows the text of a result and no attribute of it, and of cases of one class name and
+name the first alone; so the message is in the text, too, and the class name is the variant, whose cases differ.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _suite(audit: Audit, comparison: Comparison) -> Xml.Element:
         element = Xml.SubElement(suite, "testcase", classname=name, name=case.name, time="0")
         if case.result != "passed":
             told = Xml.SubElement(element, case.result, type=case.kind, message=case.message)
-            told.text = case.numbers or None
+            told.text = "\n".join(part for part in (case.message, case.numbers) if part) or None
         if case.warnings:
             Xml.SubElement(element, "system-out").text = "\n".join(f"warning: {said}" for said in case.warnings)
     warnings = [f"warning: {case.name}: {said}" for case in cases for said in case.warnings]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -46,6 +47,70 @@ def test_the_schema_refuses() -> None:
     document = render(audits.judged()).decode()
     assert not SCHEMA.is_valid(document.replace("<testcase ", '<testcase file="x" '))
     assert not SCHEMA.is_valid(document.replace("<properties>", "<properties/><properties>"))
+
+
+JENKINS = {  # what junit-10.xsd of its xunit plugin allows: attributes that must and that may be there, and children
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "rerunFailure", "rerunError", "flakyFailure", "flakyError", "system-out"}
+        | {"system-err"},
+    ),
+    **dict.fromkeys(("skipped", "error", "failure"), (set(), {"type", "message"}, set())),
+    "properties": (set(), set(), {"property"}),
+    "property": ({"name", "value"}, set(), set()),
+    "system-out": (set(), set(), set()),
+}
+SECONDS = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?")  # its SUREFIRE_TIME
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jenkins_takes_every_element(name: str) -> None:
+    """By the rules of its schema, written out: the file above is of fewer rules, and stricter."""
+    root = Xml.fromstring(render(getattr(audits, name)()))
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        must, may, children = JENKINS[element.tag]
+        assert must <= set(element.keys()) <= must | may, element.tag
+        assert {child.tag for child in element} <= children, element.tag
+        assert element.tag not in ("testsuites", "testsuite") or SECONDS.fullmatch(element.get("time", ""))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_suite_is_a_variant_and_counts_its_cases(name: str) -> None:
+    audit: Audit = getattr(audits, name)()
+    root = Xml.fromstring(render(audit))
+    assert [suite.get("name") for suite in root] == [f"prune-audit: {c.pruned.name}" for c in audit.comparisons]
+    totals = dict.fromkeys(("tests", "failures", "errors"), 0)
+    for suite in root:
+        counts = {
+            "tests": len(suite.findall("testcase")),
+            "failures": len(suite.findall("testcase/failure")),
+            "errors": len(suite.findall("testcase/error")),
+            "skipped": len(suite.findall("testcase/skipped")),
+        }
+        assert {total: suite.get(total) for total in counts} == {total: str(n) for total, n in counts.items()}
+        totals = {total: n + counts[total] for total, n in totals.items()}
+    assert {total: root.get(total) for total in totals} == {total: str(n) for total, n in totals.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gitlab_shows_every_case_and_why(name: str) -> None:
+    """As its parser reads: cases by class name and name, the first of each; of a result the text, and no attribute."""
+    document = render(getattr(audits, name)())
+    assert len(document) < 30 * 1024 * 1024  # the most that it takes
+    every = list(Xml.fromstring(document).iter("testcase"))
+    assert len({(case.get("classname"), case.get("name")) for case in every}) == len(every)
+    for case in every:
+        for tag in ("failure", "error", "skipped"):
+            if (told := case.find(tag)) is not None:
+                assert (told.text or "").startswith(told.get("message", "?")), case.get("name")
 
 
 @pytest.mark.parametrize("name", NAMES)
