@@ -59,6 +59,7 @@ def test_it_audits_looks_and_says_why(few_digits: Path, others: Path, tmp_path: 
     typed = ["prune-audit", "mitigate", *ONNX, "--method", "offsets", *sides]
     assert shlex.split(command)[: len(typed)] == typed
     assert command.endswith(" -o mended.onnx")
+    assert here(["report", report]).stdout.splitlines()[-1] == command  # the file knows it, too
 
 
 def test_the_same_data_are_refused_unless_asked_for(few_digits: Path, others: Path, tmp_path: Path) -> None:

@@ -447,6 +447,7 @@ def everything() -> Audit:
         comparisons=(replace(comparison, views=(moved, groups), doubts=("it says \x1b[31m`92 %`",)),),
         provenance=replace(
             whole.provenance,
+            trained_on="data/train",
             limited=True,
             available=50_000,
             skipped=(("7/b\udcff.png", "cannot be read: \x1b[31mtruncated\x1b[0m"),),
