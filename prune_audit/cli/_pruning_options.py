@@ -104,14 +104,19 @@ class Cutting:
     steps: Annotated[int, typer.Option(metavar="N", help="Number of cuts of an iterative or gradual schedule.")] = 10
     score_samples: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of training samples to score the weights on; by default all."),
+        typer.Option(
+            metavar="N",
+            help="Number of training samples to score the weights on; by default all. Neither a training nor "
+            "--recalibrate is bounded by it.",
+        ),
     ] = None
     recalibrate: Annotated[
         bool,
         typer.Option(
             "--recalibrate",
             help="Estimate the statistics of batch normalisation anew on the training data at the end, which mends "
-            "much of an untuned cut; labels are not used, and nothing is trained.",
+            "much of an untuned cut; labels are not used, and nothing is trained. It costs one pass over all of the "
+            "training data, whatever --score-samples says.",
         ),
     ] = False
     of_methods: Annotated[Mapping[str, Any], OfPlugins("pruning")]

@@ -268,7 +268,13 @@ class _Story:
         if key not in self._known:
             # A sample was drawn of what is audited alone.
             settings = self._again if part.name == "audit" else replace(self._again, limit=None)
-            self._known[key] = audit.predict(source, part.dataset, settings, store=self._store)[0]
+            self._known[key] = audit.predict(
+                source,
+                part.dataset,
+                settings,
+                store=self._store,
+                progress=lambda _: self._progress(f"predicting on --{part.name}"),
+            )[0]
         return self._known[key]
 
     def _explained(self, subject: Subject, comparison: Comparison) -> Comparison:

@@ -112,6 +112,8 @@ def look(subject: Subject, options: Options | None) -> Seen:
         if bar is not None:
             bar(done, len(wanted))
         judged.append(_judge(subject, dense, cut, layers))
+    if bar is not None:
+        bar(len(wanted), len(wanted))
     found = [each for each in judged if each.explains and not tuned]
     sentences = [_verdict(judged, found, tuned=tuned), *(_told(subject, each) for each in judged)]
     if len(left) > len(candidates):

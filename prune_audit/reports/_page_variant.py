@@ -21,6 +21,7 @@ from prune_audit.reports._words import words as words_of
 
 ROWS = 4_000  # of the tables of all variants together
 CELLS = 80_000  # of the tables of every measure, likewise
+VALUES = 20  # of a column that classes are crossed with, up to which they are a column to filter by
 
 MAIN = (  # what the table of classes shows, the most telling first: a telephone shows the first few; {} is its rate
     ("verdict", "verdict", "has it lost more than the margin?"),
@@ -110,7 +111,9 @@ def _classes(audit: Audit, position: int, n: int) -> str:
     many = len(order) > MANY
     most = WORST if many else max(50, ROWS // len(audit.comparisons))
     measures = [m for shows, _, _ in MAIN if (m := lookup.find(view, shows))]
+    crossed = _crossed(view)
     heads = [Head(title=lookup.heading(view), number=False)]
+    heads += [Head(title=column, meaning="of the data", number=False) for column in crossed]
     for shows, title, meaning in MAIN:
         if measure := lookup.find(view, shows):
             if shows == "change" and view.pair.sequential:
@@ -126,7 +129,8 @@ def _classes(audit: Audit, position: int, n: int) -> str:
     things = lookup.things(view)[1]
     heads += [Head(title=title, meaning=meaning or things) for _, title, meaning in COUNTS]
     names = {i: link(position, i, view.strata[i]) for i in linked}
-    rows = [_row(view, i, measures, names.get(i, text(view.strata[i]))) for i in order[:most]]
+    within = [[values[i] for values in crossed.values()] for i in range(len(order))]
+    rows = [_row(view, i, measures, names.get(i, text(view.strata[i])), within[i]) for i in order[:most]]
     nouns, words = lookup.noun(view)[1].capitalize(), words_of(view, order[:most], settings)
     rest = "the index has all" if many else "the CSV file has all"
     cut = f", the worst {most:,} of {len(order):,}; {rest}" if len(order) > most else ""
@@ -156,10 +160,23 @@ def _dashes(view: View, measures: list[Measure]) -> list[str]:
     return [f"{reason} ({rounded.listed(list(strata))})" for reason, strata in reasons.items()]
 
 
-def _row(view: View, i: int, measures: list[Measure], name: str) -> str:
+def _crossed(view: View) -> dict[str, list[str]]:
+    """The columns that classes are crossed with, each with its value for every stratum, for filtering by them.
+
+    Those with a few values alone; none where a name has the comma that parts the values in it.
+    """
+    columns = view.by.split(",")
+    parts = [stratum.split(", ") for stratum in view.strata]
+    if len(columns) < 2 or any(len(each) != len(columns) for each in parts):
+        return {}
+    found = {column: [each[at] for each in parts] for at, column in enumerate(columns) if column != "class"}
+    return {column: values for column, values in found.items() if len(set(values)) <= VALUES}
+
+
+def _row(view: View, i: int, measures: list[Measure], name: str, within: list[str]) -> str:
     before, after = lookup.column(view, "dense_recall")[i], lookup.column(view, "pruned_recall")[i]
     bar = f' style="--d:{rounded.percent(before)}%;--p:{rounded.percent(after)}%"' if before is not None else ""
-    cells = []
+    cells = [f'<td class="l">{text(value)}</td>' for value in within]
     for measure in measures:
         value = measure.by_stratum[i] if measure.by_stratum else None
         if measure.unit == "label":

@@ -146,6 +146,18 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return f"{dense.path}@{FACTORY}", pruned
 
 
+def test_every_part_of_it_that_takes_long_says_how_far_it_is(
+    cut: tuple[str, Path], few_digits: Path, others: Path
+) -> None:
+    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--threads", "1", "--progress", "plain", "-q"]
+    lenses = ["--lens", "recalibrated", "--lens", "loss-shift", "--lens", "layers"]
+    done = here(["explain", cut[0], f"{cut[1]}@{FACTORY}", *sides[:-1], *lenses])
+    ended = [line.partition(":")[0] for line in done.stderr.splitlines() if ": 100 %, " in line]
+    layers = ["putting layers back", "judging layers"]
+    assert {"evaluating", "predicting on --audit", "predicting the loss", *layers} <= set(ended), done.stderr
+    assert here(["explain", cut[0], f"{cut[1]}@{FACTORY}", *sides, *lenses]).stderr == ""
+
+
 def test_the_usual_lenses_and_the_network_that_was_judged(
     cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
 ) -> None:

@@ -261,6 +261,19 @@ def thousand() -> Audit:
     return audit(rows)
 
 
+def crossed(by: str = "class,place") -> Audit:
+    """Classes crossed with a column of the data, beside the classes themselves."""
+    whole = ten()
+    rows: list[Row] = [
+        ("cat, indoor", (30, 12, 1, 5), "regressed", "harmed"),
+        ("cat, outdoor", (45, 1, 1, 3), "fine", "no harm shown"),
+        ("dog, indoor", (40, 2, 3, 5), "cannot tell", "held better"),
+        ("dog, outdoor", (44, 1, 2, 3), "fine", "no harm shown"),
+    ]
+    comparison = whole.comparisons[0]
+    return replace(whole, comparisons=(replace(comparison, views=(*comparison.views, view(rows, by=by))),))
+
+
 def several() -> Audit:
     """Three variants, one of unknown density, under a gate."""
     whole = judged()

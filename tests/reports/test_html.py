@@ -266,6 +266,30 @@ def test_a_class_has_a_story_of_its_own() -> None:
     assert [link.get("href") for link in story.iter("a")] == ["#classes-0-0"]
 
 
+def test_the_story_of_a_class_that_lost_says_what_explains_it() -> None:
+    audit = audits.ten()
+    sentences = ("pruned-90 lost 7.", "It is <batch> normalisation.", "Try new statistics: `prune-audit mitigate`.")
+    comparison = replace(audit.comparisons[0], explained=sentences)
+    root = parsed(html.render(replace(audit, comparisons=(comparison,))))
+    told = "What explains who lost It is <batch> normalisation. Try new statistics: prune-audit mitigate ."
+    assert told in said(of_id(root, "class-0-7"))
+    assert "pruned-90 lost 7" not in said(of_id(root, "class-0-7"))  # who lost, a story knows
+    assert "What explains" not in said(of_id(root, "class-0-5"))
+    assert "What explains" not in said(parsed(page("ten")))
+
+
+def test_classes_that_are_crossed_with_a_column_have_it_to_filter_by() -> None:
+    root = parsed(html.render(audits.crossed()))
+    table = of_id(root, "classes-0-1")
+    heads = [said(head) for head in table.iter("th") if head.get("scope") == "col"]
+    assert heads[:3] == ["class,place", "place", "verdict"]
+    cells = {said(row[0]): (said(row[1]), row[1].get("class")) for row in table.findall("tbody/tr")}
+    assert cells == {f"{one}, {where}": (where, "l") for one in ("cat", "dog") for where in ("indoor", "outdoor")}
+    # What the commas part cannot be told where names hold some, and a column of many values is no filter.
+    three = of_id(parsed(html.render(audits.crossed("class,place,time"))), "classes-0-1")
+    assert "place" not in [said(head) for head in three.iter("th")]
+
+
 def test_a_story_says_where_the_samples_went_and_what_would_settle_it() -> None:
     comparison = audits.judged().comparisons[0]
     (view,) = comparison.views
