@@ -79,8 +79,8 @@ def _table(audit: Audit, view: View, caption: str) -> str:
             f"{view.pair.lost[i]:,}",
             f"{view.pair.gained[i]:,}",
         ]
-        said = (word(columns["verdict"][i]), word(distortion[i], wording.paid(distortion[i])))
-        words = "".join(f'<td class="l">{each}</td>' for each in said)
+        verdicts = (word(columns["verdict"][i]), word(distortion[i], wording.paid(distortion[i])))
+        words = "".join(f'<td class="l">{each}</td>' for each in verdicts)
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{text(view.strata[i])}</th>{numbers}{words}</tr>')
     said = words_of(view, lookup.worst_first(view)[:ROWS], audit.provenance.settings)
