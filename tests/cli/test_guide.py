@@ -30,7 +30,7 @@ def test_a_topic_prints_its_section_for_a_terminal() -> None:
 
 def test_what_commands_print_is_not_broken_where_there_is_room() -> None:
     done = here(["guide", "one-audit"], environment={"COLUMNS": "120", "NO_COLOR": "1"})
-    row = "8     104   81.7 ━━━━━━━━╸┄┄┄┄      51.9  -29.8 -39.2 to -21.9   31      0 regressed   intensified"
+    row = "8     104   81.7 ━━━━━━━┄┄┄┄     51.9  -29.8 -39.2 to -21.9   31      0 regressed   yes: intensified"
     assert row in done.stdout
 
 
