@@ -166,6 +166,24 @@ def test_the_table_says_how_far_the_products_are_and_in_how_many_bits(bases: int
     assert (ratio, indexed) == pytest.approx((32 * 216 / bits, 32 * 216 / places))  # type: ignore[operator]
 
 
+def test_what_is_cut_of_the_coefficients_is_the_error_and_takes_a_place_nevertheless() -> None:
+    """The bases are orthonormal, so that squares of coefficients that are 0 add up."""
+    model = convolution()
+    given = model.get_parameter("0.weight").detach().clone()
+    masks = masking.whole(model, ["0.weight"])
+    made = basis.accompany(model, masks, Cut(), course(0.4))
+    all_of_them = model.get_parameter("0.weight").detach().double().square().flatten().sort().values
+    found = basis.update(model, masks, 0.4, None, Cut(companion=made))
+    masking.apply(model, found)
+    with torch.no_grad():
+        made.show()
+        model.get_parameter("0.weight").copy_(given)
+    ((_, _, kept, of, error, bits, _, places, _),) = basis.tables(model, found, None, Cut(companion=made))[0].rows
+    assert (kept, of) == (86, 216)  # of which .4 are 86.4
+    assert error == pytest.approx(float((all_of_them[:130].sum() / all_of_them.sum()).sqrt()), rel=1e-4)
+    assert (bits, places) == (32 * (86 + 81), 32 * (86 + 81) + 216)
+
+
 def test_what_has_no_kernels_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 2))
     with pytest.raises(ModelError, match="no layer that may be cut has kernels larger than 1"):
