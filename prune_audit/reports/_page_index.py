@@ -10,10 +10,9 @@ import re
 from prune_audit.core import CANNOT_TELL, FINE, REGRESSED, Audit, View, lookup
 from prune_audit.render import rounded
 from prune_audit.render.page import Head, filtering, table, text, word
-from prune_audit.reports._page_large import MANY, WORST
+from prune_audit.reports._page_large import MANY, WORST, indexed
 from prune_audit.reports._page_story import link, told
 
-CELLS = 40_000  # of all variants together
 ORDER = (REGRESSED, CANNOT_TELL, FINE)  # of verdicts, the worst first
 
 
@@ -35,7 +34,7 @@ def _index(audit: Audit, n: int, views: list[View]) -> str:
     first, name = views[0], f"index-{n}"
     variants = lookup.positions_densest_first(audit.comparisons)
     one = len(variants) == 1
-    most = max(WORST, CELLS // (len(variants) + 3))
+    most = indexed(audit)
     nouns = lookup.noun(first)[1]
     changes = [lookup.moves(view) for view in views]
     verdicts = [lookup.column(view, "verdict") for view in views]
@@ -72,8 +71,8 @@ def _index(audit: Audit, n: int, views: list[View]) -> str:
     cut = f", the worst {most:,} of {len(order):,}" if len(order) > most else ""
     by = "" if first.by == "class" else f" by {first.by}"
     return (
-        f"<p>Of more than {MANY:,} {nouns} a page has the {WORST} worst in full, and all in an index; the CSV file has "
-        "every measure of all.</p>\n"
+        f"<p>Of more than {MANY:,} {nouns} a page has the {WORST} worst in full, and {'the worst' if cut else 'all'} "
+        "in an index; the CSV file has every measure of all.</p>\n"
         + filtering(name)
         + table(
             f"{nouns.capitalize()}{by}, by name{cut}",

@@ -10,6 +10,12 @@ from prune_audit.core import Audit
 
 MANY = 200  # classes or groups up to which all are shown in full
 WORST = 40  # above that
+CELLS = 40_000  # of an index, all variants together
+
+
+def indexed(audit: Audit) -> int:
+    """The most classes that an index of ``audit`` has room for."""
+    return max(WORST, CELLS // (len(audit.comparisons) + 3))
 
 
 def large(audit: Audit) -> bool:

@@ -13,7 +13,7 @@ from prune_audit.render import rounded, wording
 from prune_audit.render.page import Head, facts, figure, filtering, fold, limits, prose, shown, table, text, word
 from prune_audit.render.picture import Chart
 from prune_audit.reports._page_flips import flips
-from prune_audit.reports._page_large import MANY, WORST
+from prune_audit.reports._page_large import MANY, WORST, indexed
 from prune_audit.reports._page_looks import looks
 from prune_audit.reports._page_story import link, stories, told
 from prune_audit.reports._page_verdict import sentences
@@ -132,7 +132,7 @@ def _classes(audit: Audit, position: int, n: int) -> str:
     within = [[values[i] for values in crossed.values()] for i in range(len(order))]
     rows = [_row(view, i, measures, names.get(i, text(view.strata[i])), within[i]) for i in order[:most]]
     nouns, words = lookup.noun(view)[1].capitalize(), words_of(view, order[:most], settings)
-    rest = "the index has all" if many else "the CSV file has all"
+    rest = "the index has all" if many and len(order) <= indexed(audit) else "the CSV file has all"
     cut = f", the worst {most:,} of {len(order):,}; {rest}" if len(order) > most else ""
     return (
         ("" if many else filtering(name))

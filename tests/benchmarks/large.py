@@ -6,8 +6,8 @@ samples, by classes and by variants, each with the exponent by which the time gr
 a million samples cost with reports.
 
 With ``--peers`` other libraries say, in place of that, what they can of the same files, in processes of the interpreter
-PYTHON, which has them or cannot run them: recalls without uncertainty (scikit-learn), with 100 bootstraps (fairlearn,
-torchmetrics), or a report (Evidently). Each is one run.
+PYTHON, which has them or cannot run them: recalls without uncertainty (scikit-learn), or with 100 bootstraps
+(fairlearn, torchmetrics). Each is one run.
 """
 
 from __future__ import annotations
@@ -64,16 +64,6 @@ for found in models.values():
     )
     recall.update(torch.tensor(found.map(names).to_numpy()), labels)
     recall.compute()
-""",
-    "Evidently, its classification report": """
-from evidently import DataDefinition, Dataset, MulticlassClassification, Report
-from evidently.presets import ClassificationPreset
-columns = DataDefinition(classification=[MulticlassClassification(target="y", prediction_labels="found")])
-of = {
-    name: Dataset.from_pandas(pandas.DataFrame({"y": y, "found": found}), data_definition=columns)
-    for name, found in models.items()
-}
-Report([ClassificationPreset()]).run(of["pruned"], of["dense"]).dict()
 """,
 }
 

@@ -23,7 +23,7 @@ import pytest
 
 from prune_audit.core import Audit, Drawing, Field, Pair, Settings, Table, View, lookup
 from prune_audit.render import wording
-from prune_audit.reports import _page_about, _page_index, _page_variant, html, svg
+from prune_audit.reports import _page_about, _page_index, _page_large, _page_variant, html, svg
 from prune_audit.stats import measures
 from prune_audit.tasks import language_models
 from tests.lenses.looks import looked
@@ -417,10 +417,12 @@ def test_the_index_says_what_the_task_calls_its_numbers() -> None:
 
 
 def test_the_index_cuts_what_no_page_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_page_index, "CELLS", 400)
+    monkeypatch.setattr(_page_large, "CELLS", 400)
     index = of_id(parsed(page_of := html.render(of_classes(300))), "index-0")
     assert len(list(index.iter("tr"))) == 1 + 100
     assert "Classes, by name, the worst 100 of 300" in page_of
+    assert "the 40 worst in full, and the worst in an index" in page_of
+    assert "the worst 40 of 300; the CSV file has all" in page_of
     assert [said(row)[:9] for row in index.iter("tr")][1:3] == ["n00000000", "n00000004"]
 
 
