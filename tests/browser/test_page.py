@@ -43,6 +43,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "thousand": of_classes(1000),
         "long": long(audits.several()),
         "crossed": audits.crossed(),
+        "two": two(of_classes(201)),
     }
     for name, audit in made.items():
         (folder / f"{name}.html").write_text(html.render(audit), encoding="utf-8")
@@ -60,6 +61,12 @@ def long(audit: Audit) -> Audit:
         return replace(comparison, views=(replace(view, pair=pair),))
 
     return replace(audit, comparisons=tuple(map(renamed, audit.comparisons)))
+
+
+def two(audit: Audit) -> Audit:
+    """``audit`` with its variant twice, under another name."""
+    [first] = audit.comparisons
+    return replace(audit, comparisons=(first, replace(first, pruned=replace(first.pruned, name="again"))))
 
 
 def column(driver: Chrome, table: str, position: int) -> Sequence[str]:
@@ -336,6 +343,20 @@ def test_a_thousand_classes_print_on_eight_pages(driver: Chrome, pages: Path) ->
     paper = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
     document = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", paper)["data"])
     assert 4 <= document.count(b"/Type /Page\n") <= 8
+
+
+@pytest.mark.parametrize(("name", "charts", "readings"), [("two", 0, [True, False]), ("large", 1, [True])])
+def test_of_several_large_variants_paper_has_tables_and_no_chart_of_each(
+    driver: Chrome, pages: Path, name: str, charts: int, readings: Sequence[bool]
+) -> None:
+    """With a thousand classes three variants print on 12 pages in place of 17."""
+    chromium.show(driver, pages / f"{name}.html")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = "return [...document.querySelectorAll(arguments[0])].map(each => each.offsetHeight > 0)"
+    assert sum(driver.execute_script(shown, ".variant > .charts")) == charts
+    assert driver.execute_script(shown, ".variant > .wide + .reading") == readings
+    assert all(driver.execute_script(shown, ".variant > .wide tbody tr"))
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_heads_of_columns_are_no_buttons_on_paper(driver: Chrome, pages: Path) -> None:
