@@ -263,7 +263,7 @@ def test_axe_finds_nothing(driver: Chrome, pages: Path, axe: str, name: str, the
     # Stories that are closed are not shown to anybody, and axe takes its time over them; as over rows of an index,
     # which are alike: that of 201 classes is looked at whole.
     alike = ".index tbody tr:nth-child(n+30)" if name == "thousand" else ".none"
-    driver.set_script_timeout(100)
+    driver.set_script_timeout(300)  # a thousand classes take 24 seconds of a core
     driver.execute_script(axe)
     found = driver.execute_async_script(
         "const [alike, done] = arguments;"
