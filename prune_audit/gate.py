@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from prune_audit import plugins, rules
-from prune_audit.core import SINCE, Audit, Check, Comparison, Pair, Policy, Settings, Waiver
+from prune_audit.core import SINCE, Audit, Check, Comparison, NoMeasure, Pair, Policy, Settings, Waiver
 from prune_audit.errors import AlignmentError, UsageError
 
 
@@ -38,7 +38,12 @@ def checked(audit: Audit, policy: Policy) -> Audit:
     for comparison in audit.comparisons:
         if settings != audit.provenance.settings:
             comparison = _again(comparison, [view.pair for view in comparison.views], settings)
-        comparisons.append(replace(comparison, checks=rules.check(comparison, resolved(policy, settings))))
+        try:
+            checks = rules.check(comparison, resolved(policy, settings))
+        except NoMeasure:  # of an earlier version's audit, whose counts tell
+            comparison = _again(comparison, [view.pair for view in comparison.views], settings)
+            checks = rules.check(comparison, resolved(policy, settings))
+        comparisons.append(replace(comparison, checks=checks))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)
 

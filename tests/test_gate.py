@@ -66,6 +66,19 @@ def test_an_audit_that_took_equal_predictions_for_one_model_is_measured_again() 
     assert gate.judge(old, policy(), TODAY) == gate.judge(fresh, policy(), TODAY)
 
 
+def test_an_audit_that_lacks_what_a_rule_looks_at_is_measured_again() -> None:
+    """As one that an earlier version wrote does, which knew fewer statistics."""
+    fresh = audit(lost={"pruned": 100})
+    (comparison,) = fresh.comparisons
+    views = [
+        replace(view, measures=tuple(m for m in view.measures if m.name != "chance_accuracy"))
+        for view in comparison.views
+    ]
+    old = replace(fresh, comparisons=(replace(comparison, views=tuple(views)),))
+    rule = Policy(name="p", rules={"collapsed": RuleSetting(level="error")})
+    assert gate.judge(old, rule, TODAY) == gate.judge(fresh, rule, TODAY)
+
+
 def test_a_waiver_lets_a_failure_pass_and_shows_its_reason() -> None:
     judged = gate.judge(audit(lost={"pruned": 100}), policy(waiver()), TODAY)
     (waived,) = found(judged, "waived")

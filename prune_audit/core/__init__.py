@@ -18,7 +18,7 @@ never 0 and never NaN.
 
 from prune_audit.core.audit import Audit, Sparsest
 from prune_audit.core.clusters import Clusters
-from prune_audit.core.findings import Check, Comparison, Flip, Measure, Provenance, View
+from prune_audit.core.findings import Check, Comparison, Flip, Measure, NoMeasure, Provenance, View
 from prune_audit.core.kept import Kept
 from prune_audit.core.looks import BESIDE, Drawing, Drawn, Field, Look, Table
 from prune_audit.core.masks import Masks
@@ -152,6 +152,7 @@ __all__ = [
     "Measure",
     "ModelCard",
     "ModelSource",
+    "NoMeasure",
     "Norm",
     "Normalising",
     "OperatingPoint",

@@ -37,6 +37,10 @@ class Measure:
     overall_absent: str | None = None
 
 
+class NoMeasure(KeyError):
+    """A view lacks the measure that was asked for, as one of an earlier version's audit may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One stratification of a comparison: the counts, and every measure of them, in the order of the columns.
@@ -98,11 +102,11 @@ class View:
         return View(pair=self.pair, measures=(*self.measures, *measures), apart=(*self.apart, *names))
 
     def measure(self, name: str) -> Measure:
-        """The measure called ``name``. Raises `KeyError` where there is none."""
+        """The measure called ``name``. Raises `NoMeasure` where there is none."""
         for measure in self.measures:
             if measure.name == name:
                 return measure
-        raise KeyError(name)
+        raise NoMeasure(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
