@@ -165,3 +165,12 @@ def test_the_documents_say_what_the_studies_found() -> None:
 def less(of: tuple[float, ...]) -> str:
     """By how much less something is, with the interval over seeds and samples."""
     return f"{-of[0]:.1f} points ({-of[4]:.1f} to {-of[3]:.1f})"
+
+
+def test_the_readme_shows_a_mitigation_with_the_figures_of_the_document() -> None:
+    page, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/mitigate.md", "README.md"))
+    after = page.partition("The published ResNet-32 of CIFAR-10")[2].partition("## Over seeds")[0]
+    for name, called in (("untuned cut", "cut to 30 % (dense: 88.4 %)"), ("recalibrated", "mended")):
+        [row] = [line for line in after.splitlines() if line.startswith(f"| {name} |")]
+        accuracy, worst_, _, harmed, regressed = (cell.split()[0] for cell in row.split("|")[2:-1])
+        assert f"| {called} | {accuracy} % | {worst_} % | {harmed} | {regressed} |" in readme
