@@ -27,7 +27,7 @@ def test_it_writes_models_and_data_and_audits_them(shown: tuple[Path, str]) -> N
     written = {path.relative_to(folder / "prune-audit-demo").as_posix() for path in folder.rglob("*") if path.is_file()}
     assert written == {demo.MARK, "audit.json", *(name for name, _ in shipped.demo())}
     assert "prune-audit-demo: two models and 1,078 labelled images" in out
-    assert re.search(r"^8 +104 .* regressed +intensified$", out, re.M)
+    assert re.search(r"^8 +104 .* regressed +yes: intensified$", out, re.M)
 
 
 def test_the_next_three_commands_work_there_and_leave_what_is_said(shown: tuple[Path, str]) -> None:

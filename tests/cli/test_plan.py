@@ -61,7 +61,8 @@ def test_the_report_ends_with_that_step(saved: Path, tmp_path: Path) -> None:
     step = "Next: to settle what is undecided (3 classes), collect 66 more of class 0, 201 of 1, 627 of 5:"
     assert steps(["report", saved]) == [step, f"  prune-audit plan {saved}"]
     judged: list[str | Path] = ["check", saved, "--exit-zero"]
-    assert steps(judged) == [step, f"  prune-audit plan {saved}"]
+    more = "--all shows every class, and how models and data were read"
+    assert steps(judged) == [step, f"  prune-audit plan {saved}", more]
     other = tmp_path / "judged again.json"
     assert steps([*judged, "-o", other])[1] == f"  prune-audit plan '{other}'"
     anew, command = steps([*judged, "--margin", "1"])[:2]

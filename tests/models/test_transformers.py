@@ -26,7 +26,8 @@ from tests.hugging_face import bert, resnet, save, vit
 
 def load(path: Path, settings: Settings | None = None, factory: str | None = None) -> TorchClassifier:
     found = models.load(
-        ModelSource(name="m", path=path, factory=factory), replace(settings or Settings(), isolate="never")
+        ModelSource(name="m", path=path, factory=factory),
+        replace(settings or Settings(), isolate="never", runtime="own"),
     )
     assert isinstance(found, TorchClassifier)
     return found

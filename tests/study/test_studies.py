@@ -23,7 +23,8 @@ from tests.conftest import ROOT
 
 PLANS = sorted((ROOT / "docs" / "studies").glob("*.toml"))
 STUDIES = [path for path in PLANS if path.with_suffix("").is_dir()]  # those that were run
-WRITTEN = ("study.md", "alpha.svg")
+WRITTEN = ("study.md", "runs.csv", "classes.csv")
+WHERE_THERE_ARE = ("alpha.svg", "samples.csv", "contrasts.csv")  # an alpha, what was right, contrasts
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
@@ -43,7 +44,7 @@ def test_the_tables_are_those_of_the_runs(path: Path, tmp_path: Path) -> None:
     folder = path.with_suffix("")
     assert invoke(["study", str(folder), "-o", str(tmp_path), "-q"]) == 0
     tables = sorted(each.name for each in tmp_path.glob("table-*.csv"))
-    names = [*tables, *WRITTEN, "runs.csv", "classes.csv", *(each.name for each in tmp_path.glob("samples.csv"))]
+    names = [*tables, *WRITTEN, *(name for name in WHERE_THERE_ARE if (tmp_path / name).exists())]
     if os.environ.get("PRUNE_AUDIT_UPDATE"):
         for name in names:
             shutil.copy(tmp_path / name, folder / name)
@@ -68,7 +69,7 @@ def test_the_runs_are_those_of_the_file(path: Path) -> None:
     assert len(found) == len(wanted)
     assert set(found) == wanted
     assert len(classes) == 10 * runs["failed"].isna().sum()
-    cut = runs[runs["method"] != "surgery"]
+    cut = runs[~runs["method"].isin(["surgery", "bcr", "seqattn"])]  # by thresholds, and in blocks
     one = 1 / runs["parameters"].min()
     assert (cut["achieved"] - cut["density"]).abs().max() <= one
     assert (runs["achieved"] - runs["density"]).abs().max() <= 0.005

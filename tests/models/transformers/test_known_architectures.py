@@ -39,7 +39,7 @@ def folder(path: Path, **fields: Any) -> Path:
 
 
 def load(path: Path, *, trusted: bool = False) -> Any:
-    return models.load(ModelSource(name="m", path=path), Settings(allow_pickle=trusted, isolate="never"))
+    return models.load(ModelSource(name="m", path=path), Settings(allow_pickle=trusted, isolate="never", runtime="own"))
 
 
 class Payload:
