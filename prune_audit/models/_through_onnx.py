@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -99,8 +100,7 @@ class ThroughOnnx:
         self._samples = self._ties = self._close = 0
         self._alone = 0  # samples that onnxruntime answered and torch did not see
         self._apart = self._share = 0.0  # the largest difference of a score, and as a share of the sample's largest
-        self._calls = 0  # of torch's
-        self._fastest = {"torch": np.inf, "onnxruntime": np.inf}  # seconds a sample
+        self._took: dict[str, list[float]] = {"torch": [], "onnxruntime": []}  # seconds a sample of each call
 
     @property
     def card(self) -> ModelCard:
@@ -169,9 +169,9 @@ class ThroughOnnx:
         if not self._waits or self._reason:
             return
         few = {name: array[: self.expects.batch or 4] for name, array in inputs.items()}
-        while self._calls < TIMED:
+        while len(self._took["torch"]) < TIMED:
             self._by_torch(few)
-        own = self._fastest["torch"]
+        own = min(self._took["torch"])
         if SAVED * own * samples <= seconds(self._own) + (1 - SAVED) * own * min(samples, COMPARED):
             return
         size = sum(parameter.nbytes for parameter in self._own.module.parameters())
@@ -232,7 +232,6 @@ class ThroughOnnx:
             self._exported = _export(self._own, inputs, self._settings.threads)
 
     def _by_torch(self, inputs: Mapping[str, Array]) -> Array:
-        self._calls += 1
         return self._timed("torch", self._own, inputs)
 
     def _by_onnx(self, inputs: Mapping[str, Array]) -> Array:
@@ -242,14 +241,15 @@ class ThroughOnnx:
     def _timed(self, runtime: str, model: Classifier, inputs: Mapping[str, Array]) -> Array:
         began = time.perf_counter()
         scores = model.predict(inputs)
-        each = (time.perf_counter() - began) / max(1, len(scores))
-        self._fastest[runtime] = min(self._fastest[runtime], each)
+        if self._left >= 0:  # afterwards nobody asks
+            self._took[runtime].append((time.perf_counter() - began) / max(1, len(scores)))
         return scores
 
     def _pays(self, scores: Array) -> bool:
         """Whether onnxruntime is faster, with those samples of ``scores`` (B, C) that torch predicts as well."""
-        again = float(self._near(scores).mean()) * self._fastest["torch"]
-        return self._fastest["onnxruntime"] + again < PAYS * self._fastest["torch"]
+        calls = self._took["onnxruntime"]  # each beside one of torch's; medians, since machines are busy
+        here, own = median(calls), median(self._took["torch"][-len(calls) :])
+        return here + float(self._near(scores).mean()) * own < PAYS * own
 
     def _near(self, scores: Array) -> Array:
         """Which of ``scores`` (B, C) are so close to another class that what was seen of differences may decide."""
