@@ -98,6 +98,7 @@ class ThroughOnnx:
         self._left = 0  # samples to compare
         self._compared: set[bytes] = set()  # of samples, so that each counts once however often it comes
         self._samples = self._ties = self._close = 0
+        self._shown = self._doubtful = 0  # samples that both ran, and of these such as torch would predict again
         self._alone = 0  # samples that onnxruntime answered and torch did not see
         self._apart = self._share = 0.0  # the largest difference of a score, and as a share of the sample's largest
         self._took: dict[str, list[float]] = {"torch": [], "onnxruntime": []}  # seconds a sample of each call
@@ -221,8 +222,11 @@ class ThroughOnnx:
         fresh = self._fresh(inputs)
         self._left -= int(fresh.sum())
         reason = self._differs(wanted, scores, fresh)
-        if not reason and self._auto and self._left <= 0 and not self._pays(scores):
-            reason = "it is no faster there"
+        if not reason and self._auto:
+            self._shown += len(scores)
+            self._doubtful += int(self._near(scores).sum())
+            if self._left <= 0 and not self._pays():
+                reason = "it is no faster there"
         if reason:
             self._reason, self._exported = reason, None
         return wanted if reason or self._auto else scores
@@ -245,11 +249,11 @@ class ThroughOnnx:
             self._took[runtime].append((time.perf_counter() - began) / max(1, len(scores)))
         return scores
 
-    def _pays(self, scores: Array) -> bool:
-        """Whether onnxruntime is faster, with those samples of ``scores`` (B, C) that torch predicts as well."""
+    def _pays(self) -> bool:
+        """Whether onnxruntime is faster, with those samples that torch predicts as well."""
         calls = self._took["onnxruntime"]  # each beside one of torch's; medians, since machines are busy
         here, own = median(calls), median(self._took["torch"][-len(calls) :])
-        return here + float(self._near(scores).mean()) * own < PAYS * own
+        return here + self._doubtful / self._shown * own < PAYS * own
 
     def _near(self, scores: Array) -> Array:
         """Which of ``scores`` (B, C) are so close to another class that what was seen of differences may decide."""
