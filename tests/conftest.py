@@ -67,6 +67,23 @@ def few_digits(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small only wait for more threads than one, on a busy machine for seconds."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def in_repository(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    """With the repository as the working directory, so that factories of the samples are found, and in one thread."""
+    monkeypatch.chdir(ROOT)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_code_read_once() -> Iterator[None]:
     """Read the code of a factory of this repository once for all tests, none of which changes it.

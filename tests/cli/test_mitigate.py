@@ -9,26 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from prune_audit.cli import _interrupt, invoke
-from tests.conftest import ROOT
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
 VAL = "sample_models/val"
 
 
-@pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(ROOT)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("in_repository")
 
 
 @pytest.fixture

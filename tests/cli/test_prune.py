@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from prune_audit import plugins
 from prune_audit.cli import _interrupt, invoke
 from sample_models.make import network
 from tests import normalised
-from tests.conftest import ROOT
 from tests.pruning.networks import TOLERANCE
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
@@ -28,13 +26,7 @@ VAL = "sample_models/val"
 METHODS = plugins.names("pruning")
 
 
-@pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(ROOT)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("in_repository")
 
 
 # How a file is written hangs on the method only where it learns something beside the weights.
