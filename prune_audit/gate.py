@@ -34,15 +34,16 @@ def checked(audit: Audit, policy: Policy) -> Audit:
     audit = mended(audit)
     settings = settings_of(policy, _own(audit))
     check_expected(audit, settings)
-    comparisons = []
+    limits, comparisons = resolved(policy, settings), []
     for comparison in audit.comparisons:
+        pairs = [view.pair for view in comparison.views]
         if settings != audit.provenance.settings:
-            comparison = _again(comparison, [view.pair for view in comparison.views], settings)
+            comparison = _again(comparison, pairs, settings)
         try:
-            checks = rules.check(comparison, resolved(policy, settings))
+            checks = rules.check(comparison, limits)
         except NoMeasure:  # of an earlier version's audit, whose counts tell
-            comparison = _again(comparison, [view.pair for view in comparison.views], settings)
-            checks = rules.check(comparison, resolved(policy, settings))
+            comparison = _again(comparison, pairs, settings)
+            checks = rules.check(comparison, limits)
         comparisons.append(replace(comparison, checks=checks))
     provenance = replace(audit.provenance, settings=settings)
     return replace(audit, comparisons=tuple(comparisons), provenance=provenance, policy=policy)

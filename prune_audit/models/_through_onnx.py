@@ -101,7 +101,8 @@ class ThroughOnnx:
         self._shown = self._doubtful = 0  # samples that both ran, and of these such as torch would predict again
         self._alone = 0  # samples that onnxruntime answered and torch did not see
         self._apart = self._share = 0.0  # the largest difference of a score, and as a share of the sample's largest
-        self._took: dict[str, list[float]] = {"torch": [], "onnxruntime": []}  # seconds a sample of each call
+        self._calls, self._least = 0, np.inf  # of torch's, and the fewest seconds a sample of one of them
+        self._took: list[tuple[float, float]] = []  # seconds a sample in torch and in onnxruntime, of each call of both
 
     @property
     def card(self) -> ModelCard:
@@ -170,25 +171,19 @@ class ThroughOnnx:
         if not self._waits or self._reason:
             return
         few = {name: array[: self.expects.batch or 4] for name, array in inputs.items()}
-        while len(self._took["torch"]) < TIMED:
+        while self._calls < TIMED:
             self._by_torch(few)
-        own = min(self._took["torch"])
-        if SAVED * own * samples <= seconds(self._own) + (1 - SAVED) * own * min(samples, COMPARED):
+        saved, both = SAVED * self._least, (1 - SAVED) * self._least  # seconds for each sample, and where both run
+        if saved * samples <= seconds(self._own) + both * min(samples, COMPARED):
             return
         size = sum(parameter.nbytes for parameter in self._own.module.parameters())
         room = self._settings.memory
         if size > LARGE or (room is not None and COPIES * size + LIBRARIES > room):
             self._reason = f"its weights take {size / 1e6:,.0f} MB, and an export more than is taken unasked"
-        elif self._by_torch(few).ndim == 1:
+        elif self._by_torch(few)[0].ndim == 1:
             self._reason = "it gives classes and no scores, so that no sample shows how near it is to another class"
         else:
-            try:
-                require_exporter(self._own)
-                self._export(inputs)
-            except (MissingExtra, ModelError) as fault:
-                self._reason = f"{fault.message}{f' ({fault.hint})' if isinstance(fault, MissingExtra) else ''}"
-            except ExportFailed as fault:
-                self._reason = f"its export failed: {fault}"
+            self._reason = self._export(inputs)
         self._waits = False
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
@@ -198,27 +193,26 @@ class ThroughOnnx:
             ModelError: torch cannot run it.
         """
         if self._waits or self._reason:
-            return self._by_torch(inputs)
+            return self._by_torch(inputs)[0]
         ranks = tuple(array.ndim for array in inputs.values())
         if ranks != self._ranks:
             self._ranks, self._left = ranks, COMPARED
             self._compared.clear()
-        wanted: Array | None = None
+        # First, because where torch fails too it is the input that is wrong; and because an export is of the one output
+        # that holds the scores, which only a run tells.
+        own = self._by_torch(inputs) if self._left > 0 else None
+        if self._exported is None and (reason := self._export(inputs)):
+            return self._gives_up(inputs, own, reason)
+        assert self._exported is not None
         try:
-            if self._exported is None:
-                # First, because where torch fails too it is the input that is wrong; and because an export is of the
-                # one output that holds the scores, which only a run tells.
-                wanted = self._by_torch(inputs)
-                self._export(inputs)
-            scores = self._by_onnx(inputs)
-        except ExportFailed as fault:
-            return self._gives_up(inputs, wanted, f"its export failed: {fault}")
+            scores, here = _timed(self._exported, inputs)
         except ModelError as fault:
-            return self._gives_up(inputs, wanted, fault.message)
-        if self._left <= 0:
+            return self._gives_up(inputs, own, fault.message)
+        if own is None:
             self._alone += len(scores)
             return self._checked(inputs, scores) if self._auto else scores
-        wanted = self._by_torch(inputs) if wanted is None else wanted
+        wanted, each = own
+        self._took.append((each, here))
         fresh = self._fresh(inputs)
         self._left -= int(fresh.sum())
         reason = self._differs(wanted, scores, fresh)
@@ -231,29 +225,31 @@ class ThroughOnnx:
             self._reason, self._exported = reason, None
         return wanted if reason or self._auto else scores
 
-    def _export(self, inputs: Mapping[str, Array]) -> None:
-        with _exporting, quiet():
-            self._exported = _export(self._own, inputs, self._settings.threads)
+    def _export(self, inputs: Mapping[str, Array]) -> str:
+        """Have the network exported, or say why it cannot be."""
+        try:
+            require_exporter(self._own)
+            with _exporting, quiet():
+                self._exported = _export(self._own, inputs, self._settings.threads)
+        except MissingExtra as fault:
+            return f"{fault.message} ({fault.hint})"
+        except ModelError as fault:
+            return fault.message
+        except ExportFailed as fault:
+            return f"its export failed: {fault}"
+        return ""
 
-    def _by_torch(self, inputs: Mapping[str, Array]) -> Array:
-        return self._timed("torch", self._own, inputs)
-
-    def _by_onnx(self, inputs: Mapping[str, Array]) -> Array:
-        assert self._exported is not None
-        return self._timed("onnxruntime", self._exported, inputs)
-
-    def _timed(self, runtime: str, model: Classifier, inputs: Mapping[str, Array]) -> Array:
-        began = time.perf_counter()
-        scores = model.predict(inputs)
-        if self._left >= 0:  # afterwards nobody asks
-            self._took[runtime].append((time.perf_counter() - began) / max(1, len(scores)))
-        return scores
+    def _by_torch(self, inputs: Mapping[str, Array]) -> tuple[Array, float]:
+        """Torch's scores, and the seconds a sample that they took."""
+        scores, each = _timed(self._own, inputs)
+        self._calls, self._least = self._calls + 1, min(self._least, each)
+        return scores, each
 
     def _pays(self) -> bool:
         """Whether onnxruntime is faster, with those samples that torch predicts as well."""
-        calls = self._took["onnxruntime"]  # each beside one of torch's; medians, since machines are busy
-        here, own = median(calls), median(self._took["torch"][-len(calls) :])
-        return here + self._doubtful / self._shown * own < PAYS * own
+        own, here = map(median, zip(*self._took, strict=True))  # since machines are busy
+        again = self._doubtful / self._shown * own
+        return bool(here + again < PAYS * own)
 
     def _near(self, scores: Array) -> Array:
         """Which of ``scores`` (B, C) are so close to another class that what was seen of differences may decide."""
@@ -285,8 +281,9 @@ class ThroughOnnx:
             self._compared.add(sample)
         return fresh
 
-    def _gives_up(self, inputs: Mapping[str, Array], wanted: Array | None, reason: str) -> Array:
-        scores = self._own.predict(inputs) if wanted is None else wanted
+    def _gives_up(self, inputs: Mapping[str, Array], own: tuple[Array, float] | None, reason: str) -> Array:
+        """Torch's scores, from now on as well; ``own`` are they where it has just been asked."""
+        scores, _ = self._by_torch(inputs) if own is None else own
         self._reason, self._exported = reason, None
         return scores
 
@@ -319,6 +316,13 @@ class ThroughOnnx:
         self._apart = max(self._apart, float(apart.max()))
         self._share = max(self._share, float((apart[largest > 0] / largest[largest > 0]).max(initial=0)))
         return ""
+
+
+def _timed(model: Classifier, inputs: Mapping[str, Array]) -> tuple[Array, float]:
+    """The scores of ``model``, and the seconds a sample that they took."""
+    began = time.perf_counter()
+    scores = model.predict(inputs)
+    return scores, (time.perf_counter() - began) / max(1, len(scores))
 
 
 def _export(own: TorchClassifier, inputs: Mapping[str, Array], threads: int | None) -> onnx.OnnxClassifier:
