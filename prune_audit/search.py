@@ -26,14 +26,14 @@ LOWEST = 0.01  # the density below which nobody looks without being asked
 RATIO = 1.1  # the search ends where the next density would be this close
 BELOW = 2  # densities below the answer that are tried, too
 
-Verdict: TypeAlias = Literal["passes", "fails", "cannot be told"]
+Verdict: TypeAlias = Literal["passes", "fails", "undecided"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
     """One network that was tried. ``failed`` and ``unsettled`` are how many of the ``checks`` of level error did.
 
-    ``missing`` is the number of samples that would settle what cannot be told of it, and ``hopeless`` how many classes
+    ``missing`` is the number of samples that would settle what is undecided of it, and ``hopeless`` how many classes
     no number that anybody has would settle; both are None where all is settled.
     """
 
@@ -60,7 +60,7 @@ class Search:
     """What was found: the sparsest network that passed, None where none did; every try, in order; and ``last``, the
     audit of the last that did not pass, None where all did.
 
-    ``accepted`` says that what could not be told counted as a pass. ``floor`` is the lowest density to try.
+    ``accepted`` says that what is undecided counted as a pass. ``floor`` is the lowest density to try.
     """
 
     pruned: Pruned | None
@@ -92,7 +92,7 @@ class Search:
                 f"The lowest density that was to be tried, {_share(self.floor)}, passes: the search ended there, and "
                 "not at what does harm. A lower --density goes on."
             )
-        if bound is not None and bound.verdict == "cannot be told":
+        if bound is not None and bound.verdict == "undecided":
             said.append(_few(bound, answer))
         if answer is not None:
             odd = [e for e in self.tried if e.density < answer.density and _counts(e, accepted=self.accepted)]
@@ -103,7 +103,7 @@ class Search:
             ]
             if self.accepted and answer.unsettled:
                 said.append(
-                    "Checks that could not be told were accepted: the fewer the samples, the sparser what is found so."
+                    "Checks that are undecided were accepted: the fewer the samples, the sparser what is found so."
                 )
             said.append("What was found was chosen on these data: confirm it on others.")
         return tuple(said)
@@ -213,7 +213,7 @@ def judged(density: float, audit: Audit) -> Try:
     failed, unsettled = outcomes.count("failed"), outcomes.count("inconclusive")
     found = Try(
         density=density,
-        verdict="fails" if failed else "cannot be told" if unsettled else "passes",
+        verdict="fails" if failed else "undecided" if unsettled else "passes",
         failed=failed,
         unsettled=unsettled,
         checks=len(outcomes),
@@ -234,7 +234,7 @@ def noted(audit: Audit, search: Search) -> Audit:
 
 
 def _counts(tried: Try, *, accepted: bool) -> bool:
-    return tried.verdict == "passes" or (accepted and tried.verdict == "cannot be told")
+    return tried.verdict == "passes" or (accepted and tried.verdict == "undecided")
 
 
 def _chosen(tried: tuple[Try, ...], *, accepted: bool) -> Try | None:
@@ -252,7 +252,7 @@ def _few(bound: Try, answer: Try | None) -> str:
     """That the samples set the answer, and what would change that."""
     sparser = "sparser networks than the answer" if answer is not None else "networks"
     said = (
-        f"The number of samples sets the answer, and not what pruning does: whether {sparser} do harm cannot be told "
+        f"The number of samples sets the answer, and not what pruning does: whether {sparser} do harm is undecided "
         f"at {_share(bound.density)}, where {bound.unsettled} of {rounded.several(bound.checks, 'check')} are "
         "unsettled."
     )

@@ -422,7 +422,7 @@ def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
         assert each.density == pytest.approx(density, abs=1 / TOTAL)
         outcomes = [check.outcome for check in done.comparisons[0].checks if check.level == "error"]
         assert (each.failed, each.unsettled) == (outcomes.count("failed"), outcomes.count("inconclusive"))
-        assert each.verdict == {"passed": "passes", "failed": "fails", "inconclusive": "cannot be told"}[done.outcome]
+        assert each.verdict == {"passed": "passes", "failed": "fails", "inconclusive": "undecided"}[done.outcome]
         assert each.missing == (planning.shopping(done).total if each.unsettled else None)
     assert found.pruned.density == pytest.approx(found.answer.density, abs=1 / TOTAL)
     assert nonzero(tmp_path / "out.pth") == round(found.answer.density * TOTAL)
@@ -498,7 +498,7 @@ def test_fewer_samples_find_no_sparser_network(few_digits: Path, tmp_path: Path)
     )
     assert found.pruned is None
     assert found.last is not None
-    assert {each.verdict for each in found.tried} == {"cannot be told"}
+    assert {each.verdict for each in found.tried} == {"undecided"}
     told = " ".join(found.told())
     assert "No density passes, so nothing was written." in told
     assert "The number of samples sets the answer, and not what pruning does: whether networks do harm" in told
@@ -517,7 +517,7 @@ def searched(
     """A search in which ``verdict`` says what comes of a density."""
 
     def judged(density: float, _: Audit) -> search.Try:
-        found, counts = verdict(density), {"passes": (0, 0), "fails": (2, 1), "cannot be told": (0, 3)}
+        found, counts = verdict(density), {"passes": (0, 0), "fails": (2, 1), "undecided": (0, 3)}
         return search.Try(
             density=density, verdict=found, failed=counts[found][0], unsettled=counts[found][1], checks=22, missing=40
         )
@@ -567,25 +567,25 @@ def test_the_floor_is_tried_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_what_cannot_be_told_is_no_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def verdict(density: float) -> search.Verdict:
-        return "passes" if density > 0.5 else "cannot be told" if density > 0.1 else "fails"
+        return "passes" if density > 0.5 else "undecided" if density > 0.1 else "fails"
 
     found = searched(monkeypatch, tmp_path, verdict)
     assert found.answer is not None
     assert found.bound is not None
     assert 0.5 < found.answer.density < 0.55
-    assert found.bound.verdict == "cannot be told"
+    assert found.bound.verdict == "undecided"
     assert found.told()[0] == (
         "The number of samples sets the answer, and not what pruning does: whether sparser networks than the answer do "
-        f"harm cannot be told at {100 * found.bound.density:.2f} %, where 3 of 22 checks are unsettled. About 40 more "
+        f"harm is undecided at {100 * found.bound.density:.2f} %, where 3 of 22 checks are unsettled. About 40 more "
         "samples would settle there what classes lose. --accept-unsettled lets pass what is not shown to fail."
     )
     accepted = searched(monkeypatch, tmp_path, verdict, accept=True)
     assert accepted.answer is not None
     assert 0.1 < accepted.answer.density < 0.11
-    assert accepted.told()[0].startswith("Checks that could not be told were accepted")
+    assert accepted.told()[0].startswith("Checks that are undecided were accepted")
 
 
-@pytest.mark.parametrize("between", ["fails", "cannot be told"])
+@pytest.mark.parametrize("between", ["fails", "undecided"])
 def test_the_answer_lies_below_no_network_that_failed(
     between: search.Verdict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

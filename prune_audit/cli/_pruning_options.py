@@ -128,7 +128,7 @@ class Cutting:
         bool,
         typer.Option(
             "--accept-unsettled",
-            help="With --until-harm: also let pass what cannot be told. The fewer samples, the sparser is then what is "
+            help="With --until-harm: also let pass what is undecided. The fewer samples, the sparser is then what is "
             "found; without it, only what is settled passes.",
         ),
     ] = False

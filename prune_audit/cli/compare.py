@@ -124,7 +124,6 @@ class Gate:
         Path | None,
         typer.Option(
             metavar="DATA",
-            exists=True,  # it is read after the long run, and the path should not be wrong then
             help="Judge the sparsest variant that passes again, on these fresh data; asks for a gate. The exit code is "
             "of both: 1 where any variant failed on either data. Reports go to NAME.confirm.SUFFIX beside the others.",
         ),
@@ -201,6 +200,7 @@ def run(
 
     Example: prune-audit compare dense.pt pruned.onnx --data val/ -o audit.json --gate
     """
+    from prune_audit import data as labelled
     from prune_audit import models
     from prune_audit.errors import UsageError
 
@@ -209,6 +209,8 @@ def run(
         raise UsageError("--confirm-only: there is nothing to confirm", hint="name fresh data with --confirm DATA")
     if judging.confirm is not None and data is None:
         raise UsageError("--confirm: there are no other data to choose by", hint="name these with --data")
+    if judging.confirm is not None:  # it is read after the long run, and the path should not be wrong then
+        labelled.must_be(judging.confirm, "--confirm")
     counted = counting.settings()
     settings = replace(
         statistics.laid_over(o.settings(of_models.outputs, sample, running), context),

@@ -35,6 +35,7 @@ def run(
     Example: prune-audit history releases/ -o history.html
     """
     from prune_audit.cli import _terminal
+    from prune_audit.files import elsewhere
     from prune_audit.history import folder as kept
     from prune_audit.history import writing
 
@@ -42,9 +43,10 @@ def run(
     writing.check(paths)
     found = kept.read(folder)
     if not found:
+        missing = not folder.exists()
         raise InputError(
-            f"{folder}: expected a release at least, found none",
-            hint="`prune-audit check AUDIT --history FOLDER` adds one",
+            f"{folder}: expected a folder of releases, found {'nothing there' if missing else 'none in it'}",
+            hint=f"{elsewhere.meant(folder) if missing else ''}`prune-audit check AUDIT --history FOLDER` adds one",
         )
     for path in paths:
         writing.write(found, path, dialects)

@@ -94,6 +94,7 @@ def _facts(
 ) -> RenderableType:
     from rich.table import Table
 
+    from prune_audit.render import rounded
     from prune_audit.render.consoles import Text
 
     facts = [
@@ -111,8 +112,7 @@ def _facts(
     if expects.outputs is not None:
         facts.append(("columns", f"{expects.outputs:,} of its scores"))
     if expects.classes:
-        more = f" and {len(expects.classes) - 10:,} more" if len(expects.classes) > 10 else ""
-        facts.append(("classes", ", ".join(expects.classes[:10]) + more))
+        facts.append(("classes", rounded.listed(expects.classes)))
     facts += [(f"assumes {each.what}", f"{each.value} ({each.why}; {each.option})") for each in assumptions]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)

@@ -33,11 +33,7 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
         UsageError: the source asks for something that its format does not have.
     """
     path = source.path
-    if not path.exists():
-        raise DataError(
-            f"{path}: there is no such file or folder",
-            hint=f"{elsewhere.meant(path)}--data takes the labelled data; check the path",
-        )
+    must_be(path)
     if settings.task is not None:
         tasks.of(settings.task)  # a misspelt one has no formats
     name = plugins.choose("data", source, task=settings.task)
@@ -51,6 +47,19 @@ def load(source: DataSource, expects: Expects, settings: Settings) -> Dataset:
     with plugins.blamed("data", name):
         dataset: Dataset = module.load(source, expects, settings)
     return dataset
+
+
+def must_be(path: Path, option: str = "--data") -> None:
+    """See that there is something at the ``path`` that ``option`` gave; what is read late is asked for early.
+
+    Raises:
+        DataError: there is nothing.
+    """
+    if not path.exists():
+        raise DataError(
+            f"{path}: there is no such file or folder",
+            hint=f"{elsewhere.meant(path)}{option} takes labelled data; check the path",
+        )
 
 
 def preprocess(preset: str | None, explicit: Preprocess) -> Preprocess:

@@ -49,7 +49,6 @@ from prune_audit.render import rounded
 from prune_audit.tasks import classification
 
 Stages = Callable[[str], Progress | None]
-NAMED = 4  # classes that the first sentence names
 GENERAL = (
     "Nothing here says what to change. What may help without a cause: `prune-audit mitigate`, which trains for the "
     "classes that lost most at the same density, or more weights or epochs of `prune-audit prune`; then compare again."
@@ -530,10 +529,9 @@ def _who(subject: Subject, lost: Mapping[int, float]) -> str:
     if not order:
         return f"No class of {subject.pruned.card.name} is shown to have lost: there is little to explain."
     regressed = lookup.those(view, "verdict", [REGRESSED])
-    told = [f"{view.strata[i]} ({rounded.points(lost[i])})" for i in order[:NAMED]]
-    more = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    told = rounded.listed([f"{view.strata[i]} ({rounded.points(lost[i])})" for i in order])
     return (
-        f"{subject.pruned.card.name} lost {', '.join(told)}{more}, in points of recall: "
+        f"{subject.pruned.card.name} lost {told}, in points of recall: "
         f"{len(regressed)} of {len(view.strata)} classes regressed."
     )
 

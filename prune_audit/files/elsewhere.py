@@ -15,12 +15,14 @@ def meant(path: Path) -> str:
     """The question that a hint begins with, and a blank; '' where the name of nothing that is there is near.
 
     The first part of the ``path`` that is missing is held against what lies beside it, so that a folder may be
-    misspelt as well as a file.
+    misspelt as well as a file. Where a name with an ending is missing, no folder without one is meant.
     """
     try:
         there = next(each for each in path.parents if each.is_dir())
         missing, *rest = path.parts[len(there.parts) :]
-        names = [entry.name for entry in islice(os.scandir(there), MOST)]
+        ends = not rest and Path(missing).suffix
+        around = islice(os.scandir(there), MOST)
+        names = [entry.name for entry in around if not (ends and entry.is_dir() and not Path(entry.name).suffix)]
     except (OSError, StopIteration, ValueError):  # it cannot be listed, or is no path
         return ""
     near = [there / name for name in spelling.near(missing, sorted(names))]

@@ -122,7 +122,7 @@ def _networks(found: Sequence[Mapping[str, Value]], made: Sequence[Made], by: st
         ),
         Field(name="harmed", title="harmed", unit="count", meaning=f"{many} that are shown to be"),
         Field(name="regressed", title="regressed", unit="count", meaning=f"{many} that are shown to have"),
-        Field(name="cannot_tell", title="open", unit="count", meaning=f"{many} of which it cannot be told"),
+        Field(name="cannot_tell", title="open", unit="count", meaning=f"{many} that are undecided"),
         Field(
             name="churn", title="churn", unit="share", meaning="samples on which one of the two models alone is right"
         ),

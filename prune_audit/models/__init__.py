@@ -266,4 +266,5 @@ def _near(path: Path) -> str:
         return f"{elsewhere.meant(path)}there is no folder {path.parent} either"
     files = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     close = spelling.near(path.name, files, most=3) or files[:3]
-    return f"in {path.parent} there is {', '.join(close)}" if close else f"there is no file in {path.parent}"
+    there = f"in {path.parent} there is {', '.join(close)}" if close else f"there is no file in {path.parent}"
+    return f"{elsewhere.meant(path)}{there}"

@@ -147,7 +147,7 @@ def _apart(
     if made.data and (path := Path(made.data)).exists() and path.samefile(source.path):
         raise UsageError(same, hint=hint)
     partly = (
-        "whether some of these samples were audited cannot be told, as an audit does not keep which they were; recalls "
+        "whether some of these samples were audited is not known, since an audit does not keep which; recalls "
         "of samples that were trained on are too high"
     )
     if made.samples + len(made.skipped) != len(labels):

@@ -291,7 +291,7 @@ def gaps(view: View, settings: Settings) -> str | None:
         return None
     low, high = spread.overall_low, spread.overall_high
     if spread.overall is None or low is None:
-        return f"whether they grew or shrank cannot be told ({spread.overall_absent or 'not estimable'})"
+        return f"whether they grew or shrank is undecided ({spread.overall_absent or 'not estimable'})"
     interval = f"{limit(settings.confidence)} % interval {from_to(low, high)}"
     said = f"the noise-corrected spread of balances is {ratio(spread.overall)} times the dense model's ({interval})"
     way = gaps_went(low, high)

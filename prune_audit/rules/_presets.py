@@ -15,7 +15,7 @@ from prune_audit.errors import UsageError
 PRESETS = {
     "report-only": "Judge, and never fail: every error is a warning.",
     "screen": "Fail what is shown to have lost recall or accuracy, or to have collapsed; harm among classes warns.",
-    "default": "Fail what is shown to be worse or harmed; what cannot be told is reported and passes.",
+    "default": "Fail what is shown to be worse or harmed; what is undecided is reported and passes.",
     "strict": "Ask for proof: every class fine at the assurance limit, else exit code 3; no class without samples, "
     "no doubt about the dense model.",
 }

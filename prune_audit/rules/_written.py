@@ -22,7 +22,7 @@ TELLING = {
     "reference": "what a class is compared with: accuracy, or balanced (the mean of recalls)",
     "expect-accuracy": "percent; a dense model whose interval excludes it by more than the tolerance stops the run",
     "expect-tolerance": "points that the expected accuracy may lie beyond the interval",
-    "inconclusive": "what cannot be told: allow, or forbid (exit code 3)",
+    "inconclusive": "what is undecided: allow, or forbid (exit code 3)",
 }
 
 

@@ -284,10 +284,11 @@ def test_fresh_data_that_are_not_there_are_missed_before_a_model_runs(
     monkeypatch.setattr("prune_audit.audit.run", lambda *_, **__: pytest.fail("a model ran"))
     models = [str(sample_models / f"{name}.onnx") for name in ("dense", "pruned-50")]
     val = ["--data", str(sample_models / "val")]
-    assert invoke(["compare", *models, *val, "--confirm", str(tmp_path / "gone")]) == 2
+    (tmp_path / "fresh").mkdir()
+    assert invoke(["compare", *models, *val, "--confirm", str(tmp_path / "frsh")]) == 2
     err = capsys.readouterr().err
-    assert "'--confirm'" in err
-    assert "gone' does not exist" in err
+    assert f"{tmp_path / 'frsh'}: there is no such file or folder" in err
+    assert f"hint: did you mean {tmp_path / 'fresh'}? --confirm takes labelled data" in err
 
 
 def test_what_does_not_pass_is_not_confirmed_and_the_same_data_confirm_nothing(

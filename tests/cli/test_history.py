@@ -47,5 +47,12 @@ def test_what_cannot_be_written_is_2(options: list[str], said: str, kept: Path, 
 def test_a_folder_without_releases_is_2(tmp_path: Path) -> None:
     done = here(["history", tmp_path])
     assert done.returncode == 2
-    assert "expected a release at least, found none" in done.stderr
+    assert "expected a folder of releases, found none in it" in done.stderr
     assert "hint: `prune-audit check AUDIT --history FOLDER` adds one" in done.stderr
+
+
+def test_a_misspelt_folder_of_releases_is_asked_about(kept: Path) -> None:
+    done = here(["history", kept.with_name(f"{kept.name}s")])
+    assert done.returncode == 2
+    assert "expected a folder of releases, found nothing there" in done.stderr
+    assert f"hint: did you mean {kept}? `prune-audit check AUDIT --history FOLDER` adds one" in done.stderr

@@ -130,7 +130,7 @@ def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert invoke([*arguments, "--audit", str(few_digits), "--accept-unsettled"]) == 0
     seen = capsys.readouterr().out
     assert "density 10.00 % fails (" in seen
-    assert "density 31.62 % cannot be told (" in seen
+    assert "density 31.62 % undecided (" in seen
     assert "confirm it on others" in " ".join(seen.split())
     assert output.exists()
     tried = [line.removeprefix("density ") for line in seen.splitlines() if line.startswith("density ")]

@@ -61,7 +61,7 @@ def test_the_list_has_the_rows_as_they_were(folder: Path, tmp_path: Path) -> Non
     assert all(known[row["id"]] == row for row in found)
     assert "dog         30       40      50.0" in done.stdout
     assert "24 of 60 training samples kept." in done.stdout
-    assert "whether some of these samples were audited cannot be told" in " ".join(done.stdout.split())
+    assert "whether some of these samples were audited is not known" in " ".join(done.stdout.split())
     again = tmp_path / "again.csv"
     arguments: list[str | Path] = [
         "quotas",

@@ -24,6 +24,7 @@ def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("data/label.csv", "did you mean data/labels.csv? "),
         ("dta/val", "did you mean data/val? "),
         ("./Data/val", "did you mean data/val? "),
+        ("data/val.csv", ""),  # a folder is no file
         ("dta/nothing", "did you mean data? "),  # the rest is not there either
         ("data/pictures", ""),
         ("data/labels.csv/x", "did you mean data/labels.csv? "),  # which is no folder

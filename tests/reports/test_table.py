@@ -230,7 +230,7 @@ def test_gaps_grew_or_shrank_where_the_ratio_of_spreads_shows_it_alone(
 def test_gaps_that_cannot_be_told_say_why() -> None:
     no = {"overall": None, "overall_low": None, "overall_high": None, "overall_absent": "not estimable: 12 % is real"}
     text = said(with_model(spread_ratio=no))
-    assert "gaps whether they grew or shrank cannot be told (not estimable: 12 % is real) at worst" in text
+    assert "gaps whether they grew or shrank is undecided (not estimable: 12 % is real) at worst" in text
     assert "gaps" not in said(with_model(intensification={"overall": None, "overall_absent": "collapsed"}))
 
 
