@@ -28,7 +28,6 @@ from tests.benchmarks.mobilenet import network
 from tests.benchmarks.two_pass import Folder
 from tests.conftest import ROOT, SHARED
 
-
 # Of the mean square of a sample's features.
 RIDGE = 1e-3
 
