@@ -7,7 +7,6 @@ and both end in `assemble`. Where there is a policy, `prune_audit.gate` judges w
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -391,12 +390,7 @@ class _Elsewhere:
 
     def _opened(self) -> Work:
         """Models and data, which are what they are for the pass that gives out the parts."""
-        if not self.folder.is_dir():
-            raise UsageError(
-                f"{platform.node()} has no folder {self.folder}, where the run was started",
-                hint="start it in a folder that all machines have, with models and data in it or by whole paths",
-            )
-        os.chdir(self.folder)
+        runners.go_to(self.folder)
         opened = _open(self.sources, self.source, self.settings, None, None)
         running = [model for model in opened.models if not isinstance(model, Recorded)]
         here = pin_of(

@@ -534,6 +534,28 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What gives out the work."""
+
+    PANEL: ClassVar[str] = RUN
+
+    runner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where models run over data, and a study does its runs; `prune-audit list runners` names what is "
+            "installed.",
+            autocompletion=complete.plugin("runners"),
+        ),
+    ] = "threads"
+    of_runners: Annotated[Mapping[str, Any], OfPlugins("runners")]
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of `Settings` that these options are."""
+        return {"runner": self.runner, "of_runner": chosen(self.of_runners, self.runner)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """How models run over data."""
 
@@ -550,14 +572,7 @@ class Running:
         ),
     ] = None
     workers: Annotated[int | None, typer.Option(metavar="N", help="Number of threads that decode samples.")] = None
-    runner: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Where models run over the data; `prune-audit list runners` names what is installed.",
-            autocompletion=complete.plugin("runners"),
-        ),
-    ] = "threads"
+    engine: Engine
     machine: Machine
     runtime: Annotated[
         Runtime,
@@ -567,7 +582,6 @@ class Running:
             "where the run is long enough to pay for an export, and what is close is left to torch.",
         ),
     ] = "auto"
-    of_runners: Annotated[Mapping[str, Any], OfPlugins("runners")]
     isolation: Isolation
 
 
@@ -691,8 +705,7 @@ def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
         model_output=tuple(outputs.parts.model_output or ()),
         state_key=tuple(outputs.parts.state_key or ()),
         runtime=running.runtime,
-        runner=running.runner,
-        of_runner=chosen(running.of_runners, running.runner),
+        **running.engine.settings(),
         **running.isolation.settings(),
     )
 

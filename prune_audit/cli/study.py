@@ -84,6 +84,7 @@ class Listing:
 def run(
     study: Given,
     machine: o.Machine,
+    engine: o.Engine,
     listing: Listing,
     output: Folder = None,
     data: Data = None,
@@ -98,7 +99,8 @@ def run(
     """Prune networks of several seeds by several methods at several densities, and test what that does to classes.
 
     A file plans the runs, which are done and kept one by one: a study that is stopped goes on when the same command is
-    given again. --shard splits it over machines; folders of results are put together and analysed as one. Written are
+    given again. --shard or --runner ray splits it over machines; folders of results are put together and analysed as
+    one. Written are
     runs.csv, classes.csv and samples.csv (also as Parquet), a CSV file for each table of the analysis, alpha.svg,
     study.md and study.html.
 
@@ -108,9 +110,10 @@ def run(
 
     Example: prune-audit study first/ --exemplars exemplars.csv --audit val/ -o first/
     """
+    from prune_audit import runners
     from prune_audit.cli import _terminal
     from prune_audit.core import DataSource, Settings
-    from prune_audit.study import analysis, controls, plan, results, running, writing
+    from prune_audit.study import analysis, controls, plan, results, running, sharing, writing
 
     planned = [path for path in study if path.suffix.lower() == ".toml"]
     if planned and len(study) > 1:
@@ -118,9 +121,11 @@ def run(
     exemplars, top = listing.exemplars, listing.top
     if top is not None and exemplars is None:
         raise UsageError("--top is of a list of exemplars", hint="give --exemplars FILE.csv, too")
-    if not planned and (data or (audit and exemplars is None) or shard or keep_models):
+    elsewhere = engine.runner != Settings().runner
+    if not planned and (data or (audit and exemplars is None) or shard or elsewhere or keep_models):
         raise UsageError(
-            "folders of results are analysed, and nothing is run", hint="leave --data, --audit, --shard and such out"
+            "folders of results are analysed, and nothing is run",
+            hint="leave --data, --audit, --shard, --runner and such out",
         )
     if exemplars is not None:
         o.apart([exemplars], [*planned, *(each / name for each in study for name in results.WRITTEN)])
@@ -132,14 +137,25 @@ def run(
         # So that a slip of the hand is told before hours of runs.
         controls.choose(sorted({(network, method, density) for network, _, method, density in wanted.cells()}), control)
         # What is trained runs here, before and after.
-        settings = Settings(threads=machine.threads, device=machine.device, isolate="never", allow_pickle=allow_pickle)
+        settings = Settings(
+            threads=machine.threads,
+            device=machine.device,
+            isolate="never",
+            allow_pickle=allow_pickle,
+            **engine.settings(),
+        )
+        if elsewhere and not runners.elsewhere(engine.runner):
+            raise UsageError(
+                f"--runner {engine.runner}: in this process the runs of a study are done one after the other",
+                hint="leave it out, or take a runner of other machines, as ray is",
+            )
         with _terminal.progress(progress, quiet=quiet) as stages:
 
             def told(line: str) -> None:
                 if not quiet:
                     _terminal.note(line)
 
-            running.run(
+            (sharing if elsewhere else running).run(
                 wanted,
                 folder,
                 settings,

@@ -69,4 +69,5 @@ def _laid_out(module: torch.nn.Module) -> torch.nn.Module:
     """
     import torch
 
-    return copy.deepcopy(module).to(memory_format=torch.channels_last)
+    laid_out: torch.nn.Module = copy.deepcopy(module)
+    return laid_out.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]  # torch's own

@@ -19,12 +19,14 @@ begins with `THREADS`. However a pass is run, its numbers are the same.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from prune_audit import plugins
-from prune_audit.errors import PluginError
+from prune_audit.errors import PluginError, UsageError
 
 CONTRACT = ("run",)
 """What a plugin must have."""
@@ -66,6 +68,20 @@ def here(name: str) -> str:
     from prune_audit.core import Settings  # which takes numpy, for which no help should wait
 
     return Settings().runner if elsewhere(name) else name
+
+
+def go_to(folder: Path) -> None:
+    """Work in ``folder``, where the run was started, as one does that was started there.
+
+    Raises:
+        UsageError: this machine has no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"{platform.node()} has no folder {folder}, where the run was started",
+            hint="start it in a folder that all machines have, with models and data in it or by whole paths",
+        )
+    os.chdir(folder)
 
 
 def run(

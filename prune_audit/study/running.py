@@ -48,22 +48,43 @@ def run(
     every run, ``progress`` (runs done, of all).
 
     Raises:
+        AuditError: as `units`; or the data cannot be read, or something cannot be written.
+    """
+    todo = units(plan, folder, settings, shard)
+    total, done = sum(unit.of_all for unit in todo), 0
+    for unit in todo:
+        done += unit.of_all - len(unit.runs)
+        if progress is not None:
+            progress(done, total)
+        why = unit.train(plan, folder, settings) if unit.runs else None
+        unit.begin(plan, folder)
+        for each in unit.runs:
+            told(unit.do(each, why, plan, folder, settings, told, keep=keep))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+
+def units(plan: Plan, folder: Path, settings: Settings, shard: Shard) -> tuple[Unit, ...]:
+    """The dense networks of the ``shard`` of ``plan``, with what ``folder`` does not hold yet of their runs.
+
+    Raises:
         UsageError: the shard is empty.
         StudyError: ``folder`` holds runs of another plan, or a method does not fit a network; nothing is written then.
         AuditError: the data cannot be read, a network cannot be built, or something cannot be written.
     """
     pairs = [(network, seed) for network in plan.networks for seed in plan.seeds]
-    mine = pairs[shard.number - 1 :: shard.of]
+    mine = [*enumerate(pairs, 1)][shard.number - 1 :: shard.of]
     if not mine:
         raise UsageError(
             f"part {shard.number} of {shard.of} has nothing to do: networks and seeds make {len(pairs)}",
             hint=f"--shard I/{len(pairs)} is the finest",
         )
-    for network, seed in mine:
+    for _, (network, seed) in mine:
         if network.factory is None and not (path := network.checkpoint(seed).path).exists():
             raise ModelError(f"there is no checkpoint {path} of seed {seed}", hint="list the seeds that there are")
     givens: dict[str, _Given] = {}
-    for network, seed in mine:
+    for _, (network, seed) in mine:
         if network.name not in givens:
             givens[network.name] = _Given.load(plan, network, seed, settings, [*givens.values()])
             _check_methods(plan, network, seed, settings)
@@ -79,20 +100,10 @@ def run(
                 hint="what is announced stands before the runs: write to another folder with -o",
             )
         results.announce(folder, plan.contrasts)
-    units = [_Unit.of(plan, network, seed, folder, givens[network.name], settings) for network, seed in mine]
-    total, done = sum(unit.of_all for unit in units), 0
-    for unit in units:
-        done += unit.of_all - len(unit.runs)
-        if progress is not None:
-            progress(done, total)
-        why = unit.train(plan, folder, settings) if unit.runs else None
-        results.begin(folder, plan.title)
-        unit.given.name_samples(folder)
-        for each in unit.runs:
-            told(unit.do(each, why, plan, folder, settings, told, keep=keep))
-            done += 1
-            if progress is not None:
-                progress(done, total)
+    return tuple(
+        Unit.of(plan, Shard(number=at, of=len(pairs)), network, seed, folder, givens[network.name], settings)
+        for at, (network, seed) in mine
+    )
 
 
 def _check_methods(plan: Plan, network: Network, seed: int, settings: Settings) -> None:
@@ -177,7 +188,7 @@ class _Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
+class Run:
     """A run that is to be done, and the file that it will be."""
 
     method: Method
@@ -187,18 +198,36 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Unit:
-    """One dense network, which lies at ``source`` or will, and the ``runs`` from it that are to be done ``of_all``."""
+class Unit:
+    """One dense network, which lies at ``source`` or will, and the ``runs`` from it that are to be done ``of_all``.
 
+    ``shard`` is that part of its plan, ``done`` are the files of the other runs.
+    """
+
+    shard: Shard
     given: _Given
     seed: int
     source: ModelSource
     key: str
-    runs: tuple[_Run, ...]
-    of_all: int
+    runs: tuple[Run, ...]
+    done: tuple[Path, ...]
+
+    @property
+    def of_all(self) -> int:
+        """How many runs there are from it, done or not."""
+        return len(self.runs) + len(self.done)
 
     @classmethod
-    def of(cls, plan: Plan, network: Network, seed: int, folder: Path, given: _Given, settings: Settings) -> _Unit:
+    def of(
+        cls,
+        plan: Plan,
+        shard: Shard,
+        network: Network,
+        seed: int,
+        folder: Path,
+        given: _Given,
+        settings: Settings,
+    ) -> Unit:
         """Raises `StudyError` where ``folder`` holds one of these runs, or the network, made in another way."""
         if network.factory is None:
             source = network.checkpoint(seed)
@@ -209,7 +238,7 @@ class _Unit:
             key = _of([given.start, given.digest, given.content, seed])
             results.is_done(path.with_suffix(".json"), key)
         every = [
-            _Run(
+            Run(
                 method=method,
                 density=density,
                 record=results.place(folder, network.name, seed, method.name, density),
@@ -219,7 +248,13 @@ class _Unit:
             for density in method.densities
         ]
         todo = tuple(each for each in every if not results.is_done(each.record, each.key))
-        return cls(given=given, seed=seed, source=source, key=key, runs=todo, of_all=len(every))
+        done = tuple(each.record for each in every if each not in todo)
+        return cls(shard=shard, given=given, seed=seed, source=source, key=key, runs=todo, done=done)
+
+    def begin(self, plan: Plan, folder: Path) -> None:
+        """Write into ``folder`` what stands there beside the runs."""
+        results.begin(folder, plan.title)
+        self.given.name_samples(folder)
 
     def train(self, plan: Plan, folder: Path, settings: Settings) -> str | None:
         """Train the dense network unless it is there; why that cannot be done, None where it was."""
@@ -239,7 +274,7 @@ class _Unit:
 
     def do(
         self,
-        each: _Run,
+        each: Run,
         why: str | None,
         plan: Plan,
         folder: Path,

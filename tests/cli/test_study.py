@@ -197,6 +197,8 @@ def test_shards_join(done: tuple[Path, subprocess.CompletedProcess[str]], tmp_pa
         (["gone"], "holds no results of a study"),
         (["digits.toml", "digits.toml"], "expected one .toml file, or folders of results"),
         (["here", "--data", "x"], "folders of results are analysed, and nothing is run"),
+        (["here", "--runner", "ray"], "folders of results are analysed, and nothing is run"),
+        (["digits.toml", "--ray-address", "auto"], "--ray-address is an option of ray, and threads was chosen"),
         (["digits.toml", "--shard", "3/2"], "--shard: expected I/N with I from 1 to N, found '3/2'"),
         (["digits.toml", "--shard", "1"], "--shard: expected I/N"),
         (["digits.toml", "--data", "gone"], "gone: there is no such file or folder"),

@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster: the report of one machine, though one of two workers is killed on the way.
+"""Tasks on a Ray cluster: the report of one machine, though one of two workers is killed on the way; and a study.
 
 Ray stays imported in a process and warns of itself, so all that runs it is a process of its own.
 """
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from prune_audit import runners
@@ -19,20 +20,24 @@ from prune_audit.cli import invoke
 from prune_audit.core import Settings
 from prune_audit.errors import MissingExtra, UsageError
 from prune_audit.runners import ray
+from prune_audit.study.results import read
 from tests.conftest import ROOT
+from tests.study.studies import planned
 
 SAMPLES = ROOT / "sample_models"
 PAIR = [str(SAMPLES / f"{name}.onnx") for name in ("dense", "pruned-90")]
 COMPARE = ["compare", *PAIR, "--data", str(SAMPLES / "val"), "-q", "--reproducible", "--no-cache"]
 
-# Run with: the pin, the report, and where to write which processes worked, and which was killed.
+# Run with: the pin, the report, where to write which processes worked, and which was killed, the command, and another
+# that is given afterwards, whose code is written beside.
 AUDIT = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
 import ray
 from prune_audit.cli import invoke
 
-pin, report, told, command = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
+pin, report, told = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+command, after = map(json.loads, sys.argv[4:])
 seen, killed = set(), []
 
 def parent(pid):
@@ -61,7 +66,7 @@ def watch():
 ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 threading.Thread(target=watch, daemon=True).start()
 code = invoke([*command, "--runner", "ray", "--pin", str(pin), "-o", report])
-told.write_text(json.dumps({"code": code, "workers": len(seen), "killed": len(killed)}))
+told.write_text(json.dumps({"code": code, "workers": len(seen), "killed": len(killed), "after": invoke(after)}))
 """
 
 
@@ -71,14 +76,22 @@ def test_a_worker_that_is_killed_costs_what_it_was_at_and_the_report_is_that_of_
     asked = [*COMPARE, "--threads", "1", "--batch-size", "16"]
     assert invoke([*asked, "--pin", str(pin), "-o", str(alone)]) == 0
     # Two models of one thread make a part of two processors, and there are four: two workers at once.
-    script = [sys.executable, "-c", AUDIT, str(pin), str(together), str(told), json.dumps(asked)]
+    study = [str(planned(tmp_path)), "--threads", "1", "-q"]
+    assert invoke(["study", *study, "-o", str(tmp_path / "one")]) == 0
+    after = ["study", *study, "-o", str(tmp_path / "both"), "--runner", "ray"]
+    script = [sys.executable, "-c", AUDIT, str(pin), str(together), str(told), json.dumps(asked), json.dumps(after)]
     quiet = {"RAY_worker_niceness": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(script, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=580, check=False)
     assert told.exists(), done.stderr
     found = json.loads(told.read_text())
-    assert (found["code"], found["killed"]) == (0, 1), done.stderr
+    assert (found["code"], found["killed"], found["after"]) == (0, 1, 0), done.stderr
     assert found["workers"] > 2
     assert together.read_bytes() == alone.read_bytes()
+    frames = [
+        [each.drop(columns="seconds", errors="ignore") for each in read([tmp_path / of])[1:]] for of in ("one", "both")
+    ]
+    for one, other in zip(*frames, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_without_ray_the_extra_is_named_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
