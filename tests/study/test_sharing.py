@@ -60,7 +60,7 @@ def of(folder: Path, text: str = PLAN) -> plans.Plan:
 
 def records(folder: Path) -> dict[str, object]:
     """What each run says, without how long it took."""
-    found = {}
+    found: dict[str, object] = {}
     for path in (folder / results.RUNS).rglob("*.json"):
         found[str(path.relative_to(folder))] = {**json.loads(path.read_text()), "seconds": 0}
     return found
@@ -87,7 +87,7 @@ def test_what_is_done_is_not_done_again(
     gone = out / "runs" / "mlp" / "0" / "layer-0.5.json"
     gone.unlink()
     del given[:]
-    monkeypatch.setattr(running.prune, "train", lambda *_, **__: pytest.fail("the dense network was there"))
+    monkeypatch.setattr("prune_audit.prune.train", lambda *_, **__: pytest.fail("the dense network was there"))
     lines: list[str] = []
     sharing.run(plan, out, SETTINGS, shard=Shard(number=1, of=2), told=lines.append)
     assert [line.partition(":")[0] for line in lines] == ["mlp, seed 0, layer at 50 %"]
@@ -105,7 +105,8 @@ def test_pruned_networks_come_back_where_they_are_kept(tmp_path: Path, given: li
 def test_a_worker_with_other_data_ends_the_study(
     tmp_path: Path, given: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    units, asked = running.units, []
+    units = running.units
+    asked: list[object] = []
 
     def other(*arguments: Any) -> tuple[running.Unit, ...]:
         asked.append(arguments)
@@ -134,7 +135,7 @@ def test_a_machine_without_the_folder_says_so(
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(sharing.Path, "cwd", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "nowhere")
     monkeypatch.syspath_prepend(str(ROOT))
     with pytest.raises(UsageError, match=r"has no folder .*nowhere, where the run was started"):
         sharing.run(of(tmp_path), tmp_path / "out", SETTINGS)
