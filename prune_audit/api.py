@@ -109,6 +109,7 @@ def explain(
     lenses: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
     samples: int = 200,
     same_data: bool = False,
+    thumbnails: int = 0,
     classes: Sequence[str] | str | Path | None = None,
     preprocess: str | Path | Preprocess | None = None,
     settings: Settings | None = None,
@@ -122,8 +123,8 @@ def explain(
     mapping gives the variants names. ``data`` is what the networks were trained on, of which up to ``samples`` of each
     class are computed with; ``classes`` and ``preprocess`` are of both data, where these are paths. ``lenses`` are
     names, the usual ones where None; a mapping gives each its options, ``{"robustness": {"robust": "2/255"}}``.
-    ``same_data`` lets both data be the same, of which nothing that comes of samples is called an explanation. The rest
-    is as in `compare`.
+    ``same_data`` lets both data be the same, of which nothing that comes of samples is called an explanation;
+    ``thumbnails`` and the rest are as in `compare`.
 
     Raises:
         AuditError: as in `compare`; or both data are the same, or no lens can look at these models.
@@ -133,6 +134,7 @@ def explain(
         lenses={name: _of_lens(name, wanted[name] if isinstance(wanted, Mapping) else {}) for name in wanted},
         samples=samples,
         same_data=same_data,
+        thumbnails=thumbnails,
     )
     source, judged = (_data(each, classes, preprocess) for each in (data, audited))
     if not isinstance(source, DataSource) or not isinstance(judged, DataSource):

@@ -44,7 +44,7 @@ def draw(audit: Audit) -> tuple[Chart, ...]:
             of=f"against {printable(variants[0][0].dense.name)}",
             shows=f"{rounded.several(broken, one, many)} drawn regressed or harmed in some variant.",
             reading=(
-                f"Columns: variants, the densest first. Number: change of {rate} in points. Triangle: the {one} "
+                f"Columns: variants, {wording.order(audit)}. Number: change of {rate} in points. Triangle: the {one} "
                 "regressed or is harmed there."
             ),
             spec=_spec(rows, len(variants)),
@@ -63,7 +63,9 @@ def _worst(variants: list[tuple[Comparison, View]]) -> list[str]:
 
 
 def _cells(comparison: Comparison, view: View, classes: list[str]) -> list[dict[str, Any]]:
-    variant = f"{printable(comparison.pruned.name)} ({wording.kept(comparison)})"
+    variant = printable(comparison.pruned.name)
+    if comparison.kept is not None:
+        variant += f" ({wording.kept(comparison)})"
     change, verdict, distortion = (lookup.column(view, name) for name in ("change", "verdict", "distortion"))
     at = {name: i for i, name in enumerate(view.strata)}
     cells = []

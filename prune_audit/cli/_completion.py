@@ -170,15 +170,19 @@ def schedules(incomplete: str) -> Offered:
 
 
 def reports(incomplete: str) -> Offered:
-    """Names of reports: what is typed, with every suffix that a report has; and folders to put them in."""
+    """Names of reports: what is typed, with every suffix that a report has; and folders to put them in.
+
+    Where no suffix chooses a report, its whole name does, with anything before it: ``audit.card.md``.
+    """
     from prune_audit import plugins
-    from prune_audit.reports import suffixes
+    from prune_audit.reports import suffixes, whole_names
 
     folder, slash, name = incomplete.rpartition("/")
     if not name:
         return []  # the shell then offers what is there
     stem = name.rpartition(".")[0] or name
-    known = ((f"{folder}{slash}{stem}{suffix}", report) for suffix, report in suffixes().items())
+    ends = {**suffixes(), **{f".{name}": report for name, report in whole_names().items()}}
+    known = ((f"{folder}{slash}{stem}{end}", report) for end, report in sorted(ends.items()))
     found = [(path, plugins.help_line("reports", report)) for path, report in known]
     return plain(iter([*_files(incomplete, ()), *found]), incomplete)
 

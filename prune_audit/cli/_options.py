@@ -713,6 +713,17 @@ def settings(outputs: Outputs, sample: Sample, running: Running) -> Settings:
 # -------------------------------------------------------------------------------------------------------------- output
 
 
+Thumbnails = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Keep small pictures of N flipped images of each class and flow, for the HTML report.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reports:
     """Which reports are written."""

@@ -149,14 +149,7 @@ class Output:
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print how the run went, and the versions of libraries.")
     ] = False
-    thumbnails: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Keep small pictures of N flipped images of each class and flow, for the HTML report.",
-        ),
-    ] = 0
+    thumbnails: o.Thumbnails = 0
     reproducible: Annotated[
         bool,
         typer.Option("--reproducible", help="Leave out how the run went, so that equal runs write equal files."),

@@ -51,6 +51,7 @@ def run(
     running: o.Running,
     caching: o.CachingOfData,
     progress: o.Watched = "auto",
+    thumbnails: o.Thumbnails = 0,
 ) -> int:
     """Say why the classes suffer that do: what was checked against what really happened, or that nothing explains it.
 
@@ -82,7 +83,10 @@ def run(
         prune.check_output(sources[0].path, made)
     names = explain.usual() if looking.lens is None else tuple(dict.fromkeys(looking.lens))
     asked = explain.Asked(
-        lenses=chosen_of(looking.of_lenses, names), samples=looking.samples, same_data=roles.same_data
+        lenses=chosen_of(looking.of_lenses, names),
+        samples=looking.samples,
+        same_data=roles.same_data,
+        thumbnails=thumbnails,
     )
     besides = [source.path for _, source in explain.besides(asked).values()]
     o.apart([*paths, *([made] if made is not None else [])], besides)

@@ -63,11 +63,13 @@ class Asked:
     """What is asked for: ``lenses`` with their options, and so many ``samples`` of each class to predict by.
 
     Where ``same_data`` is set, the data may be those that are audited: what is predicted is then no prediction.
+    ``thumbnails`` are kept as in `prune_audit.audit.run`.
     """
 
     lenses: Mapping[str, Any]
     samples: int = 200
     same_data: bool = False
+    thumbnails: int = 0
 
     def __post_init__(self) -> None:
         if self.samples < 2:
@@ -179,7 +181,13 @@ class _Story:
         if not self._asked.same_data and learnt.fingerprint(False) == judged.fingerprint(False):
             raise _same(self._source.path, self._audited.path)
         done = audit.run(
-            self._dense, pruned, judged, self._settings, store=self._store, progress=lambda s: self._progress(s)
+            self._dense,
+            pruned,
+            judged,
+            self._settings,
+            store=self._store,
+            progress=lambda s: self._progress(s),
+            thumbnails=self._asked.thumbnails,
         )
         classes = done.comparisons[0].view().strata
         _check_classes(learnt, judged, classes)

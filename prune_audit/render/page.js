@@ -76,7 +76,7 @@ for (const bar of document.querySelectorAll(".filter")) {
       row.hidden = !(found && said);
       left += found && said;
     }
-    count.textContent = `${left} of ${rows.length} shown`;
+    count.textContent = `${left.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
   };
   find.addEventListener("input", apply);
   apply();

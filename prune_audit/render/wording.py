@@ -50,6 +50,8 @@ PAID = "paid more than the rest?"  # heads the column of the verdicts on harm, w
 TRAINING = "TRAINING_DATA"  # stands in a command for a path that no audit knows
 FEW = "too few"  # how the reason begins where more samples would tell
 GREW, SHRANK = "grew", "shrank"  # gaps between classes, by the ratio of spreads alone
+DENSEST_FIRST = "the densest first"
+AS_GIVEN = "in the order given, because densities are unknown"
 ONE_LINE = 0.5  # r^2 below which one line through the classes describes too few of them to be read
 
 
@@ -115,6 +117,23 @@ def density(card: ModelCard) -> str:
 def kept(comparison: Comparison) -> str:
     """The share of the dense model's weights that is left, with its sign."""
     return DASH if comparison.kept is None else f"{100 * comparison.kept:.4g} %"
+
+
+def order(audit: Audit) -> str:
+    """How several variants stand, as `lookup.densest_first` has them."""
+    known = [comparison.kept is not None for comparison in audit.comparisons]
+    if not any(known):
+        return AS_GIVEN
+    return DENSEST_FIRST if all(known) else f"{DENSEST_FIRST}, those of unknown density last"
+
+
+def ordered(view: View) -> str:
+    """How the strata stand, as `lookup.worst_first` has them."""
+    found = set(column(view, "distortion")) & set(HARMED)
+    if not found and REGRESSED not in column(view, "verdict"):
+        return "worst first, by change"
+    first = f" ({HARMED[0]} first)" if len(found) > 1 and HARMED[0] in found else ""
+    return f"worst first: harmed{first}, then regressed, then the rest, each by its change"
 
 
 def weights(card: ModelCard) -> str:

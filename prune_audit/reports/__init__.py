@@ -35,6 +35,11 @@ def suffixes() -> dict[str, str]:
     return {suffix: name for name, module in plugins.loaded("reports") for suffix in module.SUFFIXES}
 
 
+def whole_names() -> dict[str, str]:
+    """A file's whole name, or how it ends behind a dot, to the report that it chooses, of those that no suffix does."""
+    return {name: report for report, name, _ in _whole_names() if report not in suffixes().values()}
+
+
 def dialects() -> dict[str, tuple[str, ...]]:
     """Format, which is a suffix without its dot, to the other ways in which its files can be written, sorted."""
     found: dict[str, set[str]] = {}

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from prune_audit.core import CANNOT_TELL, HARMED, REGRESSED, SINCE, Audit, Check, Comparison, Outcome, lookup
 from prune_audit.printable import printable
-from prune_audit.render import rounded
+from prune_audit.render import rounded, wording
 
 
 def outcome_of(audit: Audit, comparison: Comparison) -> Outcome:
@@ -79,7 +79,7 @@ def sparsest(audit: Audit) -> str | None:
     if found is None:
         return None
     tried = f"{found.tried:,} of {rounded.several(found.variants, 'variant')} tried"
-    order = "the densest first" if found.order == "density" else "in the order given, because densities are unknown"
+    order = wording.DENSEST_FIRST if found.order == "density" else wording.AS_GIVEN
     if found.name is None:
         return f"Sparsest variant that passes: none ({tried}, {order})."
     chosen = next(c for c in audit.comparisons if c.pruned.name == found.name)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prune_audit.core import Audit, ModelCard
 from prune_audit.core.requests import told
 from prune_audit.render import guide, rounded, wording
 from prune_audit.render.page import Head, facts, fold, table, text, word
 from prune_audit.reports import _gate as gate
-from prune_audit.reports._page_large import WORST, large
+from prune_audit.reports._page_large import large
 
 CHECKS = 200  # that are listed
+FEW = 20  # where there are too many classes for a page
 GUIDE = (  # the sections of the guide that the page holds
     "the-words",
     "cannot-tell-and-what-to-do-about-it",
@@ -28,7 +31,7 @@ def checks(audit: Audit) -> str:
         return ""
     told = gate.notable(audit, ("failed", "inconclusive", "waived"))
     every = [check for comparison in audit.comparisons for check in comparison.checks]
-    most = WORST if large(audit) else CHECKS
+    most = FEW if large(audit) else CHECKS
     heads = [Head(title=name, number=False) for name in ("outcome", "rule", "variant", "of", "why")]
     rows = []
     for name, check in told[:most]:
@@ -39,7 +42,7 @@ def checks(audit: Audit) -> str:
         )
     kinds = {check.outcome: sum(other.outcome == check.outcome for other in every) for check in every}
     counted = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
-    more = f"<p>{len(told) - most:,} more in the JSON file.</p>" if len(told) > most else ""
+    more = f"<p>The JSON file has {len(told) - most:,} more.</p>" if len(told) > most else ""
     body = table("Checks that did not pass, the worst first", heads, rows, kind="sorts") if rows else ""
     return (
         f'<section id="checks" aria-labelledby="checks-title"><h2 id="checks-title">What the gate looked at</h2>\n'
@@ -153,14 +156,7 @@ def measured(audit: Audit) -> str:
         *([("baseline", audit.baseline)] if audit.baseline else []),
     ]
     cards = {card.name: card for c in audit.comparisons for card in (c.dense, c.pruned)}
-    heads = [
-        Head(title="model", number=False),
-        *(Head(title=name, number=False) for name in ("format", "file")),
-        *(Head(title=name) for name in ("density", "weights", "parameters", "bytes", "compressed")),
-        Head(title="multiply-adds", meaning="of one forward pass, zeros counted"),
-        Head(title="SHA-256", number=False),
-    ]
-    models = table("Models", heads, [_model(card) for card in cards.values()])
+    models = _models(tuple(cards.values()))
     settings = [(name, _plain(getattr(p.settings, name))) for name in told(p.settings)]
     versions = [(name, version) for name, version in p.versions.items()]
     run = [(name, _plain(value)) for name, value in p.run.items()]
@@ -183,18 +179,30 @@ def _count(value: int | None) -> str:
     return rounded.DASH if value is None else f"{value:,}"
 
 
-def _model(card: ModelCard) -> str:
-    path = card.path + (f"@{card.factory}" if card.factory else "")
-    numbers = (
-        sum(layer.total for layer in card.layers) or None,
-        card.parameters,
-        card.size,
-        card.compressed,
-        card.macs,
-    )
-    return (
+def _models(cards: Sequence[ModelCard]) -> str:
+    """The table of the models, without the numbers that are known of none."""
+    numbers = [
+        (Head(title="density"), [wording.density(card) for card in cards]),
+        (Head(title="weights"), [_count(sum(layer.total for layer in card.layers) or None) for card in cards]),
+        (Head(title="parameters"), [_count(card.parameters) for card in cards]),
+        (Head(title="bytes"), [_count(card.size) for card in cards]),
+        (Head(title="compressed"), [_count(card.compressed) for card in cards]),
+        (
+            Head(title="multiply-adds", meaning="of one forward pass, zeros counted"),
+            [_count(card.macs) for card in cards],
+        ),
+    ]
+    known = [(head, cells) for head, cells in numbers if set(cells) != {rounded.DASH}]
+    heads = [
+        *(Head(title=name, number=False) for name in ("model", "format", "file")),
+        *(head for head, _ in known),
+        Head(title="SHA-256", number=False),
+    ]
+    rows = [
         f'<tr><th scope="row">{text(card.name)}</th><td class="l">{text(card.format)}</td>'
-        f'<td class="l">{text(path)}</td><td>{wording.density(card)}</td>'
-        + "".join(f"<td>{_count(number)}</td>" for number in numbers)
+        f'<td class="l">{text(card.path + (f"@{card.factory}" if card.factory else ""))}</td>'
+        + "".join(f"<td>{cells[at]}</td>" for _, cells in known)
         + f'<td class="l digest">{text(card.digest)}</td></tr>'
-    )
+        for at, card in enumerate(cards)
+    ]
+    return table("Models", heads, rows)

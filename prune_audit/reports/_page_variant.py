@@ -75,7 +75,7 @@ def _tiles(comparison: Comparison, view: View, settings: Settings) -> str:
     before, after = (lookup.overall(view, name) for name in ("dense_recall", "pruned_recall"))
     sure = f"{rounded.limit(settings.confidence)} % interval"
     whole = lookup.overall_rate(view)
-    tiles = [("weights left", wording.kept(comparison), "of the dense model")]
+    tiles = [] if comparison.kept is None else [("weights left", wording.kept(comparison), "of the dense model")]
     if after is not None:
         tiles.append((whole, f"{rounded.percent(before, 2)} → {rounded.percent_sign(after, 2)}", "dense to pruned"))
     for name, title in (("change", f"change of {whole}"), ("calibration_change", "change of calibration error")):
@@ -138,6 +138,7 @@ def _classes(audit: Audit, position: int, n: int) -> str:
         ("" if many else filtering(name))
         + table(f"{_of(audit, position, view, nouns)}, worst first{cut}", heads, rows, kind="sorts", name=name)
         + f'<p class="reading">{prose("; ".join(f"{head.title}: {head.meaning}" for head in heads[1:]))}.</p>\n'
+        + (f'<p class="reading">Rows {prose(wording.ordered(view))}.</p>\n' if len(order) > 1 else "")
         + (f'<p class="reading">{prose(words)}.</p>\n' if words else "")
         + "".join(f'<p class="reading">-: {text(said)}</p>\n' for said in _dashes(view, measures))
     )

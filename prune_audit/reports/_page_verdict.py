@@ -110,10 +110,12 @@ def _cards(audit: Audit) -> str:
     if not found:
         return ""
     cards = "".join(_card(finding, audit) for finding in found[:CARDS])
-    more = f"<p>{len(found) - CARDS:,} more below, in the tables.</p>" if len(found) > CARDS else ""
-    classes = lookup.noun(audit.comparisons[0].views[0])[1].capitalize()
-    what = classes if all(finding.view.by == "class" for finding in found) else f"{classes} and groups"
-    return f'<h3>{what} that lost most</h3>\n<ul class="cards">\n{cards}</ul>\n{more}'
+    one, many = lookup.noun(audit.comparisons[0].views[0])
+    if any(finding.view.by != "class" for finding in found):
+        one, many = f"{one} or group", f"{many} and groups"
+    rest = len(found) - CARDS
+    more = f"<p>{rest:,} more {one if rest == 1 else many} lost: see the tables below.</p>" if rest > 0 else ""
+    return f'<h3>{many.capitalize()} that lost most</h3>\n<ul class="cards">\n{cards}</ul>\n{more}'
 
 
 def _card(finding: _Finding, audit: Audit) -> str:
@@ -151,7 +153,7 @@ def _card(finding: _Finding, audit: Audit) -> str:
 
 
 def _columns(audit: Audit) -> dict[str, Head]:
-    """The columns of the summary, without those of which a sequential audit knows nothing."""
+    """The columns of the summary, without those of which nothing is known."""
     (one, many), overall = wording.task(audit).stratum, wording.task(audit).overall
     columns = {
         "density": Head(title="density", meaning="weights that are left, of the dense model's"),
@@ -163,7 +165,9 @@ def _columns(audit: Audit) -> dict[str, Head]:
         "at worst": Head(title="at worst", meaning=f"no {one} lost more, for all {many} at once"),
     }
     sequential = any(view.pair.sequential for comparison in audit.comparisons for view in comparison.views)
-    missing = ("overall", "change", "harmed", "at worst") if sequential else ()
+    missing = {"overall", "change", "harmed", "at worst"} if sequential else set[str]()
+    if all(comparison.kept is None for comparison in audit.comparisons):
+        missing.add("density")
     return {name: head for name, head in columns.items() if name not in missing}
 
 
@@ -176,7 +180,7 @@ def summary(audit: Audit, *, linked: bool = True) -> str:
         *_columns(audit).values(),
     ]
     rows = [_summary_row(audit, comparison, linked) for comparison in lookup.densest_first(audit.comparisons)]
-    return table(f"{len(rows)} variants, the densest first", heads, rows)
+    return table(f"{len(rows)} variants, {wording.order(audit)}", heads, rows)
 
 
 def _summary_row(audit: Audit, comparison: Comparison, linked: bool) -> str:

@@ -120,7 +120,9 @@ def breaks(audit: Audit, strata: Sequence[str]) -> tuple[Column, ...]:
                 at[stratum] = (
                     wording.kept(comparison) if comparison.kept is not None else printable(comparison.pruned.name)
                 )
-        title = f"{_short(printable(comparison.pruned.name))}\n{wording.kept(comparison)}"
+        title = _short(printable(comparison.pruned.name))
+        if comparison.kept is not None:
+            title += f"\n{wording.kept(comparison)}"
         columns.append(Column(title=title, cells=tuple(cells), rank=1 + len(comparisons) - n))
     names = tuple(printable(stratum) for stratum in strata)
     return (

@@ -252,8 +252,7 @@ def _notes(view: View, settings: Settings, fitted: classes.Fit, rows: list[int])
     recall, within = task.rates[0], task.rate(view.by)
     recall = recall if within == recall else f"{recall} (within a group: {within})"
     if len(rows) > 1 and not view.pair.same_model:
-        first = "harmed, then regressed, then the rest, each by" if any(classes.flagged(view)) else "by"
-        notes.append(("rows", f"worst first: {first} its change"))
+        notes.append(("rows", wording.ordered(view)))
     shown = "change in points" if lookup.find(view, "dense_recall") is None else f"{recall} in %, change in points"
     if view.by != "class" and settings.weights is not None:
         meanings.append("groups are as they were sampled, without --weights")

@@ -349,7 +349,7 @@ def test_a_thousand_classes_print_on_eight_pages(driver: Chrome, pages: Path) ->
 def test_of_several_large_variants_paper_has_tables_and_no_chart_of_each(
     driver: Chrome, pages: Path, name: str, charts: int, readings: Sequence[bool]
 ) -> None:
-    """With a thousand classes three variants print on 12 pages in place of 17."""
+    """With a thousand classes three variants print on 11 pages in place of 17."""
     chromium.show(driver, pages / f"{name}.html")
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     shown = "return [...document.querySelectorAll(arguments[0])].map(each => each.offsetHeight > 0)"

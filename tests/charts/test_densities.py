@@ -13,7 +13,7 @@ def test_variants_densest_first_and_classes_worst_first() -> None:
     (chart,) = densities.draw(audits.several())
     cells = data(chart)
     assert list(dict.fromkeys(cell["variant"] for cell in cells)) == [
-        "pruned-50 (50 %)", "pruned-90 (10 %)", "int8 (-)",
+        "pruned-50 (50 %)", "pruned-90 (10 %)", "int8",
     ]  # fmt: skip
     assert [cell["class"] for cell in cells[:3]] == ["7", "8", "5"]
     assert chart.variant is None

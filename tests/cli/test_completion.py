@@ -57,6 +57,7 @@ def test_commands_and_options() -> None:
         (["list", "rules", "ha"], ["harmed"]),
         (["report", "a.json", "-o", "out/audit.s"], ["out/audit.sarif", "out/audit.svg"]),
         (["prune", "--report", "audit.j"], ["audit.json"]),
+        (["report", "a.json", "-o", "audit.c"], ["audit.card.md", "audit.csv"]),
     ],
 )
 def test_values(words: list[str], offered: list[str], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from prune_audit.core import Audit, Preprocess
+from prune_audit.core import Audit, Comparison, Preprocess
 from prune_audit.render import rounded, wording
 from tests.reports import audits
 
@@ -96,3 +96,23 @@ def test_a_command_repeats_a_preprocessing_without_a_name_step_by_step(steps: Pr
 )
 def test_as_many_names_as_fit_a_line_and_never_all_but_one(names: list[str], said: str) -> None:
     assert rounded.listed(names) == said
+
+
+def test_how_variants_stand_is_said_as_it_is() -> None:
+    several = audits.several()
+    known, unknown = several.comparisons[0], several.comparisons[2]
+
+    def order(*comparisons: Comparison) -> str:
+        return wording.order(replace(several, comparisons=comparisons))
+
+    assert order(known, known) == "the densest first"
+    assert order(unknown, known) == "the densest first, those of unknown density last"
+    assert order(unknown, unknown) == "in the order given, because densities are unknown"
+
+
+def test_how_strata_stand_names_what_there_is() -> None:
+    ten, same = audits.ten().comparisons[0].view(), audits.identical().comparisons[0].view()
+    assert wording.ordered(ten).startswith("worst first: harmed (intensified first), then regressed")
+    assert wording.ordered(same) == "worst first, by change"
+    crossed = audits.crossed().comparisons[0].views[-1]  # of which none is intensified
+    assert wording.ordered(crossed).startswith("worst first: harmed, then regressed")

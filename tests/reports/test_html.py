@@ -236,6 +236,24 @@ def test_several_variants_are_summed_up_densest_first() -> None:
     assert "Sparsest variant that passes" in said(root)
 
 
+def test_nothing_is_said_of_densities_that_nobody_knows() -> None:
+    several = audits.several()
+    recorded = replace(several.comparisons[2].pruned, layers=())
+    unknown = [
+        replace(each, dense=replace(each.dense, layers=()), pruned=replace(recorded, name=f"m{n}"))
+        for n, each in enumerate(several.comparisons)
+    ]
+    root = parsed(html.render(replace(several, comparisons=tuple(unknown))))
+    tables = list(root.iter("table"))
+    assert said(tables[0]).startswith("3 variants, in the order given, because densities are unknown variant gate acc")
+    assert "Columns: variants, the densest first" not in said(root)
+    assert "weights left" not in said(root)
+    models = next(each for each in tables if said(each).startswith("Models"))
+    assert [said(head) for head in models.findall("thead/tr/th")] == [
+        *("model", "format", "file", "parameters", "bytes", "SHA-256")
+    ]
+
+
 def test_every_measure_is_there_with_its_interval_and_why_it_is_absent() -> None:
     audit = of_classes(12)
     root = parsed(html.render(audit))
