@@ -50,7 +50,7 @@ from prune_audit.tasks import classification
 
 Stages = Callable[[str], Progress | None]
 GENERAL = (
-    "Nothing here says what to change. What may help without a cause: `prune-audit mitigate`, which trains for the "
+    "Nothing here says what to change. What may help all the same: `prune-audit mitigate`, which trains for the "
     "classes that lost most at the same density, or more weights or epochs of `prune-audit prune`; then compare again."
 )
 NOBODY = "No class is shown to have lost, so no measure is called an explanation, however it ranks their losses."

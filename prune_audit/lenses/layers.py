@@ -323,7 +323,7 @@ def _verdict(judged: Sequence[_Judged], found: Sequence[_Judged], *, tuned: bool
         return f"All cut weights lie in {only}: there is nothing to hold it against, so it is not named."
     if not judged:
         return "No single layer explains this: none gives back more than it loses once statistics are new."
-    return "No single layer explains this: what the best gives back, as much density spent elsewhere gives back, too."
+    return "No single layer explains this: as many weights put back elsewhere give back as much as the best layer."
 
 
 def _told(subject: Subject, judged: _Judged) -> str:

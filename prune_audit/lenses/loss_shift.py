@@ -309,7 +309,7 @@ def _layers(subject: Subject, found: Sequence[Any]) -> tuple[Table, ...]:
             title="The prediction of the cut by layer and class",
             fields=fields,
             rows=rows,
-            notes=("no interval",),
+            notes=("no interval: it is a prediction",),
             drawn=(drawn,),
         ),
     )
