@@ -116,7 +116,8 @@ def _comparable(audit: Audit, baseline: Audit) -> tuple[Samples, Samples]:
         "samples": (new.samples, old.samples),
         "data (ids, labels or contents)": (new.data_digest, old.data_digest),
         "dense model": (_identity(audit), _identity(baseline)),
-        "views": (_views(audit), _views(baseline)),
+        "groups (--by)": ("; ".join(_views(audit)), "; ".join(_views(baseline))),
+        "names of groups": _names(_views(audit), _views(baseline)),
         "clusters": (new.settings.cluster, old.settings.cluster),
         "weights": (new.settings.weights, old.settings.weights),
     }
@@ -264,10 +265,20 @@ def _views(audit: Audit) -> Mapping[str, tuple[str, ...]]:
     return {view.by: view.strata for view in audit.comparisons[0].views}
 
 
+def _names(found: Mapping[str, tuple[str, ...]], expected: Mapping[str, tuple[str, ...]]) -> tuple[object, object]:
+    """The names of the first view that differ: those that one side alone has, or all where their order differs."""
+    for by, here in found.items():
+        there = expected.get(by, ())
+        if here != there:
+            alone = [tuple(name for name in one if name not in other) for one, other in ((here, there), (there, here))]
+            return (alone[0], alone[1]) if any(alone) else (here, there)
+    return (), ()
+
+
 def _told(preprocess: object) -> str:
     return "none" if preprocess is None else str(getattr(preprocess, "describe", str)())
 
 
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -228,11 +228,17 @@ def test_other_classes_models_views_and_old_documents_are_refused() -> None:
         baseline.judge(new, replace(new, samples=None), POLICY, "old.json")
     with pytest.raises(AlignmentError, match="it differs in its dense model"):
         baseline.judge(new, audit(dense=wrong(c0=(0, 1)), pruned=LABELS), POLICY, "old.json")
-    with pytest.raises(AlignmentError, match="it differs in its views"):
+    with pytest.raises(AlignmentError, match=r"differs in its groups \(--by\): expected class; site, found class\n"):
         baseline.judge(new, audit(settings=Settings(by=("site",)), pruned=LABELS), POLICY, "old.json")
     view = new.comparisons[0].views[0]
     renamed = replace(view, pair=replace(Pair.of([(1, 0, 0, 0)], strata=["z"])))
     other = replace(new, comparisons=(replace(new.comparisons[0], views=(renamed,)),))
+    by_site = audit(settings=Settings(by=("site",)), pruned=LABELS)
+    classes, sites = by_site.comparisons[0].views
+    moved = replace(sites, pair=replace(sites.pair, strata=("elsewhere", *sites.strata[1:])))
+    there = replace(by_site, comparisons=(replace(by_site.comparisons[0], views=(classes, moved)),))
+    with pytest.raises(AlignmentError, match=f"names of groups: expected elsewhere, found {sites.strata[0]}\n"):
+        baseline.judge(by_site, there, POLICY, "old.json")
     with pytest.raises(AlignmentError, match="it differs in its classes: expected z, found a, b, c, d"):
         baseline.judge(new, other, POLICY, "old.json")
 

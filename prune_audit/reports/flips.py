@@ -49,7 +49,9 @@ def frame(audit: Audit, label: str | None = None) -> pandas.DataFrame:
 
         def _repr_html_(self) -> str:
             rows = [
-                "".join(f"<td>{_drawn(cell) if isinstance(cell, bytes) else text(str(cell))}</td>" for cell in row)
+                "".join(
+                    f"<td>{_drawn(cell) if isinstance(cell, bytes) else text(str(cell or ''))}</td>" for cell in row
+                )
                 for row in self.itertuples(index=False)
             ]
             heads = "".join(f"<th>{text(str(name))}</th>" for name in self.columns)

@@ -95,7 +95,10 @@ def _table(audit: Audit, view: View, caption: str) -> str:
 def _left(view: View, rows: list[str]) -> str:
     """Where the strata are that have no row."""
     more = len(view.strata) - len(rows)
-    return f"<p><small>{more:,} more in to_frame(), which has every measure.</small></p>" if more else ""
+    if not more:
+        return ""
+    one, many = lookup.noun(view)
+    return f"<p><small>{more:,} more {one if more == 1 else many}: to_frame() has all, with every measure.</small></p>"
 
 
 def _sequential(audit: Audit, view: View, caption: str) -> str:

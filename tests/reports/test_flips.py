@@ -67,6 +67,7 @@ def test_a_frame_of_one_class_or_of_all_whose_pictures_are_drawn() -> None:
     assert set(audit.flips(first)["label"]) == {first}
     assert frame["picture"].iloc[0] == b"\x89PNG\r\n\x1a\n"
     html = audit.flips(first)._repr_html_()  # type: ignore[operator]  # as a notebook calls it
+    assert "None" not in html  # of samples without a picture
     assert f'<img src="data:image/png;base64,{picture}"' in html
     assert "&lt;b&gt;" in html
     assert type(frame[["sample"]]) is pandas.DataFrame

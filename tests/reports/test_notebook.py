@@ -31,7 +31,7 @@ def test_the_worst_classes_come_first_and_no_more_than_a_few() -> None:
     classes = re.findall(r'<th scope="row">([^<]*)</th>', shown)
     assert len(classes) == ROWS
     assert classes[:2] == ["7", "8"]
-    assert "2 more in to_frame()" in shown
+    assert "2 more classes: to_frame() has all" in shown
 
 
 def test_names_are_text() -> None:
