@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from prune_audit.core import Settings
+from tests import arrays
 from tests.browser import chromium
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+FEW_DRAWS = 100
 MAY_BE_ABSENT = ("shared data", "torchvision")
 
 # Every run draws the same examples, and a machine that others use, too, fails none of them for its time.
@@ -67,6 +69,12 @@ def few_digits(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture(scope="session")
+def few_arrays(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`few_digits` as arrays in one file (`tests.arrays`)."""
+    return arrays.of_images(sorted(few_digits.glob("*/*.png")), tmp_path_factory.mktemp("few") / "few.npz")
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Networks this small only wait for more threads than one, on a busy machine for seconds."""
@@ -82,6 +90,17 @@ def one_thread() -> Iterator[None]:
 def in_repository(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     """With the repository as the working directory, so that factories of the samples are found, and in one thread."""
     monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few draws for the intervals of a network beside its controls, which take a second each otherwise.
+
+    What these intervals are is tested in tests/mitigate/test_controls.py, with all draws.
+    """
+    from prune_audit.mitigate import controls
+
+    monkeypatch.setattr(controls, "DRAWS", FEW_DRAWS)
 
 
 @pytest.fixture(scope="session", autouse=True)

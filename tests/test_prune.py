@@ -28,14 +28,15 @@ from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
 from prune_audit.pruning import fairgrape, surgery
 from sample_models.make import network
-from tests import normalised
+from tests import arrays, normalised
 from tests.cli._run import here
 from tests.conftest import ROOT
 from tests.pruning.networks import TOLERANCE
 
 FACTORY = "sample_models.make:network"
 DENSE = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.pth", factory=FACTORY)
-DIGITS = DataSource(path=ROOT / "sample_models" / "val")
+DIGITS = DataSource(path=arrays.digits())
+IMAGES = ROOT / "sample_models" / "val"
 METHODS = plugins.names("pruning")
 TOTAL = 29_808  # weights of the sample's convolution and linear layers
 
@@ -56,9 +57,9 @@ def nonzero(path: Path) -> int:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_writes_a_network_of_the_density(method: str, few_digits: Path, tmp_path: Path) -> None:
+def test_every_method_writes_a_network_of_the_density(method: str, few_arrays: Path, tmp_path: Path) -> None:
     done = prune.run(
-        DENSE, tmp_path / "out.pth", Recipe(method=method, density=0.1), Settings(), source=DataSource(path=few_digits)
+        DENSE, tmp_path / "out.pth", Recipe(method=method, density=0.1), Settings(), source=DataSource(path=few_arrays)
     )
     assert done.card.nonzero == nonzero(tmp_path / "out.pth")
     if done.parts is None:  # else weights are composed, and the density is of what they are composed of
@@ -71,10 +72,10 @@ def test_every_method_writes_a_network_of_the_density(method: str, few_digits: P
     assert bool(done.tables) == hasattr(plugins.load("pruning", method), "tables")
 
 
-def test_tables_are_of_the_network_as_it_was_given_however_it_was_trained(few_digits: Path, tmp_path: Path) -> None:
+def test_tables_are_of_the_network_as_it_was_given_however_it_was_trained(few_arrays: Path, tmp_path: Path) -> None:
     """The importances that are shared out are those of before, of which all weights have some."""
     recipe = Recipe(method="fairgrape", density=0.2, schedule="iterative", rounds=2, training=Training(epochs=2))
-    made = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    made = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_arrays))
     weights = torch.load(tmp_path / "out.pth", weights_only=True)
     (table,) = made.tables
     with (tmp_path / "out.shares.csv").open(newline="") as file:
@@ -107,7 +108,7 @@ def test_groups_of_a_column_are_asked_for_by_its_name(few_digits: Path, tmp_path
 @pytest.mark.parametrize("method", ["undecayed", "surgery"])
 @pytest.mark.parametrize("schedule", ["one-shot", "iterative", "gradual", "surgery"])
 def test_every_schedule_ends_at_the_density_with_a_trained_network(
-    method: str, schedule: Any, few_digits: Path, tmp_path: Path
+    method: str, schedule: Any, few_arrays: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(
         method=method,
@@ -123,7 +124,7 @@ def test_every_schedule_ends_at_the_density_with_a_trained_network(
         tmp_path / "out.pth",
         recipe,
         Settings(),
-        source=DataSource(path=few_digits),
+        source=DataSource(path=few_arrays),
         progress=lambda stage: lambda at, of: told.append((at, of)),
     )
     assert abs(done.density - 0.2) <= TOLERANCE.get(method, 0.5 / TOTAL)
@@ -146,10 +147,10 @@ def test_training_brings_accuracy_back(tmp_path: Path) -> None:
     assert scores[6] > scores[0] + 0.1
 
 
-def test_equal_runs_write_equal_weights_and_another_seed_others(few_digits: Path, tmp_path: Path) -> None:
+def test_equal_runs_write_equal_weights_and_another_seed_others(few_arrays: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="undecayed", density=0.3, samples=100, training=Training(epochs=1, balanced=True))
     for name, each in (("a", recipe), ("b", recipe), ("c", replace(recipe, training=replace(recipe.training, seed=1)))):
-        prune.run(DENSE, tmp_path / name, each, Settings(), source=DataSource(path=few_digits))
+        prune.run(DENSE, tmp_path / name, each, Settings(), source=DataSource(path=few_arrays))
     a, b, c = (torch.load(tmp_path / name, weights_only=True) for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
@@ -169,9 +170,9 @@ def test_exempt_layers_stay_whole_and_out_of_the_density(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if hasattr(plugins.load("pruning", name), "score")])
-def test_two_of_four_whatever_scores_the_weights(method: str, few_digits: Path, tmp_path: Path) -> None:
+def test_two_of_four_whatever_scores_the_weights(method: str, few_arrays: Path, tmp_path: Path) -> None:
     recipe = Recipe(method=method, pattern="2:4", exempt=("first",), samples=50)
-    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_arrays))
     assert done.density == 0.5
     for name in ("2.weight", "6.weight", "8.weight"):
         weight = plain(tmp_path / "out.pth").get_parameter(name)
@@ -181,10 +182,10 @@ def test_two_of_four_whatever_scores_the_weights(method: str, few_digits: Path, 
 @pytest.mark.parametrize("method", [name for name in METHODS if hasattr(plugins.load("pruning", name), "score")])
 @pytest.mark.parametrize("pattern", ["block:4x8", "filters"])
 def test_blocks_and_filters_whatever_scores_the_weights(
-    method: str, pattern: str, few_digits: Path, tmp_path: Path
+    method: str, pattern: str, few_arrays: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(method=method, pattern=pattern, density=0.5, exempt=("last",), samples=50)
-    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_arrays))
     largest = 512 if pattern == "filters" else 32
     each_alone = 3 if method == "wanda" else 1
     assert abs(done.density - 0.5) <= each_alone * largest / 2 / (TOTAL - 480)
@@ -201,7 +202,7 @@ def test_a_search_takes_a_pattern_that_sets_no_density(tmp_path: Path) -> None:
     assert found.tried
 
 
-def test_a_pattern_is_reached_by_a_schedule_and_lasts_through_a_training(few_digits: Path, tmp_path: Path) -> None:
+def test_a_pattern_is_reached_by_a_schedule_and_lasts_through_a_training(few_arrays: Path, tmp_path: Path) -> None:
     training = Training(epochs=2, batch_size=64)
     recipe = Recipe(
         method="magnitude",
@@ -212,7 +213,7 @@ def test_a_pattern_is_reached_by_a_schedule_and_lasts_through_a_training(few_dig
         rounds=3,
         training=training,
     )
-    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits))
+    done = prune.run(DENSE, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_arrays))
     assert done.density == 0.25
     weight = plain(tmp_path / "out.pth").get_parameter("6.weight")
     assert (weight.unflatten(1, (-1, 4)).count_nonzero(-1) <= 1).all()
@@ -240,7 +241,7 @@ def test_a_pattern_that_cannot_be_is_refused_before_anything_is_written(tmp_path
 
 @pytest.mark.parametrize("pattern", [None, "block:4x8", "filters", "2:4"])
 def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(
-    pattern: str | None, few_digits: Path, tmp_path: Path
+    pattern: str | None, few_arrays: Path, tmp_path: Path
 ) -> None:
     onnx = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
     density = None if pattern == "2:4" else 0.5
@@ -250,7 +251,7 @@ def test_magnitude_of_a_file_of_onnx_is_that_of_the_network(
     done = audit.run(
         ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
         [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
-        DataSource(path=few_digits),
+        DataSource(path=few_arrays),
         Settings(),
     )
     assert done.comparisons[0].flipped == 0
@@ -298,20 +299,20 @@ def test_onnx_cannot_be_trained(recipe: Recipe, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter's own
-def test_an_export_beside_predicts_the_same(few_digits: Path, tmp_path: Path) -> None:
+def test_an_export_beside_predicts_the_same(few_arrays: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="magnitude", density=0.3)
     prune.run(
         DENSE,
         tmp_path / "out.pth",
         recipe,
         Settings(),
-        source=DataSource(path=few_digits),
+        source=DataSource(path=few_arrays),
         export=tmp_path / "out.onnx",
     )
     done = audit.run(
         ModelSource(name="torch", path=tmp_path / "out.pth", factory=FACTORY),
         [ModelSource(name="onnx", path=tmp_path / "out.onnx")],
-        DataSource(path=few_digits),
+        DataSource(path=few_arrays),
         Settings(),
     )
     assert done.comparisons[0].flipped == 0
@@ -388,7 +389,7 @@ def test_probabilities_are_not_trained_on(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_sample_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for digit in range(10):
         (tmp_path / "val" / str(digit)).mkdir(parents=True)
-        for file in sorted((DIGITS.path / str(digit)).iterdir())[:5]:
+        for file in sorted((IMAGES / str(digit)).iterdir())[:5]:
             (tmp_path / "val" / str(digit) / file.name).write_bytes(file.read_bytes())
     broken = next((tmp_path / "val" / "3").iterdir())
     broken.write_bytes(b"no picture")
@@ -437,9 +438,9 @@ def test_the_search_ends_at_the_sparsest_that_passes(tmp_path: Path) -> None:
 
 
 def test_a_search_that_was_stopped_does_no_training_twice(
-    few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = DataSource(path=few_digits)
+    data = DataSource(path=few_arrays)
     tuned = Training(epochs=2, batch_size=50, lr=0.01)
     recipe = Recipe(method="magnitude", density=0.2, training=tuned)
     epochs: list[str] = []
@@ -491,10 +492,10 @@ def test_a_search_keeps_its_states_in_no_folder_of_somebody_else(tmp_path: Path)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept.resume"]
 
 
-def test_fewer_samples_find_no_sparser_network(few_digits: Path, tmp_path: Path) -> None:
+def test_fewer_samples_find_no_sparser_network(few_arrays: Path, tmp_path: Path) -> None:
     recipe = Recipe(method="magnitude", density=0.3)
     found = search.until_harm(
-        DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, DataSource(path=few_digits))
+        DENSE, tmp_path / "out.pth", recipe, Settings(), lambda made: gated(made, DataSource(path=few_arrays))
     )
     assert found.pruned is None
     assert found.last is not None
@@ -766,8 +767,8 @@ def test_an_untuned_cut_names_recalibration_which_changes_the_statistics_alone(t
     assert all(torch.equal(value, new[name]) for name, value in opened.module.state_dict().items())
 
 
-def test_what_was_tuned_or_not_cut_or_has_no_batch_normalisation_is_not_stale(few_digits: Path, tmp_path: Path) -> None:
-    dense, data = normalised.trained(tmp_path), DataSource(path=few_digits)
+def test_what_was_tuned_or_not_cut_or_has_no_batch_normalisation_is_not_stale(few_arrays: Path, tmp_path: Path) -> None:
+    dense, data = normalised.trained(tmp_path), DataSource(path=few_arrays)
     tuned = Recipe(method="magnitude", density=0.3, training=Training(epochs=1, batch_size=64))
     assert prune.run(dense, tmp_path / "a.pth", tuned, Settings(), source=data).notes == ()
     whole = Recipe(method="magnitude", density=1)

@@ -18,10 +18,10 @@ from prune_audit.nets.module import ROUNDING
 from prune_audit.nets.shrinking import Shrinking
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Pruned, Recipe
-from tests import normalised
+from tests import arrays, normalised
 from tests.conftest import ROOT
 
-DIGITS = DataSource(path=ROOT / "sample_models" / "val")
+DIGITS = DataSource(path=arrays.digits())
 WHOLE = Recipe(method="magnitude", density=0.4, pattern="filters", exempt=("last",))
 
 
@@ -44,12 +44,12 @@ def kept(made: Pruned) -> tuple[int, int, dict[str, torch.Tensor]]:
 
 @pytest.mark.parametrize("training", [Training(), Training(epochs=2, lr=0.05, batch_size=64)])
 def test_the_smaller_network_is_that_of_zeros_however_it_was_trained(
-    training: Training, few_digits: Path, tmp_path: Path
+    training: Training, few_arrays: Path, tmp_path: Path
 ) -> None:
     dense = normalised.trained(tmp_path)
     schedule = "gradual" if training.epochs else "one-shot"
     recipe = replace(WHOLE, training=training, schedule=schedule, rounds=3)
-    made = prune.run(dense, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_digits), shrink=True)
+    made = prune.run(dense, tmp_path / "out.pth", recipe, Settings(), source=DataSource(path=few_arrays), shrink=True)
     first, second, state = kept(made)
     less = made.shrunk
     assert less is not None
@@ -111,9 +111,9 @@ def test_it_takes_samples_and_a_network_that_runs_in_torch(tmp_path: Path) -> No
     assert {each.name for each in tmp_path.iterdir()} == {"dense.pth"}
 
 
-def test_the_state_of_a_training_that_shrinks_is_of_no_other(few_digits: Path, tmp_path: Path) -> None:
+def test_the_state_of_a_training_that_shrinks_is_of_no_other(few_arrays: Path, tmp_path: Path) -> None:
     """Other weights are held at 0 meanwhile."""
-    dense, data = normalised.trained(tmp_path), DataSource(path=few_digits)
+    dense, data = normalised.trained(tmp_path), DataSource(path=few_arrays)
     recipe = replace(WHOLE, training=Training(epochs=2, batch_size=64))
 
     def stop(at: int, of: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from onnx import numpy_helper
 from prune_audit import audit, mitigate, plugins, prune, rules
 from prune_audit.core import DataSource, ModelSource, Settings
 from prune_audit.errors import AuditError, DataError, ModelError, UsageError
-from prune_audit.mitigate import Mitigated, Mitigation
+from prune_audit.mitigate import Mitigated, Mitigation, controls
 from prune_audit.mitigations import trains
 from prune_audit.nets.train_loop import Training
 from prune_audit.prune import Recipe
-from tests.conftest import ROOT
+from tests import arrays
+from tests.conftest import FEW_DRAWS, ROOT
 
 FACTORY = "sample_models.make:network"
 DENSE = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.pth", factory=FACTORY)
@@ -30,18 +32,14 @@ TRAINED = [name for name, module in plugins.loaded("mitigations") if trains(modu
 TRAINING = Training(epochs=3, lr=0.05, batch_size=64)
 
 
-pytestmark = pytest.mark.usefixtures("in_repository")
+pytestmark = pytest.mark.usefixtures("in_repository", "few_draws")
 
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> DataSource:
-    """Samples of each digit of which none is among `few_digits`."""
-    folder = tmp_path_factory.mktemp("others")
-    for digit in sorted(each for each in VAL.iterdir() if each.is_dir()):
-        (folder / digit.name).mkdir()
-        for file in sorted(digit.iterdir())[40:]:
-            (folder / digit.name / file.name).write_bytes(file.read_bytes())
-    return DataSource(path=folder)
+    """Samples of each digit of which none is among `few_arrays`."""
+    files = [file for digit in sorted(VAL.iterdir()) if digit.is_dir() for file in sorted(digit.iterdir())[40:]]
+    return DataSource(path=arrays.of_images(files, tmp_path_factory.mktemp("others") / "others.npz"))
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +70,9 @@ def mend(cut: ModelSource, output: Path, others: DataSource, few: Path, method: 
 
 @pytest.mark.parametrize("method", TRAINED)
 def test_what_trains_keeps_zeros_and_stands_beside_its_controls(
-    method: str, cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+    method: str, cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path: Path
 ) -> None:
-    done = mend(cut, tmp_path / "fair.pth", others, few_digits, method)
+    done = mend(cut, tmp_path / "fair.pth", others, few_arrays, method)
     old, new = state(cut.path), state(tmp_path / "fair.pth")
     for name in (name for name in old if name.endswith("weight")):
         assert bool((new[name][old[name] == 0] == 0).all())
@@ -86,21 +84,21 @@ def test_what_trains_keeps_zeros_and_stands_beside_its_controls(
     accuracy = done.table("networks").column("accuracy")
     assert min(float(accuracy[at] or 0) for at in (0, 2, 3)) > float(accuracy[1] or 0) + 0.1
     # What is said of the network is what an audit of its file says.
-    own = audit.run(DENSE, [done.source], DataSource(path=few_digits), Settings())
+    own = audit.run(DENSE, [done.source], DataSource(path=few_arrays), Settings())
     assert own.comparisons[0].views == replace(done.audit, policy=None).comparisons[0].views
     assert done.audit.policy is not None
     assert done.audit.exit_code == 1
     # Equal seeds give equal networks.
-    mend(cut, tmp_path / "again.pth", others, few_digits, method)
+    mend(cut, tmp_path / "again.pth", others, few_arrays, method)
     assert all(torch.equal(value, new[name]) for name, value in state(tmp_path / "again.pth").items())
 
 
 def test_the_control_is_plain_tuning_of_the_same_epochs(
-    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+    cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path: Path
 ) -> None:
     """With weights that are all the same the mitigation is the control."""
     options = plugins.load("mitigations", "weighted").OPTIONS(least_weight=1.0)
-    done = mend(cut, tmp_path / "a.pth", others, few_digits, "weighted", options=options)
+    done = mend(cut, tmp_path / "a.pth", others, few_arrays, "weighted", options=options)
     rows = {row[0]: row[1:] for row in done.table("networks").rows}
     assert rows["a"] == rows["tuned"]
     assert rows["a"] != rows["tuned-balanced"]
@@ -108,14 +106,43 @@ def test_the_control_is_plain_tuning_of_the_same_epochs(
     assert zero[1:] == (0.0,) * 6
 
 
+Progress = Callable[[str], Callable[[int, int], None]]
+
+
+def interruptible(cut: ModelSource, output: Path, others: DataSource, few: Path, progress: Progress) -> Mitigated:
+    """A run of the first method that trains, in batches as large whatever the machine is at: last bits go with that."""
+    wanted, fixed = Mitigation(method=TRAINED[0], training=TRAINING), Settings(batch_size=64)
+    audited = DataSource(path=few)
+    return mitigate.run(DENSE, cut, output, wanted, fixed, source=others, audited=audited, progress=progress)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Mitigated, dict[str, torch.Tensor]]:
+    """A run that nothing interrupts, and the network that it wrote."""
+    path = tmp_path_factory.mktemp("whole") / "fair.pth"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(controls, "DRAWS", FEW_DRAWS)
+        done = interruptible(cut, path, others, few_arrays, lambda stage: lambda done, total: None)
+    return done, state(path)
+
+
 @pytest.mark.parametrize("stage", [TRAINED[0], "control: tuned-balanced"])
 def test_a_run_that_is_interrupted_keeps_what_is_done_and_goes_on(
-    stage: str, cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+    stage: str,
+    cut: ModelSource,
+    others: DataSource,
+    few_arrays: Path,
+    tmp_path: Path,
+    whole: tuple[Mitigated, dict[str, torch.Tensor]],
 ) -> None:
     steps: list[tuple[str, int]] = []
+    path = tmp_path / "fair.pth"
 
-    def run(output: str, *, stop: bool) -> Mitigated:
-        def progress(now: str) -> Any:
+    def run(*, stop: bool) -> Mitigated:
+        def progress(now: str) -> Callable[[int, int], None]:
             def step(done: int, total: int) -> None:
                 steps.append((now, done))
                 if stop and now == stage and done > total / 2:
@@ -123,37 +150,32 @@ def test_a_run_that_is_interrupted_keeps_what_is_done_and_goes_on(
 
             return step
 
-        wanted = Mitigation(method=TRAINED[0], training=TRAINING)
-        data = DataSource(path=few_digits)
-        (tmp_path / output).mkdir(exist_ok=True)
-        path = tmp_path / output / "fair.pth"
-        # Batches as large whatever the machine is at, since the last bits of scores go with that.
-        fixed = Settings(batch_size=64)
-        return mitigate.run(DENSE, cut, path, wanted, fixed, source=others, audited=data, progress=progress)
+        return interruptible(cut, path, others, few_arrays, progress)
 
     with pytest.raises(KeyboardInterrupt):
-        run("stopped", stop=True)
-    left = {each.name for each in (tmp_path / "stopped").iterdir()}
+        run(stop=True)
+    left = {each.name for each in tmp_path.iterdir()}
     assert left == {f"fair.pth.{TRAINED[0]}.resume"} | (
         {"fair.pth.tuned.resume", "fair.pth.tuned-balanced.resume"} if stage.startswith("control") else set()
     )
     steps.clear()
-    again = run("stopped", stop=False)
+    again = run(stop=False)
     trained = [
         (name, done) for name, done in steps if name in (TRAINED[0], "control: tuned", "control: tuned-balanced")
     ]
     assert trained[0][0] == stage  # what was done before is not done again
     assert 1 < trained[0][1] <= max(done for name, done in trained if name == stage) / 2
-    assert [each.name for each in (tmp_path / "stopped").iterdir()] == ["fair.pth"]
-    whole = run("whole", stop=False)
-    assert again.controls() == whole.controls()
-    assert again.audit.comparisons[0].looks == whole.audit.comparisons[0].looks
-    one, other = (state(tmp_path / name / "fair.pth") for name in ("stopped", "whole"))
-    assert all(torch.equal(one[name], other[name]) for name in other)
+    assert [each.name for each in tmp_path.iterdir()] == ["fair.pth"]
+    uninterrupted, network = whole
+    assert again.controls() == uninterrupted.controls()
+    assert again.audit.comparisons[0].looks == uninterrupted.audit.comparisons[0].looks
+    found = state(path)
+    assert found.keys() == network.keys()
+    assert all(torch.equal(found[name], network[name]) for name in network)
 
 
 def test_what_batches_change_in_scores_makes_no_other_run(
-    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+    cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path: Path
 ) -> None:
     stopped: list[str] = []
 
@@ -170,13 +192,13 @@ def test_what_batches_change_in_scores_makes_no_other_run(
         with pytest.raises(KeyboardInterrupt) if size == 64 else nullcontext():
             mitigate.run(
                 DENSE, cut, tmp_path / "fair.pth", wanted, Settings(batch_size=size),
-                source=others, audited=DataSource(path=few_digits), progress=progress,
+                source=others, audited=DataSource(path=few_arrays), progress=progress,
             )  # fmt: skip
     assert [each.name for each in tmp_path.iterdir()] == ["fair.pth"]
 
 
 def test_a_cut_that_is_mended_in_the_same_run_goes_on_as_well(
-    others: DataSource, few_digits: Path, tmp_path: Path
+    others: DataSource, few_arrays: Path, tmp_path: Path
 ) -> None:
     steps: list[str] = []
 
@@ -192,7 +214,7 @@ def test_a_cut_that_is_mended_in_the_same_run_goes_on_as_well(
         mitigate.prune_and_run(
             DENSE, tmp_path / "out.pth", Recipe(method="magnitude", density=0.05, training=replace(TRAINING, epochs=2)),
             Mitigation(method=method), Settings(),
-            source=others, audited=DataSource(path=few_digits), progress=progress,
+            source=others, audited=DataSource(path=few_arrays), progress=progress,
         )  # fmt: skip
 
     with pytest.raises(KeyboardInterrupt):
@@ -208,15 +230,17 @@ def test_a_cut_that_is_mended_in_the_same_run_goes_on_as_well(
 
 
 def test_many_samples_that_are_judged_are_looked_at_in_part(
-    cut: ModelSource, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cut: ModelSource, few_arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mitigate, "LOOKED", 30)
     with pytest.raises(UsageError, match=r"30 of the 30 samples of .* that were drawn of 400 are in"):
-        mend(cut, tmp_path / "out.pth", DataSource(path=VAL), few_digits, "recalibrate", training=Training())
+        mend(
+            cut, tmp_path / "out.pth", DataSource(path=arrays.digits()), few_arrays, "recalibrate", training=Training()
+        )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offsets_undo_a_bias_that_was_planted_in_a_graph_of_onnx(few_digits: Path, tmp_path: Path) -> None:
+def test_offsets_undo_a_bias_that_was_planted_in_a_graph_of_onnx(few_arrays: Path, tmp_path: Path) -> None:
     dense = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
     model = onnx.load(dense.path)
     bias = next(each for each in model.graph.initializer if list(each.dims) == [10])
@@ -226,7 +250,7 @@ def test_offsets_undo_a_bias_that_was_planted_in_a_graph_of_onnx(few_digits: Pat
     off = ModelSource(name="off", path=tmp_path / "off.onnx")
     options = plugins.load("mitigations", "offsets").OPTIONS(fit_on="all")
     done = mend(
-        off, tmp_path / "on.onnx", DataSource(path=VAL), few_digits, "offsets",
+        off, tmp_path / "on.onnx", DataSource(path=arrays.digits()), few_arrays, "offsets",
         dense=dense, options=options, same_data=True, training=Training(),
     )  # fmt: skip
     assert done.changed
@@ -237,10 +261,10 @@ def test_offsets_undo_a_bias_that_was_planted_in_a_graph_of_onnx(few_digits: Pat
 
 
 def test_offsets_need_a_hundred_samples_of_each_class_that_no_tuning_saw(
-    cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path
+    cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=r"100 samples of every class at least, .* of class \d there are \d+"):
-        mend(cut, tmp_path / "out.pth", others, few_digits, "offsets", training=Training())
+        mend(cut, tmp_path / "out.pth", others, few_arrays, "offsets", training=Training())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -254,7 +278,7 @@ def manifest(folder: Path, files: list[Path], group: str | None) -> DataSource:
     return DataSource(path=path)
 
 
-def test_groups_of_a_column(cut: ModelSource, few_digits: Path, tmp_path: Path) -> None:
+def test_groups_of_a_column(cut: ModelSource, few_arrays: Path, tmp_path: Path) -> None:
     digits = [sorted(each.iterdir()) for each in sorted(VAL.iterdir()) if each.is_dir()]
     sides = [[file for files in digits for file in files[start:stop]] for start, stop in ((0, 40), (40, 80))]
     (tmp_path / "one").mkdir()
@@ -277,8 +301,8 @@ def test_groups_of_a_column(cut: ModelSource, few_digits: Path, tmp_path: Path) 
         mitigate.run(DENSE, cut, tmp_path / "o", replace(wanted, by="foot"), Settings(), source=learnt, audited=judged)
 
 
-def test_bad_input(cut: ModelSource, others: DataSource, few_digits: Path, tmp_path: Path) -> None:
-    data = DataSource(path=few_digits)
+def test_bad_input(cut: ModelSource, others: DataSource, few_arrays: Path, tmp_path: Path) -> None:
+    data = DataSource(path=few_arrays)
     out = tmp_path / "out.pth"
     wanted = Mitigation(method="equal-loss", training=TRAINING)
 
@@ -289,7 +313,7 @@ def test_bad_input(cut: ModelSource, others: DataSource, few_digits: Path, tmp_p
         assert list(tmp_path.iterdir()) == []
 
     refused(UsageError, "400 of the 400 samples .* are in", source=data)
-    refused(UsageError, "400 of the 400 samples .* are in", source=DataSource(path=VAL))
+    refused(UsageError, "400 of the 400 samples .* are in", source=DataSource(path=arrays.digits()))
     refused(UsageError, "keeps 29,808 weights", dense=cut, pruned=DENSE)
     refused(UsageError, "is the pruned model itself", output=cut.path)
     refused(UsageError, "is the dense model itself", output=DENSE.path)
@@ -302,13 +326,13 @@ def test_bad_input(cut: ModelSource, others: DataSource, few_digits: Path, tmp_p
     refused(ModelError, "cannot be trained in torch", pruned=onnx_file)
 
 
-def test_another_architecture_is_told_by_its_tensor(others: DataSource, few_digits: Path, tmp_path: Path) -> None:
+def test_another_architecture_is_told_by_its_tensor(others: DataSource, few_arrays: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     torch.save(other.state_dict(), tmp_path / "other.pth")
     source = ModelSource(name="other", path=tmp_path / "other.pth", factory="tests.mitigate.test_mitigate:small")
     with pytest.raises(ModelError, match=r"1\.weight of other is \(10, 64\), of dense none of that name"):
-        mend(source, tmp_path / "out.pth", others, few_digits, "equal-loss")
+        mend(source, tmp_path / "out.pth", others, few_arrays, "equal-loss")
 
 
 def small() -> torch.nn.Module:
