@@ -6,13 +6,14 @@ from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from prune_audit.core import Array, Measure, Pair, Settings
 from prune_audit.stats import measures
 
-quick = settings(max_examples=30)
+# Roots that are coarse for one example are so for all, so that they may be a fixture (tests/stats/conftest.py).
+quick = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 _COUNT = st.integers(0, 40)
 

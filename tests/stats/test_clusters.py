@@ -134,6 +134,7 @@ def test_the_whole_is_the_same_in_every_view() -> None:
     assert whole(by_class, Settings()).n == whole(by_half, Settings()).n
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @quick
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 3, st.integers(0, 3)), min_size=1, max_size=40))
 def test_nothing_is_ever_undefined(rows: list[tuple[int, int, int, int]]) -> None:
@@ -155,6 +156,7 @@ def test_nothing_is_ever_undefined(rows: list[tuple[int, int, int, int]]) -> Non
                 assert value is None or isinstance(value, str) or np.isfinite(value)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize("size", [5, 10])
 def test_false_alarms_at_a_correlation_of_three_tenths(size: int) -> None:
     """One class of 40 clusters in which as many are lost as gained: alarms at 5 % with clusters, without, and with."""
@@ -311,6 +313,7 @@ def test_clusters_of_uneven_sizes_are_too_few_though_there_are_many() -> None:
 UNEVEN = "uneven"
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize("clusters", [6, 10, 30, 100])
 @pytest.mark.parametrize("sizes", [(2, 20), UNEVEN], ids=["rare and common", "uneven"])
 def test_intervals_of_few_clusters_hold_the_truth(clusters: int, sizes: tuple[int, int] | str) -> None:

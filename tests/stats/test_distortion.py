@@ -115,6 +115,7 @@ def test_all_of_it_lost() -> None:
     assert 0 < (found["retention"].high[0] or 0) < 0.1
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @quick
 @given(pairs(least=2))
 def test_one_file_harms_none(pair: Pair) -> None:
@@ -123,6 +124,7 @@ def test_one_file_harms_none(pair: Pair) -> None:
     assert set(found["q_harmed"].by_stratum) <= {1.0, None}
 
 
+@pytest.mark.usefixtures("coarse_roots")
 def test_the_naive_rule_flags_half_when_nothing_changed_and_this_one_does_not() -> None:
     """Ten classes x 200 with gaps, true recalls equal before and after: |new balance| > |old balance| is a coin."""
     rng = np.random.default_rng(4)
@@ -140,6 +142,7 @@ def test_the_naive_rule_flags_half_when_nothing_changed_and_this_one_does_not() 
     assert np.mean(ours) <= 0.002
 
 
+@pytest.mark.usefixtures("coarse_roots")
 def test_a_class_that_lost_forty_percent_is_found() -> None:
     """100 classes x 100, one loses 40 % of its recall in a model that keeps the rest."""
     rng = np.random.default_rng(6)

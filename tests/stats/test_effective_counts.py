@@ -55,6 +55,7 @@ def test_the_balanced_reference_is_the_mean_of_recalls_and_leaves_accuracy() -> 
     assert even["excess_drop"].by_stratum[1] == pytest.approx(-(0.08 + 0 + 0.1) / 3)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @quick
 @given(pairs(1))
 def test_weights_like_the_sample_are_no_weights(pair: Pair) -> None:
@@ -81,6 +82,7 @@ def test_weights_like_the_sample_are_no_weights(pair: Pair) -> None:
             assert [a for a, _ in numbers] == pytest.approx([b for _, b in numbers], rel=1e-6, abs=1e-6), name
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @quick
 @given(pairs(1))
 def test_nothing_is_ever_undefined(pair: Pair) -> None:
@@ -98,6 +100,7 @@ def test_groups_count_as_they_were_sampled() -> None:
     assert measured(groups, SHARES) == measured(groups)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(
     ("n", "recall", "weights"),
     [
@@ -126,6 +129,7 @@ def test_the_interval_of_a_weighted_accuracy_covers(
     assert np.mean(held) >= 0.91
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(("n", "flips"), [((300, 100, 30), 0.06), ((400, 20, 20), 0.03), ((60, 60, 12), 0.15)])
 def test_the_interval_of_a_weighted_change_covers(n: tuple[int, ...], flips: float) -> None:
     """Classes of other shares than in use, in one of which three times as many samples flip."""

@@ -43,6 +43,7 @@ def test_excess_is_above_what_the_reference_says(reference: Reference, weighted:
     assert shares @ np.array(found.by_stratum, float) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize("reference", ["accuracy", "balanced"])
 def test_intervals_cover_and_the_largest_is_bounded_over_all_classes(reference: Reference) -> None:
     """Ten classes of uneven size and uneven drops; coverage of single intervals and of the largest one."""

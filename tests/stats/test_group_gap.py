@@ -38,6 +38,7 @@ def test_no_gap_at_the_lower_end_is_zero() -> None:
     assert gap((50, 5, 5, 0), (50, 5, 5, 0)).overall_low == 0
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize("drops", [(0.05, 0.05, 0.05, 0.05), (0.02, 0.05, 0.1, 0.05)])
 def test_the_interval_covers(drops: tuple[float, ...]) -> None:
     rng = np.random.default_rng(5)

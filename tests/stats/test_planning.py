@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from prune_audit.core import Pair, Settings
+from prune_audit.core import Array, Pair, Settings
 from prune_audit.stats import _planning, verdict
 from tests.stats.test_margin_test import outcomes
 
 ALONE = Settings(correction="none")
 
 
-def chance(answer: str, n: int, lost: float, gained: float) -> float:
-    """The probability of a verdict: of every outcome, by what the audit says of it."""
+@cache
+def said(n: int) -> tuple[Array, Array]:
+    """Of every outcome (K,) of ``n`` samples, how many were lost, gained, and neither (K, 3), and the verdict (K,)."""
     a, b = outcomes(n)
     neither = n - a - b  # right in both models, so that there is something to lose
     pair = Pair.of(np.stack([neither, a, b, np.zeros_like(a)], axis=1))
-    said = np.array(verdict.judgements(pair, ALONE)[0].by_stratum, object)
-    of = stats.multinomial.pmf(np.stack([a, b, neither], axis=1), n, [lost, gained, 1 - lost - gained])
-    return float(of[said == answer].sum())
+    answers = np.array(verdict.judgements(pair, ALONE)[0].by_stratum, object)
+    return np.stack([a, b, neither], axis=1), answers
+
+
+def chance(answer: str, n: int, lost: float, gained: float) -> float:
+    """The probability of a verdict: of every outcome, by what the audit says of it."""
+    counts, answers = said(n)
+    of = np.asarray(stats.multinomial.pmf(counts, n, [lost, gained, 1 - lost - gained]))
+    return float(of[answers == answer].sum())
 
 
 @pytest.mark.parametrize("n", [20, 60, 100])

@@ -36,6 +36,7 @@ def test_tau_is_the_variance_of_drops_less_the_noise() -> None:
     assert measured(pair)["spread"].overall == pytest.approx(expected)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(
     "sizes", [np.full(2, 300), np.full(10, 30), np.full(100, 100), np.array([10, 30, 100, 1000] * 10)]
 )
@@ -47,6 +48,7 @@ def test_level_and_coverage_without_spread(sizes: Array) -> None:
     assert (low == 0).mean() >= 0.93
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(
     ("sizes", "sd"), [(np.full(10, 200), 0.04), (np.full(100, 100), 0.04), (np.full(1000, 50), 0.02)]
 )
@@ -61,6 +63,7 @@ def test_spread_is_found_and_its_interval_covers(sizes: Array, sd: float) -> Non
     assert (np.array([f["spread_p"].overall for f in found], float) <= 0.05).mean() >= 0.95
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(
     ("sizes", "kept", "drop"),
     [
@@ -100,6 +103,7 @@ def test_the_limits_are_where_the_estimate_lies_its_own_standard_deviations_away
         assert (tau2 - limit) ** 2 == pytest.approx(stats.norm.ppf(0.975) ** 2 * (fixed + slope * limit), rel=1e-9)
 
 
+@pytest.mark.usefixtures("coarse_roots")
 def test_shrunken_drops_rank_better_than_raw_ones() -> None:
     """Sizes from 10 to 1,000: raw drops rank the small classes first and last, by noise."""
     sizes = np.array([10, 20, 50, 1000] * 25)

@@ -124,6 +124,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.usefixtures("coarse_roots")
 @pytest.mark.parametrize(("classes", "size", "gap", "grown", "reverse"), CELLS)
 def test_what_is_printed_holds_the_truth(classes: int, size: int, gap: float, grown: float, reverse: bool) -> None:
     """Nominal .95; 200 draws have a standard error of 1.5 points."""
