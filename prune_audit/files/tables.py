@@ -184,12 +184,17 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def without_nulls(values: Any, instead: str | int) -> Any:
+    """``values`` with another value ``instead`` of null, for which pyarrow imports pandas: only where there is one."""
+    return values.fill_null(instead) if values.null_count else values
+
+
 def texts(values: Any) -> list[str]:
     """A column's cells (N,) as text; null is ''."""
     import pyarrow as pa
 
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        cells: list[str] = values.fill_null("").to_pylist()
+        cells: list[str] = without_nulls(values, "").to_pylist()
         return cells
     return ["" if cell is None else str(cell) for cell in values.to_pylist()]
 
@@ -204,13 +209,17 @@ def coded(values: Any) -> tuple[list[str], Counts]:
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        values = values.fill_null("")
+        values = without_nulls(values, "")
     encoded = values.dictionary_encode().combine_chunks()
     names = ["" if cell is None else str(cell) for cell in encoded.dictionary.to_pylist()]
-    codes = encoded.indices
-    if codes.null_count:
-        codes, names = codes.fill_null(len(names)), [*names, ""]
-    return names, codes.to_numpy(zero_copy_only=False).astype(np.int64)
+    if encoded.indices.null_count:
+        names.append("")
+    return names, indices(encoded, len(names) - 1)
+
+
+def indices(encoded: Any, instead: int) -> Counts:
+    """Where in its dictionary each row of ``encoded`` is (N,); ``instead`` where it is null."""
+    return np.from_dlpack(without_nulls(encoded.indices, instead)).astype(np.int64)  # to_numpy would import pandas
 
 
 def is_nested(values: Any) -> bool:

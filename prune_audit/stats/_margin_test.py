@@ -31,6 +31,9 @@ COARSE, FINE = 24, 9
 UNSEEN = 1.2
 """At a score so low p is above .1 and decides nothing: it is not computed, and 1 stands for it."""
 
+NOTHING = 1e-30
+"""A chance of so many gained samples beside which it does not matter how many are lost."""
+
 ROUNDING = 1e-9
 """Two outcomes whose scores differ by less are tied: scores here are below 1e3, with some 12 digits."""
 
@@ -91,6 +94,9 @@ def _chance(g: Floats, margin: float, n: int, of: Floats, enough: Floats) -> Flo
     gain = _binomial.mass(of, n, g)  # (G, J)
     possible = enough <= n - of
     wanted = np.where(possible, enough, 1)
-    loss = betainc(np.maximum(wanted, 1), np.maximum(n - of - wanted, 0) + 1, np.minimum((g + margin) / (1 - g), 1))
-    chance: Floats = (gain * np.where(possible, np.where(wanted > 0, loss, 1.0), 0.0)).sum(axis=1)
+    loss = np.ones_like(gain)
+    share = np.minimum((g + margin) / (1 - g), 1)
+    asked = (wanted > 0) & (gain > NOTHING)
+    betainc(np.maximum(wanted, 1), np.maximum(n - of - wanted, 0) + 1, share, out=loss, where=asked)
+    chance: Floats = (gain * np.where(possible, loss, 0.0)).sum(axis=1)
     return chance

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -708,3 +710,21 @@ def test_ids_in_bytes_are_text(tmp_path: Path) -> None:
     path = tmp_path / "phone"
     parquet.write_table(pa.table({"id": [name.encode() for name in IDS], "predicted": PREDICTED}), path)
     np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
+
+
+def test_an_audit_of_predicted_classes_does_without_pandas(tmp_path: Path) -> None:
+    for name, column, at in (
+        ("dense", "prediction", PREDICTED),
+        ("pruned", "prediction", LABELS),
+        ("labels", "label", LABELS),
+    ):
+        save(tmp_path / f"{name}.parquet", "parquet", {"id": IDS, column: [CLASSES[each] for each in at]})
+    code = """if True:
+        import sys
+        from prune_audit.cli import invoke
+        pair = ["dense.parquet", "pruned.parquet"]
+        assert invoke(["compare", *pair, "--data", "labels.parquet", "-q", "--no-cache"]) == 0
+        print([name for name in ("pandas", "torch", "onnxruntime") if name in sys.modules])
+        """
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -141,12 +141,12 @@ class RecordedPredictions:
         at = self._rows(table, ids, labels, classes)
         if c.classes is None:
             return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes, like)
-        recorded = table.column(c.classes).take(at)
+        recorded = join.taken(table.column(c.classes), at)
         found = self._numbers(table.column(c.classes), at, ids, labels, classes, like)
         start = 1 if found is not None and found.kind == "classes-from-1" else None
         predicted = join.positions(path, recorded, ids, classes, start)
         if c.truth is not None:
-            truth = join.positions(path, table.column(c.truth).take(at), ids, classes, start)
+            truth = join.positions(path, join.taken(table.column(c.truth), at), ids, classes, start)
             self._same(right(truth, labels), ids)
         beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
         rank = beside.get("rank")

@@ -15,12 +15,14 @@ import numpy as np
 from prune_audit.core import Array, Counts
 from prune_audit.errors import AlignmentError
 from prune_audit.files.recorded_tables import kind
+from prune_audit.files.tables import indices, without_nulls
 from prune_audit.tasks.classification import right
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAMED = 3  # of ids or classes in a message
+_PIECE = 2**16  # ids that are made into text at a time
 # 1.0, too: pandas makes floats of whole numbers where a cell is empty.
 _INTEGER = re.compile(r"([+-]?[0-9]{1,300})(?:\.0*)?")
 
@@ -47,9 +49,9 @@ def rows(path: str, column: str, given: pa.ChunkedArray, ids: Sequence[str]) -> 
     if known.null_count:
         at = compute.index(known.is_null(), True).as_py()
         raise AlignmentError(f"{path}: row {at + 1} has no {column}", hint="give every prediction its sample's id")
-    wanted = pa.array(ids, pa.string())
-    if wanted.equals(known):  # as is usual, and a table of a million ids need not be made
+    if _same(known, ids):  # as is usual, and a table of a million ids need not be made
         return np.arange(len(known)), False
+    wanted = pa.array(ids, pa.string())
     if compute.count_distinct(known).as_py() < len(known):
         counted = compute.value_counts(known)
         twice = counted.field("values").filter(compute.greater(counted.field("counts"), 1))
@@ -115,8 +117,8 @@ def check_order(path: str, others: pa.Table, truth: Sequence[str], labels: Count
 
     may_be: list[str] = []
     for name, column in zip(others.column_names, others.columns, strict=True):
-        coded = compute.cast(column, "string").fill_null("").dictionary_encode().combine_chunks()
-        names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False)
+        coded = without_nulls(compute.cast(column, "string"), "").dictionary_encode().combine_chunks()
+        names, codes = coded.dictionary.to_pylist(), indices(coded, -1)
         found = matched(names, classes)[codes] if names else codes  # (N,)
         if (found >= 0).all():  # classes: the labels, or another model's
             if name.strip().lower() in truth and (wrong := int((~right(found, labels)).sum())):
@@ -188,13 +190,26 @@ def numbered(
     Raises:
         AlignmentError: a prediction is a number and no whole one.
     """
-    names, codes = _coded(path, column.take(at), ids)
+    names, codes = _coded(path, taken(column, at), ids)
     usual, from_1, from_0 = (_positions(names, codes, classes, start) for start in (None, 1, 0))
     if not ((from_1 >= 0) | (from_0 >= 0)).all():
         return None
     every = (each for each in column.unique().to_pylist() if each is not None)
     zero = any((_integer(each) if isinstance(each, str) else each) == 0 for each in every)
     return usual, np.full(len(at), -1) if zero else from_1
+
+
+def _same(known: pa.StringArray, ids: Sequence[str]) -> bool:
+    """Whether ``known`` are ``ids``. An array out of these would import pandas."""
+    starts = range(0, len(ids), _PIECE)
+    return len(known) == len(ids) and all(
+        known.slice(start, _PIECE).to_pylist() == list(ids[start : start + _PIECE]) for start in starts
+    )
+
+
+def taken(column: pa.ChunkedArray, at: Counts) -> pa.ChunkedArray:
+    """What ``column`` holds in rows ``at`` (N,), which usually are all of them in their order."""
+    return column if np.array_equal(at, np.arange(len(column))) else column.take(at)
 
 
 def _coded(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> tuple[list[str | int], Counts]:
@@ -207,7 +222,7 @@ def _coded(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> tuple[list
     if pa.types.is_floating(values.type):
         values, whole = _whole(path, values, ids), True
     coded = values.cast(pa.int64() if whole else pa.string()).dictionary_encode().combine_chunks()
-    return coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return coded.dictionary.to_pylist(), indices(coded, -1)
 
 
 def _positions(names: Sequence[str | int], codes: Counts, classes: tuple[str, ...], start: int | None) -> Counts:
