@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from prune_audit import plugins, rules
+from prune_audit import plugins, rules, spelling
 from prune_audit.core import SINCE, Audit, Check, Comparison, NoMeasure, Pair, Policy, Settings, Waiver
 from prune_audit.errors import AlignmentError, UsageError
 
@@ -154,7 +154,7 @@ def waived(audit: Audit, policy: Policy, today: date) -> Audit:
         if comparisons and waiver not in used:
             names = [comparison.pruned.name for comparison in comparisons]
             at = next((i for i, name in enumerate(names) if _fits(name, waiver.variant)), 0)
-            checks = [*comparisons[at].checks, _idle(waiver, today)]
+            checks = [*comparisons[at].checks, _idle(waiver, today, comparisons)]
             comparisons[at] = replace(comparisons[at], checks=tuple(checks))
     return replace(audit, comparisons=tuple(comparisons))
 
@@ -207,10 +207,12 @@ def _fits(name: str, pattern: str) -> bool:
     return name == pattern or fnmatchcase(name, pattern)
 
 
-def _idle(waiver: Waiver, today: date) -> Check:
+def _idle(waiver: Waiver, today: date, comparisons: Sequence[Comparison]) -> Check:
     """The warning about a waiver that waived nothing."""
-    expired = today > waiver.expires
-    found = f"the waiver expired on {waiver.expires}" if expired else "the waiver is not needed: nothing fails there"
+    if today > waiver.expires:
+        found = f"the waiver expired on {waiver.expires}"
+    else:
+        found = _unknown(waiver, comparisons) or "the waiver is not needed: nothing fails there"
     where = f" ({waiver.origin})" if waiver.origin else ""
     return Check(
         rule=waiver.rule,
@@ -221,3 +223,15 @@ def _idle(waiver: Waiver, today: date) -> Check:
         limit=None,
         message=f"{found}{where}: {waiver.reason}",
     )
+
+
+def _unknown(waiver: Waiver, comparisons: Sequence[Comparison]) -> str:
+    """Which name of ``waiver`` is none of this audit, and which may be meant; '' where both are known."""
+    checks = [check for comparison in comparisons for check in comparison.checks if check.rule == waiver.rule]
+    subjects = dict.fromkeys(check.subject.removesuffix(SINCE) for check in checks)
+    variants = [comparison.pruned.name for comparison in comparisons]
+    for what, pattern, known in (("class", waiver.stratum, list(subjects)), ("variant", waiver.variant, variants)):
+        if known and not any(_fits(name, pattern) for name in known):
+            meant = spelling.meant(pattern, known).strip()
+            return f"the waiver fits no {what} of this audit{f', {meant}' if meant else ''}"
+    return ""

@@ -89,20 +89,21 @@ def test_a_waiver_lets_a_failure_pass_and_shows_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "said"),
     [
-        waiver(rule="harmed"),
-        waiver(stratum="dog"),
-        waiver(variant="pruned-5*"),
-        waiver(stratum="CAT*"),
+        (waiver(rule="harmed"), "the waiver is not needed: nothing fails there"),
+        (waiver(stratum="dog"), "the waiver is not needed: nothing fails there"),
+        (waiver(stratum="elk"), "the waiver fits no class of this audit, did you mean 'eel'?"),
+        (waiver(variant="pruned-5*"), "the waiver fits no variant of this audit, did you mean 'pruned'?"),
+        (waiver(stratum="CAT*"), "the waiver fits no class of this audit"),
     ],
 )
-def test_one_that_does_not_fit_waives_nothing_and_warns(other: Waiver) -> None:
+def test_one_that_does_not_fit_waives_nothing_and_warns(other: Waiver, said: str) -> None:
     judged = gate.judge(audit(lost={"pruned": 100}), policy(other), TODAY)
     assert judged.exit_code == 1
     (warning,) = [check for check in found(judged, "failed") if check.level == "warn"]
     assert warning.subject == f"waiver of {other.stratum}"
-    assert warning.message == "the waiver is not needed: nothing fails there (p.toml:3): known"
+    assert warning.message == f"{said} (p.toml:3): known"
 
 
 def test_an_expired_one_waives_nothing_and_says_when_it_ended() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from prune_audit import plugins
+from prune_audit import plugins, spelling
 from prune_audit.core import Audit
 from prune_audit.errors import OutputError, UsageError
 from prune_audit.files import target as targets
@@ -176,7 +176,7 @@ def _chosen(path: Path) -> tuple[str, Render]:
     known = ", ".join(f"{suffix} ({report})" for suffix, report in sorted(suffixes().items()))
     raise UsageError(
         f"{path}: no report is written to {path.suffix or 'a file without a suffix'}",
-        hint=f"the suffix chooses the report: {known}",
+        hint=f"{spelling.meant(path.suffix, sorted(suffixes()))}the suffix chooses the report: {known}",
     )
 
 

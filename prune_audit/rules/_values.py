@@ -131,7 +131,8 @@ def _level(policy: Policy, rule: str, given: Given) -> Policy:
     for level in get_args(Level):
         if given.value == level:
             return _with(policy, rule, level=level)
-    refuse(given, f"rules.{rule}.level: expected off, warn or error, found {given.value!r}")
+    meant = spelling.meant(str(given.value), get_args(Level))
+    refuse(given, f"rules.{rule}.level: expected off, warn or error, found {given.value!r}", hint=f"{meant}{HINT}")
 
 
 def _limit(policy: Policy, rule: str, given: Given) -> Policy:

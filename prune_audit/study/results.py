@@ -21,7 +21,7 @@ import pandas as pd
 from prune_audit import reports
 from prune_audit.core import rows
 from prune_audit.errors import StudyError, UsageError
-from prune_audit.files import parse, regular
+from prune_audit.files import elsewhere, parse, regular
 from prune_audit.files import target as targets
 from prune_audit.study import samples
 from prune_audit.study.analysis import OF_RUNS
@@ -295,7 +295,8 @@ def _folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     if not all(table.is_file() for table in tables):
         raise StudyError(
             f"{folder} holds no results of a study: expected runs.csv and classes.csv, or a folder runs",
-            hint="name the folder that prune-audit study wrote to, or a .toml file that plans one",
+            hint=f"{'' if folder.exists() else elsewhere.meant(folder)}name the folder that prune-audit study wrote "
+            "to, or a .toml file that plans one",
         )
     kept = folder / f"{SAMPLES}.csv"
     runs, classes = map(_table, tables)

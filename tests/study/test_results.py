@@ -177,6 +177,10 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
         results.read([tmp_path])
     with pytest.raises(StudyError, match="holds no results of a study"):
         results.read([tmp_path / "gone"])
+    (tmp_path / "first-study").mkdir()
+    with pytest.raises(StudyError) as caught:
+        results.read([tmp_path / "frist-study"])
+    assert caught.value.hint.startswith(f"did you mean {tmp_path / 'first-study'}? ")
     folder = tabled(written(tmp_path / "files"), tmp_path / "tables")
     columns = [*results.FACTORS, "class", *results.BY_CLASS[1:]]
     (folder / "classes.csv").write_text(",".join(columns) + "\n")
