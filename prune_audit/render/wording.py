@@ -464,7 +464,7 @@ def _collect(audit: Audit, saved: str | None) -> tuple[str, str] | None:
     if len(lacking) > COLLECTED:
         total = sum(each.more or 0 for each in lacking)
         rest = f" and so on for {len(lacking) - COLLECTED:,} more, {total:,} {things(audit)[1]} in all"
-    then = "" if saved else " (first write the audit: -o audit.json)"
+    then = "" if saved else " (audit.json: this audit, written by -o audit.json)"
     undecided = several(len(lacking), one, many)
     said = f"Next: to settle what is undecided ({undecided}), collect {', '.join(wanted)}{rest}{then}:"
     return said, f"prune-audit plan {shlex.quote(saved or 'audit.json')}"

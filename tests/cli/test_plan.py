@@ -66,7 +66,7 @@ def test_the_report_ends_with_that_step(saved: Path, tmp_path: Path) -> None:
     other = tmp_path / "judged again.json"
     assert steps([*judged, "-o", other])[1] == f"  prune-audit plan '{other}'"
     anew, command = steps([*judged, "--margin", "1"])[:2]
-    assert anew.endswith(" (first write the audit: -o audit.json):")
+    assert anew.endswith(" (audit.json: this audit, written by -o audit.json):")
     assert command == "  prune-audit plan audit.json"
 
 
