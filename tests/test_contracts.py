@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -173,13 +174,20 @@ PLAIN = ("basis", "gradient", "magnitude", "random")
 NAMING = {("prune_audit/cli/_pruning_options.py", "undecayed"), ("prune_audit/cli/_pruning_options.py", "magnitude")}
 
 
+@cache
+def texts() -> tuple[tuple[str, str, str], ...]:
+    """Every text in the code, with the room and the file that it stands in."""
+    return tuple(
+        (file.parent.name, file.relative_to(ROOT).as_posix(), node.value)
+        for file in (ROOT / "prune_audit").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
 def texts_outside(room: str) -> Iterator[tuple[str, str]]:
     """Every text in the code that is in no file of ``room``, with the file that it stands in."""
-    for file in (ROOT / "prune_audit").rglob("*.py"):
-        if file.parent.name != room:
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    yield file.relative_to(ROOT).as_posix(), node.value
+    return ((where, text) for own, where, text in texts() if own != room)
 
 
 def test_no_method_of_pruning_is_named_outside_its_file() -> None:

@@ -14,6 +14,7 @@ import torch
 from prune_audit import explain, plugins, prune
 from prune_audit.core import ModelSource, Settings
 from prune_audit.document import read_audit
+from tests import arrays
 from tests.cli._run import here, process
 from tests.conftest import ROOT
 from tests.normalised import FACTORY, network, trained
@@ -21,7 +22,7 @@ from tests.normalised import FACTORY, network, trained
 ONNX = ("sample_models/dense.onnx", "sample_models/pruned-90.onnx")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "few_draws")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,12 @@ def others(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         for file in sorted(digit.iterdir())[-30:]:
             shutil.copy(file, folder / digit.name)
     return folder
+
+
+@pytest.fixture(scope="module")
+def other_arrays(others: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as arrays in one file."""
+    return arrays.of_images(sorted(others.glob("*/*.png")), tmp_path_factory.mktemp("others") / "others.npz")
 
 
 def test_it_audits_looks_and_says_why(few_digits: Path, others: Path, tmp_path: Path) -> None:
@@ -88,8 +95,8 @@ def test_the_same_data_are_refused_unless_asked_for(few_digits: Path, others: Pa
         (["-o", "out.pth"], "no report is written to .pth"),
     ],
 )
-def test_bad_input(arguments: list[str], said: str, few_digits: Path, others: Path) -> None:
-    done = here(["explain", *ONNX, "--data", others, "--audit", few_digits, *arguments])
+def test_bad_input(arguments: list[str], said: str, few_arrays: Path, other_arrays: Path) -> None:
+    done = here(["explain", *ONNX, "--data", other_arrays, "--audit", few_arrays, *arguments])
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -103,10 +110,10 @@ def test_data_of_other_classes_are_refused(few_digits: Path, others: Path, tmp_p
     assert "error: " in done.stderr
 
 
-def test_recorded_predictions_are_refused(few_digits: Path, others: Path, tmp_path: Path) -> None:
+def test_recorded_predictions_are_refused(few_arrays: Path, other_arrays: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.csv"
-    assert here(["predict", ONNX[1], "--data", few_digits, "-o", made, "-q"]).returncode == 0
-    done = here(["explain", ONNX[0], made, "--data", others, "--audit", few_digits])
+    assert here(["predict", ONNX[1], "--data", few_arrays, "-o", made, "-q"]).returncode == 0
+    done = here(["explain", ONNX[0], made, "--data", other_arrays, "--audit", few_arrays])
     assert done.returncode == 2
     assert "lenses look into networks" in done.stderr
 
@@ -143,9 +150,19 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 def test_every_part_of_it_that_takes_long_says_how_far_it_is(
-    cut: tuple[str, Path], few_digits: Path, others: Path
+    cut: tuple[str, Path], few_arrays: Path, other_arrays: Path
 ) -> None:
-    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--threads", "1", "--progress", "plain", "-q"]
+    sides: list[str | Path] = [
+        "--data",
+        few_arrays,
+        "--audit",
+        other_arrays,
+        "--threads",
+        "1",
+        "--progress",
+        "plain",
+        "-q",
+    ]
     lenses = ["--lens", "recalibrated", "--lens", "loss-shift", "--lens", "layers"]
     done = here(["explain", cut[0], f"{cut[1]}@{FACTORY}", *sides[:-1], *lenses])
     ended = [line.partition(":")[0] for line in done.stderr.splitlines() if ": 100 %, " in line]
@@ -155,11 +172,11 @@ def test_every_part_of_it_that_takes_long_says_how_far_it_is(
 
 
 def test_the_usual_lenses_and_the_network_that_was_judged(
-    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+    cut: tuple[str, Path], few_arrays: Path, other_arrays: Path, tmp_path: Path
 ) -> None:
     dense, pruned = cut[0], f"{cut[1]}@{FACTORY}"
     report = tmp_path / "why.json"
-    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--threads", "1"]
+    sides: list[str | Path] = ["--data", few_arrays, "--audit", other_arrays, "--threads", "1"]
     first = here(["explain", dense, pruned, *sides, "-o", report])
     assert first.returncode == 0, first.stderr
     comparison = read_audit(report).comparisons[0]
@@ -179,7 +196,7 @@ def test_the_usual_lenses_and_the_network_that_was_judged(
     # The file is what was judged: as many samples right as the section says.
     compared = tmp_path / "compared.json"
     new = tmp_path / "new.json"
-    assert here(["compare", pruned, f"{made}@{FACTORY}", "--data", others, "-q", "-o", compared]).returncode == 0
+    assert here(["compare", pruned, f"{made}@{FACTORY}", "--data", other_arrays, "-q", "-o", compared]).returncode == 0
     written = read_audit(compared).comparisons[0].view()
     assert here(["explain", dense, pruned, *sides, "--lens", "recalibrated", "-q", "-o", new]).returncode == 0
     base = read_audit(new).comparisons[0]
@@ -192,13 +209,13 @@ def test_the_usual_lenses_and_the_network_that_was_judged(
 
 @pytest.mark.parametrize(("lens", "method"), [("weights", "equal-loss"), ("recalibrated", "recalibrate")])
 def test_the_command_that_it_ends_with_does_what_it_says(
-    lens: str, method: str, cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+    lens: str, method: str, cut: tuple[str, Path], few_arrays: Path, other_arrays: Path, tmp_path: Path
 ) -> None:
     hurt = tmp_path / "hurt it.pth"
     path, _, factory = cut[0].partition("@")
     recipe = prune.Recipe(method="magnitude", density=0.05)
     prune.run(ModelSource(name="dense", path=Path(path), factory=factory), hurt, recipe, Settings())
-    done = here(["explain", cut[0], hurt, "--data", few_digits, "--audit", others, "--lens", lens])
+    done = here(["explain", cut[0], hurt, "--data", few_arrays, "--audit", other_arrays, "--lens", lens])
     assert done.returncode == 0, done.stderr
     *said, command = done.stdout.splitlines()
     assert any(line.startswith("Next: to mend ") for line in said[-3:])  # one line or more, as wide as names are
@@ -210,10 +227,10 @@ def test_the_command_that_it_ends_with_does_what_it_says(
 
 
 def test_weights_that_name_no_factory_are_the_dense_network_s(
-    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path
+    cut: tuple[str, Path], few_arrays: Path, other_arrays: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "why.json"
-    sides: list[str | Path] = ["--data", few_digits, "--audit", others, "--lens", "weights", "-q", "-o", report]
+    sides: list[str | Path] = ["--data", few_arrays, "--audit", other_arrays, "--lens", "weights", "-q", "-o", report]
     assert here(["explain", cut[0], cut[1], *sides]).returncode == 0
     audit = read_audit(report)
     assert audit.comparisons[0].looks[1].tables[0].rows[0][3] is not None  # single weights are seen
@@ -221,13 +238,13 @@ def test_weights_that_name_no_factory_are_the_dense_network_s(
 
 
 def test_a_second_run_repeats_nothing(
-    cut: tuple[str, Path], few_digits: Path, others: Path, tmp_path: Path, cache: Path
+    cut: tuple[str, Path], few_arrays: Path, other_arrays: Path, tmp_path: Path, cache: Path
 ) -> None:
     """In processes of their own, since what a factory reads is known only where its module is imported first."""
     code = inspect.getsource(network)
     (tmp_path / "nets.py").write_text(f"import torch\nfrom torch import nn\n\n\n{code}", encoding="utf-8")
     models = [f"{cut[0].partition('@')[0]}@nets:network", f"{cut[1]}@nets:network"]
-    arguments: list[str | Path] = ["explain", *models, "--data", few_digits, "--audit", others, "--threads", "1"]
+    arguments: list[str | Path] = ["explain", *models, "--data", few_arrays, "--audit", other_arrays, "--threads", "1"]
     environment = {"PYTHONPATH": str(ROOT)}
     first = process([*arguments, "--lens", "loss-shift", "--lens", "layers"], cwd=tmp_path, environment=environment)
     assert first.returncode == 0, first.stderr
@@ -254,10 +271,10 @@ FORM = "needs gradients: give WEIGHTS@module:factory"
     ],
 )
 def test_where_gradients_are_needed_the_form_is_named_and_the_others_look(
-    dense: str, pruned: str, closed: str, few_digits: Path, others: Path, tmp_path: Path
+    dense: str, pruned: str, closed: str, few_arrays: Path, other_arrays: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "why.json"
-    sides: list[str | Path] = ["--data", others, "--audit", few_digits, "-q"]
+    sides: list[str | Path] = ["--data", other_arrays, "--audit", few_arrays, "-q"]
     lenses = [*explain.usual(), "privacy"]
     chosen = [part for name in lenses for part in ("--lens", name)]
     assert here(["explain", dense, pruned, *sides, *chosen, "-o", report]).returncode == 0
@@ -271,15 +288,15 @@ def test_where_gradients_are_needed_the_form_is_named_and_the_others_look(
     ) in comparison.explained
 
 
-def test_where_no_lens_could_look_nothing_is_run(few_digits: Path, others: Path) -> None:
-    done = here(["explain", *ONNX, "--data", others, "--audit", few_digits, "--lens", "layers"])
+def test_where_no_lens_could_look_nothing_is_run(few_arrays: Path, other_arrays: Path) -> None:
+    done = here(["explain", *ONNX, "--data", other_arrays, "--audit", few_arrays, "--lens", "layers"])
     assert done.returncode == 2
     assert f"layers: {FORM}" in done.stderr
 
 
-def test_a_network_that_no_lens_was_asked_to_make(cut: tuple[str, Path], few_digits: Path, others: Path) -> None:
+def test_a_network_that_no_lens_was_asked_to_make(cut: tuple[str, Path], few_arrays: Path, other_arrays: Path) -> None:
     made = cut[1].with_name("made.pth")
-    arguments: list[str | Path] = ["--data", few_digits, "--audit", others, "--lens", "weights", "-o", made]
+    arguments: list[str | Path] = ["--data", few_arrays, "--audit", other_arrays, "--lens", "weights", "-o", made]
     done = here(["explain", cut[0], f"{cut[1]}@{FACTORY}", *arguments])
     assert done.returncode == 2
     assert "no lens was asked to make a network" in done.stderr

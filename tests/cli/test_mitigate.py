@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from prune_audit.cli import _interrupt, invoke
+from tests import arrays
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
-VAL = "sample_models/val"
+VAL = str(arrays.digits())
 
 
-pytestmark = pytest.mark.usefixtures("in_repository")
+pytestmark = pytest.mark.usefixtures("in_repository", "few_draws")
 
 
 @pytest.fixture
@@ -30,10 +31,10 @@ def cut(tmp_path: Path) -> Path:
 
 
 def test_a_network_is_mended_and_shown_beside_its_controls(
-    cut: Path, few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cut: Path, few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {name: tmp_path / name for name in ("fair.pth", "fair.json", "controls.csv", "multipliers.csv")}
-    arguments = ["mitigate", DENSE, str(cut), "--method", "equal-loss", "--data", VAL, "--audit", str(few_digits)]
+    arguments = ["mitigate", DENSE, str(cut), "--method", "equal-loss", "--data", VAL, "--audit", str(few_arrays)]
     arguments += ["--same-data", "--epochs", "2", "-o", str(files["fair.pth"]), "-r", str(files["fair.json"])]
     arguments += ["--controls", str(files["controls.csv"]), "--multipliers", str(files["multipliers.csv"])]
     code = invoke(arguments)
@@ -60,11 +61,11 @@ def test_a_network_is_mended_and_shown_beside_its_controls(
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no SIGTERM to send")
 def test_one_that_is_terminated_leaves_the_state_of_its_training_alone(
-    cut: Path, few_digits: Path, tmp_path: Path
+    cut: Path, few_arrays: Path, tmp_path: Path
 ) -> None:
     """In the background of a shell, which has it ignore what Ctrl-C sends."""
     (tmp_path / "out").mkdir()
-    command = ["mitigate", DENSE, str(cut), "--method", "weighted", "--data", VAL, "--audit", str(few_digits)]
+    command = ["mitigate", DENSE, str(cut), "--method", "weighted", "--data", VAL, "--audit", str(few_arrays)]
     command += ["--same-data", "--epochs", "500", "--threads", "1", "-o", str(tmp_path / "out" / "fair.pth")]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -97,10 +98,10 @@ def test_one_that_is_terminated_leaves_the_state_of_its_training_alone(
     ],
 )
 def test_bad_input(
-    more: list[str], said: str, cut: Path, few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], said: str, cut: Path, few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "fair.pth"
-    arguments = ["mitigate", DENSE, str(cut), "--data", VAL, "--audit", str(few_digits), "-o", str(out)]
+    arguments = ["mitigate", DENSE, str(cut), "--data", VAL, "--audit", str(few_arrays), "-o", str(out)]
     assert invoke([*arguments, *more]) == 2
     shown = " ".join(capsys.readouterr().err.split())
     assert said in shown

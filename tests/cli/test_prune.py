@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 from prune_audit import plugins
 from prune_audit.cli import _interrupt, invoke
 from sample_models.make import network
-from tests import normalised
+from tests import arrays, normalised
 from tests.pruning.networks import TOLERANCE
 
 DENSE = "sample_models/dense.pth@sample_models.make:network"
 SAFE = "sample_models/dense.safetensors@sample_models.make:network"
-VAL = "sample_models/val"
+VAL = str(arrays.digits())
+IMAGES = "sample_models/val"
 METHODS = plugins.names("pruning")
 
 
@@ -39,12 +40,13 @@ TABLES = {"basis": ["coefficients"], "bcr": ["blocks"], "fairgrape": ["shares"],
     ("method", "dense"), [*((name, DENSE) for name in METHODS), *((name, SAFE) for name in SAFELY)]
 )
 def test_each_method_pruned_trained_and_audited(
-    method: str, dense: str, few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, dense: str, few_digits: Path, few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    data = few_digits if method == "deadwooding-style" else few_arrays  # it attacks images
     output, report = tmp_path / f"out{Path(dense.partition('@')[0]).suffix}", tmp_path / "audit.json"
-    arguments: list[str | Path] = ["prune", dense, "--method", method, "--density", "0.5", "--data", few_digits]
+    arguments: list[str | Path] = ["prune", dense, "--method", method, "--density", "0.5", "--data", data]
     arguments += ["--epochs", "1", "-o", output]
-    code = invoke([*map(str, arguments), "--audit", str(few_digits), "-r", str(report), "--threads", "1"])
+    code = invoke([*map(str, arguments), "--audit", str(data), "-r", str(report), "--threads", "1"])
     seen = capsys.readouterr()
     told = json.loads(report.read_text())
     assert code in (0, 1)
@@ -75,12 +77,12 @@ def test_a_pattern_says_how_much_is_kept(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_smaller_network_is_written_compared_and_told(
-    few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch_pruning")
     output, report = tmp_path / "out.pth", tmp_path / "audit.json"
     common = ["prune", DENSE, "--pattern", "filters", "--exempt", "last", "--density", ".4", "--shrink"]
-    assert invoke([*common, "-o", str(output), "--audit", str(few_digits), "-r", str(report), "--exit-zero"]) == 0
+    assert invoke([*common, "-o", str(output), "--audit", str(few_arrays), "-r", str(report), "--exit-zero"]) == 0
     shown, told = " ".join(capsys.readouterr().out.split()), json.loads(report.read_text())
     gone = [~weight.flatten(1).any(1) for weight in (torch.load(output)[f"{n}.weight"] for n in (0, 2, 6))]
     first, second, third = (int((~each).sum()) for each in gone)
@@ -124,10 +126,10 @@ def test_of_a_checkpoint_the_weights_that_were_asked_for_are_cut_and_written_alo
     assert "weights of dense: ema (as asked" in capsys.readouterr().out
 
 
-def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_until_harm(few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output, report = tmp_path / "out.pth", tmp_path / "audit.json"
     arguments = ["prune", DENSE, "--until-harm", "-o", str(output), "-r", str(report)]
-    assert invoke([*arguments, "--audit", str(few_digits), "--accept-unsettled"]) == 0
+    assert invoke([*arguments, "--audit", str(few_arrays), "--accept-unsettled"]) == 0
     seen = capsys.readouterr().out
     assert "density 10.00 % fails (" in seen
     assert "density 31.62 % undecided (" in seen
@@ -138,7 +140,7 @@ def test_until_harm(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert note.endswith(", ".join(tried))
     output.unlink()
     # So few samples settle nothing, which is no success of a search.
-    assert invoke([*arguments, "--audit", str(few_digits), "--density", ".5"]) == 3
+    assert invoke([*arguments, "--audit", str(few_arrays), "--density", ".5"]) == 3
     seen = " ".join(capsys.readouterr().out.split())
     assert "nothing was written. The number of samples sets the answer" in seen
     assert invoke([*arguments, "--audit", VAL, "--method", "random", "--density", "0.6"]) == 1
@@ -289,11 +291,11 @@ def test_bad_input(
 
 
 def test_recalibration_is_said_in_the_result_and_in_reports(
-    few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    few_arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dense, report = normalised.trained(tmp_path), tmp_path / "audit.json"
     common = ["prune", f"{dense.path}@{dense.factory}", "--method", "magnitude", "--density", ".5"]
-    common += ["-o", str(tmp_path / "out.pth"), "--audit", str(few_digits), "-r", str(report), "--exit-zero"]
+    common += ["-o", str(tmp_path / "out.pth"), "--audit", str(few_arrays), "-r", str(report), "--exit-zero"]
     for more, said in (
         ([], "still has the statistics of the network before the cut (2 layers)"),
         (["--recalibrate", "--data", VAL], "batch normalisation of out was recalibrated: 2 layers"),
@@ -304,7 +306,7 @@ def test_recalibration_is_said_in_the_result_and_in_reports(
 
 
 def test_mitigated_in_one_run(few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    digits = [sorted(each.iterdir()) for each in sorted(Path(VAL).iterdir()) if each.is_dir()]
+    digits = [sorted(each.iterdir()) for each in sorted(Path(IMAGES).iterdir()) if each.is_dir()]
     for files in digits:
         (tmp_path / "train" / files[0].parent.name).mkdir(parents=True)
         for file in files[40:]:
@@ -322,9 +324,9 @@ def test_mitigated_in_one_run(few_digits: Path, tmp_path: Path, capsys: pytest.C
         (tmp_path / name).unlink()
     for more, said in (
         ([], "give them with --data and --audit"),
-        (["--data", VAL, "--schedule", "iterative"], "behind a cut at one blow"),
-        (["--data", VAL], "400 of the 400 samples"),
-        (["--data", VAL, "--export", "onnx"], "neither --until-harm nor --export"),
+        (["--data", IMAGES, "--schedule", "iterative"], "behind a cut at one blow"),
+        (["--data", IMAGES], "400 of the 400 samples"),
+        (["--data", IMAGES, "--export", "onnx"], "neither --until-harm nor --export"),
     ):
         assert invoke([*common, *more]) == 2
         assert said in " ".join(capsys.readouterr().err.split())

@@ -20,7 +20,7 @@ import torch
 
 from tests.cli._run import here
 from tests.conftest import ROOT
-from tests.study.studies import PLAN, VAL, planned
+from tests.study.studies import IMAGES, PLAN, planned
 
 TABLES = ("runs.csv", "runs.parquet", "classes.csv", "classes.parquet", "study.md", "study.html")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
@@ -85,7 +85,7 @@ def test_exemplars_are_listed_from_a_plan_and_from_its_results(
     done: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     folder, _ = done
-    asked = ["study", str(folder / "digits"), "--exemplars", "list.csv", "--audit", str(VAL), "-o", "out"]
+    asked = ["study", str(folder / "digits"), "--exemplars", "list.csv", "--audit", str(IMAGES), "-o", "out"]
     ended = here(asked, environment=ENVIRONMENT, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "written to list.csv: the exemplars" in ended.stdout
@@ -108,7 +108,7 @@ def test_exemplars_are_listed_from_a_plan_and_from_its_results(
     assert again.returncode == 0, again.stderr
     top = pd.read_csv(tmp_path / "top.csv")
     pd.testing.assert_frame_equal(top, listed.groupby(["method", "density"], sort=False).head(3).reset_index(drop=True))
-    shutil.copytree(VAL / "0", tmp_path / "other" / "0")
+    shutil.copytree(IMAGES / "0", tmp_path / "other" / "0")
     for wrong, told in (
         (["--exemplars", "out/runs.csv"], "out/runs.csv is read, and would be written over"),
         (["--top", "3"], "--top is of a list of exemplars"),

@@ -13,13 +13,13 @@ from tests.lenses.explained import explain, measures, rows, saved, section, stat
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory, few_digits: Path) -> dict[str, object]:
+def document(tmp_path_factory: pytest.TempPathFactory, few_arrays: Path) -> dict[str, object]:
     weights = state()
     for name in ("2.weight", "6.weight"):
         weights[name] = torch.where(weights[name].abs() < weights[name].abs().median(), 0.0, weights[name])
     folder = tmp_path_factory.mktemp("cut")
     more = ("--curvature-samples", "8", "--curvature-steps", "12", "--same-data")
-    return explain(folder, "curvature", saved(folder, weights), few_digits, *more)
+    return explain(folder, "curvature", saved(folder, weights), few_arrays, *more)
 
 
 def test_each_class_has_its_numbers_and_the_bound_made_of_them(document: dict[str, object]) -> None:

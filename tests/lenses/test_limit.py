@@ -57,9 +57,9 @@ def test_what_makes_no_sense_is_refused(options: dict[str, float], said: str) ->
         limit.Options(**options)  # type: ignore[arg-type]
 
 
-def test_the_curve_is_measured_and_the_estimate_is_no_limit(tmp_path: Path, few_digits: Path) -> None:
+def test_the_curve_is_measured_and_the_estimate_is_no_limit(tmp_path: Path, few_arrays: Path) -> None:
     more = ("--spectrum-samples", "60", "--spectrum-steps", "6", "--same-data", "--samples", "20")
-    document = explain(tmp_path, "limit", saved(tmp_path, state()), few_digits, *more)
+    document = explain(tmp_path, "limit", saved(tmp_path, state()), few_arrays, *more)
     look = section(document, "limit")
     curve = rows(look, "curve")
     assert [row["density"] for row in curve][:3] == ["100 %", "90 %", "80 %"]

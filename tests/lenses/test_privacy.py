@@ -104,9 +104,9 @@ def test_two_halves_of_what_nobody_was_trained_on_tell_nothing(halves: tuple[Pat
         assert row["auc_low"] < 0.5 < row["auc_high"]
 
 
-def test_samples_that_are_in_both_are_refused(tmp_path: Path, few_digits: Path) -> None:
+def test_samples_that_are_in_both_are_refused(tmp_path: Path, few_arrays: Path) -> None:
     pruned = saved(tmp_path, state())
-    look = section(explain(tmp_path, "privacy", pruned, few_digits, "--same-data"), "privacy")
+    look = section(explain(tmp_path, "privacy", pruned, few_arrays, "--same-data"), "privacy")
     assert look["absent"] == (
         "400 samples of --data are among those of --audit, so that these were trained on and are no non-members"
     )

@@ -106,9 +106,9 @@ def test_long_lines_are_left_out_and_none_is_counted_where_the_first_are_too_lon
         looked(dense, dense, regions.Options(segments=3, most_pieces=2))
 
 
-def test_the_section_says_that_lines_are_too_long(tmp_path: Path, few_digits: Path) -> None:
+def test_the_section_says_that_lines_are_too_long(tmp_path: Path, few_arrays: Path) -> None:
     more = ("--segments", "2", "--most-pieces", "3", "--samples", "2", "--same-data")
-    document = explain(tmp_path, "regions", saved(tmp_path, state()), few_digits, *more, audit=few_digits)
+    document = explain(tmp_path, "regions", saved(tmp_path, state()), few_arrays, *more, audit=few_arrays)
     assert section(document, "regions")["absent"] == (
         "a line between two samples goes through more than 3 pieces, which are not counted to their end"
     )

@@ -22,7 +22,7 @@ def ckas(found: list[dict[str, object]], series: str) -> dict[object, object]:
     return {row["layer"]: row["cka"] for row in found if row["series"] == series}
 
 
-def test_features_that_only_change_places_are_alike(tmp_path: Path, few_digits: Path) -> None:
+def test_features_that_only_change_places_are_alike(tmp_path: Path, few_arrays: Path) -> None:
     """The units of a layer in another order, and halved where the next one doubles them, are the same network."""
     weights = state()
     order = torch.randperm(48, generator=torch.Generator().manual_seed(1))
@@ -30,7 +30,7 @@ def test_features_that_only_change_places_are_alike(tmp_path: Path, few_digits: 
         weights[name] = weights[name][order] / 2
     weights["8.weight"] = weights["8.weight"][:, order] * 2
     look = section(
-        explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, "--same-data"), "representation"
+        explain(tmp_path, "representation", saved(tmp_path, weights), few_arrays, "--same-data"), "representation"
     )
     found = rows(look, "layers")
     assert list(ckas(found, "pruned against dense")) == ["0", "2", "6", "8"]
@@ -40,13 +40,13 @@ def test_features_that_only_change_places_are_alike(tmp_path: Path, few_digits: 
     assert "no interval where both networks give the same, or nothing alike" in look["tables"][0]["notes"]
 
 
-def test_a_layer_of_noise_moves_what_is_behind_it_and_nothing_before(tmp_path: Path, few_digits: Path) -> None:
+def test_a_layer_of_noise_moves_what_is_behind_it_and_nothing_before(tmp_path: Path, few_arrays: Path) -> None:
     weights = state()
     weights["6.weight"] = torch.randn(weights["6.weight"].shape, generator=torch.Generator().manual_seed(2)) / 20
     weights["2.weight"][:3] = 0
     weights["2.bias"][:3] = 0
     weights["8.weight"][4] = 0
-    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, "--same-data")
+    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_arrays, "--same-data")
     look = section(document, "representation")
     found = ckas(rows(look, "layers"), "pruned against dense")
     assert found["0"] == pytest.approx(1, abs=1e-6)
@@ -61,11 +61,11 @@ def test_a_layer_of_noise_moves_what_is_behind_it_and_nothing_before(tmp_path: P
     assert any("Features move from 6 on" in sentence for sentence in first)
 
 
-def test_within_classes_and_layers_by_name(tmp_path: Path, few_digits: Path) -> None:
+def test_within_classes_and_layers_by_name(tmp_path: Path, few_arrays: Path) -> None:
     weights = state()
     weights["6.weight"][:24] = 0
     more = ("--within-class", "--look-at", "6", "--look-at", "8", "--same-data")
-    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, *more)
+    document = explain(tmp_path, "representation", saved(tmp_path, weights), few_arrays, *more)
     assert {row["layer"] for row in rows(section(document, "representation"), "layers")} == {"6", "8"}
     found = measures(document)["class_cka"]
     assert found["title"] == "CKA within the class, 6"
@@ -77,7 +77,7 @@ def test_within_classes_and_layers_by_name(tmp_path: Path, few_digits: Path) -> 
     )  # what was computed on the samples that are judged is no prediction
 
 
-def test_a_second_seed_is_the_yardstick(tmp_path: Path, few_digits: Path) -> None:
+def test_a_second_seed_is_the_yardstick(tmp_path: Path, few_arrays: Path) -> None:
     """The units of a layer in another order are the same features, to which noise in that layer is further away."""
     second = state()
     order = torch.randperm(48, generator=torch.Generator().manual_seed(1))
@@ -87,7 +87,7 @@ def test_a_second_seed_is_the_yardstick(tmp_path: Path, few_digits: Path) -> Non
     weights = state()
     weights["6.weight"] = torch.randn(weights["6.weight"].shape, generator=torch.Generator().manual_seed(2)) / 20
     more = ("--second-seed", str(tmp_path / "second.pth"), "--same-data")
-    look = section(explain(tmp_path, "representation", saved(tmp_path, weights), few_digits, *more), "representation")
+    look = section(explain(tmp_path, "representation", saved(tmp_path, weights), few_arrays, *more), "representation")
     found = ckas(rows(look, "layers"), "another seed against dense")
     assert list(found) == ["0", "2", "6", "8"]
     assert list(found.values()) == pytest.approx([1] * 4, abs=1e-6)
@@ -115,12 +115,12 @@ def test_features_of_the_second_seed_are_those_of_that_network(tmp_path: Path, f
     )
 
 
-def test_a_second_seed_that_is_none_is_refused(tmp_path: Path, few_digits: Path) -> None:
+def test_a_second_seed_that_is_none_is_refused(tmp_path: Path, few_arrays: Path) -> None:
     narrow = state()
     narrow["8.weight"], narrow["8.bias"] = narrow["8.weight"][:5], narrow["8.bias"][:5]
     torch.save(narrow, tmp_path / "narrow.pth")
     torch.save(small().state_dict(), tmp_path / "small.pth")
-    sides = ["--data", str(few_digits), "--audit", str(few_digits), "--same-data", "--no-cache"]
+    sides = ["--data", str(few_arrays), "--audit", str(few_arrays), "--same-data", "--no-cache"]
     models = [f"{DENSE}{FACTORY}", f"sample_models/dense.pth{FACTORY}"]
     for given, said in (
         (str(tmp_path / "absent.pth"), "there is no file"),
@@ -149,14 +149,14 @@ def five() -> Any:
     return made
 
 
-def test_what_cannot_be_compared_is_said(tmp_path: Path, few_digits: Path) -> None:
-    sides = ["--data", str(few_digits), "--audit", str(few_digits), "--same-data", "--no-cache"]
+def test_what_cannot_be_compared_is_said(tmp_path: Path, few_arrays: Path) -> None:
+    sides = ["--data", str(few_arrays), "--audit", str(few_arrays), "--same-data", "--no-cache"]
     models = ["sample_models/dense.pth@sample_models.make:network", "sample_models/pruned-90.onnx"]
     refused = here(["explain", *models, *sides, "--lens", "representation"])
     assert refused.returncode == 2
     assert "needs gradients: give WEIGHTS@module:factory" in refused.stderr
     few = ["--samples", "3"]
-    document = explain(tmp_path, "representation", saved(tmp_path, state()), few_digits, *few, "--same-data")
+    document = explain(tmp_path, "representation", saved(tmp_path, state()), few_arrays, *few, "--same-data")
     assert section(document, "representation")["absent"] == (
         "30 samples of --data are too few to compare features by, of 40"
     )

@@ -51,8 +51,8 @@ def cut(tmp_path: Path) -> Path:
     return tmp_path / "cut.pth"
 
 
-def test_every_number_is_what_numpy_counts(tmp_path: Path, cut: Path, few_digits: Path) -> None:
-    document = explain(tmp_path, f"sample_models/dense.pth{FACTORY}", f"{cut}{FACTORY}", few_digits, "--same-data")
+def test_every_number_is_what_numpy_counts(tmp_path: Path, cut: Path, few_arrays: Path) -> None:
+    document = explain(tmp_path, f"sample_models/dense.pth{FACTORY}", f"{cut}{FACTORY}", few_arrays, "--same-data")
     before, after = (torch.load(path, weights_only=True) for path in ("sample_models/dense.pth", cut))
     weights = {name: values.numpy() for name, values in after.items() if values.ndim > 1}
     found = rows(section(document, "weights"))
@@ -72,15 +72,15 @@ def test_every_number_is_what_numpy_counts(tmp_path: Path, cut: Path, few_digits
     assert document["comparisons"][0]["views"][0]["apart"] == ["row_density", "row_norm_cut"]
 
 
-def test_an_onnx_network_is_seen_without_gradients(tmp_path: Path, few_digits: Path) -> None:
-    document = explain(tmp_path, "sample_models/dense.onnx", "sample_models/pruned-90.onnx", few_digits, "--same-data")
+def test_an_onnx_network_is_seen_without_gradients(tmp_path: Path, few_arrays: Path) -> None:
+    document = explain(tmp_path, "sample_models/dense.onnx", "sample_models/pruned-90.onnx", few_arrays, "--same-data")
     layers = document["comparisons"][0]["pruned"]["layers"]
     found = rows(section(document, "weights"))
     assert [row["density"] for row in found] == [each["nonzero"] / each["total"] for each in layers]
 
 
-def test_of_torchscript_there_is_the_density_alone(tmp_path: Path, few_digits: Path) -> None:
-    document = explain(tmp_path, "sample_models/dense.pt", "sample_models/pruned-90.pt", few_digits, "--same-data")
+def test_of_torchscript_there_is_the_density_alone(tmp_path: Path, few_arrays: Path) -> None:
+    document = explain(tmp_path, "sample_models/dense.pt", "sample_models/pruned-90.pt", few_arrays, "--same-data")
     look = section(document, "weights")
     layers = document["comparisons"][0]["pruned"]["layers"]
     assert [row["density"] for row in rows(look)] == [each["nonzero"] / each["total"] for each in layers]
@@ -88,9 +88,9 @@ def test_of_torchscript_there_is_the_density_alone(tmp_path: Path, few_digits: P
     assert "single weights of TorchScript cannot be seen" in look["tables"][0]["notes"][0]
 
 
-def test_the_note_names_the_format_that_is_closed(tmp_path: Path, few_digits: Path) -> None:
+def test_the_note_names_the_format_that_is_closed(tmp_path: Path, few_arrays: Path) -> None:
     """The pruned one is ONNX, whose weights could be seen."""
-    document = explain(tmp_path, "sample_models/dense.pt", "sample_models/pruned-90.onnx", few_digits, "--same-data")
+    document = explain(tmp_path, "sample_models/dense.pt", "sample_models/pruned-90.onnx", few_arrays, "--same-data")
     note = section(document, "weights")["tables"][0]["notes"][0]
     assert note == "single weights of TorchScript cannot be seen, so of layers there is the density alone"
 

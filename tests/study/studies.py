@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests import arrays
 from tests.conftest import ROOT
 
-VAL = ROOT / "sample_models" / "val"
+VAL = arrays.digits()
+IMAGES = ROOT / "sample_models" / "val"
 PLAN = f"""\
 title = "Digits"
 seeds = 2

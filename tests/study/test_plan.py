@@ -192,4 +192,4 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
         plan.read(tmp_path / "x.toml")
     with pytest.raises(StudyError, match="a study needs networks"):
         plan.read(planned(tmp_path, ""))
-    assert VAL.is_dir()
+    assert VAL.is_file()

@@ -20,7 +20,7 @@ from prune_audit.files import packed
 from prune_audit.study import plan, results, running
 from prune_audit.study.plan import Plan
 from tests.conftest import ROOT
-from tests.study.studies import PLAN, VAL, planned
+from tests.study.studies import IMAGES, PLAN, VAL, planned
 
 SETTINGS = Settings(threads=1)
 
@@ -96,8 +96,7 @@ def test_a_finished_study_is_not_run_again(whole: Path, tmp_path: Path, monkeypa
     [("epochs = 1", "epochs = 2"), ("epochs = 3", "epochs = 4"), ('scope = "layer"', 'scope = "global"'),
      ("hidden=[16]", "hidden=[17]"), ("[data]", "[data]\nlong-tail = 2"),
      ("seeds = 2", "seeds = [7]\n#", "epochs = 3", "epochs = 4"),
-     ("mlp =", "mlpB =", "[data]", "[data]\nlong-tail = 2"),
-     ("[data]", "[data.preprocess]\nmean = [0.1]\n[data]")],
+     ("mlp =", "mlpB =", "[data]", "[data]\nlong-tail = 2")],
 )  # fmt: skip
 def test_runs_of_another_plan_are_never_taken_for_these(changes: tuple[str, ...], whole: Path, tmp_path: Path) -> None:
     text = PLAN.replace('"Digits"', '"Other"')
@@ -109,6 +108,16 @@ def test_runs_of_another_plan_are_never_taken_for_these(changes: tuple[str, ...]
         running.run(of(tmp_path, text), whole, SETTINGS)
     assert "-o" in caught.value.hint
     assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+
+
+def test_runs_of_images_prepared_otherwise_are_never_taken_for_these(tmp_path: Path) -> None:
+    once = PLAN.replace("seeds = 2", "seeds = 1").replace("[0.1, 0.5]", "[0.5]").replace("epochs = 3", "epochs = 1")
+    once = once.replace(str(VAL), str(IMAGES))
+    running.run(of(tmp_path, once), tmp_path / "out", SETTINGS)
+    other = once.replace("[data]", "[data.preprocess]\nmean = [0.1]\n[data]")
+    with pytest.raises(StudyError, match="made by another plan") as caught:
+        running.run(of(tmp_path, other), tmp_path / "out", SETTINGS)
+    assert "-o" in caught.value.hint
 
 
 def test_what_a_method_cannot_do_is_said_before_anything_is_trained(
