@@ -41,15 +41,6 @@ LEFT_OUT = 1e-4
 TOGETHER, STRIDE, STEPS = 128, 16, 3
 """Classes in one table of outcomes; sizes of each looked at together, going down; steps to where a power is reached."""
 
-TEETH, GRAIN = 8.0, 100
-"""Where fewer samples are gained, numbers are looked at down to the last trough, the larger ones in steps of 1 %."""
-
-LEFT_OUT = 1e-4
-"""Of the chance that a plan may miss, what is left out of a sum over what may be gained."""
-
-TOGETHER, STRIDE, STEPS = 128, 16, 3
-"""Classes in one table of outcomes; sizes of each looked at together, going down; steps to where a power is reached."""
-
 TEETH, GRAIN = 5.0, 200
 """Where fewer samples are gained, each number is looked at down to the last trough, of larger ones each 200th part."""
 
