@@ -106,8 +106,10 @@ def test_it_takes_samples_and_a_network_that_runs_in_torch(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="is proven on samples"):
         prune.run(normalised.trained(tmp_path), tmp_path / "out.pth", WHOLE, Settings(), shrink=True)
     graph = ModelSource(name="dense", path=ROOT / "sample_models" / "dense.onnx")
-    with pytest.raises(ModelError, match="whose network cannot be shrunk in torch"):
+    with pytest.raises(ModelError, match="whose network cannot be shrunk in torch") as caught:
         prune.run(graph, tmp_path / "out.onnx", WHOLE, Settings(), source=DIGITS, shrink=True)
+    assert "WEIGHTS@package.module:factory" in caught.value.hint
+    assert "no training" not in caught.value.hint
     assert {each.name for each in tmp_path.iterdir()} == {"dense.pth"}
 
 

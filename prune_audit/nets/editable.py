@@ -122,10 +122,11 @@ class Editable:
     def require(self, what: str) -> TorchClassifier:
         """What runs the network. Raises `ModelError` where it cannot be ``what`` (run, trained) in torch."""
         if self.classifier is None:
+            others = "; magnitude and random need no training" if what == "trained" else ""
             raise ModelError(
                 f"{self.card.path} is {self.card.format}, whose network cannot be {what} in torch",
-                hint="give the weights that it was exported from, with a factory: WEIGHTS@package.module:factory; "
-                "magnitude and random need no training",
+                hint="give the weights that it was exported from, with a factory: WEIGHTS@package.module:factory"
+                + others,
             )
         return self.classifier
 
