@@ -90,6 +90,11 @@ _CALLED = {
 # Mutants that are the same program, as (file, line of code, change): why.
 EQUIVALENT = {
     (
+        "stats/_alpha.py",
+        "centre = (both + lost) / size, (both + gained) / size",
+        "both + lost  ->  both - lost",
+    ): "recalls are measured from a point that cancels",
+    (
         "tasks/classification/alignment.py",
         "return bool(p.min() * np.count_nonzero(support) <= LEVEL)",
         "p.min() * np.count_nonzero(support) <= LEVEL  ->  p.min() * np.count_nonzero(support) < LEVEL",

@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from prune_audit.core import Array, Floats, Pair, Settings
 from prune_audit.stats import alpha, intensification
-from prune_audit.stats._alpha import fit
+from prune_audit.stats._alpha import fit, noise, squares
 from prune_audit.stats._column import no_flips
 from tests.stats.pairs import measured, same
 
@@ -24,13 +24,16 @@ def by_definition(cells: Array) -> dict[str, float]:
     var, cov = p * (1 - p) / others, (both - p * q) / others
     eye = np.eye(len(n))
     g, h = (eye - np.outer(p / a, w)) / a, (eye - np.outer(q / b, w)) / b
-    sv, sk = float((g**2 * var).sum()), float((g * h * cov).sum())
-    xx, xy = float(x @ x), float(x @ y)
+    late = q * (1 - q) / others
+    sv, sk, sl = float((g**2 * var).sum()), float((g * h * cov).sum()), float((h**2 * late).sum())
+    xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
     return {
         "alpha": (xy - sk) / (xx - sv),
         "reliability": (xx - sv) / xx,
         "pull": sk / sv,
         "excess": xy - xx - (sk - sv),
+        "dense": xx - sv,
+        "pruned": yy - sl,
     }
 
 
@@ -41,7 +44,7 @@ def draw(seed: int, classes: int, size: int | Array) -> Array:
     return rng.multinomial(size, cells)
 
 
-@pytest.mark.parametrize("size", [3, 40, np.array([2, 5, 100, 900, 30, 12])])
+@pytest.mark.parametrize("size", [2, 3, 40, np.array([2, 5, 100, 900, 30, 12])])
 def test_fit_is_the_definition(size: int | Array) -> None:
     cells = draw(1, 6, size)
     found, expected = fit(cells, np.ones(len(cells)))[0], by_definition(cells)
@@ -49,25 +52,52 @@ def test_fit_is_the_definition(size: int | Array) -> None:
         assert float(getattr(found, name)) == pytest.approx(value, rel=1e-9), name
 
 
+@pytest.mark.parametrize("size", [3, 40, np.array([1, 5, 100, 900, 30, 12])])
+def test_the_traces_of_noise_are_those_of_the_matrix(size: int | Array) -> None:
+    n = np.broadcast_to(size, 6).astype(float)
+    recall = np.random.default_rng(4).uniform(0.2, 0.9, 6)
+    w = n / n.sum()
+    b = w @ recall
+    h = (np.eye(6) - np.outer(recall / b, w)) / b
+    of_balances = h @ np.diag(recall * (1 - recall) / np.maximum(n - 1, 1)) @ h.T
+    expected = np.trace(of_balances), np.trace(of_balances @ of_balances)
+    # Sums of some ten terms of either sign, each within a few roundings.
+    np.testing.assert_allclose(noise(recall, n, w), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("size", [12, np.array([2, 5, 40, 25])])
 def test_jackknife_is_that_of_leaving_out_every_sample_in_turn(size: int | Array) -> None:
     cells = draw(2, 4, size)
-    variance = {"alpha": 0.0, "excess": 0.0}
+    names = ("alpha", "excess", "dense", "pruned", "ratio")
+    number, parts = cells.sum(1), []
     for c in range(4):
-        n = cells[c].sum()
         without = []
         for kind in range(4):
             one = np.zeros((4, 4), int)
             one[c, kind] = 1
-            without += [by_definition(cells - one)] * cells[c, kind] if cells[c, kind] else []
-        for name in variance:
-            values = np.array([w[name] for w in without])
-            variance[name] += (n - 1) / n * ((values - values.mean()) ** 2).sum()
+            found = by_definition(cells - one)
+            values = [{**found, "ratio": found["pruned"] / found["dense"]}[name] for name in names]
+            without += [values] * cells[c, kind]
+        away = np.array(without) - np.mean(without, axis=0)
+        parts.append((number[c] - 1) / number[c] * away.T @ away)
+    variance = dict(zip(names, np.diag(sum(parts)), strict=True))
+    between = float(sum(parts)[names.index("dense"), names.index("pruned")])
+
+    def freedom(name: str) -> float:
+        """Satterthwaite's, of a sum of variances of which each has one degree less than its class has samples."""
+        each = np.array([part[names.index(name), names.index(name)] for part in parts])
+        return float(each.sum() ** 2 / (each**2 / (number - 1)).sum())
+
     errors = fit(cells, np.ones(len(cells)))[1]
     assert errors.alpha == pytest.approx(np.sqrt(variance["alpha"]), rel=1e-7)
     assert errors.excess == pytest.approx(np.sqrt(variance["excess"]), rel=1e-7)
-    between = errors.covariance @ np.array([1.0, -1.0])
-    assert np.array([1.0, -1.0]) @ between == pytest.approx(variance["excess"], rel=1e-7)
+    assert errors.freedom == pytest.approx(freedom("alpha"), rel=1e-7)
+    difference = np.array([1.0, -1.0])
+    assert difference @ errors.covariance @ difference == pytest.approx(variance["excess"], rel=1e-7)
+    of_squares = squares(cells, np.ones(len(cells)))
+    assert of_squares.variance == pytest.approx((variance["dense"], variance["pruned"]), rel=1e-7)
+    assert of_squares.covariance == pytest.approx(between, rel=1e-7)
+    assert of_squares.freedom == pytest.approx(freedom("ratio"), rel=1e-7)
 
 
 def audits(classes: int, size: int, gap: float, truth: float, draws: int) -> list[Array]:
