@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -108,6 +109,7 @@ EDGES: dict[str, Callable[[], Predictions]] = {
 }
 
 
+@cache
 def audited(edge: str, settings: str = "plain") -> Audit:
     made = EDGES[edge]()
     asked = SETTINGS[settings]
