@@ -41,6 +41,9 @@ def test_without_skewness_the_score_stays_and_no_difference_is_no_score() -> Non
     assert skewed[1] == 0
     np.testing.assert_allclose((skewed + (skewed**2 - 1) / 10)[[0, 2]], z[[0, 2]])
     assert unskewed(np.array([-9.0]), np.array([6.0]), np.ones(1))[0] == -0.5  # beyond the vertex: there
+    assert unskewed(np.array([-9.0]), np.array([3.0]), np.ones(1))[0] == -1  # of half the skewness, twice as far
+    infinite = np.array([np.inf, -np.inf])  # where there is no variance, and something differs all the same
+    np.testing.assert_array_equal(unskewed(infinite, np.ones(2), np.zeros(2)), infinite)
 
 
 def test_counts_are_found_from_a_guess_however_far_off() -> None:

@@ -20,15 +20,21 @@ def outcomes(n: int) -> tuple[Array, Array]:
     return lost[possible], gained[possible]
 
 
-def numeric_score(lost: int, gained: int, n: int, drop: float) -> float:
-    """The same statistic with the restricted fit found by a general optimiser."""
+def likeliest_gain(lost: int, gained: int, n: int, drop: float) -> float:
+    """P(gained) of the fit with P(lost) = P(gained) + ``drop``, found by a general optimiser."""
 
     def minus_log_likelihood(gain: float) -> float:
         p = np.array([gain + drop, gain, 1 - 2 * gain - drop])
         return -float(np.sum(np.array([lost, gained, n - lost - gained]) * np.log(np.maximum(p, 1e-300))))
 
     bounds = (max(0.0, -drop), (1 - drop) / 2)
-    gain = optimize.minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+    found = optimize.minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12})
+    return float(found.x)
+
+
+def numeric_score(lost: int, gained: int, n: int, drop: float) -> float:
+    """The same statistic with the restricted fit of the optimiser."""
+    gain = likeliest_gain(lost, gained, n, drop)
     return float((lost - gained - n * drop) / np.sqrt(n * (2 * gain + drop * (1 - drop))))
 
 
@@ -46,6 +52,20 @@ def test_interval_has_the_worked_values(n: int, lost: int, gained: int, low: flo
 def test_score_uses_the_likeliest_fit_under_the_drop(lost: int, gained: int, n: int, drop: float) -> None:
     found = _tango.score(*arrays(lost, gained, n), drop)[0]
     assert found == pytest.approx(numeric_score(lost, gained, n, drop), rel=1e-5)
+
+
+@pytest.mark.parametrize("drop", [-0.05, 0.0, 0.02, 0.3])
+@pytest.mark.parametrize(("lost", "gained", "n"), [(12, 2, 50), (3, 7, 20), (9, 1, 30), (40, 60, 1000), (60, 20, 400)])
+def test_the_corrected_score_is_without_the_skewness_of_the_fit(lost: int, gained: int, n: int, drop: float) -> None:
+    """The root of z = s + g (s^2 - 1), g a sixth of the skewness of the mean of samples of that fit."""
+    gain = likeliest_gain(lost, gained, n, drop)
+    p, x = np.array([gain + drop, gain, 1 - 2 * gain - drop]), np.array([1.0, -1.0, 0.0]) - drop
+    variance, third = p @ x**2, p @ x**3
+    g = third / variance**1.5 / np.sqrt(n) / 6
+    plain, corrected = (float(each[0]) for each in _tango.with_corrected(*arrays(lost, gained, n), drop))
+    assert plain == pytest.approx(numeric_score(lost, gained, n, drop), rel=1e-5, abs=1e-9)
+    assert corrected + g * (corrected**2 - 1) == pytest.approx(plain if lost - gained != n * drop else -g, rel=1e-4)
+    assert corrected == _tango.skewness_corrected(*arrays(lost, gained, n), drop)[0]
 
 
 def test_score_at_no_drop_is_mcnemars() -> None:
