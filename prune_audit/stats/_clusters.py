@@ -154,7 +154,7 @@ def _spread(sums: _Sums, contrast: Contrast) -> tuple[Floats, Floats]:
     n = np.maximum(sums.counts[..., 0], 1)
     p, q, both = sums.counts[..., 1] / n, sums.counts[..., 2] / n, sums.both / n
     x, y = contrast
-    sample = x * x * p * (1 - p) + y * y * q * (1 - q) + 2 * x * y * (both - p * q)
+    sample = x * x * p + y * y * q + 2 * x * y * both - (x * p + y * q) ** 2  # exactly 0 where it is
     residual = np.stack([-(x * p + y * q), np.full_like(p, x), np.full_like(p, y)], axis=-1)  # (..., 3)
     squared = np.einsum("...i,...ij,...j->...", residual, sums.products, residual)
     several = sums.number > 1

@@ -63,6 +63,23 @@ def test_effects_are_the_ratio_of_variances(contrast: tuple[int, int]) -> None:
     assert found.whole < 1.3 * max(1.0, variance_ratio(value, cluster))
 
 
+def test_what_the_choice_of_thresholds_adds_is_a_variance_of_the_change() -> None:
+    """So many times that of the mean change of independent samples; of a recall alone it adds nothing."""
+    stratum, cluster, dense, pruned = drawn(40, 60)
+    kept = stratum == 2
+    pruned = np.where(kept, dense, pruned)  # a stratum in which nothing changed
+    plain = pair_of(stratum, cluster, dense, pruned)
+    added = np.array([1e-4, 3e-4, 2e-4, 5e-5])
+    found, before = effects(replace(plain, chosen=added)), effects(plain)
+    change = pruned.astype(float) - dense
+    variance = np.array([change[stratum == c].var() / (stratum == c).sum() for c in range(2)])
+    np.testing.assert_allclose(found.own - before.own, [*(added[:2] / variance), 0], rtol=1e-9)
+    assert found.whole - before.whole == pytest.approx(added[3] / (change.var() / len(change)), rel=1e-9)
+    np.testing.assert_array_equal(found.rest, before.rest)
+    of_dense = effects(replace(plain, chosen=added), DENSE), effects(plain, DENSE)
+    np.testing.assert_array_equal(of_dense[0].own, of_dense[1].own)
+
+
 def test_clusters_of_one_sample_change_nothing() -> None:
     stratum, _, dense, pruned = drawn()
     pair = pair_of(stratum, np.arange(len(stratum)), dense, pruned)
