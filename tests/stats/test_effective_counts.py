@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import stats
 
-from prune_audit.core import Pair, Settings
+from prune_audit.core import Array, Pair, Settings
 from prune_audit.stats import _effective_counts, _tango
 from prune_audit.stats import recall as recalls
+from prune_audit.stats._clusters import CHANGE, DENSE, PRUNED, alike, effects
 from tests.stats.pairs import measured, pairs, quick
+from tests.stats.test_clusters import drawn, pair_of
 
 PAIR = Pair.of([(80, 10, 2, 8), (40, 1, 1, 8), (18, 2, 0, 0), (0, 0, 0, 0)])
 SHARES = Settings(weights={"0": 1, "1": 1, "2": 2, "3": 0})
@@ -31,6 +34,42 @@ def test_accuracy_is_weighted_and_recalls_are_not() -> None:
         (0.9 / accuracy - 1, 0.82 / accuracy - 1, 1 / accuracy - 1)
     )
     assert weighted["excess_drop"].by_stratum[:3] == pytest.approx((0.08 - 0.07, 0 - 0.07, 0.1 - 0.07))
+
+
+@pytest.mark.parametrize(
+    "cells", [[(80, 10, 2, 8), (40, 1, 1, 8), (18, 2, 0, 0)], [(950, 9, 0, 41), (90, 0, 1, 9), (5, 4, 5, 6)]]
+)
+@pytest.mark.parametrize("contrast", [CHANGE, DENSE, PRUNED])
+def test_a_weighted_whole_is_worth_the_samples_of_its_variance(
+    contrast: tuple[int, int], cells: list[tuple[int, int, int, int]]
+) -> None:
+    """No more than Kish's 1 / sum (s^2 / n), and no more than have the variance of the mixture.
+
+    Shares right are smoothed by half a sample, since a class that is all right would have no variance.
+    """
+    pair, settings = Pair.of(cells), Settings(weights={"0": 1, "1": 1, "2": 2})
+    s, n = np.array([0.25, 0.25, 0.5]), np.sum(cells, axis=1)
+    both, lost, gained, _ = np.array(cells).T
+
+    def worth(s: Array) -> float:
+        if contrast == CHANGE:
+            loss = (lost - gained) / n
+            noise = (lost + gained) / n - loss**2
+            mixed = s @ ((lost + gained) / n) - (s @ loss) ** 2
+        else:
+            level = (both + (lost if contrast == DENSE else gained) + 0.5) / (n + 1)
+            noise, mixed = level * (1 - level), (s @ level) * (1 - s @ level)
+        return float(1 / max(s**2 @ (1 / n), s**2 @ (noise / n) / mixed))
+
+    found = _effective_counts.whole(pair, settings, contrast)
+    assert found.n[0] == pytest.approx(worth(s), rel=1e-12)
+    assert found.lost[0] == pytest.approx(worth(s) * (s @ (lost / n)), rel=1e-12)
+    assert found.both[0] == pytest.approx(worth(s) * (s @ (both / n)), rel=1e-12)
+    _, rest = _effective_counts.sides(pair, settings, contrast)
+    for c in range(3):
+        others = np.where(np.arange(3) == c, 0, s) / (1 - s[c])
+        assert rest.n[c] == pytest.approx(worth(others), rel=1e-12)
+        assert rest.gained[c] == pytest.approx(worth(others) * (others @ (gained / n)), rel=1e-12)
 
 
 def test_a_class_without_samples_has_no_share_whatever_its_weight() -> None:
@@ -149,3 +188,22 @@ def test_the_interval_of_a_weighted_change_covers(n: tuple[int, ...], flips: flo
     low, high = _tango.interval(less, more, worth, 0.95)
     missed = 1 - ((low <= truth) & (truth <= high)).mean()
     assert 0.01 < missed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)
+
+
+@pytest.mark.parametrize("confidence", [None, 0.95])
+def test_clusters_divide_counts_by_their_effect_and_by_students_longer_quantile(confidence: float | None) -> None:
+    stratum, cluster, dense, pruned = drawn(40, 60)
+    pair = pair_of(stratum, cluster, dense, pruned)
+
+    def by(effect: Array | float, clusters: Array | float) -> Array:
+        longer = 1.0 if confidence is None else stats.t.ppf(0.975, np.subtract(clusters, 1)) / stats.norm.ppf(0.975)
+        return np.asarray(effect * longer**2)
+
+    found, number = effects(pair), alike(pair)
+    own, rest = _effective_counts.sides(pair, Settings(), confidence=confidence)
+    whole = _effective_counts.whole(pair, Settings(), confidence=confidence)
+    np.testing.assert_allclose(own.n, pair.support / by(found.own, number.own), rtol=1e-9)
+    np.testing.assert_allclose(own.lost, pair.lost / by(found.own, number.own), rtol=1e-9)
+    others = pair.support.sum() - pair.support
+    np.testing.assert_allclose(rest.n, others / by(found.rest, number.rest), rtol=1e-9)
+    np.testing.assert_allclose(whole.n, pair.support.sum() / by(found.whole, number.whole), rtol=1e-9)
