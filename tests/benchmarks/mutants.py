@@ -307,7 +307,9 @@ def _run(place: Place | None, tests: Path, *, loud: bool) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", str(tests)])))
+    # Plain assertions, since pytest would load by itself what it is to rewrite: _margin_test.py, by its name.
+    asked = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--no-header", "--tb=short", str(tests)]
+    os._exit(int(pytest.main(asked)))
 
 
 def _outcome(place: Place | None, tests: Path, seconds: float, *, loud: bool = False) -> tuple[int | None, float]:

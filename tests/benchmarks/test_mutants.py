@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 from tests.benchmarks.mutants import EQUIVALENT, PACKAGE, ROOT, equivalent, mirrored, mutated, places, sample
 
@@ -53,3 +57,24 @@ def test_what_is_called_equivalent_is_a_mutant_of_the_code_as_it_is() -> None:
         here = [p for p in places(PACKAGE / name) if lines[line_of(nodes[p.number]) - 1].strip() == line]
         same = [place for place in here if mutated(place)[1].partition(": ")[2] == change]
         assert [equivalent(place) for place in same] == [why]
+
+
+def test_a_file_that_is_called_as_tests_are_is_changed_too(tmp_path: Path) -> None:
+    """In a process of its own, which has imported nothing of ours."""
+    tests = tmp_path / "test_it.py"
+    tests.write_text(
+        "def test_it():\n"
+        "    from prune_audit.stats import _margin_test\n"
+        "    assert _margin_test._interval(0, 50, 0.02, 1e-4)[1] < 0.2\n"
+    )
+    code = """if True:
+        from pathlib import Path
+        from tests.benchmarks import mutants
+        found = mutants.places(mutants.PACKAGE / "stats" / "_margin_test.py")
+        [place] = [each for each in found if "if not gained < n" in mutants.mutated(each)[1]]
+        print([mutants._outcome(each, Path("test_it.py"), 60.0)[0] for each in (None, place)])
+        """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[0, 1]\n", done.stderr
