@@ -47,6 +47,7 @@ def compare(
     settings: Settings | None = None,
     cache: bool | str | Path = True,
     thumbnails: int = 0,
+    flips: int = audit.FLIPS_KEPT,
     append: Audit | None = None,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
@@ -63,7 +64,8 @@ def compare(
     images at a path. ``by``, ``margin``, ``assure`` and
     ``limit`` are laid over ``settings``; a wider margin takes the assurance limit along. ``policy`` is a preset, a
     file or a `Policy`; without one nothing is judged. Predictions of files are kept in ``cache``, the user's own
-    folder where it is True (or PRUNE_AUDIT_CACHE); those of modules and functions never are. ``append`` is an earlier
+    folder where it is True (or PRUNE_AUDIT_CACHE); those of modules and functions never are. Of the samples of each
+    variant that only one model gets right up to ``flips`` are listed. ``append`` is an earlier
     audit with ``Settings(until_settled=True)``, of the same models and limits, that the data are added to.
 
     Raises:
@@ -95,6 +97,7 @@ def compare(
             policy=policy if policy is None or isinstance(policy, Policy) else rules.chosen(policy, start=Path.cwd()),
             store=_store(cache),
             thumbnails=thumbnails,
+            flips=flips,
             earlier=append,
             progress=progress,
         )

@@ -62,7 +62,7 @@ from prune_audit.files import regular
 
 Model: TypeAlias = ModelSource | Classifier | Recorded
 # Flipped samples kept per variant: enough to look at, small enough for a document that travels through CI.
-FLIPS_KEPT = 200
+FLIPS_KEPT, EVERY = 200, sys.maxsize
 DRAWN = 8  # of each class and flow, where images were named to draw them in
 
 
@@ -93,6 +93,7 @@ def run(
     store: Store | None = None,
     pins: Pins | None = None,
     thumbnails: int = 0,
+    flips: int = FLIPS_KEPT,
     earlier: Audit | None = None,
     progress: Callable[[str], Progress | None] | None = None,
 ) -> Audit:
@@ -101,9 +102,9 @@ def run(
     Without a ``source`` the dense model brings what was asked of it.
 
     What ``store`` knows is not predicted again, and ``pins`` say by what the run is pinned. Of flipped images, up to
-    ``thumbnails`` a variant are kept as small pictures. ``earlier`` is an audit that ended when all was settled, or its
-    data did, to which as many samples are added as are needed still. ``progress`` is given the name of a stage and
-    returns a callback that takes (done, total).
+    ``thumbnails`` a variant are kept as small pictures, and of flipped samples up to ``flips`` are listed. ``earlier``
+    is an audit that ended when all was settled, or its data did, to which as many samples are added as are needed
+    still. ``progress`` is given the name of a stage and returns a callback that takes (done, total).
 
     Raises:
         AuditError: a model or the data cannot be read, or they do not fit together.
@@ -132,6 +133,7 @@ def run(
         cards[1:],
         opened.provenance(evaluation),
         policy if earlier is None else None,
+        flips=flips,
         doubts=opened.doubts(evaluation),
         drawn_from=None if rounds is None else sequential.drawn_from(predictions, rounds),
     )
@@ -139,7 +141,7 @@ def run(
         audit = replace(audit, comparisons=with_thumbnails(audit.comparisons, opened.dataset, thumbnails))
     if earlier is None:
         return audit
-    audit = sequential.added(audit, earlier, FLIPS_KEPT)
+    audit = sequential.added(audit, earlier, flips)
     return audit if policy is None else gate.judge(audit, policy)
 
 
@@ -514,11 +516,13 @@ def assemble(
     provenance: Provenance,
     policy: Policy | None = None,
     *,
+    flips: int = FLIPS_KEPT,
     doubts: tuple[str, ...] = (),
     drawn_from: Counts | None = None,
 ) -> Audit:
     """Measure every pair of ``predictions`` in every view, and judge where there is a policy.
 
+    Of the flipped samples of each variant up to ``flips`` are listed.
     ``drawn_from`` (C,) is how many samples of each class there were, where drawing stopped once it was settled.
     """
     settings, comparisons, task = provenance.settings, [], tasks.of(predictions.task.name)
@@ -533,9 +537,9 @@ def assemble(
             if drawn_from is not None:  # what is made of scores would be biased
                 pair = replace(pair, drawn_from=drawn_from, calibration=None, top=None, ties=None)
             views.append(View(pair=pair, measures=stats.measures(pair, settings)))
-        flips, flipped = task.flips(predictions, dense.name, card.name, FLIPS_KEPT)
+        listed, flipped = task.flips(predictions, dense.name, card.name, flips)
         comparisons.append(
-            Comparison(dense=dense, pruned=card, views=tuple(views), flips=flips, flipped=flipped, doubts=doubts)
+            Comparison(dense=dense, pruned=card, views=tuple(views), flips=listed, flipped=flipped, doubts=doubts)
         )
     kept = task.samples(predictions, ("class", *settings.by), settings.cluster)
     if drawn_from is not None:

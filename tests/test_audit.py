@@ -36,6 +36,7 @@ from prune_audit.evaluate.cache import Store
 from prune_audit.evaluate.loop import Progress
 from prune_audit.evaluate.pin import Pins
 from prune_audit.gate import judge
+from prune_audit.tasks import classification
 
 RNG = np.random.default_rng(11)
 LABELS = RNG.integers(0, 4, 500)
@@ -365,8 +366,7 @@ def test_published_predictions_agree_with_scikit_learn(shared: Path) -> None:
         )
 
 
-def test_where_flips_are_too_many_every_class_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "FLIPS_KEPT", 6)
+def test_where_flips_are_too_many_every_class_has_its_share() -> None:
     labels = np.array([0] * 50 + [1] * 3 + [2] * 1)
     predictions = Predictions(
         classes=("a", "b", "c"),
@@ -374,8 +374,9 @@ def test_where_flips_are_too_many_every_class_has_its_share(monkeypatch: pytest.
         labels=labels,
         models=(Outputs(name="d", predicted=labels), Outputs(name="p", predicted=(labels + 1) % 3)),
     )
-    flips = audit.from_predictions(predictions, "d", ["p"], Settings()).comparisons[0].flips
+    flips, flipped = classification.flips(predictions, "d", "p", 6)
     assert [flip.id for flip in flips] == ["0", "1", "2", "50", "51", "53"]
+    assert flipped == 54
 
 
 def test_thumbnails_are_kept_for_reports_without_data(sample_models: Path) -> None:

@@ -176,6 +176,13 @@ def deliver(
             reports.write(audit, path, dialects)
             if not quiet:
                 note(f"wrote {path}")
+            if reports.lists_flips(path):
+                for each in audit.comparisons:
+                    if len(each.flips) < each.flipped:
+                        note(
+                            f"note: of the {each.flipped:,} flipped samples of {each.pruned.name}, {path} lists "
+                            f"{len(each.flips)}: the audit holds no more (compare -o flips.csv, or --flips N)"
+                        )
         except NothingToDraw as reason:
             absent.append((path, reason))
     if absent and files_alone:

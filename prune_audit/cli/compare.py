@@ -150,6 +150,15 @@ class Output:
         bool, typer.Option("--verbose", "-v", help="Also print how the run went, and the versions of libraries.")
     ] = False
     thumbnails: o.Thumbnails = 0
+    flips: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Samples of each variant that only one model gets right, of which the audit lists up to N. Unless "
+            "given: 200, and all where -o flips.csv asks for the list.",
+        ),
+    ] = None
     reproducible: Annotated[
         bool,
         typer.Option("--reproducible", help="Leave out how the run went, so that equal runs write equal files."),
@@ -234,6 +243,9 @@ def run(
     g.told(judged, quiet=shown.quiet)
     dialects, services = written.dialects(), output.logged.services(one=judging.confirm is None)
     paths, printed = written.paths(), written.printed(one=judging.confirm is None)
+    listed = output.flips
+    if listed is None:
+        listed = audit.EVERY if any(map(reports.lists_flips, paths)) else audit.FLIPS_KEPT
     with _terminal.progress(progress, quiet=shown.quiet) as stages:
         done = audit.run(
             *sources,
@@ -243,6 +255,7 @@ def run(
             store=store,
             pins=pins,
             thumbnails=output.thumbnails,
+            flips=listed,
             earlier=earlier,
             progress=stages,
         )

@@ -215,7 +215,15 @@ def editable(source: ModelSource, settings: Settings) -> Editable:
 
 
 def _format(source: ModelSource) -> tuple[str | None, Any]:
-    """The plugin that reads what is at ``source``, by its name and as a module; None twice where there is none."""
+    """The plugin that reads what is at ``source``, by its name and as a module; None twice where there is none.
+
+    Raises:
+        ModelError: what is there is neither a file nor a folder, and might be read without end.
+    """
+    if source.path.exists() and not (source.path.is_file() or source.path.is_dir()):
+        raise ModelError(
+            f"{source.path} is no file but a device or a pipe", hint="give the path of a file; a model is read twice"
+        )
     name = plugins.choose("models", source.path) if source.path.exists() else None
     return name, plugins.load("models", name) if name is not None else None
 

@@ -133,6 +133,11 @@ def content(audit: Audit, name: str) -> bytes:
         return b"".join(_encoded(render(audit)))
 
 
+def lists_flips(path: Path) -> bool:
+    """Whether what is written to ``path`` is a list of flipped samples."""
+    return _chosen(path)[0] == "flips"
+
+
 def beside(path: Path, word: str) -> Path:
     """``path`` with ``word`` put into its name, so that it chooses the same report: ``a.json`` -> ``a.WORD.json``."""
     chosen = next((name for _, name, _ in _whole_names() if _ends(path, name)), path.suffix.removeprefix("."))

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,18 @@ def test_a_very_long_argument_is_no_path() -> None:
 
 def load(path: str | Path) -> object:
     return models.load(ModelSource(name="m", path=Path(path)), Settings())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names here")
+@pytest.mark.parametrize("factory", [None, "nets:make"])
+def test_what_would_be_read_without_end_is_not_read(factory: str | None) -> None:
+    os.mkfifo("pipe.onnx")
+    Path("zero.pth").symlink_to("/dev/zero")
+    for name in ("pipe.onnx", "zero.pth"):
+        source = ModelSource(name="m", path=Path(name), factory=factory)
+        for read in (models.load, models.editable):
+            with pytest.raises(ModelError, match=f"{name} is no file but a device or a pipe"):
+                read(source, Settings())
 
 
 def test_a_missing_file_brings_near_names_to_mind() -> None:
