@@ -173,7 +173,14 @@ def run(
             data = reading.source(given.audit)
             done = auditing.run(named, made, data, settings, policy=judged, store=store, progress=stages)
             learnt = None if given.data is None else str(given.data)
-            return replace(done, provenance=replace(done.provenance, trained_on=learnt))
+            notes = done.provenance.notes
+            if given.data is not None and given.data.resolve() == given.audit.resolve():
+                notes = (
+                    f"{given.audit} was learnt from and audited on: what a network has learnt by heart it gets right, "
+                    "so that these numbers flatter it; --audit takes other samples",
+                    *notes,
+                )
+            return replace(done, provenance=replace(done.provenance, trained_on=learnt, notes=notes))
 
         if cutting.until_harm:
             found = search.until_harm(

@@ -51,6 +51,7 @@ def test_each_method_pruned_trained_and_audited(
     told = json.loads(report.read_text())
     assert code in (0, 1)
     assert f"Gate default: {'FAILED' if code else ''}" in seen.out
+    assert told["provenance"]["notes"][0].startswith(f"{data} was learnt from and audited on: ")
     card = told["comparisons"][0]["pruned"]
     assert card["path"] == str(output)
     counted = getattr(plugins.load("pruning", method), "COUNTED", None)
@@ -98,6 +99,16 @@ def test_a_smaller_network_is_written_compared_and_told(
     zeros, smaller = told["comparisons"]
     assert smaller["pruned"]["path"] == str(tmp_path / "out.shrunk.onnx")
     assert all(zeros["views"][0][name] == smaller["views"][0][name] for name in ("lost", "gained"))
+
+
+def test_other_samples_to_audit_on_are_not_remarked_upon(few_digits: Path, few_arrays: Path, tmp_path: Path) -> None:
+    report = tmp_path / "audit.json"
+    data = ["--data", str(few_digits), "--audit", str(few_arrays)]
+    assert invoke(["prune", DENSE, "--density", "0.5", *data, "-o", str(tmp_path / "o.pth"), "-r", str(report)]) in (
+        0,
+        1,
+    )
+    assert "was learnt from" not in report.read_text()
 
 
 def test_a_prune_that_does_harm_leaves_1_and_one_that_does_none_0(few_digits: Path, tmp_path: Path) -> None:
