@@ -97,7 +97,7 @@ class Asked:
             "--strict",
             envvar=f"{PREFIX}STRICT",
             show_envvar=False,
-            help="Exit with 3 if anything is undecided.",
+            help="Exit with 3 if a check of level error is undecided.",
         ),
     ] = False
 

@@ -712,6 +712,14 @@ def test_ids_in_bytes_are_text(tmp_path: Path) -> None:
     np.testing.assert_array_equal(outputs(path).predicted, PREDICTED)
 
 
+@pytest.mark.parametrize("cell", ["[0.1, 0.8, 0.1]", "[0.1 0.8 0.1]", "(0.1, 0.8, 0.1)"])
+def test_lists_of_scores_in_csv_are_told_from_names_of_classes(cell: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.csv", "csv", {"id": IDS, "scores": [cell] * len(IDS)})
+    with pytest.raises(AlignmentError, match="is none of the 3 classes") as caught:
+        outputs(path)
+    assert caught.value.hint.startswith("scores of every class need a column each in CSV, score_0, score_1")
+
+
 def test_an_audit_of_predicted_classes_does_without_pandas(tmp_path: Path) -> None:
     for name, column, at in (
         ("dense", "prediction", PREDICTED),

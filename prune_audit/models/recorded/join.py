@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NAMED = 3  # of ids or classes in a message
 _PIECE = 2**16  # ids that are made into text at a time
 # 1.0, too: pandas makes floats of whole numbers where a cell is empty.
+_LIST = re.compile(r"\s*[\[(].*[\])]\s*", re.DOTALL)  # as CSV writes a list, and a NumPy array
 _INTEGER = re.compile(r"([+-]?[0-9]{1,300})(?:\.0*)?")
 
 
@@ -175,7 +176,9 @@ def positions(
     raise AlignmentError(
         f"{path}: the prediction {value(one)!r} for sample {ids[one]!r} is {among} "
         f"({', '.join(classes[:_NAMED])}{', ...' if len(classes) > _NAMED else ''})",
-        hint="name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
+        hint="scores of every class need a column each in CSV, score_0, score_1, ...; lists are for Parquet and JSON"
+        if _LIST.fullmatch(str(value(one)))
+        else "name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
         "from 0 (from 1: --scores classes-from-1), or names where all classes are named by numbers",
     )
 
