@@ -342,9 +342,15 @@ def _open(
     if pins is not None and runners.elsewhere(settings.runner):
         elsewhere = _elsewhere(sources, source, share, store, pins)
     ids = source.id_column if isinstance(source, DataSource) else None
+    sources = [replace(each, id_column=ids) if isinstance(each, ModelSource) else each for each in sources]
+    idle = [isinstance(each, ModelSource) and models.knows(each, share, store) for each in sources]
+    fresh = share
+    if settings.threads is None and pins is None:
+        # Those that the store knows will hardly run, and leave their cores to the others.
+        fresh = replace(settings, threads=max(1, runners.cores() // max(1, idle.count(False))))
     loaded = [
-        models.load(replace(each, id_column=ids), share, store) if isinstance(each, ModelSource) else each
-        for each in sources
+        models.load(each, share if waits else fresh, store) if isinstance(each, ModelSource) else each
+        for each, waits in zip(sources, idle, strict=True)
     ]
     opened = tuple(dropped(loaded, settings.drop_class))
     _seed(settings.seed)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from sklearn.metrics import confusion_matrix, recall_score
 
-from prune_audit import audit, models, plugins, rules
+from prune_audit import audit, models, plugins, rules, runners
 from prune_audit.core import (
     Audit,
     DataSource,
@@ -38,6 +39,7 @@ from prune_audit.evaluate.pin import Pins
 from prune_audit.gate import judge
 from prune_audit.tasks import classification
 
+SEEN = Settings(plausibility=False)
 RNG = np.random.default_rng(11)
 LABELS = RNG.integers(0, 4, 500)
 DENSE = np.where(RNG.random(500) < 0.9, LABELS, (LABELS + 1) % 4)
@@ -132,6 +134,38 @@ def test_a_machine_that_is_another_is_refused_by_what_differs(
             run()
     else:
         assert run().provenance.samples == 330
+
+
+def test_what_is_known_leaves_its_cores_to_the_others(
+    few_arrays: Path, sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, given = models.load, dict[str, int | None]()
+
+    def noted(source: ModelSource, settings: Settings, store: Store | None) -> Any:
+        given[source.name] = settings.threads
+        return load(source, settings, store)
+
+    monkeypatch.setattr(models, "load", noted)
+    monkeypatch.setattr(runners, "cores", lambda: 6)
+    dense, pruned, variant = sources(sample_models, "dense.onnx", "pruned-90.onnx", "pruned-50.onnx")
+    store = Store(tmp_path / "kept")
+
+    def run(*variants: ModelSource, settings: Settings = SEEN, **more: Any) -> list[int | None]:
+        given.clear()
+        audit.run(dense, variants, DataSource(path=few_arrays), settings, store=store, **more)
+        return [given.pop(each.name) for each in (dense, *variants)]
+
+    assert run(pruned) == [3, 3]
+    assert run(pruned, variant) == [2, 2, 6]
+    assert run(pruned, variant) == [2, 2, 2]  # any of them may lack samples
+    other = onnx.load(dense.path)
+    other.producer_name = "another file of the same network"
+    onnx.save(other, tmp_path / "other.onnx")
+    [fresh] = sources(tmp_path, "other.onnx")
+    assert run(fresh, settings=replace(SEEN, threads=4)) == [4, 4]
+    other.producer_name = "and another"
+    onnx.save(other, fresh.path)
+    assert run(fresh, pins=Pins(file=tmp_path / "pin.json")) == [3, 3]
 
 
 @pytest.mark.usefixtures("far")

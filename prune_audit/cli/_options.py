@@ -529,7 +529,13 @@ class Machine:
 
     PANEL: ClassVar[str] = RUN
 
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Number of threads of each model.")] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of threads of each model. Without it the processor's cores are shared out among the models.",
+        ),
+    ] = None
     device: Annotated[str, typer.Option(help="Where torch models run: cpu, cuda, cuda:1, mps.")] = "cpu"
 
 

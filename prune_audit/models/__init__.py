@@ -131,6 +131,14 @@ def load(source: ModelSource, settings: Settings, store: Store | None = None) ->
     return model
 
 
+def knows(source: ModelSource, settings: Settings, store: Store | None) -> bool:
+    """Whether ``store`` knows the model at ``source``, so that it is loaded only where it has to run after all."""
+    try:
+        return store is not None and _deferred.knows(source, settings, store)
+    except OSError:  # which `load` says
+        return False
+
+
 def isolates(module: Any, settings: Settings) -> bool:
     """Whether files of the format ``module`` run in workers: they hold programs, and ``settings`` do not say no."""
     return hasattr(module, "RUNTIME") and settings.isolate == "auto" and _isolated.supported()
@@ -147,7 +155,7 @@ def prepare(sources: Sequence[ModelSource], settings: Settings, store: Store | N
     for source in sources:
         with suppress(OSError, AuditError):
             _, module = _format(source)
-            if isolates(module, settings) and not (store is not None and _deferred.knows(source, settings, store)):
+            if isolates(module, settings) and not knows(source, settings, store):
                 wanted += module.RUNTIME
     if wanted:
         process.server().ahead(wanted)
