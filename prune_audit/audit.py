@@ -341,8 +341,10 @@ def _open(
     elsewhere = None
     if pins is not None and runners.elsewhere(settings.runner):
         elsewhere = _elsewhere(sources, source, share, store, pins)
-    ids = source.id_column if isinstance(source, DataSource) else None
-    sources = [replace(each, id_column=ids) if isinstance(each, ModelSource) else each for each in sources]
+    ids, called = (source.id_column, data.called(source)) if isinstance(source, DataSource) else (None, ())
+    sources = [
+        replace(each, id_column=ids, called=called) if isinstance(each, ModelSource) else each for each in sources
+    ]
     idle = [isinstance(each, ModelSource) and models.knows(each, share, store) for each in sources]
     fresh = share
     if settings.threads is None and pins is None:

@@ -44,7 +44,8 @@ class ModelSource:
 
     ``factory`` is the text behind the last ``@``, None where the file needs no architecture. ``column`` is the one of
     several models in a file of recorded predictions, None where there is but one; ``id_column`` is that of the ids of
-    the samples there, None where it is called as usual.
+    the samples there, None where it is called as usual. ``called`` are the model's own names of the data's classes, in
+    their order, where a class map renames them; empty where nothing names them otherwise.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelSource:
     factory: str | None = None
     column: str | None = None
     id_column: str | None = None
+    called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prune_audit import plugins, tasks
 from prune_audit.core import Dataset, DataSource, Expects, Preprocess, Settings
-from prune_audit.data import _preprocess, _weights
+from prune_audit.data import _classes, _preprocess, _weights
 from prune_audit.data._in_memory import arrays as arrays
 from prune_audit.data._in_memory import class_names as class_names
 from prune_audit.data._preprocess import PRESETS as PRESETS
@@ -60,6 +60,17 @@ def must_be(path: Path, option: str = "--data") -> None:
             f"{path}: there is no such file or folder",
             hint=f"{elsewhere.meant(path)}{option} takes labelled data; check the path",
         )
+
+
+def called(source: DataSource) -> tuple[str, ...]:
+    """What models call the classes that ``--class-map`` renames, as ``--classes`` has them; empty without the two.
+
+    Raises:
+        DataError: the file of classes cannot be read or understood.
+    """
+    if source.class_map is None or source.classes is None:
+        return ()
+    return source.classes if isinstance(source.classes, tuple) else _classes.read(source.classes)
 
 
 def preprocess(preset: str | None, explicit: Preprocess) -> Preprocess:

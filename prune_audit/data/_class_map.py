@@ -53,7 +53,7 @@ def renamed(path: Path, mapping: Mapping[str, str | int], outputs: Sequence[str]
             raise DataError(
                 f"{path}: {name!r} is to be {target!r}, which is no class of the models ({some})",
                 hint=f"{spelling.meant(str(target), outputs)}name one of the {len(outputs)}, or give its position, "
-                f"0 to {len(outputs) - 1}",
+                f"0 to {len(outputs) - 1}; --classes FILE says what the models call them",
             )
         if at in of:
             raise DataError(

@@ -11,6 +11,7 @@ Tables write one number in many ways: pandas makes 3.0 of 3 where a cell is empt
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,6 +30,7 @@ from prune_audit.files import parse, tables, text_file
 MOST = 1_000_000
 """Classes that numbers may stand for where nothing names them; a larger one is an id or a fault."""
 _EXACT = 10**15
+_SHOWN = 10  # pairs of a class map in a hint
 FORMS = "one name a line, a JSON list of names, or a JSON object index -> name or name -> index"
 
 
@@ -239,11 +241,14 @@ def _respelt(values: Collection[str], classes: Sequence[str]) -> dict[str, int]:
 
 def _way_out(value: str, values: Sequence[str], classes: tuple[str, ...]) -> str:
     """What to do about ``value``, which is no class."""
-    numbers = {whole(other) for other in set(values)}
-    if all(number is not None and 0 <= number < len(classes) for number in numbers):
+    numbers = {other: whole(other) for other in set(values)}
+    places = {other: number for other, number in numbers.items() if number is not None and 0 <= number < len(classes)}
+    if len(places) == len(numbers):
+        unknown = sorted(set(places) - set(classes), key=lambda other: places[other])
+        shown = json.dumps({other: classes[places[other]] for other in unknown[:_SHOWN]}, ensure_ascii=False)
         return (
-            "the labels look like positions of classes: write names instead, say with --class-map which class each "
-            "is, or give --classes a file with the labels as they are written here, in the order of the model's outputs"
+            "the labels look like positions of classes: should they count from 0, say so with --class-map FILE, a file "
+            f"that holds {shown[:-1]}{', ...' if len(unknown) > _SHOWN else ''}}}; or write names in their place"
         )
     meant = spelling.meant(value, classes, most=3)
     return f"{meant}correct the data, or give --classes a file that names every class, in the order of the outputs"

@@ -175,10 +175,15 @@ def test_an_unknown_label_names_its_place_and_its_neighbours() -> None:
 def test_positions_are_not_taken_for_names() -> None:
     with pytest.raises(DataError, match="'0' is none") as raised:
         _classes.positions(["0", "1"], ("car", "truck"), str)
-    assert "look like positions" in raised.value.hint
+    assert 'a file that holds {"0": "car", "1": "truck"}; or' in raised.value.hint
     with pytest.raises(DataError, match=r"'1\.0' is none") as raised:
         _classes.positions(["1.0", "0.0"], ("car", "truck"), str)
-    assert "look like positions" in raised.value.hint
+    assert 'a file that holds {"0.0": "car", "1.0": "truck"}; or' in raised.value.hint
+    names = tuple(f"c{at}" for at in range(20))
+    with pytest.raises(DataError, match="'0' is none") as raised:
+        _classes.positions([str(at) for at in range(20)], names, str)
+    assert '{"0": "c0", "1": "c1", ' in raised.value.hint
+    assert '"9": "c9", ...}; or' in raised.value.hint
     with pytest.raises(DataError, match="'2' is none") as raised:
         _classes.positions(["2"], ("car", "truck"), str)
     assert "look like positions" not in raised.value.hint

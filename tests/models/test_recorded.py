@@ -736,3 +736,26 @@ def test_an_audit_of_predicted_classes_does_without_pandas(tmp_path: Path) -> No
         """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def renamed(path: Path, table: dict[str, Any], called: tuple[str, ...]) -> tuple[list[int], list[str]]:
+    """What is predicted where a class map calls the model's ``called`` (C,) as the data call `CLASSES`, and what of."""
+    save(path, "csv", table)
+    model = models.load(ModelSource(name="phone", path=path, called=called), Settings())
+    assert isinstance(model, Recorded)
+    predicted = model.outputs(IDS, LABELS, CLASSES).predicted.tolist()
+    return predicted, [each.what for each in model.assumptions]
+
+
+def test_a_model_may_call_classes_by_its_own_names(path: Path) -> None:
+    own = ("n01", "n02", "n03")
+    names = {"id": np.array(IDS), "predicted": np.array([own[at] for at in PREDICTED])}
+    assert renamed(path, names, own) == (PREDICTED.tolist(), ["samples", "names of classes"])
+    scores = {f"score_{name}": np.equal(PREDICTED, at).astype(float) for at, name in enumerate(own)}
+    assert renamed(path, {"id": np.array(IDS), **scores}, own)[0] == PREDICTED.tolist()
+    # With that class map `prune-audit predict` wrote the data's names, and those come first.
+    turned = {"id": np.array(IDS), "predicted": np.array([CLASSES[at] for at in PREDICTED])}
+    assert renamed(path, turned, CLASSES[::-1]) == (PREDICTED.tolist(), ["samples"])
+    mixed = {"id": np.array(IDS), "predicted": np.array([own[0], *(CLASSES[at] for at in PREDICTED[1:])])}
+    with pytest.raises(AlignmentError, match=r"'n01' for sample .* is none of the 3 classes"):
+        renamed(path, mixed, own)

@@ -12,7 +12,7 @@ run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,8 @@ _CALLED: dict[str, Scores] = {"logits": "logits", "probabilities": "probabilitie
 class RecordedPredictions:
     """A `prune_audit.core.Recorded` model; the table is read when its predictions are asked for.
 
-    ``asked`` is what ``--scores`` says of it, and ``told`` takes up what was taken for granted once it was read.
+    ``asked`` is what ``--scores`` says of it, ``called`` what the model calls the classes where a class map renames
+    them, and ``told`` takes up what was taken for granted once it was read.
     """
 
     card: ModelCard
@@ -66,6 +67,7 @@ class RecordedPredictions:
     columns: Columns
     table: Table
     asked: str | None = None
+    called: tuple[str, ...] = ()
     told: dict[str, Assumption] = field(default_factory=dict)
 
     @property
@@ -140,13 +142,17 @@ class RecordedPredictions:
         table = self.table.read(texts, numbers)
         at = self._rows(table, ids, labels, classes)
         if c.classes is None:
-            return self._of_scores(_scores(table, c, classes, path), at, ids, labels, classes, like)
+            names = self._as_written(set(c.each), classes)
+            return self._of_scores(_scores(table, c, names, path), at, ids, labels, classes, like)
         recorded = join.taken(table.column(c.classes), at)
         found = self._numbers(table.column(c.classes), at, ids, labels, classes, like)
         start = 1 if found is not None and found.kind == "classes-from-1" else None
-        predicted = join.positions(path, recorded, ids, classes, start)
+        names = self._as_written(join.different(path, recorded, ids), classes)
+        predicted = join.positions(path, recorded, ids, names, start)
         if c.truth is not None:
-            truth = join.positions(path, join.taken(table.column(c.truth), at), ids, classes, start)
+            given = join.taken(table.column(c.truth), at)
+            names = self._as_written(join.different(path, given, ids), classes)
+            truth = join.positions(path, given, ids, names, start)
             self._same(right(truth, labels), ids)
         beside = {name: self._number(name, table.column(c.beside[name]), at, ids) for name in c.beside}
         rank = beside.get("rank")
@@ -164,6 +170,22 @@ class RecordedPredictions:
             else None,
             scores=None if found is None else found.kind,
         )
+
+    def _as_written(self, names: Collection[str | int], classes: tuple[str, ...]) -> tuple[str, ...]:
+        """The ``classes`` (C,) as the file calls them: the model's own names, where its ``names`` all are such.
+
+        The data's names come first: with the same class map `prune-audit predict` writes these.
+        """
+        if len(self.called) != len(classes) or set(names) <= set(classes) or not set(names) <= set(self.called):
+            return classes
+        self.told["classes"] = Assumption(
+            subject=self.card.name,
+            what="names of classes",
+            value="as --classes has them",
+            why="--class-map says which class of the data each is",
+            option="--class-map FILE",
+        )
+        return self.called
 
     def _numbers(
         self,
@@ -309,6 +331,7 @@ def load(source: ModelSource, settings: Settings) -> RecordedPredictions:
         columns=columns,
         table=table,
         asked=chosen(settings.scores, source.name),
+        called=source.called,
     )
 
 

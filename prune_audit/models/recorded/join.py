@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # of ids or classes in a message
 _PIECE = 2**16  # ids that are made into text at a time
-# 1.0, too: pandas makes floats of whole numbers where a cell is empty.
 _LIST = re.compile(r"\s*[\[(].*[\])]\s*", re.DOTALL)  # as CSV writes a list, and a NumPy array
+# 1.0, too: pandas makes floats of whole numbers where a cell is empty.
 _INTEGER = re.compile(r"([+-]?[0-9]{1,300})(?:\.0*)?")
 
 
@@ -181,6 +181,15 @@ def positions(
         else "name all classes, in the order of the model's outputs, with --classes FILE; numbers are positions "
         "from 0 (from 1: --scores classes-from-1), or names where all classes are named by numbers",
     )
+
+
+def different(path: str, values: pa.ChunkedArray, ids: Sequence[str]) -> set[str | int]:
+    """What different predictions there are among ``values`` (N,), those of samples ``ids``.
+
+    Raises:
+        AlignmentError: a prediction is a number and no whole one.
+    """
+    return set(_coded(path, values, ids)[0])
 
 
 def numbered(
